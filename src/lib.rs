@@ -1,0 +1,12 @@
+//! Pooled, reference-counted network buffers, ropes, and one write queue for bytes and files.
+
+// House order, lowest first; a module imports only from modules above it in this list.
+mod buf;
+mod interop;
+mod io;
+mod memory;
+mod pool;
+mod sync;
+mod sys;
+
+pub use buf::{ByteBuf, ByteView};

@@ -1,0 +1,1 @@
+//! The atomics, switched to the model checker by `--cfg loom`.
