@@ -10,3 +10,4 @@ mod sync;
 mod sys;
 
 pub use buf::{ByteBuf, ByteView};
+pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};

@@ -1,1 +1,143 @@
-//! sys
+//! The whole OS surface of the I/O side, as one small contract.
+//!
+//! Everything under `io` reaches the kernel through the functions here and through nothing else.
+//! `linux.rs` and `portable.rs` implement the same short list; `--cfg bytebuf_portable` forces the
+//! second one on any system.
+//!
+//! Rules that every function keeps:
+//!
+//! 1. `EINTR` never comes out: the call is made again. Nothing has moved when a call reports it.
+//! 2. A call moves at most [`MAX_BYTES`] bytes and takes at most [`MAX_SLICES`] slices; the
+//!    callers clip to both.
+//! 3. A call passes through [`fault`], where a test's plan may refuse it or shorten it. Outside of
+//!    tests that is an inlined nothing.
+
+use std::fs::File;
+use std::io;
+#[cfg(unix)]
+use std::{io::IoSlice, os::fd::BorrowedFd};
+
+mod fault;
+#[cfg(all(target_os = "linux", not(bytebuf_portable)))]
+#[path = "linux.rs"]
+mod os;
+#[cfg(not(all(target_os = "linux", not(bytebuf_portable))))]
+#[path = "portable.rs"]
+mod os;
+
+#[cfg(test)]
+pub(crate) use fault::{Outcome, with_plan};
+
+/// Linux cuts every transfer at 2 GiB less a page and says so only by a short count.
+pub(crate) const MAX_BYTES: usize = 0x7fff_f000;
+
+/// `IOV_MAX` on every system that we know of: one more and `writev` refuses with `EINVAL`.
+pub(crate) const MAX_SLICES: usize = 1024;
+
+/// The calls, as a fault plan sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only reads exist there"))]
+pub(crate) enum Call {
+    /// Gathered write to a socket.
+    Send,
+    /// Gathered write to anything.
+    Write,
+    /// Read of a file at an offset.
+    ReadAt,
+    /// File to descriptor inside the kernel.
+    Sendfile,
+}
+
+/// Whether more bytes follow at once, so that TCP can keep a partial segment back for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only descriptors are told"))]
+pub(crate) enum More {
+    /// Send what there is.
+    No,
+    /// The next call follows without delay.
+    Follows,
+}
+
+/// Repeats a call that a signal interrupted (rule 1).
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Reads from `file` at `offset` into the front of `room`; gives the number of bytes, 0 at the end
+/// of the file.
+pub(crate) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
+    retry(|| {
+        let len = fault::admit(Call::ReadAt, room.len().min(MAX_BYTES))?;
+        os::read_at(file, &mut room[..len], offset)
+    })
+}
+
+/// Asks the kernel to have this range in memory soon. A hint: a system that has no such call does
+/// nothing.
+pub(crate) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    retry(|| os::will_need(file, offset, len))
+}
+
+/// Moves up to `len` bytes of `file` from `offset` on to `dst`, inside the kernel. 0 means that
+/// the file ends at `offset`. `Unsupported` and `InvalidInput` mean that this pair of descriptors
+/// can't do it.
+#[cfg(unix)]
+pub(crate) fn sendfile(
+    dst: BorrowedFd<'_>,
+    file: &File,
+    offset: u64,
+    len: usize,
+) -> io::Result<usize> {
+    retry(|| {
+        let len = fault::admit(Call::Sendfile, len.min(MAX_BYTES))?;
+        os::sendfile(dst, file, offset, len)
+    })
+}
+
+/// Whether an error of [`sendfile`] speaks about the kind of the two descriptors, not about the
+/// transfer: another path can still work, and nothing has moved.
+#[cfg(unix)]
+pub(crate) fn refuses_pair(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+        || error.raw_os_error().is_some_and(|code| os::REFUSES_PAIR.contains(&code))
+}
+
+/// A descriptor to write to, and what was learned about it.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(crate) struct Target<'fd> {
+    fd: BorrowedFd<'fd>,
+    /// `send` can keep a dead peer from raising SIGPIPE, `write` can't; so a descriptor counts as
+    /// a socket until the kernel says `ENOTSOCK`.
+    socket: bool,
+}
+
+#[cfg(unix)]
+impl<'fd> Target<'fd> {
+    pub(crate) fn new(fd: BorrowedFd<'fd>) -> Self {
+        Target { fd, socket: true }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'fd> {
+        self.fd
+    }
+
+    /// Writes the slices in order and gives the number of bytes that went, which may end inside
+    /// any slice.
+    pub(crate) fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
+        if self.socket {
+            let sent =
+                retry(|| fault::clipped(Call::Send, bufs, |bufs| os::send(self.fd, bufs, more)));
+            match sent {
+                Err(e) if e.raw_os_error() == Some(os::ENOTSOCK) => self.socket = false,
+                other => return other,
+            }
+        }
+        retry(|| fault::clipped(Call::Write, bufs, |bufs| Ok(rustix::io::writev(self.fd, bufs)?)))
+    }
+}

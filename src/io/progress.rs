@@ -1,0 +1,95 @@
+//! What a partial write means, as arithmetic on lengths alone.
+//!
+//! **Sent once.** A stream is a sequence of parts, none of them empty. A call is offered a run of
+//! bytes from the very front and reports how many it took. Then:
+//!
+//! 1. exactly the first `moved` bytes of the sequence are gone: whole parts leave, at most one part
+//!    is cut, at its front, and every later part is untouched;
+//! 2. a call that failed moved nothing;
+//! 3. a report of more than was offered is a lie that can't be acted on: it is refused, and nothing
+//!    leaves.
+//!
+//! Nothing else in the crate decides what has been sent.
+
+/// What leaves the front of the sequence after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// So many parts have gone whole.
+    pub(crate) whole: usize,
+    /// The first part that stays has lost so many bytes at its front; less than its length.
+    pub(crate) cut: u64,
+}
+
+/// Applies rule 1 to the lengths of the parts, front first. `None` if more went than was offered,
+/// or than there is (rule 3).
+pub(crate) fn settle(
+    moved: u64,
+    offered: u64,
+    lens: impl IntoIterator<Item = u64>,
+) -> Option<Settled> {
+    if moved > offered {
+        return None;
+    }
+    let mut settled = Settled { whole: 0, cut: moved };
+    for len in lens {
+        if settled.cut < len {
+            return Some(settled);
+        }
+        settled.whole += 1;
+        settled.cut -= len;
+    }
+    (settled.cut == 0).then_some(settled)
+}
+
+/// `len` cut down to what is allowed, as the `usize` that a system call takes.
+pub(crate) fn clip(len: u64, allowed: usize) -> usize {
+    usize::try_from(len).map_or(allowed, |len| len.min(allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every sequence of up to four parts of up to four bytes, every count: dropping bytes one by
+    /// one is the model.
+    #[test]
+    fn settling_is_dropping_bytes_from_the_front() {
+        for code in 0..5_u64.pow(4) {
+            let lens: Vec<u64> = (0..4).map(|i| code / 5_u64.pow(i) % 5).collect();
+            let total: u64 = lens.iter().sum();
+            for moved in 0..=total {
+                let mut left = lens.clone();
+                for _ in 0..moved {
+                    *left.iter_mut().find(|len| **len > 0).expect("bytes are left") -= 1;
+                }
+                let settled = settle(moved, moved, lens.iter().copied()).expect("within the total");
+                let mut kept = lens[settled.whole..].to_vec();
+                if let Some(first) = kept.first_mut() {
+                    *first -= settled.cut;
+                    assert!(*first > 0, "a part that is used up leaves");
+                }
+                let model: Vec<u64> = left.into_iter().skip(settled.whole).collect();
+                assert_eq!(kept, model, "{lens:?} after {moved}");
+            }
+            assert_eq!(settle(1, 0, lens.iter().copied()), None);
+            assert_eq!(settle(total + 1, total + 1, lens), None);
+        }
+    }
+
+    #[test]
+    fn lengths_near_the_end_of_u64_do_not_wrap() {
+        assert_eq!(settle(u64::MAX, u64::MAX, [u64::MAX]), Some(Settled { whole: 1, cut: 0 }));
+        assert_eq!(
+            settle(u64::MAX, u64::MAX, [u64::MAX - 1, u64::MAX]),
+            Some(Settled { whole: 1, cut: 1 })
+        );
+        assert_eq!(settle(u64::MAX, u64::MAX, [u64::MAX - 1]), None);
+    }
+
+    #[test]
+    fn clipping_never_exceeds_what_is_allowed() {
+        assert_eq!(clip(5, 3), 3);
+        assert_eq!(clip(3, 5), 3);
+        assert_eq!(clip(u64::MAX, usize::MAX), usize::MAX);
+    }
+}

@@ -1,0 +1,116 @@
+//! What can be pushed, and the part that it becomes.
+
+use crate::buf::{ByteBuf, ByteView};
+use crate::io::region::FileRegion;
+
+/// Something to be sent: bytes in memory or a range of a file.
+///
+/// [`WriteQueue::push`](crate::WriteQueue::push) takes anything that converts into it, and
+/// [`WriteQueue::take_unsent`](crate::WriteQueue::take_unsent) gives it back.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{ByteView, Outgoing};
+///
+/// let part = Outgoing::from(ByteView::from_static(b"pong"));
+/// assert_eq!(part.len(), 4);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outgoing {
+    /// Bytes in memory.
+    Bytes(ByteView),
+    /// A range of a file.
+    File(FileRegion),
+}
+
+impl Outgoing {
+    /// The number of bytes that it puts on the stream.
+    pub fn len(&self) -> u64 {
+        match self {
+            Outgoing::Bytes(bytes) => bytes.len() as u64,
+            Outgoing::File(region) => region.len(),
+        }
+    }
+
+    /// Whether it puts nothing on the stream.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<ByteView> for Outgoing {
+    fn from(bytes: ByteView) -> Outgoing {
+        Outgoing::Bytes(bytes)
+    }
+}
+
+impl From<FileRegion> for Outgoing {
+    fn from(region: FileRegion) -> Outgoing {
+        Outgoing::File(region)
+    }
+}
+
+/// Bytes by way of a view, which costs no copy for any of these.
+macro_rules! from_bytes {
+    ($($source:ty),+) => {$(
+        impl From<$source> for Outgoing {
+            fn from(bytes: $source) -> Outgoing {
+                Outgoing::Bytes(bytes.into())
+            }
+        }
+    )+};
+}
+
+from_bytes!(ByteBuf, &'static [u8], &'static str, Vec<u8>, Box<[u8]>, String);
+
+/// One element of the queue. None is ever empty.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// Bytes that somebody else may also hold.
+    View(ByteView),
+    /// Small parts and file contents, copied behind each other into a block of the queue's own.
+    Block(ByteBuf),
+    /// A range of a file.
+    File(FileRegion),
+}
+
+impl Part {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Part::File(region) => region.len(),
+            Part::View(bytes) => bytes.len() as u64,
+            Part::Block(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// The bytes, if they are in memory.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Part::View(bytes) => Some(bytes),
+            Part::Block(bytes) => Some(bytes),
+            Part::File(_) => None,
+        }
+    }
+
+    /// Drops the first `n` bytes; `n` is less than the length.
+    pub(super) fn advance(&mut self, n: u64) {
+        match self {
+            // Both fit a `usize`, since the length does.
+            Part::View(bytes) => bytes::Buf::advance(bytes, n as usize),
+            Part::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
+            Part::File(region) => region.advance(n),
+        }
+    }
+}
+
+impl From<Part> for Outgoing {
+    fn from(part: Part) -> Outgoing {
+        match part {
+            Part::View(bytes) => Outgoing::Bytes(bytes),
+            Part::Block(bytes) => Outgoing::Bytes(bytes.freeze()),
+            Part::File(region) => Outgoing::File(region),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a queue has cost so far.
+
+/// Counters of a [`WriteQueue`](crate::WriteQueue), from its beginning.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::WriteQueue;
+///
+/// let mut queue = WriteQueue::new();
+/// for _ in 0..100 {
+///     queue.push("tiny");
+/// }
+/// # #[cfg(unix)] {
+/// let (out, _peer) = std::os::unix::net::UnixStream::pair()?;
+/// assert!(queue.flush(&out)?.is_done());
+/// let stats = queue.stats();
+/// assert_eq!((stats.system_calls(), stats.entries, stats.merged_bytes), (1, 1, 400));
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// Gathered writes: `sendmsg` or `writev`, or `write_vectored` of a writer.
+    pub writes: u64,
+    /// Slices of memory handed to those writes.
+    pub entries: u64,
+    /// Bytes that those writes took.
+    pub written_bytes: u64,
+    /// Calls of `sendfile`, refused ones among them.
+    pub sendfiles: u64,
+    /// Bytes of files that the kernel sent by itself.
+    pub sendfile_bytes: u64,
+    /// Reads of files into memory.
+    pub reads: u64,
+    /// Bytes of files that were read into memory to be written from there.
+    pub read_bytes: u64,
+    /// Bytes of small parts that were copied behind each other.
+    pub merged_bytes: u64,
+}
+
+impl QueueStats {
+    /// All system calls together. A call repeated after a signal counts once.
+    pub fn system_calls(&self) -> u64 {
+        self.writes + self.sendfiles + self.reads
+    }
+}

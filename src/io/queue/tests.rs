@@ -1,0 +1,465 @@
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Seek, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rustix::io::Errno;
+
+use super::*;
+use crate::buf::ByteView;
+use crate::io::region::{FileRegion, FileShrank};
+use crate::sys::{Call, Outcome, with_plan};
+
+/// Bytes that differ along the way, so that a lost or repeated stretch shows.
+fn pattern(len: usize, salt: u8) -> Vec<u8> {
+    (0..len).map(|i| (i as u8).wrapping_mul(31) ^ (i >> 8) as u8 ^ salt).collect()
+}
+
+fn file_with(contents: &[u8]) -> Arc<File> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(contents).unwrap();
+    Arc::new(file)
+}
+
+/// What a test pushes; the stream it must give is computed without the crate.
+#[derive(Clone, Debug)]
+enum Item {
+    View(usize),
+    Static,
+    Copy(usize),
+    File { start: usize, len: usize },
+}
+
+const FILE_LEN: usize = 200_000;
+
+fn item() -> impl Strategy<Value = Item> {
+    let len = prop_oneof![3 => 0..40_usize, 2 => 1000..1050_usize, 1 => 0..20_000_usize];
+    let file_len = prop_oneof![2 => 0..300_usize, 2 => 16_000..17_000_usize, 1 => 0..100_000_usize];
+    prop_oneof![
+        4 => len.clone().prop_map(Item::View),
+        1 => Just(Item::Static),
+        2 => len.prop_map(Item::Copy),
+        2 => (0..FILE_LEN / 2, file_len).prop_map(|(start, len)| Item::File { start, len }),
+    ]
+}
+
+/// Pushes everything and gives the stream.
+fn push_all(items: &[Item], file: &Arc<File>, contents: &[u8]) -> (WriteQueue, Vec<u8>) {
+    let mut queue = WriteQueue::new().with_budget(50_000);
+    let mut stream = Vec::new();
+    for (salt, item) in items.iter().enumerate() {
+        match *item {
+            Item::View(len) => {
+                let bytes = pattern(len, salt as u8);
+                stream.extend_from_slice(&bytes);
+                queue.push(bytes);
+            }
+            Item::Static => {
+                stream.extend_from_slice(b"static");
+                queue.push("static");
+            }
+            Item::Copy(len) => {
+                let bytes = pattern(len, salt as u8);
+                stream.extend_from_slice(&bytes);
+                queue.push_copy(&bytes);
+            }
+            Item::File { start, len } => {
+                stream.extend_from_slice(&contents[start..start + len]);
+                queue.push(FileRegion::new(file.clone(), start as u64..(start + len) as u64));
+            }
+        }
+        assert_eq!(queue.pending_bytes(), stream.len() as u64);
+    }
+    (queue, stream)
+}
+
+/// What goes wrong with the coming calls, over and over.
+fn outcomes() -> impl Strategy<Value = Vec<Outcome>> {
+    let errno = prop::sample::select(vec![
+        Errno::INTR,
+        Errno::AGAIN,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::IO,
+        Errno::NOSPC,
+        Errno::CONNRESET,
+        Errno::PIPE,
+    ]);
+    let one = prop_oneof![
+        3 => Just(Outcome::Pass),
+        3 => (1..3000_usize).prop_map(Outcome::Short),
+        1 => (1..4_usize).prop_map(Outcome::Short),
+        1 => errno.prop_map(|errno| Outcome::Fail(errno.raw_os_error())),
+        // Only `sendfile` means "another path" by these.
+        1 => Just(Outcome::Fail(Errno::NOSYS.raw_os_error())),
+    ];
+    // At the end one that lets the queue come to its end.
+    prop::collection::vec(one, 0..12).prop_map(|mut plan| {
+        plan.push(Outcome::Pass);
+        plan
+    })
+}
+
+fn cycle(plan: Vec<Outcome>) -> impl FnMut(Call, usize) -> Outcome {
+    let mut plan = VecDeque::from(plan);
+    move |call, _| {
+        plan.rotate_left(1);
+        match plan[0] {
+            // A read that is not supported has no other path to take; it would never end.
+            Outcome::Fail(errno)
+                if call != Call::Sendfile && errno == Errno::NOSYS.raw_os_error() =>
+            {
+                Outcome::Pass
+            }
+            other => other,
+        }
+    }
+}
+
+/// A writer that keeps to the same kind of plan.
+struct Moody {
+    received: Vec<u8>,
+    plan: Box<dyn FnMut(Call, usize) -> Outcome>,
+}
+
+impl Write for Moody {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        assert!(bufs.len() <= 1024 && bufs.iter().all(|buf| !buf.is_empty()));
+        let offered = bufs.iter().map(|buf| buf.len()).sum();
+        let taken = match (self.plan)(Call::Write, offered) {
+            Outcome::Pass => offered,
+            Outcome::Short(most) => offered.min(most),
+            Outcome::Fail(errno) => return Err(io::Error::from_raw_os_error(errno)),
+        };
+        let end = self.received.len() + taken;
+        bufs.iter().for_each(|buf| self.received.extend_from_slice(buf));
+        self.received.truncate(end);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        panic!("the queue does not flush its writer")
+    }
+}
+
+fn read_available(from: &mut UnixStream, into: &mut Vec<u8>) {
+    match from.read_to_end(into) {
+        Ok(_) => {}
+        Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 1500 }))]
+
+    /// Sent once, over a real socket: whatever the kernel refuses or cuts short, and however often
+    /// the caller comes back, the peer sees the stream.
+    #[test]
+    fn the_stream_survives_every_plan(
+        items in prop::collection::vec(item(), 0..30),
+        plan in outcomes(),
+    ) {
+        let contents = pattern(FILE_LEN, 99);
+        let (mut queue, stream) = push_all(&items, &file_with(&contents), &contents);
+        let (out, mut peer) = UnixStream::pair().unwrap();
+        out.set_nonblocking(true).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let mut received = Vec::new();
+        with_plan(cycle(plan), || loop {
+            let before = queue.flushed_bytes();
+            let flush = queue.flush(&out);
+            read_available(&mut peer, &mut received);
+            assert_eq!(queue.flushed_bytes(), received.len() as u64);
+            assert_eq!(queue.pending_bytes(), (stream.len() - received.len()) as u64);
+            if let Ok(flush) = flush {
+                assert_eq!(flush.bytes(), queue.flushed_bytes() - before);
+                assert_eq!(flush.is_done(), queue.is_empty());
+                if flush.is_done() {
+                    break;
+                }
+            }
+        });
+        prop_assert!(received == stream);
+    }
+
+    /// The same for a writer, and for what is handed back in the middle.
+    #[test]
+    fn a_writer_gets_the_same_stream(
+        items in prop::collection::vec(item(), 0..30),
+        plan in outcomes(),
+        give_up_after in 0..20_usize,
+    ) {
+        let contents = pattern(FILE_LEN, 98);
+        let (mut queue, stream) = push_all(&items, &file_with(&contents), &contents);
+        let mut out = Moody { received: Vec::new(), plan: Box::new(cycle(plan)) };
+        for _ in 0..give_up_after {
+            let _ = queue.flush_into(&mut out).map(Flush::bytes);
+            assert_eq!(queue.flushed_bytes(), out.received.len() as u64);
+        }
+        let unsent = queue.take_unsent();
+        prop_assert!(queue.is_empty() && queue.pending_bytes() == 0);
+        let mut rest = WriteQueue::new();
+        for part in unsent {
+            prop_assert!(!part.is_empty());
+            rest.push(part);
+        }
+        out.plan = Box::new(|_, _| Outcome::Pass);
+        while !rest.flush_into(&mut out).unwrap().is_done() {}
+        prop_assert!(out.received == stream);
+    }
+}
+
+/// A socket that holds next to nothing, so that the kernel itself cuts every call short.
+#[test]
+fn a_small_socket_buffer_cuts_everywhere_and_loses_nothing() {
+    let contents = pattern(3_000_000, 7);
+    let file = file_with(&contents);
+    let mut queue = WriteQueue::new();
+    let mut stream = Vec::new();
+    for i in 0..60 {
+        let bytes = pattern(50 * i * i, i as u8);
+        let (start, end) = (i * 1000, i * 50_000);
+        stream.extend_from_slice(&bytes);
+        queue.push(bytes);
+        if start < end {
+            stream.extend_from_slice(&contents[start..end]);
+            queue.push(FileRegion::new(file.clone(), start as u64..end as u64));
+        }
+    }
+    let (out, mut peer) = UnixStream::pair().unwrap();
+    rustix::net::sockopt::set_socket_send_buffer_size(&out, 1).unwrap();
+    out.set_nonblocking(true).unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).map(|_| received).unwrap()
+    });
+    let mut full = 0;
+    while let Flush::WouldBlock(_) | Flush::BudgetSpent(_) = queue.flush(&out).unwrap() {
+        full += 1;
+        let mut fds = [rustix::event::PollFd::new(&out, rustix::event::PollFlags::OUT)];
+        rustix::event::poll(&mut fds, None).unwrap();
+    }
+    drop(out);
+    assert!(full > 100, "the buffer was not small: {full}");
+    assert!(reader.join().unwrap() == stream);
+}
+
+#[test]
+fn no_call_passes_the_limit_on_slices() {
+    let part = ByteView::from(pattern(SMALL + 1, 0));
+    for parts in [1, 1023, 1024, 1025, 5000] {
+        let mut queue = WriteQueue::new().with_budget(u64::MAX);
+        for _ in 0..parts {
+            queue.push(part.clone());
+        }
+        let out = tempfile::tempfile().unwrap();
+        assert_eq!(queue.flush(&out).unwrap(), Flush::Done((parts * part.len()) as u64));
+        assert_eq!(queue.stats().writes, parts.div_ceil(1024) as u64);
+        assert_eq!(queue.stats().entries, parts as u64);
+        assert!(std::fs::metadata(fd_path(&out)).unwrap().len() == (parts * part.len()) as u64);
+    }
+}
+
+fn fd_path(file: &File) -> String {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+#[test]
+fn small_neighbours_leave_as_one_and_large_parts_are_not_copied() {
+    let mut queue = WriteQueue::new();
+    for _ in 0..50 {
+        queue.push(&b"0123456789"[..]);
+    }
+    queue.push(pattern(5000, 1));
+    queue.push("lone");
+    let (out, _peer) = UnixStream::pair().unwrap();
+    assert_eq!(queue.flush(&out).unwrap(), Flush::Done(5504));
+    let stats = queue.stats();
+    assert_eq!((stats.writes, stats.entries, stats.merged_bytes), (1, 3, 500));
+}
+
+#[test]
+fn a_small_file_leaves_with_its_header_in_one_slice() {
+    let contents = pattern(10_000, 3);
+    let mut queue = WriteQueue::new();
+    let mut stream = Vec::new();
+    // Three answers to pipelined requests.
+    for _ in 0..3 {
+        queue.push_copy(b"header");
+        queue.push(FileRegion::new(file_with(&contents), 0..10_000));
+        stream.extend_from_slice(b"header");
+        stream.extend_from_slice(&contents);
+    }
+    let (out, mut peer) = UnixStream::pair().unwrap();
+    assert!(queue.flush(&out).unwrap().is_done());
+    let stats = queue.stats();
+    assert_eq!((stats.writes, stats.reads, stats.sendfiles), (1, 3, 0));
+    drop(out);
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received).unwrap();
+    assert!(received == stream);
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(bytebuf_portable)))]
+fn a_large_file_is_sent_by_the_kernel() {
+    let mut queue = WriteQueue::new();
+    queue.push("header");
+    queue.push(FileRegion::new(file_with(&pattern(100_000, 3)), 0..100_000));
+    let out = tempfile::tempfile().unwrap();
+    assert!(queue.flush(&out).unwrap().is_done());
+    let stats = queue.stats();
+    assert_eq!((stats.writes, stats.reads, stats.sendfiles), (1, 0, 1));
+    assert_eq!((stats.written_bytes, stats.sendfile_bytes), (6, 100_000));
+}
+
+#[test]
+fn files_are_not_read_for_a_peer_that_takes_nothing() {
+    let file = file_with(&pattern(10_000, 0));
+    let mut queue = WriteQueue::new().with_budget(u64::MAX);
+    for _ in 0..1000 {
+        queue.push(FileRegion::new(file.clone(), 0..10_000));
+    }
+    let (out, _peer) = UnixStream::pair().unwrap();
+    out.set_nonblocking(true).unwrap();
+    for _ in 0..10 {
+        assert!(!queue.flush(&out).unwrap().is_done());
+    }
+    let held = queue.stats().read_bytes - queue.flushed_bytes();
+    assert!(held < 100_000, "{held} bytes are held in memory");
+}
+
+#[test]
+fn a_file_that_shrank_is_told_after_what_stands_before_it() {
+    for (promised, kept) in [(5000, 100), (100_000, 40_000)] {
+        let file = file_with(&pattern(promised, 0));
+        let mut queue = WriteQueue::new();
+        queue.push("first");
+        queue.push(FileRegion::new(file.clone(), 0..promised as u64));
+        queue.push("last");
+        file.set_len(kept as u64).unwrap();
+        let mut out = tempfile::tempfile().unwrap();
+        // It comes again each time, and moves nothing.
+        for _ in 0..2 {
+            let error = queue.flush(&out).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+            let shrank = *error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
+            assert_eq!((shrank.expected(), shrank.found()), (promised as u64, kept as u64));
+            assert_eq!(queue.flushed_bytes(), 5 + kept as u64);
+        }
+        out.rewind().unwrap();
+        let mut received = Vec::new();
+        out.read_to_end(&mut received).unwrap();
+        assert_eq!(received.len(), 5 + kept);
+        let unsent: Vec<u64> = queue.take_unsent().iter().map(Outgoing::len).collect();
+        assert_eq!(unsent, [(promised - kept) as u64, 4]);
+    }
+}
+
+#[test]
+fn a_peer_that_is_gone_is_an_error_and_the_queue_is_whole() {
+    let (out, peer) = UnixStream::pair().unwrap();
+    drop(peer);
+    let mut queue = WriteQueue::new();
+    queue.push("nobody hears this");
+    for _ in 0..2 {
+        assert_eq!(queue.flush(&out).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!((queue.pending_bytes(), queue.flushed_bytes()), (17, 0));
+    }
+    assert_eq!(queue.clear(), 17);
+    assert!(queue.flush(&out).unwrap().is_done());
+}
+
+#[test]
+fn a_flush_stops_at_its_budget_exactly() {
+    let file = file_with(&pattern(100_000, 0));
+    let mut queue = WriteQueue::new().with_budget(30_000);
+    queue.push(pattern(45_000, 0));
+    queue.push(FileRegion::new(file, 0..100_000));
+    let out = tempfile::tempfile().unwrap();
+    for _ in 0..4 {
+        assert_eq!(queue.flush(&out).unwrap(), Flush::BudgetSpent(30_000));
+    }
+    assert_eq!(queue.flush(&out).unwrap(), Flush::Done(25_000));
+    assert_eq!(queue.flush(&out).unwrap(), Flush::Done(0));
+}
+
+#[test]
+fn watermarks_count_files_in_full_and_parts_that_hold_little() {
+    let mut queue = WriteQueue::new().with_watermarks(1000, 100_000);
+    queue.push(FileRegion::new(file_with(&[]), 0..100_000));
+    assert!(!queue.is_writable(), "a file counts");
+    queue.clear();
+    assert!(queue.is_writable());
+
+    queue.push(pattern(99_000, 0));
+    assert!(queue.is_writable());
+    let mut few = Vec::with_capacity(98_500);
+    struct Some<'a>(&'a mut Vec<u8>);
+    impl Write for Some<'_> {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            let room = self.0.capacity() - self.0.len();
+            self.0.extend_from_slice(&buf[..buf.len().min(room)]);
+            if room == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(buf.len().min(room)) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    queue.push(pattern(2000, 0));
+    assert!(!queue.is_writable());
+    assert_eq!(queue.flush_into(&mut Some(&mut few)).unwrap(), Flush::WouldBlock(98_500));
+    assert!(!queue.is_writable(), "2500 bytes are above the low mark");
+    few.clear();
+    assert!(queue.flush_into(&mut Some(&mut few)).unwrap().is_done());
+    assert!(queue.is_writable());
+
+    // Parts of one byte that can't be merged: the peer pays for each.
+    let one = file_with(b"x");
+    for _ in 0..2000 {
+        queue.push(FileRegion::new(one.clone(), 0..1));
+    }
+    assert!(!queue.is_writable());
+}
+
+#[test]
+fn a_writer_that_lies_or_takes_nothing_changes_nothing() {
+    struct Says(usize);
+    impl Write for Says {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Ok(self.0)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    for (says, kind) in [
+        (0, io::ErrorKind::WriteZero),
+        (11, io::ErrorKind::InvalidData),
+        (usize::MAX, io::ErrorKind::InvalidData),
+    ] {
+        let mut queue = WriteQueue::new();
+        queue.push("ten bytes.");
+        assert_eq!(queue.flush_into(&mut Says(says)).unwrap_err().kind(), kind);
+        assert_eq!((queue.pending_bytes(), queue.flushed_bytes()), (10, 0));
+    }
+}
+
+#[test]
+fn positions_tell_when_a_message_is_out() {
+    let mut queue = WriteQueue::new().with_budget(10);
+    let first = queue.push("12345678");
+    let second = queue.push("90abcdef");
+    let out = tempfile::tempfile().unwrap();
+    assert_eq!(queue.flush(&out).unwrap(), Flush::BudgetSpent(10));
+    assert!(queue.flushed_bytes() >= first && queue.flushed_bytes() < second);
+    assert!(queue.flush(&out).unwrap().is_done());
+    assert_eq!(queue.flushed_bytes(), second);
+}

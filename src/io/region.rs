@@ -1,0 +1,435 @@
+//! A range of a file, to be sent as if it were a buffer.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::buf::ByteBuf;
+use crate::sys;
+#[cfg(unix)]
+use crate::{io::progress::clip, sys::Target};
+
+/// What the copying path reads at a time: large enough that the system calls don't show, small
+/// enough that the bytes are still in the cache when the kernel takes them.
+pub(crate) const WINDOW: usize = 64 * 1024;
+
+/// A range of an open file that can be sent without passing through memory.
+///
+/// A region holds the file open, knows where it stands, and moves on by exactly what was sent.
+/// Cloning and slicing share the one descriptor; the last region closes it. The file's own cursor
+/// is neither used nor moved, so any number of regions can be under way over one file.
+///
+/// The kernel sends the pages of the file themselves: a file that is written to or truncated after
+/// the call may reach the peer changed. Send files that don't change any more.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::FileRegion;
+/// use std::io::Read;
+/// use std::os::unix::net::UnixStream;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("greeting.txt");
+/// std::fs::write(&path, "hello, kernel")?;
+/// let mut body = FileRegion::open(&path)?.slice(7..13);
+///
+/// let (out, mut peer) = UnixStream::pair()?;
+/// while !body.is_empty() {
+///     body.transfer_to(&out)?;
+/// }
+/// drop(out);
+///
+/// let mut received = String::new();
+/// peer.read_to_string(&mut received)?;
+/// assert_eq!(received, "kernel");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[doc(alias = "DefaultFileRegion")]
+pub struct FileRegion {
+    file: Arc<File>,
+    /// Offsets in the file of the next byte and of the end: `next <= end`.
+    next: u64,
+    end: u64,
+    path: TransferPath,
+}
+
+/// The way that worked last time, so that a refused call is made once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransferPath {
+    /// File to descriptor inside the kernel.
+    Sendfile,
+    /// Through a window of memory.
+    Copy,
+}
+
+impl FileRegion {
+    /// Opens the file at `path` and takes all that it holds now.
+    ///
+    /// A file that grows later keeps the region as it was. Files that the kernel makes up while
+    /// they are read (under `/proc`, say) report no length, so their region is empty: name a
+    /// range with [`new`](Self::new) for those.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening a file; a directory gives [`io::ErrorKind::IsADirectory`].
+    ///
+    /// # Cost
+    ///
+    /// Two system calls, one allocation.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<FileRegion> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(FileRegion::new(file, 0..metadata.len()))
+    }
+
+    /// Takes the bytes of `file` whose offsets are in `range`; nothing is checked against the file
+    /// until it is read.
+    ///
+    /// # Panics
+    ///
+    /// If `range` starts after its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::FileRegion;
+    ///
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(5 << 30)?; // sparse
+    /// let tail = FileRegion::new(file, (5 << 30) - 10..5 << 30);
+    /// assert_eq!((tail.position(), tail.len()), ((5 << 30) - 10, 10));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(file: impl Into<Arc<File>>, range: Range<u64>) -> FileRegion {
+        assert!(
+            range.start <= range.end,
+            "file range starts at {} but ends at {}",
+            range.start,
+            range.end
+        );
+        FileRegion {
+            file: file.into(),
+            next: range.start,
+            end: range.end,
+            path: TransferPath::Sendfile,
+        }
+    }
+
+    /// The bytes that are still to be sent.
+    #[doc(alias = "count")]
+    pub fn len(&self) -> u64 {
+        self.end - self.next
+    }
+
+    /// The same as [`len`](Self::len), in the spelling of a cursor.
+    pub fn remaining(&self) -> u64 {
+        self.len()
+    }
+
+    /// Whether nothing is left to send.
+    pub fn is_empty(&self) -> bool {
+        self.next == self.end
+    }
+
+    /// The offset in the file of the next byte to be sent.
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The part of this region that `range` names, counted from its next byte.
+    ///
+    /// # Panics
+    ///
+    /// If `range` starts after its end or ends after the region.
+    ///
+    /// # Cost
+    ///
+    /// One atomic increment; no system call.
+    #[must_use]
+    pub fn slice(&self, range: Range<u64>) -> FileRegion {
+        assert!(
+            range.start <= range.end && range.end <= self.len(),
+            "range {}..{} of a region of {} bytes",
+            range.start,
+            range.end,
+            self.len()
+        );
+        // Both are at most `end`, so neither sum can wrap.
+        FileRegion { next: self.next + range.start, end: self.next + range.end, ..self.clone() }
+    }
+
+    /// Takes the first `at` bytes off this region and gives them as one of their own.
+    ///
+    /// # Panics
+    ///
+    /// If `at` is more than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::FileRegion;
+    ///
+    /// let mut rest = FileRegion::new(tempfile::tempfile()?, 0..100);
+    /// let first = rest.split_to(30);
+    /// assert_eq!((first.position(), first.len()), (0, 30));
+    /// assert_eq!((rest.position(), rest.len()), (30, 70));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "the bytes have left this region"]
+    pub fn split_to(&mut self, at: u64) -> FileRegion {
+        let first = self.slice(0..at);
+        self.next = first.end;
+        first
+    }
+
+    /// Skips the first `n` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than [`len`](Self::len).
+    pub fn advance(&mut self, n: u64) {
+        assert!(n <= self.len(), "{n} bytes of a region of {} bytes", self.len());
+        self.next += n;
+    }
+
+    /// Shortens the region to its first `len` bytes; does nothing if it is no longer than that.
+    pub fn truncate(&mut self, len: u64) {
+        self.end -= self.len().saturating_sub(len);
+    }
+
+    /// Reads into the room of `buf`, from `offset` bytes after the region's next byte on, and
+    /// gives the number of bytes read. The region does not move.
+    ///
+    /// Reads up to the end of the region or of the room, or less, as `read` does; 0 when one of
+    /// them is reached.
+    ///
+    /// # Errors
+    ///
+    /// [`FileShrank`] (as the source of the error) if the file ends before the region does; those
+    /// of reading a file otherwise. `buf` holds what it held before.
+    ///
+    /// # Cost
+    ///
+    /// One system call and the copy; blocks if the pages are not in memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{ByteBuf, FileRegion};
+    /// use std::io::Write;
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"head and body")?;
+    /// let region = FileRegion::new(file, 0..13);
+    ///
+    /// let mut buf = ByteBuf::with_capacity(64);
+    /// assert_eq!(region.read_at(9, &mut buf)?, 4);
+    /// assert_eq!(&buf[..], b"body");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read_at(&self, offset: u64, buf: &mut ByteBuf) -> io::Result<usize> {
+        let want = (buf.capacity() - buf.len()).min(sys::MAX_BYTES);
+        let left = self.len().saturating_sub(offset);
+        let want = usize::try_from(left).map_or(want, |left| left.min(want));
+        if want == 0 {
+            return Ok(0);
+        }
+        let at = self.next + offset;
+        let before = buf.len();
+        buf.resize(before + want, 0);
+        let read = sys::read_at(&self.file, &mut buf[before..], at);
+        buf.truncate(before + read.as_ref().map_or(0, |read| *read));
+        match read? {
+            0 => Err(self.shrank(at)),
+            read => Ok(read),
+        }
+    }
+
+    /// Asks the kernel to read the region from the disk in the background, so that sending it does
+    /// not stall the thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of `posix_fadvise`; a pipe or a socket gives an error, nothing else should.
+    ///
+    /// # Cost
+    ///
+    /// One system call that returns when the reads are queued. It does nothing where the system
+    /// has no such call.
+    pub fn prefetch(&self) -> io::Result<()> {
+        sys::will_need(&self.file, self.next, self.len())
+    }
+
+    /// Sends as much as `dst` takes in one call, moves on by that, and gives the number of bytes.
+    ///
+    /// `dst` is anything that can be written to: a socket, a pipe, a terminal, another file. The
+    /// kernel moves the bytes by itself where it can (`sendfile`); where it refuses the pair of
+    /// descriptors, they are copied through a pooled window, and the region remembers that. A
+    /// file as `dst` is written at its cursor.
+    ///
+    /// Like `write`, one call may send less than there is; call until [`is_empty`](Self::is_empty).
+    /// 0 is returned only when the region is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full; [`FileShrank`] (as the
+    /// source of the error) if the file ends before the region does; those of writing otherwise.
+    /// Whatever the error, the region stands exactly behind the bytes that were sent.
+    ///
+    /// `sendfile` to a peer that is gone raises SIGPIPE. Rust programs ignore that signal and get
+    /// [`io::ErrorKind::BrokenPipe`]; a host that resets it has to block it.
+    ///
+    /// # Cost
+    ///
+    /// One system call of at most 2 GiB - 4 KiB, no copy in this process; on the copying path two
+    /// system calls and a copy per 64 KiB.
+    #[cfg(unix)]
+    #[doc(alias = "transferTo")]
+    pub fn transfer_to(&mut self, dst: impl AsFd) -> io::Result<u64> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        let sent = match self.send_in_kernel(dst.as_fd(), sys::MAX_BYTES)? {
+            Some(sent) => sent,
+            None => self.send_window(dst.as_fd())?,
+        };
+        self.advance(sent);
+        Ok(sent)
+    }
+
+    #[cfg(unix)]
+    fn send_window(&self, dst: BorrowedFd<'_>) -> io::Result<u64> {
+        let mut window = ByteBuf::with_capacity(clip(self.len(), WINDOW));
+        self.read_at(0, &mut window)?;
+        match Target::new(dst).write(&[io::IoSlice::new(&window)], sys::More::No)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            sent => Ok(sent as u64),
+        }
+    }
+
+    /// Sends up to `limit` bytes without reading them, and does not move on; `None` if this has to
+    /// be done by copying.
+    #[cfg(unix)]
+    pub(crate) fn send_in_kernel(
+        &mut self,
+        dst: BorrowedFd<'_>,
+        limit: usize,
+    ) -> io::Result<Option<u64>> {
+        if self.path == TransferPath::Copy {
+            return Ok(None);
+        }
+        let sent = sys::sendfile(dst, &self.file, self.next, clip(self.len(), limit));
+        match sent {
+            Ok(0) => Err(self.shrank(self.next)),
+            Ok(sent) => Ok(Some(sent as u64)),
+            Err(e) if sys::refuses_pair(&e) => {
+                self.path = TransferPath::Copy;
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether an earlier call found that the bytes have to go through memory.
+    pub(crate) fn must_copy(&self) -> bool {
+        self.path == TransferPath::Copy
+    }
+
+    /// A read at `at` found the end of the file, where the region promised bytes.
+    fn shrank(&self, at: u64) -> io::Error {
+        FileShrank { expected: self.end, found: at }.into()
+    }
+}
+
+impl fmt::Debug for FileRegion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileRegion")
+            .field("file", &self.file)
+            .field("range", &(self.next..self.end))
+            .finish()
+    }
+}
+
+/// A file ended before a [`FileRegion`] over it did: somebody truncated it, or the range was never
+/// all there.
+///
+/// It comes as the source of an [`io::Error`] of the kind [`io::ErrorKind::UnexpectedEof`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{FileRegion, FileShrank};
+///
+/// let empty = tempfile::tempfile()?;
+/// let mut region = FileRegion::new(empty, 0..100);
+/// let (out, _peer) = std::os::unix::net::UnixStream::pair()?;
+/// let error = region.transfer_to(&out).unwrap_err();
+///
+/// let shrank = error.get_ref().and_then(|e| e.downcast_ref::<FileShrank>()).unwrap();
+/// assert_eq!((shrank.expected(), shrank.found()), (100, 0));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileShrank {
+    expected: u64,
+    found: u64,
+}
+
+impl FileShrank {
+    /// The offset at which the region ends, so the length that the file should have had.
+    pub fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// The offset at which there was nothing more to read. The file is at most that long.
+    pub fn found(&self) -> u64 {
+        self.found
+    }
+}
+
+impl fmt::Display for FileShrank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the file ends at or before offset {} but a region of it goes to {}",
+            self.found, self.expected
+        )
+    }
+}
+
+impl Error for FileShrank {}
+
+impl From<FileShrank> for io::Error {
+    fn from(shrank: FileShrank) -> io::Error {
+        io::Error::new(io::ErrorKind::UnexpectedEof, shrank)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;

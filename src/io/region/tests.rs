@@ -1,0 +1,208 @@
+use std::io::{Read, Seek, Write};
+use std::os::unix::net::UnixStream;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn file_with(contents: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(contents).unwrap();
+    file
+}
+
+fn send_all(region: &mut FileRegion, dst: impl AsFd) -> io::Result<u64> {
+    let mut sent = 0;
+    while !region.is_empty() {
+        let at = region.position();
+        let moved = region.transfer_to(dst.as_fd())?;
+        assert!(moved > 0, "0 means empty, and it is not");
+        assert_eq!(region.position(), at + moved);
+        sent += moved;
+    }
+    Ok(sent)
+}
+
+fn contents_of(mut file: &File) -> Vec<u8> {
+    let mut contents = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut contents).unwrap();
+    contents
+}
+
+/// Regions as slices: the same operations on a plain range of a vector.
+#[test]
+fn cutting_a_region_is_cutting_a_slice() {
+    let contents: Vec<u8> = (0..=255).collect();
+    let file = Arc::new(file_with(&contents));
+    proptest!(|(a in 0..=256_usize, b in 0..=256_usize, c in 0..=256_usize)| {
+        let (start, end) = (a.min(b), a.max(b));
+        let mut region = FileRegion::new(file.clone(), start as u64..end as u64);
+        let mut model = &contents[start..end];
+        let at = c.min(model.len());
+        let first = region.split_to(at as u64);
+        let (head, tail) = model.split_at(at);
+        model = tail;
+        let cut = region.slice(model.len() as u64 / 3..model.len() as u64);
+        let mut short = region.clone();
+        short.truncate(c as u64);
+        for (region, model) in [
+            (&first, head),
+            (&region, model),
+            (&cut, &model[model.len() / 3..]),
+            (&short, &model[..c.min(model.len())]),
+        ] {
+            let mut buf = ByteBuf::with_capacity(1024);
+            prop_assert_eq!(region.read_at(0, &mut buf).unwrap(), model.len());
+            prop_assert_eq!(&buf[..], model);
+            prop_assert_eq!(region.len(), model.len() as u64);
+        }
+    });
+}
+
+#[test]
+fn reading_stops_at_the_region_the_room_and_the_file() {
+    let region = FileRegion::new(file_with(b"0123456789"), 2..8);
+    let mut buf = ByteBuf::with_capacity(4);
+    assert_eq!(region.read_at(0, &mut buf).unwrap(), 4);
+    assert_eq!(region.read_at(0, &mut buf).unwrap(), 0, "no room");
+    let mut buf = ByteBuf::with_capacity(64);
+    assert_eq!(region.read_at(5, &mut buf).unwrap(), 1);
+    assert_eq!(region.read_at(6, &mut buf).unwrap(), 0, "the end of the region");
+    assert_eq!(region.read_at(u64::MAX, &mut buf).unwrap(), 0);
+    assert_eq!(&buf[..], b"7");
+
+    let too_long = FileRegion::new(region.file().try_clone().unwrap(), 0..u64::MAX);
+    assert_eq!(too_long.read_at(4, &mut buf).unwrap(), 6);
+    let error = too_long.read_at(10, &mut buf).unwrap_err();
+    let shrank = error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
+    assert_eq!((shrank.expected(), shrank.found()), (u64::MAX, 10));
+    assert!(too_long.read_at(u64::MAX - 1, &mut buf).is_err(), "no such offset");
+    assert_eq!(&buf[..], b"7456789", "an error leaves what was there");
+}
+
+#[test]
+fn every_kind_of_target_gets_the_bytes() {
+    let contents: Vec<u8> = (0..300_000_u32).map(|i| (i / 7) as u8).collect();
+    let file = Arc::new(file_with(&contents));
+    let region = FileRegion::new(file, 1000..300_000);
+    let expected = &contents[1000..];
+
+    // A pipe and a socket, both smaller than the region.
+    let (mut from, to) = io::pipe().unwrap();
+    let (to_socket, mut from_socket) = UnixStream::pair().unwrap();
+    std::thread::scope(|scope| {
+        let pipe = scope.spawn(|| {
+            let mut received = Vec::new();
+            from.read_to_end(&mut received).map(|_| received).unwrap()
+        });
+        send_all(&mut region.clone(), &to).unwrap();
+        drop(to);
+        assert!(pipe.join().unwrap() == expected);
+        let socket = scope.spawn(|| {
+            let mut received = Vec::new();
+            from_socket.read_to_end(&mut received).map(|_| received).unwrap()
+        });
+        send_all(&mut region.clone(), &to_socket).unwrap();
+        drop(to_socket);
+        assert!(socket.join().unwrap() == expected);
+    });
+
+    // A file at its cursor, and one that appends, which `sendfile` refuses.
+    let mut plain = file_with(b"kept, overwritten");
+    plain.seek(io::SeekFrom::Start(6)).unwrap();
+    send_all(&mut region.clone(), &plain).unwrap();
+    assert!(contents_of(&plain) == [b"kept, ", expected].concat());
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    std::fs::write(&path, "kept, ").unwrap();
+    let append = File::options().append(true).open(&path).unwrap();
+    send_all(&mut region.clone(), &append).unwrap();
+    assert!(std::fs::read(&path).unwrap() == [b"kept, ", expected].concat());
+}
+
+#[test]
+fn a_full_target_says_so_and_the_region_stays_exact() {
+    let contents = vec![7; 4_000_000];
+    let mut region = FileRegion::new(file_with(&contents), 0..contents.len() as u64);
+    let (out, mut peer) = UnixStream::pair().unwrap();
+    out.set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    let error = loop {
+        match region.transfer_to(&out) {
+            Ok(moved) => sent += moved,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    assert!(sent > 0 && region.position() == sent);
+    drop(out);
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received).unwrap();
+    assert_eq!(received.len() as u64, sent);
+}
+
+#[test]
+fn a_file_that_shrinks_or_grows_under_way() {
+    let file = Arc::new(file_with(&[1; 100_000]));
+    let out = tempfile::tempfile().unwrap();
+    let mut region = FileRegion::new(file.clone(), 0..100_000);
+    let whole = region.split_to(50_000);
+    file.set_len(60_000).unwrap();
+    assert_eq!(send_all(&mut whole.clone(), &out).unwrap(), 50_000);
+    for _ in 0..2 {
+        let error = send_all(&mut region, &out).unwrap_err();
+        let shrank = error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
+        assert_eq!((shrank.expected(), shrank.found()), (100_000, 60_000));
+    }
+    assert_eq!(contents_of(&out).len(), 60_000);
+    // It comes back, and the rest can be sent.
+    file.set_len(200_000).unwrap();
+    assert_eq!(send_all(&mut region, &out).unwrap(), 40_000);
+    assert_eq!(contents_of(&out).len(), 100_000);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn files_that_the_kernel_makes_up_go_by_copy() {
+    let path = "/proc/self/stat";
+    assert!(FileRegion::open(path).unwrap().is_empty(), "it reports no length");
+    let mut region = FileRegion::new(File::open(path).unwrap(), 0..10);
+    let (mut from, to) = io::pipe().unwrap();
+    send_all(&mut region, &to).unwrap();
+    drop(to);
+    let mut received = String::new();
+    from.read_to_string(&mut received).unwrap();
+    assert!(received.starts_with(&std::process::id().to_string()), "{received}");
+}
+
+#[test]
+fn what_is_not_a_file_is_refused() {
+    let error = FileRegion::open(std::env::temp_dir()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    assert_eq!(FileRegion::open("/no/such/file").unwrap_err().kind(), io::ErrorKind::NotFound);
+    let (from, to) = io::pipe().unwrap();
+    let mut pipe = FileRegion::new(File::from(std::os::fd::OwnedFd::from(from)), 0..10);
+    assert!(pipe.transfer_to(&to).is_err(), "a pipe has no offsets");
+    assert_eq!(pipe.len(), 10);
+}
+
+#[test]
+fn offsets_past_four_gibibytes_are_exact() {
+    let mut file = tempfile::tempfile().unwrap();
+    let far = 5 << 30;
+    file.seek(io::SeekFrom::Start(far)).unwrap();
+    file.write_all(b"far away").unwrap();
+    let region = FileRegion::new(file, 0..far + 8);
+    assert_eq!(region.len(), far + 8);
+    let out = tempfile::tempfile().unwrap();
+    send_all(&mut region.slice(far - 4..far + 8), &out).unwrap();
+    assert_eq!(contents_of(&out), b"\0\0\0\0far away");
+}
+
+#[test]
+#[should_panic(expected = "range 3..11 of a region of 10 bytes")]
+fn slicing_past_the_end_panics() {
+    let _ = FileRegion::new(file_with(b""), 0..10).slice(3..11);
+}

@@ -1,0 +1,109 @@
+//! Where a test can stand between the crate and the kernel.
+//!
+//! A plan is asked before each call and may let it pass, shorten it, or have it fail with an
+//! errno. The call that passes is a real one, so a plan can only make the kernel slower or more
+//! hostile, never more lenient.
+
+#[cfg(not(test))]
+pub(super) use inert::*;
+#[cfg(test)]
+pub(crate) use planned::*;
+
+#[cfg(not(test))]
+mod inert {
+    use std::io;
+    #[cfg(unix)]
+    use std::io::IoSlice;
+
+    use crate::sys::Call;
+
+    #[inline(always)]
+    pub(in crate::sys) fn admit(_: Call, len: usize) -> io::Result<usize> {
+        Ok(len)
+    }
+
+    #[cfg(unix)]
+    #[inline(always)]
+    pub(in crate::sys) fn clipped<T>(
+        _: Call,
+        bufs: &[IoSlice<'_>],
+        call: impl FnOnce(&[IoSlice<'_>]) -> io::Result<T>,
+    ) -> io::Result<T> {
+        call(bufs)
+    }
+}
+
+#[cfg(test)]
+mod planned {
+    use std::cell::RefCell;
+    use std::io;
+    #[cfg(unix)]
+    use std::io::IoSlice;
+
+    use crate::sys::Call;
+
+    /// What is to happen to one call.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Outcome {
+        /// The kernel decides.
+        Pass,
+        /// The kernel is offered at most this many bytes (at least one).
+        Short(usize),
+        /// The call fails with this errno and moves nothing.
+        Fail(i32),
+    }
+
+    type Plan = Box<dyn FnMut(Call, usize) -> Outcome>;
+
+    thread_local! {
+        static PLAN: RefCell<Option<Plan>> = const { RefCell::new(None) };
+    }
+
+    /// Runs `body` with `plan` between this thread and the kernel; the plan ends with it, by panic
+    /// too.
+    pub(crate) fn with_plan<R>(
+        plan: impl FnMut(Call, usize) -> Outcome + 'static,
+        body: impl FnOnce() -> R,
+    ) -> R {
+        struct End;
+        impl Drop for End {
+            fn drop(&mut self) {
+                PLAN.take();
+            }
+        }
+        PLAN.set(Some(Box::new(plan)));
+        let _end = End;
+        body()
+    }
+
+    pub(in crate::sys) fn admit(call: Call, len: usize) -> io::Result<usize> {
+        PLAN.with_borrow_mut(|plan| match plan.as_mut().map(|plan| plan(call, len)) {
+            None | Some(Outcome::Pass) => Ok(len),
+            Some(Outcome::Short(most)) => Ok(len.min(most.max(1))),
+            Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
+        })
+    }
+
+    #[cfg(unix)]
+    pub(in crate::sys) fn clipped<T>(
+        call: Call,
+        bufs: &[IoSlice<'_>],
+        run: impl FnOnce(&[IoSlice<'_>]) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let offered = bufs.iter().map(|buf| buf.len()).sum();
+        let mut left = admit(call, offered)?;
+        if left == offered {
+            return run(bufs);
+        }
+        let mut clipped = Vec::new();
+        for buf in bufs {
+            let take = left.min(buf.len());
+            clipped.push(IoSlice::new(&buf[..take]));
+            left -= take;
+            if left == 0 {
+                break;
+            }
+        }
+        run(&clipped)
+    }
+}
