@@ -1,0 +1,116 @@
+//! Netty's own answers, replayed: what `io.netty.buffer` 4.2 gave to some hundred thousand calls.
+//!
+//! The traces lie in `tests/data/netty`, recorded from Netty 4.2.13: a start state, calls, and what each of them gave.
+//! Every trace is replayed on each [`Representation`] of the same bytes; the calls reach the library through
+//! [`subject`], which lays Netty's index model over our types. What may legitimately differ stands in one table,
+//! [`DIFFERENCES`]; anything else that differs fails the test, and so does an op that nobody knows.
+//!
+//! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of another folder.
+
+mod differences;
+mod model;
+mod ops;
+mod processor;
+mod replay;
+mod representation;
+mod subject;
+mod trace;
+mod typed;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::Write as _,
+    panic,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use self::{
+    differences::DIFFERENCES,
+    replay::{Tally, replay},
+    representation::Representation,
+    trace::Trace,
+};
+
+#[derive(Default)]
+struct Report {
+    tallies: BTreeMap<(String, Representation), Tally>,
+    failures: Vec<String>,
+}
+
+#[test]
+fn every_representation_answers_as_netty_does() {
+    let folder = std::env::var_os("BYTEBUF_TRACES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/netty"),
+        PathBuf::from,
+    );
+    let traces = trace::load(&folder);
+    assert!(!traces.is_empty(), "no trace in {}", folder.display());
+
+    // Calls that must fail do so by a panic where the library promises one; nobody wants to read them all.
+    let loud = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let report = replay_all(&traces);
+    panic::set_hook(loud);
+
+    // Not `print!`, which the test harness keeps to itself.
+    std::io::stdout()
+        .write_all(report.table(traces.len()).as_bytes())
+        .expect("a place to report to");
+    let shown = report.failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    assert!(report.failures.is_empty(), "{} traces went wrong:\n{shown}", report.failures.len());
+}
+
+fn replay_all(traces: &[Trace]) -> Report {
+    let next = AtomicUsize::new(0);
+    let report = Mutex::new(Report::default());
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(trace) = traces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    for on in Representation::ALL {
+                        let mut tally = Tally::default();
+                        let went = replay(trace, on, &mut tally);
+                        let mut report = report.lock().expect("no thread panics here");
+                        report.failures.extend(went.err());
+                        let key = (trace.family.clone(), on);
+                        report.tallies.entry(key).or_default().add(&tally);
+                    }
+                }
+            });
+        }
+    });
+    report.into_inner().expect("no thread panics here")
+}
+
+impl Report {
+    fn table(&self, traces: usize) -> String {
+        let mut text = format!("\n{traces} traces; replayed on each representation:\n");
+        let mut sum = Tally::default();
+        for ((family, on), tally) in &self.tallies {
+            let Tally { traces, steps, left_out } = tally;
+            let left_out: usize = left_out.values().sum();
+            writeln!(
+                text,
+                "  {family:<15} {:<20} {traces:>6} traces {steps:>8} steps {left_out:>7} not compared",
+                format!("{on:?}"),
+            )
+            .expect("a String takes it");
+            sum.add(tally);
+        }
+        writeln!(text, "in all {} replays, {} steps; not compared:", sum.traces, sum.steps)
+            .expect("a String takes it");
+        for (why, ops, reason) in DIFFERENCES {
+            let steps = sum.left_out.get(why).copied().unwrap_or_default();
+            writeln!(text, "  {steps:>8} {ops}: {reason}").expect("a String takes it");
+        }
+        text
+    }
+}

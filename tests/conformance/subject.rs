@@ -1,0 +1,192 @@
+//! Netty's index model over anything that holds bytes.
+//!
+//! [`Content`] is what the bytes can do, addressed from 0 to the capacity; [`Subject`] adds the two indexes. A type of
+//! the library that has no indexes of its own gets them from [`Indexed`]. Everything answers "that cannot be" with
+//! `None` or `false` and must then have changed nothing.
+
+use std::{cmp::Ordering, ops::Range};
+
+use serde_json::Value;
+
+use crate::processor::Processor;
+
+pub(crate) trait Content {
+    /// Netty's capacity.
+    fn len(&self) -> usize;
+    fn get(&mut self, kind: &str, index: usize) -> Option<Value>;
+    fn set(&mut self, kind: &str, index: usize, value: &Value) -> bool;
+    fn get_bytes(&mut self, range: Range<usize>) -> Option<Vec<u8>>;
+    fn set_bytes(&mut self, index: usize, bytes: &[u8]) -> bool;
+    /// Cuts the end off, or adds zeros.
+    fn resize(&mut self, capacity: usize);
+    /// A view of the range, with nothing copied where the library can do that.
+    fn slice(&mut self, range: Range<usize>) -> Option<Box<dyn Subject>>;
+
+    // All ranges below are within the capacity.
+    fn read(&mut self, kind: &str, range: Range<usize>) -> Option<Value>;
+    fn find_byte(&mut self, range: Range<usize>, byte: u8) -> Option<usize>;
+    fn rfind_byte(&mut self, range: Range<usize>, byte: u8) -> Option<usize>;
+    fn position(&mut self, range: Range<usize>, stop: &dyn Fn(u8) -> bool) -> Option<usize>;
+    fn rposition(&mut self, range: Range<usize>, stop: &dyn Fn(u8) -> bool) -> Option<usize>;
+    fn find(&mut self, range: Range<usize>, needle: &[u8]) -> Option<usize>;
+    fn feed(&mut self, range: Range<usize>, to: &mut dyn Processor) -> Option<usize>;
+    fn compare(&mut self, range: Range<usize>, other: &[u8]) -> Ordering;
+    fn equals(&mut self, range: Range<usize>, other: &[u8]) -> bool;
+    fn hex(&mut self, range: Range<usize>) -> String;
+    fn hex_box(&mut self, range: Range<usize>) -> String;
+    fn pieces(&mut self, range: Range<usize>) -> Vec<Vec<u8>>;
+
+    // What only a composite is asked.
+    fn insert(&mut self, at: usize, part: Part);
+    fn cut(&mut self, range: Range<usize>);
+    fn part(&mut self, range: Range<usize>) -> Part;
+}
+
+/// What becomes a component.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Model(Vec<u8>),
+}
+
+impl Part {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Model(bytes) => bytes.len(),
+        }
+    }
+}
+
+pub(crate) trait Subject {
+    fn content(&mut self) -> &mut dyn Content;
+    fn capacity(&self) -> usize;
+    fn set_capacity(&mut self, capacity: usize);
+    fn reader(&self) -> usize;
+    fn writer(&self) -> usize;
+    fn set_reader(&mut self, index: usize) -> bool;
+    fn set_writer(&mut self, index: usize) -> bool;
+    /// Makes room for `n` more bytes, up to the largest capacity.
+    fn reserve(&mut self, n: usize) -> bool;
+    fn max_capacity(&self) -> usize;
+    fn skip(&mut self, n: usize) -> bool;
+    fn read(&mut self, kind: &str) -> Option<Value>;
+    fn read_bytes(&mut self, n: usize) -> Option<Vec<u8>>;
+    fn write(&mut self, kind: &str, value: &Value) -> bool;
+    fn write_bytes(&mut self, bytes: &[u8]) -> bool;
+    /// Moves the readable bytes to index 0.
+    fn discard_read(&mut self);
+}
+
+/// Bytes of a type that knows no indexes, with Netty's two beside it.
+pub(crate) struct Indexed<C> {
+    content: C,
+    reader: usize,
+    writer: usize,
+    max_capacity: usize,
+}
+
+impl<C: Content> Indexed<C> {
+    pub(crate) fn new(content: C, max_capacity: usize) -> Self {
+        Self { content, reader: 0, writer: 0, max_capacity }
+    }
+
+    pub(crate) fn full(content: C) -> Self {
+        let writer = content.len();
+        Self { content, reader: 0, writer, max_capacity: writer }
+    }
+}
+
+impl<C: Content + 'static> Subject for Indexed<C> {
+    fn content(&mut self) -> &mut dyn Content {
+        &mut self.content
+    }
+
+    fn capacity(&self) -> usize {
+        self.content.len()
+    }
+
+    fn set_capacity(&mut self, capacity: usize) {
+        self.content.resize(capacity);
+    }
+
+    fn reader(&self) -> usize {
+        self.reader
+    }
+
+    fn writer(&self) -> usize {
+        self.writer
+    }
+
+    fn set_reader(&mut self, index: usize) -> bool {
+        let fits = index <= self.writer;
+        if fits {
+            self.reader = index;
+        }
+        fits
+    }
+
+    fn set_writer(&mut self, index: usize) -> bool {
+        let fits = (self.reader..=self.content.len()).contains(&index);
+        if fits {
+            self.writer = index;
+        }
+        fits
+    }
+
+    fn reserve(&mut self, n: usize) -> bool {
+        let Some(end) = self.writer.checked_add(n).filter(|end| *end <= self.max_capacity) else {
+            return false;
+        };
+        if end > self.content.len() {
+            self.content.resize(end);
+        }
+        true
+    }
+
+    fn max_capacity(&self) -> usize {
+        self.max_capacity
+    }
+
+    fn skip(&mut self, n: usize) -> bool {
+        let fits = n <= self.writer - self.reader;
+        if fits {
+            self.reader += n;
+        }
+        fits
+    }
+
+    fn read(&mut self, kind: &str) -> Option<Value> {
+        let value = self.content.read(kind, self.reader..self.writer)?;
+        self.reader += crate::typed::width(kind);
+        Some(value)
+    }
+
+    fn read_bytes(&mut self, n: usize) -> Option<Vec<u8>> {
+        let start = self.reader;
+        self.skip(n).then(|| self.content.get_bytes(start..start + n))?
+    }
+
+    fn write(&mut self, kind: &str, value: &Value) -> bool {
+        let width = crate::typed::width(kind);
+        let written = self.reserve(width) && self.content.set(kind, self.writer, value);
+        if written {
+            self.writer += width;
+        }
+        written
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) -> bool {
+        let written = self.reserve(bytes.len()) && self.content.set_bytes(self.writer, bytes);
+        if written {
+            self.writer += bytes.len();
+        }
+        written
+    }
+
+    fn discard_read(&mut self) {
+        let readable = self.reader..self.writer;
+        let kept = self.content.get_bytes(readable).expect("the indexes are within the capacity");
+        assert!(self.content.set_bytes(0, &kept));
+        self.reader = 0;
+        self.writer = kept.len();
+    }
+}
