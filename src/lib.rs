@@ -9,5 +9,8 @@ mod pool;
 mod sync;
 mod sys;
 
-pub use buf::{ByteBuf, ByteView};
+pub use buf::{
+    ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, IntoComponents, OutOfRange, Peek,
+    Poke,
+};
 pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};

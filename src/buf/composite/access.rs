@@ -1,0 +1,95 @@
+//! Typed access at an offset, across borders.
+
+use std::mem;
+
+use super::CompositeByteBuf;
+use crate::buf::{
+    ByteBuf, ByteView, OutOfRange, Peek, Poke,
+    peek_table::{inherent_peek, inherent_poke},
+};
+
+impl CompositeByteBuf {
+    /// `peek_array` where the bytes are not all in one component, or not all there.
+    #[cold]
+    fn peek_across<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.peek_slice(offset, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// Changes bytes of component `index`: in place where it is alone in its memory, else in a copy
+    /// of it.
+    fn change(&mut self, index: usize, change: impl FnOnce(&mut [u8])) {
+        let slot = match index.checked_sub(1) {
+            None => &mut self.front,
+            Some(index) => self.rest.get_mut(index).expect("the caller found it"),
+        };
+        let mut bytes =
+            mem::take(slot).try_into_mut().unwrap_or_else(|shared| ByteBuf::from(&shared[..]));
+        change(&mut bytes);
+        *slot = bytes.freeze();
+    }
+
+    /// Changes the `len` bytes from `offset` on, which must be there, component by component;
+    /// `change` is told how many came before.
+    fn change_range(&mut self, offset: usize, len: usize, change: impl Fn(usize, &mut [u8])) {
+        let (mut index, mut at) = self.locate(offset).map_or((0, 0), |(i, start, _)| (i, start));
+        let mut done = 0;
+        while done < len {
+            let from = offset + done - at;
+            let mut whole = 0;
+            self.change(index, |bytes| {
+                whole = bytes.len();
+                let take = (whole - from).min(len - done);
+                change(done, &mut bytes[from..from + take]);
+                done += take;
+            });
+            (index, at) = (index + 1, at + whole);
+        }
+    }
+}
+
+impl Peek for CompositeByteBuf {
+    #[inline]
+    fn peek_array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let within = |(_, start, view): (usize, usize, &ByteView)| {
+            view.get(offset - start..)?.first_chunk().copied()
+        };
+        self.locate(offset).and_then(within).or_else(|| self.peek_across(offset))
+    }
+
+    fn peek_slice(&self, offset: usize, dst: &mut [u8]) -> Result<(), OutOfRange> {
+        let end = OutOfRange::check(offset, dst.len(), self.len())?;
+        let mut rest = dst;
+        for chunk in self.chunks_in(offset, end) {
+            let (this, next) = rest.split_at_mut(chunk.len());
+            this.copy_from_slice(chunk);
+            rest = next;
+        }
+        Ok(())
+    }
+}
+
+impl Poke for CompositeByteBuf {
+    /// Where a component is not alone in its memory, it is copied first.
+    fn set_slice(&mut self, offset: usize, src: &[u8]) -> Result<(), OutOfRange> {
+        OutOfRange::check(offset, src.len(), self.len())?;
+        self.change_range(offset, src.len(), |done, bytes| {
+            bytes.copy_from_slice(&src[done..done + bytes.len()]);
+        });
+        Ok(())
+    }
+
+    fn set_bytes(&mut self, offset: usize, value: u8, count: usize) -> Result<(), OutOfRange> {
+        OutOfRange::check(offset, count, self.len())?;
+        self.change_range(offset, count, |_, bytes| bytes.fill(value));
+        Ok(())
+    }
+}
+
+inherent_peek! {
+    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
+}
+inherent_poke! {
+    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
+}

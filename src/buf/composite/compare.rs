@@ -1,0 +1,95 @@
+//! Equality, order and hash of the content, wherever the borders are.
+
+use std::{
+    cmp::Ordering,
+    hash::{Hash, Hasher},
+};
+
+use super::CompositeByteBuf;
+use crate::buf::{
+    ByteBuf, ByteView,
+    compare::{Content, compare_with, compare_with_bytes},
+};
+
+/// Compares two contents, each given in pieces.
+fn compare<'a, 'b>(
+    a: impl Iterator<Item = &'a [u8]>,
+    b: impl Iterator<Item = &'b [u8]>,
+) -> Ordering {
+    let (mut a, mut b) = (a.filter(|piece| !piece.is_empty()), b.filter(|piece| !piece.is_empty()));
+    let (mut x, mut y): (&[u8], &[u8]) = (&[], &[]);
+    loop {
+        if x.is_empty() {
+            x = a.next().unwrap_or_default();
+        }
+        if y.is_empty() {
+            y = b.next().unwrap_or_default();
+        }
+        let both = x.len().min(y.len());
+        if both == 0 {
+            return x.len().cmp(&y.len());
+        }
+        match x[..both].cmp(&y[..both]) {
+            Ordering::Equal => (x, y) = (&x[both..], &y[both..]),
+            unequal => return unequal,
+        }
+    }
+}
+
+impl Content for CompositeByteBuf {
+    fn eq_bytes(&self, other: &[u8]) -> bool {
+        self.len() == other.len() && self.cmp_bytes(other).is_eq()
+    }
+
+    fn cmp_bytes(&self, other: &[u8]) -> Ordering {
+        compare(self.chunks(), [other].into_iter())
+    }
+}
+
+impl PartialEq for CompositeByteBuf {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for CompositeByteBuf {}
+
+impl PartialOrd for CompositeByteBuf {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for CompositeByteBuf {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(self.chunks(), other.chunks())
+    }
+}
+
+/// Feeds the length and the content in blocks of one size: not every hasher takes "ab" for "a",
+/// "b".
+impl Hash for CompositeByteBuf {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        const BLOCK: usize = 64;
+        state.write_usize(self.len());
+        let (mut block, mut filled) = ([0; BLOCK], 0);
+        for mut chunk in self.chunks() {
+            while filled + chunk.len() >= BLOCK {
+                let (now, later) = chunk.split_at(BLOCK - filled);
+                if filled == 0 {
+                    state.write(now);
+                } else {
+                    block[filled..].copy_from_slice(now);
+                    state.write(&block);
+                }
+                (chunk, filled) = (later, 0);
+            }
+            block[filled..filled + chunk.len()].copy_from_slice(chunk);
+            filled += chunk.len();
+        }
+        state.write(&block[..filled]);
+    }
+}
+
+compare_with_bytes!(CompositeByteBuf);
+compare_with!(CompositeByteBuf: ByteView, ByteBuf);

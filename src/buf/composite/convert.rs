@@ -1,0 +1,60 @@
+//! What a composite can be made of, and made into.
+
+use super::CompositeByteBuf;
+use crate::buf::{ByteBuf, ByteView};
+
+/// From something that is, or becomes, one view without copying where the memory allows it.
+macro_rules! from_contiguous {
+    ($($type:ty),*) => { $(
+        impl From<$type> for CompositeByteBuf {
+            fn from(bytes: $type) -> Self {
+                Self { front: bytes.into(), rest: Default::default() }
+            }
+        }
+    )* };
+}
+
+from_contiguous!(ByteBuf, Vec<u8>, Box<[u8]>, String, &'static [u8], &'static str);
+
+impl From<ByteView> for CompositeByteBuf {
+    fn from(front: ByteView) -> Self {
+        Self { front, rest: Default::default() }
+    }
+}
+
+/// Shares the only component, or copies all into one.
+impl From<CompositeByteBuf> for ByteView {
+    fn from(composite: CompositeByteBuf) -> Self {
+        if composite.rest.is_empty() { composite.front } else { composite.to_byte_view() }
+    }
+}
+
+/// Takes over the only component's memory where that is alone in it, else copies.
+impl From<CompositeByteBuf> for ByteBuf {
+    fn from(composite: CompositeByteBuf) -> Self {
+        ByteView::from(composite).try_into_mut().unwrap_or_else(|view| Self::from(&view[..]))
+    }
+}
+
+/// Takes over the only component's memory where that is alone in it, else copies.
+impl From<CompositeByteBuf> for Vec<u8> {
+    fn from(composite: CompositeByteBuf) -> Self {
+        if composite.rest.is_empty() { composite.front.into() } else { composite.to_vec() }
+    }
+}
+
+/// Appends each item by [`push_back`](CompositeByteBuf::push_back).
+impl<T: Into<ByteView>> Extend<T> for CompositeByteBuf {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, parts: I) {
+        parts.into_iter().for_each(|part| self.push_back(part));
+    }
+}
+
+/// Collects by [`push_back`](CompositeByteBuf::push_back).
+impl<T: Into<ByteView>> FromIterator<T> for CompositeByteBuf {
+    fn from_iter<I: IntoIterator<Item = T>>(parts: I) -> Self {
+        let mut composite = Self::new();
+        composite.extend(parts);
+        composite
+    }
+}

@@ -1,0 +1,326 @@
+//! Putting components in, taking them out, cutting.
+
+use std::{mem, ops::RangeBounds};
+
+use super::{CompositeByteBuf, GATHER, MERGE_AFTER, MERGE_BELOW, resolve};
+use crate::buf::{ByteBuf, ByteView};
+
+impl CompositeByteBuf {
+    /// Appends a component. Amortised O(1).
+    ///
+    /// Nothing is copied, except tiny components in a long list: see [Borders](Self#borders).
+    ///
+    /// # Panics
+    ///
+    /// If the total length would not fit a `usize`.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from("head");
+    /// parts.push_back("tail");
+    /// assert_eq!(parts, "headtail");
+    /// assert_eq!(parts.components().len(), 2);
+    /// ```
+    #[doc(alias = "addComponent")]
+    pub fn push_back(&mut self, part: impl Into<ByteView>) {
+        let part = part.into();
+        self.check_room(part.len());
+        let tiny = (1..MERGE_BELOW).contains(&part.len());
+        if tiny && self.components().len() >= MERGE_AFTER {
+            self.merge_back(part);
+        } else {
+            self.append_part(part);
+        }
+    }
+
+    /// Prepends a component, without copying. Amortised O(1).
+    ///
+    /// # Panics
+    ///
+    /// If the total length would not fit a `usize`.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from("body");
+    /// parts.push_front("head");
+    /// assert_eq!(parts, "headbody");
+    /// ```
+    pub fn push_front(&mut self, part: impl Into<ByteView>) {
+        let part = part.into();
+        self.check_room(part.len());
+        if part.is_empty() {
+            return;
+        }
+        let second = mem::replace(&mut self.front, part);
+        if !second.is_empty() {
+            self.rest.push_front(second);
+        }
+    }
+
+    /// Inserts a component before component `index`, or behind the last one if `index` is their
+    /// number.
+    ///
+    /// Nothing is copied, and the borders stay as they are, however small the component. O(n).
+    ///
+    /// # Panics
+    ///
+    /// If `index` is more than the number of components, or the total length would not fit a
+    /// `usize`.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "c"]);
+    /// parts.insert(1, "b");
+    /// assert_eq!(parts, "abc");
+    /// ```
+    #[doc(alias = "addComponents")]
+    pub fn insert(&mut self, index: usize, part: impl Into<ByteView>) {
+        let part = part.into();
+        let count = self.components().len();
+        assert!(index <= count, "component index {index} is more than their number {count}");
+        self.check_room(part.len());
+        if part.is_empty() {
+            return;
+        }
+        match index {
+            0 => self.push_front(part),
+            _ => self.rest.insert(index - 1, part),
+        }
+    }
+
+    /// Takes component `index` out, if there is one. O(n), and O(1) at both ends.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "b", "c"]);
+    /// assert_eq!(parts.remove(1).unwrap(), "b");
+    /// assert_eq!(parts, "ac");
+    /// assert_eq!(parts.remove(2), None);
+    /// ```
+    #[doc(alias = "removeComponent")]
+    pub fn remove(&mut self, index: usize) -> Option<ByteView> {
+        match index.checked_sub(1) {
+            Some(index) => self.rest.remove(index),
+            None => {
+                let next = self.rest.pop_front().unwrap_or_default();
+                Some(mem::replace(&mut self.front, next)).filter(|view| !view.is_empty())
+            }
+        }
+    }
+
+    /// Moves all components of `other` behind those of this one, as they are.
+    ///
+    /// # Panics
+    ///
+    /// If the total length would not fit a `usize`.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from("a");
+    /// parts.append(bytebuf::CompositeByteBuf::from_iter(["b", "c"]));
+    /// assert_eq!(parts.components().len(), 3);
+    /// ```
+    #[doc(alias = "addFlattenedComponents")]
+    pub fn append(&mut self, other: Self) {
+        self.check_room(other.len());
+        other.into_iter().for_each(|part| self.append_part(part));
+    }
+
+    /// The bytes of `range` as a composite that shares them. O(log n) and one count per component.
+    ///
+    /// # Panics
+    ///
+    /// If `range` is out of range, or ends before it starts.
+    ///
+    /// ```
+    /// let parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
+    /// assert_eq!(parts.slice(2..4), "cd");
+    /// ```
+    #[must_use]
+    #[doc(alias = "retainedSlice")]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
+        let (start, end) = self.range(range);
+        let mut slice = Self::new();
+        let Some((index, first, _)) = self.locate(start) else { return slice };
+        let mut at = first;
+        for view in self.components_from(index) {
+            if at >= end {
+                break;
+            }
+            let (from, to) = (start.saturating_sub(at), view.len().min(end - at));
+            slice.append_part(if to - from == view.len() {
+                view.clone()
+            } else {
+                view.slice(from..to)
+            });
+            at += view.len();
+        }
+        slice
+    }
+
+    /// Cuts off and returns the first `at` bytes. O(1) for each component that they touch.
+    ///
+    /// # Panics
+    ///
+    /// If `at > len`.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
+    /// assert_eq!(parts.split_to(4), "abcd");
+    /// assert_eq!(parts, "ef");
+    /// ```
+    #[must_use = "use `advance` to drop the bytes"]
+    #[doc(alias = "readSlice")]
+    #[doc(alias = "readRetainedSlice")]
+    pub fn split_to(&mut self, at: usize) -> Self {
+        self.range(..at);
+        let mut head = Self::new();
+        let mut left = at;
+        while left >= self.front.len() && left > 0 {
+            left -= self.front.len();
+            let next = self.rest.pop_front().unwrap_or_default();
+            head.append_part(mem::replace(&mut self.front, next));
+        }
+        if left > 0 {
+            head.append_part(self.front.split_to(left));
+        }
+        head
+    }
+
+    /// Cuts off and returns the bytes from `at` on. O(log n), and O(1) for each component that they
+    /// touch.
+    ///
+    /// # Panics
+    ///
+    /// If `at > len`.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
+    /// assert_eq!(parts.split_off(2), "cdef");
+    /// assert_eq!(parts, "ab");
+    /// ```
+    #[must_use = "use `truncate` to drop the bytes"]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        self.range(at..);
+        match at.checked_sub(self.front.len()) {
+            Some(offset) if at > 0 => {
+                let mut rest = self.rest.split_off(offset);
+                Self { front: rest.pop_front().unwrap_or_default(), rest }
+            }
+            _ => {
+                let rest = mem::take(&mut self.rest);
+                let front = match at {
+                    0 => mem::take(&mut self.front),
+                    _ => self.front.split_off(at),
+                };
+                Self { front, rest }
+            }
+        }
+    }
+
+    /// Drops all but the first `len` bytes; does nothing where there are not more.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
+    /// parts.truncate(4);
+    /// assert_eq!(parts, "abcd");
+    /// ```
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            drop(self.split_off(len));
+        }
+    }
+
+    /// Drops all components.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from("abc");
+    /// parts.clear();
+    /// assert!(parts.is_empty());
+    /// ```
+    pub fn clear(&mut self) {
+        self.front = ByteView::new();
+        self.rest.clear();
+    }
+
+    /// Copies everything into one component, if there are more.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
+    /// parts.consolidate();
+    /// assert_eq!(parts.components().next().unwrap(), "abcdef");
+    /// ```
+    pub fn consolidate(&mut self) {
+        if !self.rest.is_empty() {
+            self.front = self.gather(self.components());
+            self.rest.clear();
+        }
+    }
+
+    /// Copies the components whose indexes are in `range` into one, if they are more than one.
+    ///
+    /// # Panics
+    ///
+    /// If `range` is out of range, or ends before it starts.
+    ///
+    /// ```
+    /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "b", "c", "d"]);
+    /// parts.consolidate_components(1..3);
+    /// assert!(parts.components().eq(["a", "bc", "d"]));
+    /// ```
+    pub fn consolidate_components(&mut self, range: impl RangeBounds<usize>) {
+        let (from, to) = resolve(range, self.components().len());
+        if to - from < 2 {
+            return;
+        }
+        let one = self.gather(self.components_from(from).take(to - from));
+        match from.checked_sub(1) {
+            Some(from) => self.rest.replace(from, to - 1, one),
+            None => {
+                (1..to).for_each(|_| drop(self.rest.pop_front()));
+                self.front = one;
+            }
+        }
+    }
+
+    /// Takes the last component out.
+    pub(super) fn pop_back(&mut self) -> Option<ByteView> {
+        self.rest.pop_back().or_else(|| self.remove(0))
+    }
+
+    /// Appends a component as it is, unless it is empty. Its length was checked.
+    pub(super) fn append_part(&mut self, part: ByteView) {
+        if self.front.is_empty() {
+            self.front = part;
+        } else if !part.is_empty() {
+            self.rest.push_back(part);
+        }
+    }
+
+    /// Appends a small component to a long list: behind the last one's bytes, where that has room
+    /// and is alone; else, if that is small too, both go into a new block. So no byte is copied
+    /// more than twice.
+    fn merge_back(&mut self, part: ByteView) {
+        let Some(last) = self.rest.pop_back() else { return self.append_part(part) };
+        let last = match last.try_into_mut() {
+            Ok(mut block) if block.capacity() - block.len() >= part.len() => {
+                block.extend_from_slice(&part);
+                return self.rest.push_back(block.freeze());
+            }
+            Ok(block) => block.freeze(),
+            Err(last) => last,
+        };
+        if last.len() >= MERGE_BELOW {
+            self.rest.push_back(last);
+            return self.rest.push_back(part);
+        }
+        let mut block = ByteBuf::with_capacity(self.len().clamp(*GATHER.start(), *GATHER.end()));
+        block.extend_from_slice(&last);
+        block.extend_from_slice(&part);
+        self.rest.push_back(block.freeze());
+    }
+
+    #[track_caller]
+    fn check_room(&self, more: usize) {
+        assert!(
+            self.len().checked_add(more).is_some(),
+            "{more} bytes more than {} do not fit a usize",
+            self.len()
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Walking a composite: by component, by byte, by giving it up.
+
+use std::{fmt, iter::FusedIterator, slice};
+
+use super::{CompositeByteBuf, Parts};
+use crate::buf::{ByteView, dump::Literal};
+
+/// The components of a [`CompositeByteBuf`], by reference.
+///
+/// ```
+/// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
+/// let lens: Vec<_> = parts.components().map(|view| view.len()).collect();
+/// assert_eq!(lens, [2, 1]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Components<'a> {
+    front: Option<&'a ByteView>,
+    rest: slice::Iter<'a, ByteView>,
+}
+
+impl<'a> Components<'a> {
+    pub(super) fn new(front: Option<&'a ByteView>, rest: &'a [ByteView]) -> Self {
+        Self { front, rest: rest.iter() }
+    }
+}
+
+impl<'a> Iterator for Components<'a> {
+    type Item = &'a ByteView;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.front.take().or_else(|| self.rest.next())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.rest.len() + usize::from(self.front.is_some());
+        (len, Some(len))
+    }
+}
+
+impl DoubleEndedIterator for Components<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.rest.next_back().or_else(|| self.front.take())
+    }
+}
+
+impl ExactSizeIterator for Components<'_> {}
+impl FusedIterator for Components<'_> {}
+
+/// The components of a [`CompositeByteBuf`], by value, as its `into_iter` gives them.
+///
+/// ```
+/// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
+/// let views: Vec<bytebuf::ByteView> = parts.into_iter().collect();
+/// assert_eq!(views, ["ab", "c"]);
+/// ```
+#[derive(Debug)]
+pub struct IntoComponents {
+    left: CompositeByteBuf,
+}
+
+impl Iterator for IntoComponents {
+    type Item = ByteView;
+
+    fn next(&mut self) -> Option<ByteView> {
+        self.left.remove(0)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.left.components().len();
+        (len, Some(len))
+    }
+}
+
+impl DoubleEndedIterator for IntoComponents {
+    fn next_back(&mut self) -> Option<ByteView> {
+        self.left.pop_back()
+    }
+}
+
+impl ExactSizeIterator for IntoComponents {}
+impl FusedIterator for IntoComponents {}
+
+impl IntoIterator for CompositeByteBuf {
+    type Item = ByteView;
+    type IntoIter = IntoComponents;
+
+    fn into_iter(self) -> IntoComponents {
+        IntoComponents { left: self }
+    }
+}
+
+impl<'a> IntoIterator for &'a CompositeByteBuf {
+    type Item = &'a ByteView;
+    type IntoIter = Components<'a>;
+
+    fn into_iter(self) -> Components<'a> {
+        self.components()
+    }
+}
+
+/// The bytes of a [`CompositeByteBuf`], one by one, from both ends.
+///
+/// ```
+/// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
+/// assert!(parts.iter_bytes().rev().eq(*b"cba"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ByteIter<'a> {
+    front: slice::Iter<'a, u8>,
+    middle: Components<'a>,
+    middle_len: usize,
+    back: slice::Iter<'a, u8>,
+}
+
+impl CompositeByteBuf {
+    /// The bytes, one by one, from both ends.
+    ///
+    /// For work on runs of bytes, [`components`](Self::components) is faster.
+    ///
+    /// ```
+    /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
+    /// assert_eq!(parts.iter_bytes().map(u32::from).sum::<u32>(), 294);
+    /// ```
+    #[must_use]
+    pub fn iter_bytes(&self) -> ByteIter<'_> {
+        ByteIter {
+            front: self.front.iter(),
+            middle: Components::new(None, self.rest.views(0)),
+            middle_len: Parts::bytes(&self.rest),
+            back: [].iter(),
+        }
+    }
+}
+
+impl Iterator for ByteIter<'_> {
+    type Item = u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            if let Some(&byte) = self.front.next() {
+                return Some(byte);
+            }
+            let Some(view) = self.middle.next() else { return self.back.next().copied() };
+            self.middle_len -= view.len();
+            self.front = view.iter();
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.front.len() + self.middle_len + self.back.len();
+        (len, Some(len))
+    }
+
+    fn fold<B, F: FnMut(B, u8) -> B>(self, init: B, mut f: F) -> B {
+        let all = [self.front].into_iter().chain(self.middle.map(|view| view.iter()));
+        all.chain([self.back]).fold(init, |acc, chunk| chunk.fold(acc, |acc, &byte| f(acc, byte)))
+    }
+}
+
+impl DoubleEndedIterator for ByteIter<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<u8> {
+        loop {
+            if let Some(&byte) = self.back.next_back() {
+                return Some(byte);
+            }
+            let Some(view) = self.middle.next_back() else {
+                return self.front.next_back().copied();
+            };
+            self.middle_len -= view.len();
+            self.back = view.iter();
+        }
+    }
+}
+
+impl ExactSizeIterator for ByteIter<'_> {}
+impl FusedIterator for ByteIter<'_> {}
+
+impl fmt::Debug for CompositeByteBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chunks = self.components().map(|view| &view[..]);
+        f.debug_struct("CompositeByteBuf")
+            .field("len", &self.len())
+            .field("components", &self.components().len())
+            .field("bytes", &Literal(self.len(), chunks))
+            .finish()
+    }
+}

@@ -1,0 +1,183 @@
+//! The components behind the first one, with their running offsets.
+//!
+//! Rules:
+//! 1. Positions count bytes from an arbitrary origin, modulo 2^64 (or 2^32): only differences mean
+//!    something, so neither pushing in front nor endless reading ever renumbers them.
+//! 2. `ends[i]` is the position behind the last byte of `views[i]`, `origin` that of the first byte
+//!    of all.
+//! 3. `views[..head]` is a gap of empty views (and `ends[..head]` of numbers without meaning) that
+//!    `pop_front` leaves and `push_front` fills. It is closed when it is three quarters of the list
+//!    and opened as large as what is in use, so that every element moved is paid for by a push or a
+//!    pop.
+
+use std::{iter, mem};
+
+use smallvec::SmallVec;
+
+use crate::buf::ByteView;
+
+#[derive(Clone, Default)]
+pub(super) struct Parts {
+    views: SmallVec<[ByteView; 4]>,
+    // Apart from the views: a search by offset touches eight bytes a step, not forty.
+    ends: SmallVec<[usize; 4]>,
+    head: usize,
+    origin: usize,
+    bytes: usize,
+}
+
+impl Parts {
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.views.len() - self.head
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// The views from `index` on; none where there are not so many.
+    pub(super) fn views(&self, index: usize) -> &[ByteView] {
+        self.head.checked_add(index).and_then(|at| self.views.get(at..)).unwrap_or_default()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&ByteView> {
+        self.views(index).first()
+    }
+
+    /// For changing the bytes of a view, not its length.
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut ByteView> {
+        self.views.get_mut(self.head.checked_add(index)?)
+    }
+
+    /// The offset of the first byte of view `index`.
+    pub(super) fn start(&self, index: usize) -> Option<usize> {
+        let view = self.get(index)?;
+        Some(self.ends[self.head + index].wrapping_sub(self.origin) - view.len())
+    }
+
+    /// The view that holds the byte at `offset`: its index, the offset of its first byte, itself.
+    #[inline]
+    pub(super) fn locate(&self, offset: usize) -> Option<(usize, usize, &ByteView)> {
+        if offset >= self.bytes {
+            return None;
+        }
+        let ends = &self.ends[self.head..];
+        let index = ends.partition_point(|end| end.wrapping_sub(self.origin) <= offset);
+        let view = self.views.get(self.head + index)?;
+        Some((index, ends[index].wrapping_sub(self.origin) - view.len(), view))
+    }
+
+    pub(super) fn push_back(&mut self, view: ByteView) {
+        self.bytes += view.len();
+        self.ends.push(self.origin.wrapping_add(self.bytes));
+        self.views.push(view);
+    }
+
+    pub(super) fn push_front(&mut self, view: ByteView) {
+        if self.head == 0 {
+            let gap = self.len().max(4);
+            self.views.insert_many(0, iter::repeat_n(ByteView::new(), gap));
+            self.ends.insert_many(0, iter::repeat_n(0, gap));
+            self.head = gap;
+        }
+        self.head -= 1;
+        self.ends[self.head] = self.origin;
+        self.origin = self.origin.wrapping_sub(view.len());
+        self.bytes += view.len();
+        self.views[self.head] = view;
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<ByteView> {
+        let view = mem::take(self.views.get_mut(self.head)?);
+        self.origin = self.ends[self.head];
+        self.bytes -= view.len();
+        self.head += 1;
+        if self.head > self.views.len() / 4 * 3 {
+            self.views.drain(..self.head);
+            self.ends.drain(..self.head);
+            self.head = 0;
+        }
+        Some(view)
+    }
+
+    pub(super) fn pop_back(&mut self) -> Option<ByteView> {
+        if self.is_empty() {
+            return None;
+        }
+        let view = self.views.pop()?;
+        self.ends.pop();
+        self.bytes -= view.len();
+        Some(view)
+    }
+
+    /// Inserts before view `index`, or behind the last one. O(n).
+    pub(super) fn insert(&mut self, index: usize, view: ByteView) {
+        match index {
+            0 => self.push_front(view),
+            _ => {
+                let at = self.head + index;
+                let start = self.ends[at - 1];
+                self.ends.insert(at, start);
+                self.shift(at, view.len());
+                self.views.insert(at, view);
+            }
+        }
+    }
+
+    /// Replaces the views `from..to`, which must exist and be some, by one of the same length.
+    pub(super) fn replace(&mut self, from: usize, to: usize, view: ByteView) {
+        let (from, to) = (self.head + from, self.head + to);
+        self.views.drain(from + 1..to);
+        self.views[from] = view;
+        self.ends.drain(from..to - 1);
+    }
+
+    pub(super) fn remove(&mut self, index: usize) -> Option<ByteView> {
+        if index == 0 {
+            return self.pop_front();
+        }
+        let view_len = self.get(index)?.len();
+        let at = self.head + index;
+        self.ends.remove(at);
+        self.shift(at, view_len.wrapping_neg());
+        Some(self.views.remove(at))
+    }
+
+    /// Cuts off and gives back everything from `offset` on. O(log n) and what is cut off.
+    pub(super) fn split_off(&mut self, offset: usize) -> Self {
+        let Some((index, start, _)) = self.locate(offset) else { return Self::default() };
+        let at = self.head + index;
+        let mut tail = Self::default();
+        if offset > start {
+            tail.push_back(self.views[at].split_off(offset - start));
+            self.ends[at] = self.origin.wrapping_add(offset);
+        }
+        let keep = at + usize::from(offset > start);
+        self.ends.truncate(keep);
+        self.views.drain(keep..).for_each(|view| tail.push_back(view));
+        self.bytes = offset;
+        if self.is_empty() {
+            self.clear();
+        }
+        tail
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.views.clear();
+        self.ends.clear();
+        (self.head, self.bytes) = (0, 0);
+    }
+
+    /// Moves every end from `ends[at]` on by `by` (modulo, so that it can be negative), and the
+    /// total.
+    fn shift(&mut self, at: usize, by: usize) {
+        self.ends[at..].iter_mut().for_each(|end| *end = end.wrapping_add(by));
+        self.bytes = self.bytes.wrapping_add(by);
+    }
+}

@@ -1,0 +1,215 @@
+//! Typed access at an offset, on everything that holds bytes.
+//!
+//! [`Peek`] and [`Poke`] carry the methods; `inherent_peek!` and `inherent_poke!` give a type the
+//! same ones as its own, so that nobody has to import a trait. The list of types stands once, in
+//! `peek_table.rs`.
+
+use std::{error::Error, fmt};
+
+use super::peek_table::{peek_methods, poke_methods};
+
+/// A range that does not lie within a buffer.
+///
+/// ```
+/// use bytebuf::Poke;
+///
+/// let error = [0; 8].set_u32(6, 1).unwrap_err();
+/// assert_eq!((error.offset, error.width, error.len), (6, 4, 8));
+/// assert_eq!(error.to_string(), "4 bytes at offset 6 do not lie within 8");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OutOfRange {
+    /// Where the access was to begin, counted from the first readable byte.
+    pub offset: usize,
+    /// How many bytes it was to cover.
+    pub width: usize,
+    /// How many readable bytes there were.
+    pub len: usize,
+}
+
+impl OutOfRange {
+    /// The end of the range, if it lies within `len` bytes.
+    #[inline]
+    pub(crate) fn check(offset: usize, width: usize, len: usize) -> Result<usize, Self> {
+        let end = offset.checked_add(width).filter(|&end| end <= len);
+        end.ok_or(Self { offset, width, len })
+    }
+}
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, width, len } = self;
+        write!(f, "{width} bytes at offset {offset} do not lie within {len}")
+    }
+}
+
+impl Error for OutOfRange {}
+
+/// Reads at an offset that move nothing.
+///
+/// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf).
+/// Offsets count from the first readable byte. What is out of range is `None`, whatever the offset;
+/// nothing panics. O(1), on a composite O(log n) in its components, borders included.
+///
+/// ```
+/// use bytebuf::Peek;
+///
+/// let packet = [0x12, 0x34, 0x56, 0x78];
+/// assert_eq!(packet.peek_u16(1), Some(0x3456));
+/// assert_eq!(packet.peek_u16_le(1), Some(0x5634));
+/// assert_eq!(packet.peek_u32(1), None);
+/// assert_eq!(packet.peek_u8(usize::MAX), None);
+/// ```
+pub trait Peek {
+    /// Reads `N` bytes at `offset`.
+    ///
+    /// ```
+    /// use bytebuf::Peek;
+    ///
+    /// assert_eq!(b"abcd".peek_array(1), Some(*b"bc"));
+    /// ```
+    fn peek_array<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// Fills `dst` with the bytes at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// If there are not so many; `dst` is then as it was.
+    ///
+    /// ```
+    /// use bytebuf::Peek;
+    ///
+    /// let mut two = [0; 2];
+    /// b"abcd".peek_slice(1, &mut two)?;
+    /// assert_eq!(&two, b"bc");
+    /// # Ok::<_, bytebuf::OutOfRange>(())
+    /// ```
+    #[doc(alias = "getBytes")]
+    fn peek_slice(&self, offset: usize, dst: &mut [u8]) -> Result<(), OutOfRange>;
+
+    peek_methods! { [] |this| this, "Peek", "", "" }
+}
+
+impl Peek for [u8] {
+    #[inline]
+    fn peek_array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.get(offset..)?.first_chunk().copied()
+    }
+
+    #[inline]
+    fn peek_slice(&self, offset: usize, dst: &mut [u8]) -> Result<(), OutOfRange> {
+        let end = OutOfRange::check(offset, dst.len(), self.len())?;
+        dst.copy_from_slice(&self[offset..end]);
+        Ok(())
+    }
+}
+
+/// Writes at an offset that move nothing.
+///
+/// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf),
+/// which copies a component first if it is not alone in its memory. Offsets count from the first
+/// readable byte. A range that does not lie within the readable bytes is an error, and nothing was
+/// written.
+///
+/// ```
+/// use bytebuf::Poke;
+///
+/// let mut packet = [0; 4];
+/// packet.set_u16(1, 0x3456)?;
+/// assert_eq!(packet, [0, 0x34, 0x56, 0]);
+/// assert!(packet.set_u16(3, 1).is_err());
+/// # Ok::<_, bytebuf::OutOfRange>(())
+/// ```
+pub trait Poke {
+    /// Writes all of `src` at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit; nothing was written.
+    ///
+    /// ```
+    /// use bytebuf::Poke;
+    ///
+    /// let mut data = *b"abcd";
+    /// data.set_slice(1, b"xy")?;
+    /// assert_eq!(&data, b"axyd");
+    /// # Ok::<_, bytebuf::OutOfRange>(())
+    /// ```
+    #[doc(alias = "setBytes")]
+    fn set_slice(&mut self, offset: usize, src: &[u8]) -> Result<(), OutOfRange>;
+
+    /// Writes `count` times `value` at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// If they do not fit; nothing was written.
+    ///
+    /// ```
+    /// use bytebuf::Poke;
+    ///
+    /// let mut data = *b"abcd";
+    /// data.set_bytes(1, b'-', 2)?;
+    /// assert_eq!(&data, b"a--d");
+    /// # Ok::<_, bytebuf::OutOfRange>(())
+    /// ```
+    #[doc(alias = "setZero")]
+    fn set_bytes(&mut self, offset: usize, value: u8, count: usize) -> Result<(), OutOfRange>;
+
+    poke_methods! { [] |this| this, "{Peek, Poke}", "", "" }
+}
+
+impl Poke for [u8] {
+    #[inline]
+    fn set_slice(&mut self, offset: usize, src: &[u8]) -> Result<(), OutOfRange> {
+        let end = OutOfRange::check(offset, src.len(), self.len())?;
+        self[offset..end].copy_from_slice(src);
+        Ok(())
+    }
+
+    #[inline]
+    fn set_bytes(&mut self, offset: usize, value: u8, count: usize) -> Result<(), OutOfRange> {
+        let end = OutOfRange::check(offset, count, self.len())?;
+        self[offset..end].fill(value);
+        Ok(())
+    }
+}
+
+/// 24-bit integers in the low bits of 32; what does not fit is cut off, as `as` does it.
+pub(crate) mod medium {
+    pub(crate) fn u24_from_be([a, b, c]: [u8; 3]) -> u32 {
+        u32::from_be_bytes([0, a, b, c])
+    }
+
+    pub(crate) fn u24_from_le([a, b, c]: [u8; 3]) -> u32 {
+        u32::from_le_bytes([a, b, c, 0])
+    }
+
+    pub(crate) fn i24_from_be([a, b, c]: [u8; 3]) -> i32 {
+        i32::from_be_bytes([a, b, c, 0]) >> 8
+    }
+
+    pub(crate) fn i24_from_le([a, b, c]: [u8; 3]) -> i32 {
+        i32::from_le_bytes([0, a, b, c]) >> 8
+    }
+
+    pub(crate) fn u24_to_be(value: u32) -> [u8; 3] {
+        let [_, bytes @ ..] = value.to_be_bytes();
+        bytes
+    }
+
+    pub(crate) fn u24_to_le(value: u32) -> [u8; 3] {
+        let [bytes @ .., _] = value.to_le_bytes();
+        bytes
+    }
+
+    pub(crate) fn i24_to_be(value: i32) -> [u8; 3] {
+        u24_to_be(value.cast_unsigned())
+    }
+
+    pub(crate) fn i24_to_le(value: i32) -> [u8; 3] {
+        u24_to_le(value.cast_unsigned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! The tables behind [`Peek`](crate::Peek) and [`Poke`](crate::Poke): every type that can be read
+//! and written at an offset, with Netty's name for it.
+//!
+//! `inherent_peek!(T, |this| target, "T", "before", "after")` gives `T` all reads as methods of its
+//! own, carried out by `target: &impl Peek`; `before` and `after` make a `T` of an array in the
+//! examples. `inherent_poke!` does the same for writes, with `target: &mut impl Poke`.
+
+macro_rules! peek_methods {
+    ([$($vis:tt)*] |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+        $crate::buf::peek_table::peek_methods! { @rows
+            [$($vis)*] |$this| $target, $name, $before, $after;
+            peek_bool: bool = |[byte]: [u8; 1]| byte != 0,
+                "a byte as `bool`: whether it is not 0", "[1]", "true", ["getBoolean"];
+            peek_u8: u8 = u8::from_be_bytes, "a `u8`", "[7]", "7", ["getUnsignedByte"];
+            peek_i8: i8 = i8::from_be_bytes, "an `i8`", "[255]", "-1", ["getByte"];
+            peek_u16: u16 = u16::from_be_bytes,
+                "a big-endian `u16`", "7_u16.to_be_bytes()", "7", ["getUnsignedShort"];
+            peek_u16_le: u16 = u16::from_le_bytes,
+                "a little-endian `u16`", "7_u16.to_le_bytes()", "7", ["getUnsignedShortLE"];
+            peek_i16: i16 = i16::from_be_bytes,
+                "a big-endian `i16`", "(-7_i16).to_be_bytes()", "-7", ["getShort"];
+            peek_i16_le: i16 = i16::from_le_bytes,
+                "a little-endian `i16`", "(-7_i16).to_le_bytes()", "-7", ["getShortLE"];
+            peek_u24: u32 = $crate::buf::peek::medium::u24_from_be,
+                "a 24-bit big-endian integer (unsigned)", "[0, 0, 7]", "7", ["getUnsignedMedium"];
+            peek_u24_le: u32 = $crate::buf::peek::medium::u24_from_le,
+                "a 24-bit little-endian integer (unsigned)", "[7, 0, 0]", "7",
+                ["getUnsignedMediumLE"];
+            peek_i24: i32 = $crate::buf::peek::medium::i24_from_be,
+                "a 24-bit big-endian integer (signed)", "[255, 255, 254]", "-2", ["getMedium"];
+            peek_i24_le: i32 = $crate::buf::peek::medium::i24_from_le,
+                "a 24-bit little-endian integer (signed)", "[254, 255, 255]", "-2", ["getMediumLE"];
+            peek_u32: u32 = u32::from_be_bytes,
+                "a big-endian `u32`", "7_u32.to_be_bytes()", "7", ["getUnsignedInt"];
+            peek_u32_le: u32 = u32::from_le_bytes,
+                "a little-endian `u32`", "7_u32.to_le_bytes()", "7", ["getUnsignedIntLE"];
+            peek_i32: i32 = i32::from_be_bytes,
+                "a big-endian `i32`", "(-7_i32).to_be_bytes()", "-7", ["getInt"];
+            peek_i32_le: i32 = i32::from_le_bytes,
+                "a little-endian `i32`", "(-7_i32).to_le_bytes()", "-7", ["getIntLE"];
+            peek_u64: u64 = u64::from_be_bytes,
+                "a big-endian `u64`", "7_u64.to_be_bytes()", "7", [];
+            peek_u64_le: u64 = u64::from_le_bytes,
+                "a little-endian `u64`", "7_u64.to_le_bytes()", "7", [];
+            peek_i64: i64 = i64::from_be_bytes,
+                "a big-endian `i64`", "(-7_i64).to_be_bytes()", "-7", ["getLong"];
+            peek_i64_le: i64 = i64::from_le_bytes,
+                "a little-endian `i64`", "(-7_i64).to_le_bytes()", "-7", ["getLongLE"];
+            peek_u128: u128 = u128::from_be_bytes,
+                "a big-endian `u128`", "7_u128.to_be_bytes()", "7", [];
+            peek_u128_le: u128 = u128::from_le_bytes,
+                "a little-endian `u128`", "7_u128.to_le_bytes()", "7", [];
+            peek_i128: i128 = i128::from_be_bytes,
+                "a big-endian `i128`", "(-7_i128).to_be_bytes()", "-7", [];
+            peek_i128_le: i128 = i128::from_le_bytes,
+                "a little-endian `i128`", "(-7_i128).to_le_bytes()", "-7", [];
+            peek_f32: f32 = f32::from_be_bytes,
+                "a big-endian `f32`", "0.5_f32.to_be_bytes()", "0.5", ["getFloat"];
+            peek_f32_le: f32 = f32::from_le_bytes,
+                "a little-endian `f32`", "0.5_f32.to_le_bytes()", "0.5", ["getFloatLE"];
+            peek_f64: f64 = f64::from_be_bytes,
+                "a big-endian `f64`", "0.5_f64.to_be_bytes()", "0.5", ["getDouble"];
+            peek_f64_le: f64 = f64::from_le_bytes,
+                "a little-endian `f64`", "0.5_f64.to_le_bytes()", "0.5", ["getDoubleLE"];
+        }
+    };
+    (@rows $vis:tt |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal;
+        $($method:ident: $type:ty = $from:expr, $what:literal, $bytes:literal, $value:literal,
+            [$($alias:literal)?];)+) => { $(
+        $crate::buf::peek_table::peek_methods! { @one $vis
+            #[doc = concat!(
+                "Reads ", $what, " at `offset`.\n\n```\nuse bytebuf::", $name, ";\n\n",
+                "let data = ", $before, $bytes, $after, ";\n",
+                "assert_eq!(data.", stringify!($method), "(0), Some(", $value, "));\n",
+                "assert_eq!(data.", stringify!($method), "(1), None);\n```"
+            )]
+            $(#[doc(alias = $alias)])?
+            $method |$this| $target, $type, $from
+        }
+    )+ };
+    (@one [$($vis:tt)*] #[doc = $doc:expr] $(#[doc(alias = $alias:literal)])?
+        $method:ident |$this:ident| $target:expr, $type:ty, $from:expr) => {
+        #[doc = $doc]
+        $(#[doc(alias = $alias)])?
+        #[inline]
+        #[must_use]
+        $($vis)* fn $method(&self, offset: usize) -> Option<$type> {
+            let $this = self;
+            $crate::buf::Peek::peek_array($target, offset).map($from)
+        }
+    };
+}
+
+macro_rules! poke_methods {
+    ([$($vis:tt)*] |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+        $crate::buf::peek_table::poke_methods! { @rows
+            [$($vis)*] |$this| $target, $name, $before, $after;
+            set_bool: bool = |value| [u8::from(value)],
+                "`value` as a byte: 1 or 0", "[1]", "true", ["setBoolean"];
+            set_u8: u8 = u8::to_be_bytes, "a `u8`", "[7]", "7", ["setByte"];
+            set_i8: i8 = i8::to_be_bytes, "an `i8`", "[255]", "-1", ["setByte"];
+            set_u16: u16 = u16::to_be_bytes,
+                "a big-endian `u16`", "7_u16.to_be_bytes()", "7", ["setShort"];
+            set_u16_le: u16 = u16::to_le_bytes,
+                "a little-endian `u16`", "7_u16.to_le_bytes()", "7", ["setShortLE"];
+            set_i16: i16 = i16::to_be_bytes,
+                "a big-endian `i16`", "(-7_i16).to_be_bytes()", "-7", ["setShort"];
+            set_i16_le: i16 = i16::to_le_bytes,
+                "a little-endian `i16`", "(-7_i16).to_le_bytes()", "-7", ["setShortLE"];
+            set_u24: u32 = $crate::buf::peek::medium::u24_to_be,
+                "the low 24 bits of `value`, big-endian,", "[0, 0, 7]", "7", ["setMedium"];
+            set_u24_le: u32 = $crate::buf::peek::medium::u24_to_le,
+                "the low 24 bits of `value`, little-endian,", "[7, 0, 0]", "7", ["setMediumLE"];
+            set_i24: i32 = $crate::buf::peek::medium::i24_to_be,
+                "the low 24 bits of `value`, big-endian,", "[255, 255, 254]", "-2", ["setMedium"];
+            set_i24_le: i32 = $crate::buf::peek::medium::i24_to_le,
+                "the low 24 bits of `value`, little-endian,", "[254, 255, 255]", "-2",
+                ["setMediumLE"];
+            set_u32: u32 = u32::to_be_bytes,
+                "a big-endian `u32`", "7_u32.to_be_bytes()", "7", ["setInt"];
+            set_u32_le: u32 = u32::to_le_bytes,
+                "a little-endian `u32`", "7_u32.to_le_bytes()", "7", ["setIntLE"];
+            set_i32: i32 = i32::to_be_bytes,
+                "a big-endian `i32`", "(-7_i32).to_be_bytes()", "-7", ["setInt"];
+            set_i32_le: i32 = i32::to_le_bytes,
+                "a little-endian `i32`", "(-7_i32).to_le_bytes()", "-7", ["setIntLE"];
+            set_u64: u64 = u64::to_be_bytes, "a big-endian `u64`", "7_u64.to_be_bytes()", "7", [];
+            set_u64_le: u64 = u64::to_le_bytes,
+                "a little-endian `u64`", "7_u64.to_le_bytes()", "7", [];
+            set_i64: i64 = i64::to_be_bytes,
+                "a big-endian `i64`", "(-7_i64).to_be_bytes()", "-7", ["setLong"];
+            set_i64_le: i64 = i64::to_le_bytes,
+                "a little-endian `i64`", "(-7_i64).to_le_bytes()", "-7", ["setLongLE"];
+            set_u128: u128 = u128::to_be_bytes,
+                "a big-endian `u128`", "7_u128.to_be_bytes()", "7", [];
+            set_u128_le: u128 = u128::to_le_bytes,
+                "a little-endian `u128`", "7_u128.to_le_bytes()", "7", [];
+            set_i128: i128 = i128::to_be_bytes,
+                "a big-endian `i128`", "(-7_i128).to_be_bytes()", "-7", [];
+            set_i128_le: i128 = i128::to_le_bytes,
+                "a little-endian `i128`", "(-7_i128).to_le_bytes()", "-7", [];
+            set_f32: f32 = f32::to_be_bytes,
+                "a big-endian `f32`", "0.5_f32.to_be_bytes()", "0.5", ["setFloat"];
+            set_f32_le: f32 = f32::to_le_bytes,
+                "a little-endian `f32`", "0.5_f32.to_le_bytes()", "0.5", ["setFloatLE"];
+            set_f64: f64 = f64::to_be_bytes,
+                "a big-endian `f64`", "0.5_f64.to_be_bytes()", "0.5", ["setDouble"];
+            set_f64_le: f64 = f64::to_le_bytes,
+                "a little-endian `f64`", "0.5_f64.to_le_bytes()", "0.5", ["setDoubleLE"];
+        }
+    };
+    (@rows $vis:tt |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal;
+        $($method:ident: $type:ty = $to:expr, $what:literal, $bytes:literal, $value:literal,
+            [$($alias:literal)?];)+) => { $(
+        $crate::buf::peek_table::poke_methods! { @one $vis
+            #[doc = concat!(
+                "Writes ", $what, " at `offset`.\n\n",
+                "# Errors\n\nIf it does not fit; nothing was written.\n\n",
+                "```\nuse bytebuf::", $name, ";\n\n",
+                "let mut data = ", $before, "[0; 20]", $after, ";\n",
+                "data.", stringify!($method), "(2, ", $value, ")?;\n",
+                "assert_eq!(data.peek_array(2), Some(", $bytes, "));\n",
+                "assert!(data.", stringify!($method), "(20, ", $value, ").is_err());\n",
+                "# Ok::<_, bytebuf::OutOfRange>(())\n```"
+            )]
+            $(#[doc(alias = $alias)])?
+            $method |$this| $target, $type, $to
+        }
+    )+ };
+    (@one [$($vis:tt)*] #[doc = $doc:expr] $(#[doc(alias = $alias:literal)])?
+        $method:ident |$this:ident| $target:expr, $type:ty, $to:expr) => {
+        #[doc = $doc]
+        $(#[doc(alias = $alias)])?
+        #[inline]
+        $($vis)* fn $method(
+            &mut self,
+            offset: usize,
+            value: $type,
+        ) -> Result<(), $crate::OutOfRange> {
+            let $this = self;
+            let to_bytes = $to;
+            $crate::buf::Poke::set_slice($target, offset, &to_bytes(value))
+        }
+    };
+}
+
+macro_rules! inherent_peek {
+    ($type:ty, |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+        /// Typed reads at an offset, as in [`Peek`](crate::Peek): nothing moves, and what is out of
+        /// range is `None`.
+        impl $type {
+            /// Reads `N` bytes at `offset`.
+            ///
+            #[doc = concat!(
+                        "```\nuse bytebuf::", $name, ";\n\n",
+                        "let data = ", $before, "*b\"abcd\"", $after, ";\n",
+                        "assert_eq!(data.peek_array(1), Some(*b\"bc\"));\n```"
+                    )]
+            #[inline]
+            #[must_use]
+            pub fn peek_array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+                let $this = self;
+                $crate::buf::Peek::peek_array($target, offset)
+            }
+
+            /// Fills `dst` with the bytes at `offset`.
+            ///
+            /// # Errors
+            ///
+            /// If there are not so many; `dst` is then as it was.
+            ///
+            #[doc = concat!(
+                        "```\nuse bytebuf::", $name, ";\n\n",
+                        "let data = ", $before, "*b\"abcd\"", $after, ";\n",
+                        "let mut two = [0; 2];\ndata.peek_slice(1, &mut two)?;\n",
+                        "assert_eq!(&two, b\"bc\");\n# Ok::<_, bytebuf::OutOfRange>(())\n```"
+                    )]
+            #[inline]
+            #[doc(alias = "getBytes")]
+            pub fn peek_slice(
+                &self,
+                offset: usize,
+                dst: &mut [u8],
+            ) -> Result<(), $crate::OutOfRange> {
+                let $this = self;
+                $crate::buf::Peek::peek_slice($target, offset, dst)
+            }
+
+            $crate::buf::peek_table::peek_methods! { [pub] |$this| $target, $name, $before, $after }
+        }
+    };
+}
+
+macro_rules! inherent_poke {
+    ($type:ty, |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+        /// Typed writes at an offset, as in [`Poke`](crate::Poke): nothing moves, and what is out
+        /// of range is an error.
+        impl $type {
+            /// Writes all of `src` at `offset`.
+            ///
+            /// # Errors
+            ///
+            /// If it does not fit; nothing was written.
+            ///
+            #[doc = concat!(
+                                "```\nuse bytebuf::", $name, ";\n\n",
+                                "let mut data = ", $before, "*b\"abcd\"", $after, ";\n",
+                                "data.set_slice(1, b\"xy\")?;\nassert_eq!(data, b\"axyd\"[..]);\n",
+                                "# Ok::<_, bytebuf::OutOfRange>(())\n```"
+                            )]
+            #[inline]
+            #[doc(alias = "setBytes")]
+            pub fn set_slice(
+                &mut self,
+                offset: usize,
+                src: &[u8],
+            ) -> Result<(), $crate::OutOfRange> {
+                let $this = self;
+                $crate::buf::Poke::set_slice($target, offset, src)
+            }
+
+            /// Writes `count` times `value` at `offset`.
+            ///
+            /// # Errors
+            ///
+            /// If they do not fit; nothing was written.
+            ///
+            #[doc = concat!(
+                                "```\nuse bytebuf::", $name, ";\n\n",
+                                "let mut data = ", $before, "*b\"abcd\"", $after, ";\n",
+                                "data.set_bytes(1, b'-', 2)?;\nassert_eq!(data, b\"a--d\"[..]);\n",
+                                "# Ok::<_, bytebuf::OutOfRange>(())\n```"
+                            )]
+            #[inline]
+            #[doc(alias = "setZero")]
+            pub fn set_bytes(
+                &mut self,
+                offset: usize,
+                value: u8,
+                count: usize,
+            ) -> Result<(), $crate::OutOfRange> {
+                let $this = self;
+                $crate::buf::Poke::set_bytes($target, offset, value, count)
+            }
+
+            $crate::buf::peek_table::poke_methods! { [pub] |$this| $target, $name, $before, $after }
+        }
+    };
+}
+
+pub(crate) use {inherent_peek, inherent_poke, peek_methods, poke_methods};
