@@ -10,7 +10,7 @@ mod sync;
 mod sys;
 
 pub use buf::{
-    ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, IntoComponents, OutOfRange, Peek,
-    Poke,
+    ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Finder, Found, IntoComponents,
+    MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search,
 };
 pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};

@@ -28,3 +28,10 @@ impl<'a, I: Iterator<Item = &'a [u8]> + Clone> fmt::Debug for Literal<I> {
         }
     }
 }
+
+impl<'a> Literal<std::iter::Once<&'a [u8]>> {
+    /// Content in one piece.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes.len(), std::iter::once(bytes))
+    }
+}

@@ -4,10 +4,12 @@ mod composite;
 mod dump;
 mod peek;
 mod peek_table;
+mod search;
 
 pub use self::{
     composite::{ByteIter, Components, CompositeByteBuf, IntoComponents},
     peek::{OutOfRange, Peek, Poke},
+    search::{Finder, Found, MultiFinder, NeedleError, Search},
 };
 
 /// Interim.

@@ -1,0 +1,196 @@
+//! Search: bytes, sets of bytes, needles, conditions; in one go, or chunk after chunk.
+//!
+//! [`Search`] carries the methods; `inherent_search!` gives a type the same ones as its own. In a
+//! composite each component is searched at the speed of `memchr`, and only the bytes around a
+//! border are looked at one by one.
+
+mod stream;
+mod table;
+
+use memchr::memmem;
+
+pub(crate) use self::table::inherent_search;
+use self::{stream::Partial, table::search_methods};
+use super::CompositeByteBuf;
+
+pub use self::stream::{Finder, Found, MultiFinder, NeedleError};
+
+search_methods! { @trait
+    /// Search in everything that holds bytes.
+    ///
+    /// For `[u8]` and [`CompositeByteBuf`]. Answers are offsets from the first readable byte.
+    /// Nothing is copied or moved. O(n) whatever the needle; `memchr` does the work.
+    ///
+    /// ```
+    /// use bytebuf::Search;
+    ///
+    /// let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    /// assert_eq!(request.find(b"\r\n\r\n"), Some(23));
+    /// assert_eq!(request.find_any(b"\r\n"), Some(14));
+    /// assert_eq!(request.rfind_byte(b':'), Some(20));
+    /// ```
+    Search, "Search", "", ""
+}
+
+impl Search for [u8] {
+    fn find(&self, needle: &[u8]) -> Option<usize> {
+        memmem::find(self, needle)
+    }
+
+    fn rfind(&self, needle: &[u8]) -> Option<usize> {
+        memmem::rfind(self, needle)
+    }
+
+    fn find_byte(&self, byte: u8) -> Option<usize> {
+        memchr::memchr(byte, self)
+    }
+
+    fn rfind_byte(&self, byte: u8) -> Option<usize> {
+        memchr::memrchr(byte, self)
+    }
+
+    fn find_any(&self, set: &[u8]) -> Option<usize> {
+        ByteSet::new(set).find_in(self)
+    }
+
+    fn rfind_any(&self, set: &[u8]) -> Option<usize> {
+        ByteSet::new(set).rfind_in(self)
+    }
+
+    fn find_by(&self, mut stop: impl FnMut(u8) -> bool) -> Option<usize> {
+        self.iter().position(|&byte| stop(byte))
+    }
+
+    fn rfind_by(&self, mut stop: impl FnMut(u8) -> bool) -> Option<usize> {
+        self.iter().rposition(|&byte| stop(byte))
+    }
+}
+
+impl Search for CompositeByteBuf {
+    fn find(&self, needle: &[u8]) -> Option<usize> {
+        let Ok(mut finder) = Finder::new(needle) else { return Some(0) };
+        // A match can begin in an earlier component than that where it ends.
+        let end = first(self, |chunk| finder.feed(chunk))?;
+        Some(end - needle.len())
+    }
+
+    fn rfind(&self, needle: &[u8]) -> Option<usize> {
+        if needle.is_empty() {
+            return Some(self.len());
+        }
+        let whole = memmem::FinderRev::new(needle);
+        let mut partial = Partial::new(needle.iter().rev());
+        last(self, |chunk| {
+            let mut at = chunk.len();
+            while partial.matched() > chunk.len() - at {
+                at = at.checked_sub(1)?;
+                if partial.step(chunk[at]) {
+                    return Some(at);
+                }
+            }
+            let end = at + partial.forget();
+            whole.rfind(&chunk[..end]).or_else(|| {
+                let head = end.min(needle.len() - 1);
+                partial.begin(chunk[..head].iter().rev());
+                None
+            })
+        })
+    }
+
+    fn find_byte(&self, byte: u8) -> Option<usize> {
+        first(self, |chunk| chunk.find_byte(byte))
+    }
+
+    fn rfind_byte(&self, byte: u8) -> Option<usize> {
+        last(self, |chunk| chunk.rfind_byte(byte))
+    }
+
+    fn find_any(&self, set: &[u8]) -> Option<usize> {
+        let set = ByteSet::new(set);
+        first(self, |chunk| set.find_in(chunk))
+    }
+
+    fn rfind_any(&self, set: &[u8]) -> Option<usize> {
+        let set = ByteSet::new(set);
+        last(self, |chunk| set.rfind_in(chunk))
+    }
+
+    fn find_by(&self, mut stop: impl FnMut(u8) -> bool) -> Option<usize> {
+        first(self, |chunk| chunk.find_by(&mut stop))
+    }
+
+    fn rfind_by(&self, mut stop: impl FnMut(u8) -> bool) -> Option<usize> {
+        last(self, |chunk| chunk.rfind_by(&mut stop))
+    }
+}
+
+inherent_search! {
+    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
+}
+
+/// The first component in which `find` finds something, and where that is.
+fn first(
+    composite: &CompositeByteBuf,
+    mut find: impl FnMut(&[u8]) -> Option<usize>,
+) -> Option<usize> {
+    let mut at = 0;
+    composite.chunks().find_map(|chunk| {
+        let found = find(chunk).map(|offset| at + offset);
+        at += chunk.len();
+        found
+    })
+}
+
+/// The last component in which `find` finds something, and where that is.
+fn last(
+    composite: &CompositeByteBuf,
+    mut find: impl FnMut(&[u8]) -> Option<usize>,
+) -> Option<usize> {
+    let mut at = composite.len();
+    composite.chunks().rev().find_map(|chunk| {
+        at -= chunk.len();
+        find(chunk).map(|offset| at + offset)
+    })
+}
+
+/// Some bytes to look for. `memchr` takes up to three; above that, a table answers for each byte.
+enum ByteSet {
+    Few(u8, u8, u8),
+    Many(Box<[bool; 256]>),
+    None,
+}
+
+impl ByteSet {
+    fn new(set: &[u8]) -> Self {
+        match *set {
+            [] => Self::None,
+            [a] => Self::Few(a, a, a),
+            [a, b] => Self::Few(a, b, b),
+            [a, b, c] => Self::Few(a, b, c),
+            _ => {
+                let mut table = Box::new([false; 256]);
+                set.iter().for_each(|&byte| table[usize::from(byte)] = true);
+                Self::Many(table)
+            }
+        }
+    }
+
+    fn find_in(&self, chunk: &[u8]) -> Option<usize> {
+        match self {
+            Self::Few(a, b, c) => memchr::memchr3(*a, *b, *c, chunk),
+            Self::Many(table) => chunk.iter().position(|&byte| table[usize::from(byte)]),
+            Self::None => None,
+        }
+    }
+
+    fn rfind_in(&self, chunk: &[u8]) -> Option<usize> {
+        match self {
+            Self::Few(a, b, c) => memchr::memrchr3(*a, *b, *c, chunk),
+            Self::Many(table) => chunk.iter().rposition(|&byte| table[usize::from(byte)]),
+            Self::None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

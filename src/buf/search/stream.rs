@@ -1,0 +1,338 @@
+//! Search in a stream: what an earlier chunk began, a later one can end.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use aho_corasick::{
+    Anchored,
+    automaton::{Automaton, StateID},
+    nfa::contiguous::NFA,
+};
+use memchr::memmem;
+use smallvec::SmallVec;
+
+use crate::buf::dump::Literal;
+
+/// Looks for one needle in a stream that arrives in chunks.
+///
+/// Keeps what the chunks so far have begun, so that a match may lie across any number of them; and
+/// when it goes on behind a match, it finds those that overlap it. Chunks are searched at the speed
+/// of `memmem`, the bytes around a border one by one; O(n) in all, however small the chunks.
+///
+/// ```
+/// use bytebuf::Finder;
+///
+/// let mut end_of_head = Finder::new(b"\r\n\r\n")?;
+/// assert_eq!(end_of_head.feed(b"GET / HTTP/1.1\r\n\r"), None);
+/// assert_eq!(end_of_head.feed(b"\nbody"), Some(1));
+/// # Ok::<_, bytebuf::NeedleError>(())
+/// ```
+#[derive(Clone)]
+#[doc(alias = "SearchProcessor")]
+#[doc(alias = "newKmpSearchProcessorFactory")]
+#[doc(alias = "newBitapSearchProcessorFactory")]
+pub struct Finder<'n> {
+    whole: memmem::Finder<'n>,
+    partial: Partial,
+}
+
+impl<'n> Finder<'n> {
+    /// Prepares the search. O(needle), allocates if the needle is longer than 16 bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the needle is empty: it would be everywhere, and no search would get on.
+    ///
+    /// ```
+    /// assert!(bytebuf::Finder::new(b"").is_err());
+    /// ```
+    pub fn new(needle: &'n (impl AsRef<[u8]> + ?Sized)) -> Result<Self, NeedleError> {
+        let needle = needle.as_ref();
+        if needle.is_empty() {
+            return Err(NeedleError::Empty { index: 0 });
+        }
+        Ok(Self { whole: memmem::Finder::new(needle), partial: Partial::new(needle.iter()) })
+    }
+
+    /// Searches on in the next bytes of the stream, and stops behind the first match.
+    ///
+    /// The answer is how many bytes of `chunk` it took, the last of them being the last one of the
+    /// match; go on with the rest of the chunk. `None` if it took all of them and found nothing.
+    ///
+    /// ```
+    /// let mut finder = bytebuf::Finder::new(b"aa")?;
+    /// let stream = b"xaaa";
+    /// assert_eq!(finder.feed(stream), Some(3));
+    /// assert_eq!(finder.feed(&stream[3..]), Some(1));
+    /// assert_eq!(finder.feed(&stream[4..]), None);
+    /// # Ok::<_, bytebuf::NeedleError>(())
+    /// ```
+    pub fn feed(&mut self, chunk: &[u8]) -> Option<usize> {
+        let (needle_len, partial) = (self.whole.needle().len(), &mut self.partial);
+        let mut at = 0;
+        // As long as a match can have begun before this chunk.
+        while partial.matched() > at {
+            let byte = *chunk.get(at)?;
+            at += 1;
+            if partial.step(byte) {
+                return Some(at);
+            }
+        }
+        let start = at - partial.forget();
+        if let Some(found) = self.whole.find(&chunk[start..]) {
+            partial.found();
+            return Some(start + found + needle_len);
+        }
+        let tail = start.max(chunk.len().saturating_sub(needle_len - 1));
+        partial.begin(chunk[tail..].iter());
+        None
+    }
+
+    /// Forgets what was fed: the next chunk begins a new stream.
+    ///
+    /// ```
+    /// let mut finder = bytebuf::Finder::new(b"ab")?;
+    /// assert_eq!(finder.feed(b"a"), None);
+    /// finder.reset();
+    /// assert_eq!(finder.feed(b"b"), None);
+    /// # Ok::<_, bytebuf::NeedleError>(())
+    /// ```
+    pub fn reset(&mut self) {
+        self.partial.forget();
+    }
+
+    /// The needle.
+    ///
+    /// ```
+    /// assert_eq!(bytebuf::Finder::new(b"ab")?.needle(), b"ab");
+    /// # Ok::<_, bytebuf::NeedleError>(())
+    /// ```
+    #[must_use]
+    pub fn needle(&self) -> &[u8] {
+        self.whole.needle()
+    }
+
+    /// The same search with a copy of the needle, to be kept beside the stream.
+    ///
+    /// ```
+    /// let boundary = format!("--{}", 7);
+    /// let finder: bytebuf::Finder<'static> = bytebuf::Finder::new(&boundary)?.into_owned();
+    /// # Ok::<_, bytebuf::NeedleError>(())
+    /// ```
+    #[must_use]
+    pub fn into_owned(self) -> Finder<'static> {
+        Finder { whole: self.whole.into_owned(), partial: self.partial }
+    }
+}
+
+impl fmt::Debug for Finder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finder")
+            .field("needle", &Literal::of(self.needle()))
+            .field("matched", &self.partial.matched)
+            .finish()
+    }
+}
+
+/// A match of one of a [`MultiFinder`]'s needles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Found {
+    /// Which needle, counted from 0: the longest that ends here.
+    #[doc(alias = "getFoundNeedleId")]
+    pub needle: usize,
+    /// How many bytes of the chunk were taken, the last of them being the last one of the match.
+    pub end: usize,
+}
+
+/// Looks for many needles at once in a stream that arrives in chunks.
+///
+/// As [`Finder`], for any number of needles: one step a byte, however many they are. A clone shares
+/// the tables, so prepare a search once and clone it for each stream.
+///
+/// ```
+/// use bytebuf::{Found, MultiFinder};
+///
+/// let mut finder = MultiFinder::new([&b"he"[..], b"she", b"hers"])?;
+/// let stream = b"ushers";
+/// assert_eq!(finder.feed(stream), Some(Found { needle: 1, end: 4 }));
+/// assert_eq!(finder.feed(&stream[4..]), Some(Found { needle: 2, end: 2 }));
+/// # Ok::<_, bytebuf::NeedleError>(())
+/// ```
+#[derive(Clone)]
+#[doc(alias = "MultiSearchProcessor")]
+#[doc(alias = "newAhoCorasicSearchProcessorFactory")]
+pub struct MultiFinder {
+    automaton: Arc<NFA>,
+    start: StateID,
+    state: StateID,
+}
+
+impl MultiFinder {
+    /// Prepares the search. O(sum of the needles).
+    ///
+    /// # Errors
+    ///
+    /// If a needle is empty, or if they are too many or too long for the tables.
+    ///
+    /// ```
+    /// let error = bytebuf::MultiFinder::new(["a", ""]).unwrap_err();
+    /// assert_eq!(error.to_string(), "needle 1 is empty");
+    /// ```
+    pub fn new<T: AsRef<[u8]>>(needles: impl IntoIterator<Item = T>) -> Result<Self, NeedleError> {
+        let needles: Vec<T> = needles.into_iter().collect();
+        if let Some(index) = needles.iter().position(|needle| needle.as_ref().is_empty()) {
+            return Err(NeedleError::Empty { index });
+        }
+        let too_large = |source| NeedleError::TooLarge { source };
+        let automaton = NFA::new(needles).map_err(|error| too_large(error.into()))?;
+        let start = automaton.start_state(Anchored::No).map_err(|error| too_large(error.into()))?;
+        Ok(Self { automaton: Arc::new(automaton), start, state: start })
+    }
+
+    /// Searches on in the next bytes of the stream, and stops behind the first match.
+    ///
+    /// `None` if it took the whole chunk and found nothing; else go on with what is behind
+    /// [`end`](Found::end). Where several needles end at one byte, only the longest is reported.
+    ///
+    /// ```
+    /// let mut finder = bytebuf::MultiFinder::new(["\r\n", "\n"])?;
+    /// assert_eq!(finder.feed(b"a\r"), None);
+    /// assert_eq!(finder.feed(b"\nb").unwrap().needle, 0);
+    /// # Ok::<_, bytebuf::NeedleError>(())
+    /// ```
+    pub fn feed(&mut self, chunk: &[u8]) -> Option<Found> {
+        let automaton = &*self.automaton;
+        let end = 1 + chunk.iter().position(|&byte| {
+            self.state = automaton.next_state(Anchored::No, self.state, byte);
+            automaton.is_special(self.state) && automaton.is_match(self.state)
+        })?;
+        let ending = (0..automaton.match_len(self.state))
+            .map(|index| automaton.match_pattern(self.state, index))
+            .rev()
+            .max_by_key(|&needle| automaton.pattern_len(needle))?;
+        Some(Found { needle: ending.as_usize(), end })
+    }
+
+    /// Forgets what was fed: the next chunk begins a new stream.
+    ///
+    /// ```
+    /// let mut finder = bytebuf::MultiFinder::new(["ab"])?;
+    /// assert_eq!(finder.feed(b"a"), None);
+    /// finder.reset();
+    /// assert_eq!(finder.feed(b"b"), None);
+    /// # Ok::<_, bytebuf::NeedleError>(())
+    /// ```
+    pub fn reset(&mut self) {
+        self.state = self.start;
+    }
+}
+
+impl fmt::Debug for MultiFinder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MultiFinder").field("needles", &self.automaton.patterns_len()).finish()
+    }
+}
+
+/// Needles that can't be searched for.
+///
+/// ```
+/// use bytebuf::{Finder, NeedleError};
+///
+/// assert!(matches!(Finder::new(""), Err(NeedleError::Empty { index: 0 })));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NeedleError {
+    /// A needle is empty.
+    Empty {
+        /// Which one, counted from 0.
+        index: usize,
+    },
+    /// The needles are too many, or too long.
+    TooLarge {
+        /// What the search tables say to that.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl fmt::Display for NeedleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty { index } => write!(f, "needle {index} is empty"),
+            Self::TooLarge { .. } => f.write_str("the needles are too many or too long"),
+        }
+    }
+}
+
+impl Error for NeedleError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Empty { .. } => None,
+            Self::TooLarge { source } => Some(&**source),
+        }
+    }
+}
+
+/// How much of a needle the last bytes match: the automaton of Knuth, Morris and Pratt.
+#[derive(Clone)]
+pub(super) struct Partial {
+    /// For each number of bytes matched: the next byte, and how many still match without it.
+    steps: SmallVec<[(u8, usize); 16]>,
+    /// How many still match behind a whole match.
+    again: usize,
+    matched: usize,
+}
+
+impl Partial {
+    /// For a needle of at least one byte.
+    pub(super) fn new<'n>(needle: impl Iterator<Item = &'n u8>) -> Self {
+        let mut steps: SmallVec<[(u8, usize); 16]> = SmallVec::new();
+        let mut again = 0;
+        for &byte in needle {
+            steps.push((byte, again));
+            again = match steps.len() {
+                1 => 0,
+                _ => advance(&steps, again, byte),
+            };
+        }
+        Self { steps, again, matched: 0 }
+    }
+
+    pub(super) fn matched(&self) -> usize {
+        self.matched
+    }
+
+    /// Takes one byte more, and says whether it ends a match.
+    pub(super) fn step(&mut self, byte: u8) -> bool {
+        self.matched = advance(&self.steps, self.matched, byte);
+        let whole = self.matched == self.steps.len();
+        if whole {
+            self.found();
+        }
+        whole
+    }
+
+    /// Takes bytes that are too few for a match.
+    pub(super) fn begin<'b>(&mut self, bytes: impl Iterator<Item = &'b u8>) {
+        for &byte in bytes {
+            self.matched = advance(&self.steps, self.matched, byte);
+        }
+    }
+
+    /// Goes on behind a whole match.
+    pub(super) fn found(&mut self) {
+        self.matched = self.again;
+    }
+
+    /// Forgets the bytes taken so far, and says how many of them matched.
+    pub(super) fn forget(&mut self) -> usize {
+        std::mem::take(&mut self.matched)
+    }
+}
+
+/// How much of the needle matches when `byte` comes behind `matched` bytes that do.
+fn advance(steps: &[(u8, usize)], mut matched: usize, byte: u8) -> usize {
+    while matched > 0 && steps[matched].0 != byte {
+        matched = steps[matched].1;
+    }
+    matched + usize::from(steps[matched].0 == byte)
+}
