@@ -10,7 +10,7 @@ mod sync;
 mod sys;
 
 pub use buf::{
-    ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Finder, Found, IntoComponents,
-    MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search,
+    ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Dump, Finder, Found, HexDump,
+    HexError, IntoComponents, MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search, decode_hex,
 };
 pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};

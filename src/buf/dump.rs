@@ -1,37 +1,326 @@
-//! Bytes for people to read: bounded `Debug`, hexadecimal, boxed dumps.
+//! Bytes for people to read: hexadecimal, boxed dumps, a `Debug` that never floods a log.
+//!
+//! [`Dump`] carries the methods. For a type that derefs to `[u8]`, `literal_debug!(T)` gives the
+//! `Debug` of a byte string, `hex_formats!(T, |this| bytes)` `{:x}` and `{:X}`, and
+//! `inherent_dump!(T, |this| target, "T", "before", "after")` the methods of [`Dump`] as its own,
+//! carried out by `target: &impl Dump`; `before` and `after` make a `T` of an array in the example.
 
-use std::fmt;
+use std::{
+    error::Error,
+    fmt::{self, Write},
+};
+
+use super::composite::{ByteIter, CompositeByteBuf};
 
 /// What `Debug` shows at most of any content.
 const DEBUG_LIMIT: usize = 512;
+const ROW: usize = 16;
 
-/// Content, given in pieces, as a byte string literal; cut, with a note, behind `DEBUG_LIMIT`
-/// bytes.
-pub(crate) struct Literal<I>(pub(crate) usize, pub(crate) I);
+/// Dumps of everything that holds bytes, for `[u8]` and [`CompositeByteBuf`].
+///
+/// ```
+/// use bytebuf::Dump;
+///
+/// assert_eq!(b"\x00\xFFa".to_hex(), "00ff61");
+/// println!("{}", b"GET / HTTP/1.1\r\n\r\n".hex_dump());
+/// ```
+pub trait Dump {
+    /// A dump in a box: 16 bytes a row, with offsets, hexadecimal and ASCII. Made as it is printed.
+    ///
+    /// Of no bytes, nothing is printed, not even the box.
+    ///
+    /// ```
+    /// use bytebuf::Dump;
+    ///
+    /// let dump = b"GET / HTTP/1.1\r\n\r\n".hex_dump().to_string();
+    /// assert_eq!(dump.lines().nth(4).unwrap(),
+    ///     "|00000010| 0d 0a                                           |..              |");
+    /// ```
+    #[doc(alias = "prettyHexDump")]
+    #[doc(alias = "appendPrettyHexDump")]
+    fn hex_dump(&self) -> HexDump<'_>;
 
-impl<'a, I: Iterator<Item = &'a [u8]> + Clone> fmt::Debug for Literal<I> {
+    /// The bytes as lower-case hexadecimal digits.
+    ///
+    /// ```
+    /// use bytebuf::Dump;
+    ///
+    /// assert_eq!(b"\x00\xFFa".to_hex(), "00ff61");
+    /// ```
+    #[doc(alias = "hexDump")]
+    fn to_hex(&self) -> String;
+}
+
+impl Dump for [u8] {
+    fn hex_dump(&self) -> HexDump<'_> {
+        HexDump { bytes: ByteIter::of(self) }
+    }
+
+    fn to_hex(&self) -> String {
+        to_hex(ByteIter::of(self))
+    }
+}
+
+impl Dump for CompositeByteBuf {
+    fn hex_dump(&self) -> HexDump<'_> {
+        HexDump { bytes: self.iter_bytes() }
+    }
+
+    fn to_hex(&self) -> String {
+        to_hex(self.iter_bytes())
+    }
+}
+
+fn to_hex(bytes: ByteIter<'_>) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    let digit = |nibble| char::from_digit(u32::from(nibble), 16).expect("four bits");
+    bytes.for_each(|byte| text.extend([digit(byte >> 4), digit(byte & 15)]));
+    text
+}
+
+/// A dump in a box, by [`Dump::hex_dump`]; `Display` prints it.
+///
+/// ```
+/// use bytebuf::{CompositeByteBuf, Dump};
+///
+/// let parts = CompositeByteBuf::from_iter(["GET /", " HTTP/1.1"]);
+/// assert_eq!(parts.hex_dump().to_string(), b"GET / HTTP/1.1".hex_dump().to_string());
+/// ```
+#[derive(Clone, Debug)]
+pub struct HexDump<'a> {
+    bytes: ByteIter<'a>,
+}
+
+impl fmt::Display for HexDump<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(len, pieces) = self;
+        if self.bytes.len() == 0 {
+            return Ok(());
+        }
+        let (hex, ascii) = ("-".repeat(3 * ROW + 1), "-".repeat(ROW));
+        writeln!(f, "         +{hex}+")?;
+        writeln!(f, "         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |")?;
+        writeln!(f, "+--------+{hex}+{ascii}+")?;
+        let mut bytes = self.bytes.clone();
+        for offset in (0..self.bytes.len()).step_by(ROW) {
+            write!(f, "|{offset:08x}|")?;
+            let mut text = String::with_capacity(ROW);
+            for byte in bytes.by_ref().take(ROW) {
+                write!(f, " {byte:02x}")?;
+                text.push(if matches!(byte, b' '..=b'~') { char::from(byte) } else { '.' });
+            }
+            let missing = ROW - text.len();
+            writeln!(f, "{:1$} |{text:ROW$}|", "", 3 * missing)?;
+        }
+        write!(f, "+--------+{hex}+{ascii}+")
+    }
+}
+
+/// Reads hexadecimal digits, of either case, two for a byte.
+///
+/// # Errors
+///
+/// If there is an odd number of them, or one of them is none.
+///
+/// ```
+/// use bytebuf::{HexError, decode_hex};
+///
+/// assert_eq!(decode_hex("00fF61")?, b"\x00\xFFa");
+/// assert_eq!(decode_hex("0x"), Err(HexError::NotADigit { offset: 1, byte: b'x' }));
+/// assert_eq!(decode_hex("123"), Err(HexError::OddLength { len: 3 }));
+/// # Ok::<_, HexError>(())
+/// ```
+#[doc(alias = "decodeHexDump")]
+pub fn decode_hex(digits: impl AsRef<[u8]>) -> Result<Vec<u8>, HexError> {
+    let digits = digits.as_ref();
+    let (pairs, []) = digits.as_chunks() else {
+        return Err(HexError::OddLength { len: digits.len() });
+    };
+    let value = |offset: usize, byte: u8| match char::from(byte).to_digit(16) {
+        Some(value) => Ok(value as u8),
+        None => Err(HexError::NotADigit { offset, byte }),
+    };
+    let decode = |(index, &[high, low]): (usize, &[u8; 2])| {
+        Ok(value(2 * index, high)? << 4 | value(2 * index + 1, low)?)
+    };
+    pairs.iter().enumerate().map(decode).collect()
+}
+
+/// Text that is not hexadecimal.
+///
+/// ```
+/// let error = bytebuf::decode_hex("xx").unwrap_err();
+/// assert_eq!(error.to_string(), "'x' at 0 is not a hexadecimal digit");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HexError {
+    /// The last byte lacks a digit.
+    OddLength {
+        /// How many digits there are.
+        len: usize,
+    },
+    /// Something else than a digit.
+    NotADigit {
+        /// Where it is.
+        offset: usize,
+        /// What it is.
+        byte: u8,
+    },
+}
+
+impl fmt::Display for HexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OddLength { len } => write!(f, "an odd number of hexadecimal digits: {len}"),
+            Self::NotADigit { offset, byte } => {
+                write!(f, "'{}' at {offset} is not a hexadecimal digit", byte.escape_ascii())
+            }
+        }
+    }
+}
+
+impl Error for HexError {}
+
+/// Bytes as a byte string literal; cut, with a note, behind the first `DEBUG_LIMIT`.
+pub(crate) struct Literal<'a>(pub(crate) ByteIter<'a>);
+
+impl fmt::Debug for Literal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("b\"")?;
-        for &byte in pieces.clone().flatten().take(DEBUG_LIMIT) {
+        for byte in self.0.clone().take(DEBUG_LIMIT) {
             match byte {
-                // `escape_ascii` would escape it, a byte string need not.
-                b'\'' => f.write_str("'")?,
+                // As `bytes` has it, and as a byte string may.
+                b'\'' => f.write_char('\'')?,
                 0 => f.write_str("\\0")?,
                 _ => write!(f, "{}", byte.escape_ascii())?,
             }
         }
-        f.write_str("\"")?;
-        match len.saturating_sub(DEBUG_LIMIT) {
+        f.write_char('"')?;
+        match self.0.len().saturating_sub(DEBUG_LIMIT) {
             0 => Ok(()),
             more => write!(f, "... and {more} bytes more"),
         }
     }
 }
 
-impl<'a> Literal<std::iter::Once<&'a [u8]>> {
-    /// Content in one piece.
-    pub(crate) fn of(bytes: &'a [u8]) -> Self {
-        Self(bytes.len(), std::iter::once(bytes))
+impl fmt::Debug for CompositeByteBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompositeByteBuf")
+            .field("len", &self.len())
+            .field("components", &self.components().len())
+            .field("bytes", &Literal(self.iter_bytes()))
+            .finish()
+    }
+}
+
+#[allow(unused_macros, reason = "for the handles that deref to bytes")]
+macro_rules! literal_debug {
+    ($type:ty) => {
+        /// A byte string literal, cut behind its first 512 bytes.
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let bytes = $crate::buf::ByteIter::of(&self[..]);
+                std::fmt::Debug::fmt(&$crate::buf::dump::Literal(bytes), f)
+            }
+        }
+    };
+}
+
+macro_rules! hex_formats {
+    ($type:ty, |$this:ident| $bytes:expr) => {
+        $crate::buf::dump::hex_formats!(@one LowerHex "{:02x}", $type, |$this| $bytes);
+        $crate::buf::dump::hex_formats!(@one UpperHex "{:02X}", $type, |$this| $bytes);
+    };
+    (@one $format:ident $digits:literal, $type:ty, |$this:ident| $bytes:expr) => {
+        impl std::fmt::$format for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let $this = self;
+                $bytes.into_iter().try_for_each(|byte| write!(f, $digits, byte))
+            }
+        }
+    };
+}
+
+macro_rules! inherent_dump {
+    ($type:ty, |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+        /// Dumps, as in [`Dump`](crate::Dump).
+        impl $type {
+            /// A dump in a box, made as it is printed; nothing at all of no bytes.
+            ///
+            #[doc = concat!(
+                                "```\nuse bytebuf::", $name, ";\n\n",
+                                "let data = ", $before, "*b\"abc\"", $after, ";\n",
+                                "assert!(data.hex_dump().to_string().contains(\"61 62 63\"));\n```"
+                            )]
+            #[must_use]
+            #[doc(alias = "prettyHexDump")]
+            pub fn hex_dump(&self) -> $crate::HexDump<'_> {
+                let $this = self;
+                $crate::buf::Dump::hex_dump($target)
+            }
+
+            /// The bytes as lower-case hexadecimal digits.
+            ///
+            #[doc = concat!(
+                                "```\nuse bytebuf::", $name, ";\n\n",
+                                "let data = ", $before, "*b\"abc\"", $after, ";\n",
+                                "assert_eq!(data.to_hex(), \"616263\");\n```"
+                            )]
+            #[must_use]
+            #[doc(alias = "hexDump")]
+            pub fn to_hex(&self) -> String {
+                let $this = self;
+                $crate::buf::Dump::to_hex($target)
+            }
+        }
+    };
+}
+
+hex_formats!(CompositeByteBuf, |this| this.iter_bytes());
+inherent_dump! {
+    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
+}
+
+#[allow(unused_imports, reason = "for the handles that deref to bytes")]
+pub(crate) use {hex_formats, inherent_dump, literal_debug};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Netty 4.2's answer for these bytes.
+    const BOX: &str = "\
+         +-------------------------------------------------+
+         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |
++--------+-------------------------------------------------+----------------+
+|00000000| 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 |................|
+|00000010| 00 00 00 00 00 00 00 00 00 00 2c 2c 2c          |..........,,,   |
++--------+-------------------------------------------------+----------------+";
+
+    #[test]
+    fn the_box_is_netty_s_whatever_the_borders() {
+        let bytes = [&[0; 26][..], b",,,"].concat();
+        assert_eq!(bytes.hex_dump().to_string(), format!("         {BOX}"));
+        for cut in 0..bytes.len() {
+            let parts = [&bytes[..cut], &bytes[cut..]].map(<[u8]>::to_vec);
+            let parts = CompositeByteBuf::from_iter(parts);
+            assert_eq!(parts.hex_dump().to_string(), format!("         {BOX}"));
+        }
+        assert_eq!([].hex_dump().to_string(), "");
+    }
+
+    #[test]
+    fn every_byte_survives_hexadecimal() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(decode_hex(all.to_hex()).unwrap(), all);
+        assert_eq!(decode_hex(all.to_hex().to_uppercase()).unwrap(), all);
+        let parts = CompositeByteBuf::from_iter([all[..99].to_vec(), all[99..].to_vec()]);
+        assert_eq!(format!("{parts:x}"), all.to_hex());
+        assert_eq!(format!("{parts:X}"), all.to_hex().to_uppercase());
+    }
+
+    #[test]
+    fn a_literal_is_that_of_bytes() {
+        let all = bytes::Bytes::from_iter(0..=255);
+        assert_eq!(format!("{:?}", Literal(ByteIter::of(&all))), format!("{all:?}"));
     }
 }

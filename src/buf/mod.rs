@@ -8,6 +8,7 @@ mod search;
 
 pub use self::{
     composite::{ByteIter, Components, CompositeByteBuf, IntoComponents},
+    dump::{Dump, HexDump, HexError, decode_hex},
     peek::{OutOfRange, Peek, Poke},
     search::{Finder, Found, MultiFinder, NeedleError, Search},
 };

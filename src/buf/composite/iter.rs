@@ -1,9 +1,9 @@
 //! Walking a composite: by component, by byte, by giving it up.
 
-use std::{fmt, iter::FusedIterator, slice};
+use std::{iter::FusedIterator, slice};
 
 use super::{CompositeByteBuf, Parts};
-use crate::buf::{ByteView, dump::Literal};
+use crate::buf::ByteView;
 
 /// The components of a [`CompositeByteBuf`], by reference.
 ///
@@ -113,6 +113,13 @@ pub struct ByteIter<'a> {
     back: slice::Iter<'a, u8>,
 }
 
+impl<'a> ByteIter<'a> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        let none = Components::new(None, &[]);
+        Self { front: bytes.iter(), middle: none, middle_len: 0, back: [].iter() }
+    }
+}
+
 impl CompositeByteBuf {
     /// The bytes, one by one, from both ends.
     ///
@@ -177,14 +184,3 @@ impl DoubleEndedIterator for ByteIter<'_> {
 
 impl ExactSizeIterator for ByteIter<'_> {}
 impl FusedIterator for ByteIter<'_> {}
-
-impl fmt::Debug for CompositeByteBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let chunks = self.components().map(|view| &view[..]);
-        f.debug_struct("CompositeByteBuf")
-            .field("len", &self.len())
-            .field("components", &self.components().len())
-            .field("bytes", &Literal(self.len(), chunks))
-            .finish()
-    }
-}

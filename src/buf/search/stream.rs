@@ -10,7 +10,7 @@ use aho_corasick::{
 use memchr::memmem;
 use smallvec::SmallVec;
 
-use crate::buf::dump::Literal;
+use crate::buf::{ByteIter, dump::Literal};
 
 /// Looks for one needle in a stream that arrives in chunks.
 ///
@@ -127,7 +127,7 @@ impl<'n> Finder<'n> {
 impl fmt::Debug for Finder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Finder")
-            .field("needle", &Literal::of(self.needle()))
+            .field("needle", &Literal(ByteIter::of(self.needle())))
             .field("matched", &self.partial.matched)
             .finish()
     }
