@@ -13,4 +13,6 @@ pub use buf::{
     ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Dump, Finder, Found, HexDump,
     HexError, IntoComponents, MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search, decode_hex,
 };
+#[cfg(all(unix, feature = "tokio"))]
+pub use interop::WriteReady;
 pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};

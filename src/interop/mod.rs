@@ -1,1 +1,7 @@
-//! interop
+//! The crate among its neighbours.
+
+#[cfg(all(unix, feature = "tokio"))]
+mod tokio;
+
+#[cfg(all(unix, feature = "tokio"))]
+pub use self::tokio::WriteReady;
