@@ -22,7 +22,8 @@ pub(crate) const DIFFERENCES: &[(Difference, &str, &str)] = &[
     (
         Difference::Aliasing,
         "steps and traces marked aliasing",
-        "a use after the last release, a write to a read-only view, a write seen through another view: none compiles",
+        "a use after the last release, a write to a read-only view, a write seen through another \
+         view: none compiles",
     ),
     (
         Difference::Quirks,
@@ -37,13 +38,13 @@ pub(crate) const DIFFERENCES: &[(Difference, &str, &str)] = &[
     (
         Difference::Counts,
         "refCnt, retain, release",
-        "every handle counts for itself and is given back by its drop: there is no count to keep by hand",
+        "every handle counts for itself and is given back by its drop: there is no count to keep",
     ),
     (
         Difference::Borders,
         "numComponents, maxNumComponents, toComponentIndex, toByteIndex, nioBufferCount",
-        "a composite drops empty parts, merges small ones and has no largest number of them; content is compared, \
-         and the pieces of nioBuffers end to end",
+        "a composite drops empty parts, merges small ones and has no largest number of them; \
+         content is compared, and the pieces of nioBuffers end to end",
     ),
     (
         Difference::NeedleLength,

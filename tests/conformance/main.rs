@@ -1,21 +1,27 @@
 //! Netty's own answers, replayed: what `io.netty.buffer` 4.2 gave to some hundred thousand calls.
 //!
-//! The traces lie in `tests/data/netty`, recorded from Netty 4.2.13: a start state, calls, and what each of them gave.
-//! Every trace is replayed on each [`Representation`] of the same bytes; the calls reach the library through
-//! [`subject`], which lays Netty's index model over our types. What may legitimately differ stands in one table,
-//! [`DIFFERENCES`]; anything else that differs fails the test, and so does an op that nobody knows.
+//! The traces lie in `tests/data/netty`, recorded from Netty 4.2.13: a start state, calls, and what
+//! each of them gave. Every trace is replayed on each [`Representation`] of the same bytes; the
+//! calls reach the library through [`subject`], which lays Netty's index model over our types. What
+//! may legitimately differ stands in one table, [`DIFFERENCES`]; anything else that differs fails
+//! the test, and so does an op that nobody knows.
 //!
-//! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of another folder.
+//! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of
+//! another folder.
 
 mod differences;
 mod model;
+mod native;
 mod ops;
 mod processor;
 mod replay;
 mod representation;
+mod rope;
+mod search;
 mod subject;
 mod trace;
 mod typed;
+mod view;
 mod world;
 
 use std::{
@@ -53,7 +59,8 @@ fn every_representation_answers_as_netty_does() {
     let traces = trace::load(&folder);
     assert!(!traces.is_empty(), "no trace in {}", folder.display());
 
-    // Calls that must fail do so by a panic where the library promises one; nobody wants to read them all.
+    // Calls that must fail do so by a panic where the library promises one; nobody wants to read
+    // them all.
     let loud = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let report = replay_all(&traces);
@@ -99,7 +106,7 @@ impl Report {
             let left_out: usize = left_out.values().sum();
             writeln!(
                 text,
-                "  {family:<15} {:<20} {traces:>6} traces {steps:>8} steps {left_out:>7} not compared",
+                "  {family:<12} {:<18} {traces:>5} traces {steps:>7} steps {left_out:>6} not compared",
                 format!("{on:?}"),
             )
             .expect("a String takes it");

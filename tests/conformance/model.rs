@@ -1,7 +1,8 @@
 //! The model: a `Vec<u8>` and the standard library, to show that the traces are read aright.
 
-use std::{cmp::Ordering, ops::Range};
+use std::{cmp::Ordering, io::Cursor, ops::Range};
 
+use bytes::Buf;
 use serde_json::Value;
 
 use crate::{
@@ -35,6 +36,12 @@ impl Content for Vec<u8> {
         place.map(|place| place.copy_from_slice(bytes)).is_some()
     }
 
+    fn set_zero(&mut self, index: usize, n: usize) -> bool {
+        let end = index.checked_add(n);
+        let place = end.and_then(|end| self.get_mut(index..end));
+        place.map(|place| place.fill(0)).is_some()
+    }
+
     fn resize(&mut self, capacity: usize) {
         Vec::resize(self, capacity, 0);
     }
@@ -44,8 +51,8 @@ impl Content for Vec<u8> {
         Some(Box::new(Indexed::full(bytes)))
     }
 
-    fn read(&mut self, kind: &str, range: Range<usize>) -> Option<Value> {
-        self[range].to_vec().get(kind, 0)
+    fn cursor(&mut self, range: Range<usize>) -> Box<dyn Buf> {
+        Box::new(Cursor::new(self[range].to_vec()))
     }
 
     fn find_byte(&mut self, range: Range<usize>, byte: u8) -> Option<usize> {
@@ -86,6 +93,9 @@ impl Content for Vec<u8> {
     }
 
     fn hex_box(&mut self, range: Range<usize>) -> String {
+        if range.is_empty() {
+            return String::new();
+        }
         let line = format!("+--------+{}+----------------+", "-".repeat(49));
         let head = "         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |";
         let mut lines = vec![format!("         +{}+", "-".repeat(49)), head.into(), line.clone()];
@@ -100,18 +110,16 @@ impl Content for Vec<u8> {
         lines.join("\n")
     }
 
-    fn pieces(&mut self, range: Range<usize>) -> Vec<Vec<u8>> {
-        vec![self[range].to_vec()]
-    }
-
     fn insert(&mut self, at: usize, part: Part) {
-        let Part::Model(bytes) = part;
+        let Part::Model(bytes) = part else { unreachable!("a model is made of models") };
         self.splice(at..at, bytes);
     }
 
     fn cut(&mut self, range: Range<usize>) {
         self.drain(range);
     }
+
+    fn merge(&mut self, _: Range<usize>) {}
 
     fn part(&mut self, range: Range<usize>) -> Part {
         Part::Model(self[range].to_vec())

@@ -1,8 +1,10 @@
 //! Searches that keep their state between two calls.
 
+use bytebuf::{Finder, MultiFinder};
+
 /// Netty's `SearchProcessor`.
 pub(crate) trait Processor {
-    /// Takes bytes in until one ends a match; then its place among them.
+    /// Takes bytes in until one ends a match, and then says how many it took.
     fn feed(&mut self, bytes: &[u8]) -> Option<usize>;
     fn reset(&mut self);
     /// Which needle the last hit was, the longest where several end there.
@@ -16,8 +18,10 @@ pub(crate) struct Naive {
 }
 
 impl Naive {
-    pub(crate) fn new(needles: Vec<Vec<u8>>) -> Self {
-        Self { needles, fed: Vec::new() }
+    /// Netty takes no empty needle.
+    pub(crate) fn new(needles: Vec<Vec<u8>>) -> Option<Self> {
+        let empty = needles.iter().any(Vec::is_empty);
+        (!empty).then_some(Self { needles, fed: Vec::new() })
     }
 
     fn ending_here(&self) -> Option<usize> {
@@ -28,10 +32,11 @@ impl Naive {
 
 impl Processor for Naive {
     fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
-        bytes.iter().position(|byte| {
+        let ends = |byte: &u8| {
             self.fed.push(*byte);
             self.ending_here().is_some()
-        })
+        };
+        bytes.iter().position(ends).map(|last| last + 1)
     }
 
     fn reset(&mut self) {
@@ -40,5 +45,47 @@ impl Processor for Naive {
 
     fn found(&self) -> usize {
         self.ending_here().expect("asked after a hit")
+    }
+}
+
+impl Processor for Finder<'static> {
+    fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.feed(bytes)
+    }
+
+    fn reset(&mut self) {
+        self.reset();
+    }
+
+    fn found(&self) -> usize {
+        0
+    }
+}
+
+/// The library's search for many needles, and what it found last.
+pub(crate) struct Multi {
+    finder: MultiFinder,
+    found: usize,
+}
+
+impl Multi {
+    pub(crate) fn new(finder: MultiFinder) -> Self {
+        Self { finder, found: 0 }
+    }
+}
+
+impl Processor for Multi {
+    fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        let found = self.finder.feed(bytes)?;
+        self.found = found.needle;
+        Some(found.end)
+    }
+
+    fn reset(&mut self) {
+        self.finder.reset();
+    }
+
+    fn found(&self) -> usize {
+        self.found
     }
 }

@@ -1,14 +1,20 @@
 //! Netty's index model over anything that holds bytes.
 //!
-//! [`Content`] is what the bytes can do, addressed from 0 to the capacity; [`Subject`] adds the two indexes. A type of
-//! the library that has no indexes of its own gets them from [`Indexed`]. Everything answers "that cannot be" with
-//! `None` or `false` and must then have changed nothing.
+//! [`Content`] is what the bytes can do, addressed from 0 to the capacity; [`Subject`] adds the two
+//! indexes. A type of the library that has no indexes of its own gets them from [`Indexed`].
+//! Everything answers "that cannot be" with `None` or `false` and must then have changed nothing.
 
-use std::{cmp::Ordering, ops::Range};
+use std::{
+    cmp::Ordering,
+    ops::Range,
+    panic::{self, AssertUnwindSafe},
+};
 
+use bytebuf::CompositeByteBuf;
+use bytes::Buf;
 use serde_json::Value;
 
-use crate::processor::Processor;
+use crate::{native, processor::Processor, typed::width};
 
 pub(crate) trait Content {
     /// Netty's capacity.
@@ -17,13 +23,14 @@ pub(crate) trait Content {
     fn set(&mut self, kind: &str, index: usize, value: &Value) -> bool;
     fn get_bytes(&mut self, range: Range<usize>) -> Option<Vec<u8>>;
     fn set_bytes(&mut self, index: usize, bytes: &[u8]) -> bool;
+    fn set_zero(&mut self, index: usize, n: usize) -> bool;
     /// Cuts the end off, or adds zeros.
     fn resize(&mut self, capacity: usize);
     /// A view of the range, with nothing copied where the library can do that.
     fn slice(&mut self, range: Range<usize>) -> Option<Box<dyn Subject>>;
 
     // All ranges below are within the capacity.
-    fn read(&mut self, kind: &str, range: Range<usize>) -> Option<Value>;
+    fn cursor(&mut self, range: Range<usize>) -> Box<dyn Buf>;
     fn find_byte(&mut self, range: Range<usize>, byte: u8) -> Option<usize>;
     fn rfind_byte(&mut self, range: Range<usize>, byte: u8) -> Option<usize>;
     fn position(&mut self, range: Range<usize>, stop: &dyn Fn(u8) -> bool) -> Option<usize>;
@@ -34,24 +41,38 @@ pub(crate) trait Content {
     fn equals(&mut self, range: Range<usize>, other: &[u8]) -> bool;
     fn hex(&mut self, range: Range<usize>) -> String;
     fn hex_box(&mut self, range: Range<usize>) -> String;
-    fn pieces(&mut self, range: Range<usize>) -> Vec<Vec<u8>>;
+
+    /// The range as the pieces of memory that hold it.
+    fn pieces(&mut self, range: Range<usize>) -> Vec<Vec<u8>> {
+        let mut cursor = self.cursor(range);
+        let mut pieces = Vec::new();
+        while cursor.has_remaining() {
+            pieces.push(cursor.chunk().to_vec());
+            cursor.advance(cursor.chunk().len());
+        }
+        pieces
+    }
 
     // What only a composite is asked.
     fn insert(&mut self, at: usize, part: Part);
     fn cut(&mut self, range: Range<usize>);
+    fn merge(&mut self, range: Range<usize>);
     fn part(&mut self, range: Range<usize>) -> Part;
 }
 
 /// What becomes a component.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, for a moment")]
 pub(crate) enum Part {
     Model(Vec<u8>),
+    Views(CompositeByteBuf),
 }
 
 impl Part {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Model(bytes) => bytes.len(),
+            Self::Views(views) => views.len(),
         }
     }
 }
@@ -92,6 +113,14 @@ impl<C: Content> Indexed<C> {
     pub(crate) fn full(content: C) -> Self {
         let writer = content.len();
         Self { content, reader: 0, writer, max_capacity: writer }
+    }
+
+    /// Reads, and moves the reader as far as the library moved its own cursor.
+    fn advance<R>(&mut self, read: impl FnOnce(&mut dyn Buf) -> R) -> R {
+        let mut cursor = self.content.cursor(self.reader..self.writer);
+        let result = read(&mut *cursor);
+        self.reader = self.writer - cursor.remaining();
+        result
     }
 }
 
@@ -147,26 +176,19 @@ impl<C: Content + 'static> Subject for Indexed<C> {
     }
 
     fn skip(&mut self, n: usize) -> bool {
-        let fits = n <= self.writer - self.reader;
-        if fits {
-            self.reader += n;
-        }
-        fits
+        self.advance(|cursor| attempt(|| cursor.advance(n))).is_some()
     }
 
     fn read(&mut self, kind: &str) -> Option<Value> {
-        let value = self.content.read(kind, self.reader..self.writer)?;
-        self.reader += crate::typed::width(kind);
-        Some(value)
+        self.advance(|mut cursor| native::get(&mut cursor, kind))
     }
 
     fn read_bytes(&mut self, n: usize) -> Option<Vec<u8>> {
-        let start = self.reader;
-        self.skip(n).then(|| self.content.get_bytes(start..start + n))?
+        self.advance(|cursor| attempt(|| cursor.copy_to_bytes(n).to_vec()))
     }
 
     fn write(&mut self, kind: &str, value: &Value) -> bool {
-        let width = crate::typed::width(kind);
+        let width = width(kind);
         let written = self.reserve(width) && self.content.set(kind, self.writer, value);
         if written {
             self.writer += width;
@@ -189,4 +211,9 @@ impl<C: Content + 'static> Subject for Indexed<C> {
         self.reader = 0;
         self.writer = kept.len();
     }
+}
+
+/// What a call gives that may panic because its caller asked too much; `None` if it did.
+pub(crate) fn attempt<R>(call: impl FnOnce() -> R) -> Option<R> {
+    panic::catch_unwind(AssertUnwindSafe(call)).ok()
 }

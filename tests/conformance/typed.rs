@@ -37,13 +37,51 @@ const TYPES: &[(&str, usize)] = &[
     ("DoubleLE", 8),
 ];
 
-/// An integer of the traces, as 64 bits, for the caller to cut (**W** in the format's description).
+/// A value as the traces write it.
+pub(crate) trait Recorded {
+    fn recorded(self) -> Value;
+}
+
+macro_rules! recorded {
+    ($($type:ty: $value:ident => $how:expr;)*) => {$(
+        impl Recorded for $type {
+            fn recorded(self) -> Value {
+                let $value = self;
+                Value::from($how)
+            }
+        }
+    )*};
+}
+
+recorded! {
+    bool: value => value;
+    i8: value => value;
+    u8: value => value;
+    i16: value => value;
+    u16: value => value;
+    i32: value => value;
+    u32: value => value;
+    i64: value => value.to_string();
+    f32: value => format!("{:08x}", value.to_bits());
+    f64: value => format!("{:016x}", value.to_bits());
+}
+
+/// The other way round. Integers come as 64 bits, for the caller to cut (**W** in the format's
+/// description).
 pub(crate) fn integer(value: &Value) -> i64 {
     match value {
         Value::Bool(flag) => i64::from(*flag),
         Value::String(digits) => digits.parse().expect("a decimal number"),
         number => number.as_i64().expect("an integer"),
     }
+}
+
+pub(crate) fn float(value: &Value) -> f32 {
+    f32::from_bits(u32::try_from(bits(value)).expect("32 bits"))
+}
+
+pub(crate) fn double(value: &Value) -> f64 {
+    f64::from_bits(bits(value))
 }
 
 fn bits(value: &Value) -> u64 {

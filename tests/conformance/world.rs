@@ -43,7 +43,8 @@ pub(crate) struct Handle {
     pub(crate) composite: Option<Components>,
 }
 
-/// Netty's list of components, kept beside the bytes: theirs counts empty ones and never merges, ours need not.
+/// Netty's list of components, kept beside the bytes: theirs counts empty ones and never merges,
+/// ours need not.
 #[derive(Clone, Debug)]
 pub(crate) struct Components {
     pub(crate) lengths: Vec<usize>,

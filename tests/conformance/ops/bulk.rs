@@ -117,8 +117,7 @@ fn put(op: &str, args: Args<'_>, target: &mut Handle, world: &mut World) -> Mayb
             write(target, &bytes)?;
         }
         ("setZero", 2) => {
-            let place = target.range(args.index(0)?, args.index(1)?)?;
-            set(target, place.start, &vec![0; place.len()])?;
+            need(target.subject.content().set_zero(args.index(0)?, args.index(1)?))?;
         }
         ("writeZero", 1) => {
             let n = args.index(0)?;

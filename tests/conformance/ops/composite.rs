@@ -1,7 +1,7 @@
 //! Netty's list of components over one run of bytes.
 //!
-//! What counts as a component differs (see the table of differences), so the list of lengths is kept here and the
-//! library is asked to put bytes in, take bytes out and say what is there.
+//! What counts as a component differs (see the table of differences), so the list of lengths is
+//! kept here and the library is asked to put bytes in, take bytes out and say what is there.
 
 use std::ops::Range;
 
@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use super::indexes::forget_marks;
 use crate::{
+    differences::Difference,
+    representation::Representation,
     subject::Part,
     trace::{from_hex, to_hex},
     world::{Answer, Args, Components, Handle, Outcome, Slot, Stop, World, need, value},
@@ -21,7 +23,8 @@ pub(crate) fn call(
     world: &mut World,
 ) -> Option<Answer> {
     target.composite.as_ref()?;
-    ask(op, args, target).or_else(|| change(op, args, target, world).transpose())
+    ask(op, args, target, world.representation)
+        .or_else(|| change(op, args, target, world).transpose())
 }
 
 fn list(target: &mut Handle) -> &mut Components {
@@ -42,24 +45,33 @@ impl Components {
     fn ranges(&self) -> Vec<Range<usize>> {
         (0..self.lengths.len()).map(|i| self.start(i)..self.start(i + 1)).collect()
     }
+}
 
-    fn merge(&mut self, range: Range<usize>) {
-        if range.len() > 1 {
-            let merged = self.lengths[range.clone()].iter().sum();
-            self.lengths.splice(range, [merged]);
-        }
-    }
-
-    fn keep_to_max(&mut self) {
-        if self.lengths.len() > self.max {
-            self.merge(0..self.lengths.len());
-        }
+fn merge(target: &mut Handle, range: Range<usize>) {
+    if range.len() > 1 {
+        let composite = list(target);
+        let bytes = composite.start(range.start)..composite.start(range.end);
+        composite.lengths.splice(range, [bytes.len()]);
+        target.subject.content().merge(bytes);
     }
 }
 
-fn ask(op: &str, args: Args<'_>, target: &mut Handle) -> Option<Answer> {
+/// More components than Netty was told to keep: all become one.
+fn keep_to_max(target: &mut Handle) {
+    let count = list(target).lengths.len();
+    if count > list(target).max {
+        merge(target, 0..count);
+    }
+}
+
+fn ask(op: &str, args: Args<'_>, target: &mut Handle, on: Representation) -> Option<Answer> {
     let composite = list(target).clone();
     Some(match (op, args.0.len()) {
+        (
+            "numComponents" | "maxNumComponents" | "nioBufferCount" | "toComponentIndex"
+            | "toByteIndex",
+            _,
+        ) if on != Representation::Model => Err(Stop::Differs(Difference::Borders)),
         ("numComponents", 0) => value(composite.lengths.len()),
         ("nioBufferCount", 0) => value(composite.lengths.len().max(1)),
         ("maxNumComponents", 0) => value(composite.max),
@@ -110,10 +122,10 @@ fn change(
         ("addFlattenedComponents", 2) => flatten(target, world, args.flag(0), &args.0[1]),
         ("removeComponent", 1) => remove(target, args.index(0)?, 1)?,
         ("removeComponents", 2) => remove(target, args.index(0)?, args.index(1)?)?,
-        ("consolidate", 0) => list(target).merge(0..end),
+        ("consolidate", 0) => merge(target, 0..end),
         ("consolidate", 2) => {
             let range = some_of(target, args.index(0)?, args.index(1)?)?;
-            list(target).merge(range);
+            merge(target, range);
         }
         ("discardReadComponents", 0) => {
             let reader = target.subject.reader();
@@ -158,7 +170,7 @@ fn component(world: &mut World, value: &Value) -> (Part, Vec<usize>) {
         let data = from_hex(value["data"].as_str().expect("a component has its data"));
         let range = number("reader")..number("writer");
         let lengths = vec![range.len()];
-        (world.representation.part(data, range), lengths)
+        (world.representation.part(&data, range), lengths)
     }
 }
 
@@ -178,7 +190,7 @@ fn add(
         added += part.len();
         target.subject.content().insert(offset, part);
     }
-    list(target).keep_to_max();
+    keep_to_max(target);
     advance_writer(target, if move_writer { added } else { 0 });
     Ok(())
 }
@@ -191,7 +203,7 @@ fn flatten(target: &mut Handle, world: &mut World, move_writer: bool, value: &Va
     let (end, added) = (target.subject.capacity(), part.len());
     target.subject.content().insert(end, part);
     list(target).lengths.extend(lengths);
-    list(target).keep_to_max();
+    keep_to_max(target);
     advance_writer(target, if move_writer { added } else { 0 });
 }
 

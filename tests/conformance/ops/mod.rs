@@ -8,7 +8,7 @@ mod views;
 
 use crate::{
     trace::Step,
-    world::{Answer, Args, Components, Handle, Outcome, Slot, Stop, World, need},
+    world::{Answer, Args, Components, Handle, Outcome, Slot, World, need},
 };
 
 /// Makes the call of a step. `None`: there is no such op.
@@ -41,7 +41,7 @@ fn make(op: &str, args: Args<'_>, world: &World) -> Option<Answer> {
         ("alloc", 2) => args.index(0).and_then(|capacity| {
             let max = args.index(1)?;
             need(capacity <= max)?;
-            made(Handle::new(world.representation.alloc(capacity, max).ok_or(Stop::Fails)?))
+            made(Handle::new(world.representation.subject(&vec![0; capacity], max, None, false)))
         }),
         ("newComposite", 1) => args.index(0).and_then(|max| made(new_composite(world, max))),
         _ => return None,

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::{
     differences::Difference,
+    processor::Processor,
+    representation::Representation,
     trace::{from_hex, to_hex},
     world::{Answer, Args, Handle, Outcome, Slot, Stop, World, need, value},
 };
@@ -32,9 +34,9 @@ pub(crate) fn call(
         ("hexDump", 0 | 2) => {
             dump(args, target, |target, range| target.subject.content().hex(range))
         }
-        ("prettyHexDump", 0 | 2) => dump(args, target, |target, range| {
-            if range.is_empty() { String::new() } else { target.subject.content().hex_box(range) }
-        }),
+        ("prettyHexDump", 0 | 2) => {
+            dump(args, target, |target, range| target.subject.content().hex_box(range))
+        }
         ("isText", 1 | 3) => is_text(args, target),
         ("search", 3) => search(args, target, world),
         _ => return None,
@@ -45,16 +47,13 @@ pub(crate) fn call(
 pub(crate) fn call_free(op: &str, args: Args<'_>, world: &World) -> Option<Answer> {
     Some(match (op, args.0.len()) {
         ("utf8Bytes", 1) => value(args.text(0).len()),
-        ("decodeHexDump", 1) => decode_hex(args.text(0)),
-        ("kmp", 1) => processor(world, vec![args.bytes(0)]),
-        ("bitap", 1) => match args.bytes(0) {
-            long if long.len() > 64 => Err(Stop::Differs(Difference::NeedleLength)),
-            needle => processor(world, vec![needle]),
-        },
+        ("decodeHexDump", 1) => decode_hex(args.text(0), world.representation),
+        ("bitap", 1) if args.bytes(0).len() > 64 => Err(Stop::Differs(Difference::NeedleLength)),
+        ("kmp" | "bitap", 1) => made(world.representation.processor(args.bytes(0))),
         ("ahoCorasick", 1) => {
             let list = args.0[0].as_array().expect("a list of needles").iter();
             let needles = list.map(|needle| from_hex(needle.as_str().expect("hex")));
-            processor(world, needles.collect())
+            made(world.representation.multi_processor(needles.collect()))
         }
         _ => return None,
     })
@@ -78,8 +77,8 @@ pub(crate) fn call_processor(
     })
 }
 
-fn processor(world: &World, needles: Vec<Vec<u8>>) -> Answer {
-    world.representation.processor(needles).map(|made| Outcome::New(Slot::Processor(made)))
+fn made(processor: Option<Box<dyn Processor>>) -> Answer {
+    processor.ok_or(Stop::Fails).map(|made| Outcome::New(Slot::Processor(made)))
 }
 
 fn search(args: Args<'_>, target: &mut Handle, world: &mut World) -> Answer {
@@ -224,7 +223,12 @@ fn is_text(args: Args<'_>, target: &mut Handle) -> Answer {
     }
 }
 
-fn decode_hex(text: &str) -> Answer {
-    need(text.len().is_multiple_of(2) && text.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-    value(to_hex(&from_hex(text)))
+fn decode_hex(text: &str, on: Representation) -> Answer {
+    let bytes = if on == Representation::Model {
+        need(text.len().is_multiple_of(2) && text.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        from_hex(text)
+    } else {
+        bytebuf::decode_hex(text).map_err(|_| Stop::Fails)?
+    };
+    value(to_hex(&bytes))
 }

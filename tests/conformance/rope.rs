@@ -1,0 +1,117 @@
+//! A [`CompositeByteBuf`], cut wherever one likes.
+
+use std::{cmp::Ordering, ops::Range};
+
+use bytebuf::CompositeByteBuf;
+use bytes::Buf;
+use serde_json::Value;
+
+use crate::{
+    native,
+    processor::Processor,
+    search::searched,
+    subject::{Content, Indexed, Part, Subject, attempt},
+};
+
+pub(crate) struct Rope(pub(crate) CompositeByteBuf);
+
+impl Rope {
+    fn within<R>(
+        &mut self,
+        range: Range<usize>,
+        look: impl FnOnce(&mut CompositeByteBuf) -> R,
+    ) -> R {
+        look(&mut self.0.slice(range))
+    }
+
+    /// The index of the component that begins at `offset`, or the number of them at the end.
+    fn border(&self, offset: usize) -> Option<usize> {
+        if offset == self.0.len() {
+            return Some(self.0.components().len());
+        }
+        let index = self.0.component_index(offset)?;
+        (self.0.component_offset(index) == Some(offset)).then_some(index)
+    }
+}
+
+impl Content for Rope {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn get(&mut self, kind: &str, index: usize) -> Option<Value> {
+        native::peek(&self.0, kind, index)
+    }
+
+    fn set(&mut self, kind: &str, index: usize, value: &Value) -> bool {
+        native::poke(&mut self.0, kind, index, value)
+    }
+
+    fn get_bytes(&mut self, range: Range<usize>) -> Option<Vec<u8>> {
+        attempt(|| self.0.slice(range).to_vec())
+    }
+
+    fn set_bytes(&mut self, index: usize, bytes: &[u8]) -> bool {
+        self.0.set_slice(index, bytes).is_ok()
+    }
+
+    fn set_zero(&mut self, index: usize, n: usize) -> bool {
+        self.0.set_bytes(index, 0, n).is_ok()
+    }
+
+    fn resize(&mut self, capacity: usize) {
+        match capacity.checked_sub(self.0.len()) {
+            Some(more) => self.0.push_back(vec![0; more]),
+            None => self.0.truncate(capacity),
+        }
+    }
+
+    fn slice(&mut self, range: Range<usize>) -> Option<Box<dyn Subject>> {
+        let slice = attempt(|| self.0.slice(range))?;
+        Some(Box::new(Indexed::full(Self(slice))))
+    }
+
+    fn cursor(&mut self, range: Range<usize>) -> Box<dyn Buf> {
+        Box::new(self.0.slice(range))
+    }
+
+    /// As components where one begins at that place, else by cutting.
+    fn insert(&mut self, at: usize, part: Part) {
+        let Part::Views(views) = part else { unreachable!("a rope is made of views") };
+        if let Some(index) = self.border(at) {
+            for (i, view) in views.into_iter().enumerate() {
+                self.0.insert(index + i, view);
+            }
+        } else {
+            let rest = self.0.split_off(at);
+            self.0.append(views);
+            self.0.append(rest);
+        }
+    }
+
+    fn cut(&mut self, range: Range<usize>) {
+        if let (Some(first), Some(last)) = (self.border(range.start), self.border(range.end)) {
+            for _ in first..last {
+                self.0.remove(first);
+            }
+        } else {
+            let rest = self.0.split_off(range.end);
+            self.0.truncate(range.start);
+            self.0.append(rest);
+        }
+    }
+
+    fn merge(&mut self, range: Range<usize>) {
+        match (self.border(range.start), self.border(range.end)) {
+            (Some(0), Some(last)) if last == self.0.components().len() => self.0.consolidate(),
+            (Some(first), Some(last)) => self.0.consolidate_components(first..last),
+            _ => {}
+        }
+    }
+
+    fn part(&mut self, range: Range<usize>) -> Part {
+        Part::Views(self.0.slice(range))
+    }
+
+    searched!();
+}
