@@ -11,7 +11,9 @@ use std::os::fd::AsFd;
 use bytes::BufMut;
 use smallvec::SmallVec;
 
-use super::{Part, SMALL, WriteQueue};
+use super::WriteQueue;
+use super::outgoing::Part;
+use super::push::SMALL;
 use crate::buf::ByteBuf;
 use crate::io::progress::clip;
 use crate::io::region::{FileRegion, WINDOW};

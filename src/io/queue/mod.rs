@@ -1,7 +1,7 @@
 //! The outbound queue of one connection: buffers and files in order, and one cursor over both.
 //!
-//! `outgoing.rs` says what can be queued, this file how it is kept and counted, `flush.rs` how it
-//! leaves, `stats.rs` what that cost. What has been sent is decided by `io/progress.rs` alone.
+//! `outgoing.rs` says what can be queued, `push.rs` how it comes in, this file how it is kept and
+//! counted, `flush.rs` how it leaves, `stats.rs` what that cost. What has been sent is decided by `io/progress.rs` alone.
 //!
 //! Rules of the queue:
 //!
@@ -13,30 +13,21 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 
-use bytes::BufMut;
-
-use crate::buf::ByteBuf;
 use crate::io::progress::settle;
 
 mod flush;
 mod outgoing;
+mod push;
 mod stats;
 #[cfg(all(test, unix))]
 mod tests;
 
 use outgoing::Part;
+use push::BLOCK;
 
 pub use flush::Flush;
 pub use outgoing::Outgoing;
 pub use stats::QueueStats;
-
-/// Neighbours up to this length are copied together. Measured on Linux, copying against an entry
-/// of their own: 0.7 to 0.9 of the CPU at 512 bytes, level at 1 KiB for TCP, dearer from 2 KiB on.
-const SMALL: usize = 1024;
-
-/// The first block that small parts are copied into; each further one while the queue is not
-/// empty is twice as large, up to the second figure.
-const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
 
 /// What a part costs beyond its bytes, for the watermarks: a peer that reads nothing can't make
 /// the queue grow for free.
@@ -161,70 +152,6 @@ impl WriteQueue {
         self
     }
 
-    /// Appends something to the stream and gives the stream position of its end: once
-    /// [`flushed_bytes`](Self::flushed_bytes) has reached that, all of it is out.
-    ///
-    /// # Panics
-    ///
-    /// If the queue would hold 2^64 bytes, which takes files of made-up length.
-    ///
-    /// # Cost
-    ///
-    /// Amortised O(1). Bytes are not copied, but for parts of up to 1 KiB that follow one
-    /// another: those are copied into one pooled block, and what they came from is released.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::{ByteView, WriteQueue};
-    ///
-    /// let mut queue = WriteQueue::new();
-    /// assert_eq!(queue.push("static"), 6);
-    /// assert_eq!(queue.push(vec![1, 2, 3]), 9);
-    /// assert_eq!(queue.push(ByteView::new()), 9);
-    /// assert_eq!(queue.pending_bytes(), 9);
-    /// ```
-    pub fn push(&mut self, part: impl Into<Outgoing>) -> u64 {
-        match part.into() {
-            Outgoing::Bytes(bytes) if bytes.is_empty() => {}
-            Outgoing::Bytes(bytes) if bytes.len() <= SMALL && self.absorb(&bytes) => {}
-            Outgoing::Bytes(bytes) => self.append(Part::View(bytes)),
-            Outgoing::File(region) if region.is_empty() => {}
-            Outgoing::File(region) => {
-                self.files += 1;
-                self.append(Part::File(region));
-            }
-        }
-        self.end_position()
-    }
-
-    /// Appends a copy of `bytes` to the stream; otherwise as [`push`](Self::push).
-    ///
-    /// # Cost
-    ///
-    /// One copy, into a pooled block that it shares with its small neighbours.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::WriteQueue;
-    ///
-    /// let mut queue = WriteQueue::new();
-    /// let line = String::from("on the stack or anywhere");
-    /// queue.push_copy(line.as_bytes());
-    /// assert_eq!(queue.pending_bytes(), 24);
-    /// ```
-    pub fn push_copy(&mut self, bytes: &[u8]) -> u64 {
-        let absorbed = bytes.len() <= SMALL && self.absorb(bytes);
-        if !absorbed && !bytes.is_empty() {
-            let mut block = self.new_block(bytes.len());
-            block.put_slice(bytes);
-            self.stats.merged_bytes += bytes.len() as u64;
-            self.append(Part::Block(block));
-        }
-        self.end_position()
-    }
-
     /// The bytes that are queued and not sent, those of files in full.
     #[doc(alias = "totalPendingWriteBytes")]
     pub fn pending_bytes(&self) -> u64 {
@@ -303,50 +230,6 @@ impl WriteQueue {
     /// The stream position behind everything pushed so far.
     fn end_position(&self) -> u64 {
         self.flushed.saturating_add(self.pending)
-    }
-
-    fn append(&mut self, part: Part) {
-        self.count(part.len());
-        self.parts.push_back(part);
-        self.update_writable();
-    }
-
-    /// Files of made-up length can add up to more than there are numbers; real ones can't.
-    fn count(&mut self, bytes: u64) {
-        self.pending = self.pending.checked_add(bytes).expect("2^64 bytes in one queue");
-    }
-
-    /// Copies small `bytes` into the tail of the queue, if that is a block with room or a small
-    /// part that can become one. Says whether it did.
-    fn absorb(&mut self, bytes: &[u8]) -> bool {
-        let room = match self.parts.back() {
-            Some(Part::Block(block)) => block.capacity() - block.len(),
-            Some(Part::View(last)) if last.len() <= SMALL => 0,
-            _ => return false,
-        };
-        self.count(bytes.len() as u64);
-        if room < bytes.len() {
-            let mut block = self.new_block(bytes.len() + SMALL);
-            if let Some(Part::View(last)) = self.parts.back() {
-                block.put_slice(last);
-                self.stats.merged_bytes += last.len() as u64;
-                self.parts.pop_back();
-            }
-            self.parts.push_back(Part::Block(block));
-        }
-        if let Some(Part::Block(block)) = self.parts.back_mut() {
-            block.put_slice(bytes);
-        }
-        self.stats.merged_bytes += bytes.len() as u64;
-        self.update_writable();
-        true
-    }
-
-    /// A block with room for `least` bytes, and more if the queue is getting long.
-    fn new_block(&mut self, least: usize) -> ByteBuf {
-        let size = self.block;
-        self.block = (size * 2).min(BLOCK.1);
-        ByteBuf::with_capacity(size.max(least))
     }
 
     /// Takes the first `moved` bytes off the queue: they are sent. Fails if no more than `offered`

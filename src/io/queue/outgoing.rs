@@ -1,6 +1,6 @@
 //! What can be pushed, and the part that it becomes.
 
-use crate::buf::{ByteBuf, ByteView};
+use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
 use crate::io::region::FileRegion;
 
 /// Something to be sent: bytes in memory or a range of a file.
@@ -21,6 +21,8 @@ use crate::io::region::FileRegion;
 pub enum Outgoing {
     /// Bytes in memory.
     Bytes(ByteView),
+    /// Bytes in memory, in many places.
+    Composite(CompositeByteBuf),
     /// A range of a file.
     File(FileRegion),
 }
@@ -30,6 +32,7 @@ impl Outgoing {
     pub fn len(&self) -> u64 {
         match self {
             Outgoing::Bytes(bytes) => bytes.len() as u64,
+            Outgoing::Composite(bytes) => bytes.len() as u64,
             Outgoing::File(region) => region.len(),
         }
     }
@@ -43,6 +46,12 @@ impl Outgoing {
 impl From<ByteView> for Outgoing {
     fn from(bytes: ByteView) -> Outgoing {
         Outgoing::Bytes(bytes)
+    }
+}
+
+impl From<CompositeByteBuf> for Outgoing {
+    fn from(bytes: CompositeByteBuf) -> Outgoing {
+        Outgoing::Composite(bytes)
     }
 }
 

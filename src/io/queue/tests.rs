@@ -7,8 +7,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rustix::io::Errno;
 
+use super::push::SMALL;
 use super::*;
-use crate::buf::ByteView;
+use crate::buf::{ByteView, CompositeByteBuf};
 use crate::io::region::{FileRegion, FileShrank};
 use crate::sys::{Call, Outcome, with_plan};
 
@@ -28,6 +29,7 @@ fn file_with(contents: &[u8]) -> Arc<File> {
 enum Item {
     View(usize),
     Static,
+    Composite(Vec<usize>),
     Copy(usize),
     File { start: usize, len: usize },
 }
@@ -40,6 +42,7 @@ fn item() -> impl Strategy<Value = Item> {
     prop_oneof![
         4 => len.clone().prop_map(Item::View),
         1 => Just(Item::Static),
+        1 => prop::collection::vec(len.clone(), 0..5).prop_map(Item::Composite),
         2 => len.prop_map(Item::Copy),
         2 => (0..FILE_LEN / 2, file_len).prop_map(|(start, len)| Item::File { start, len }),
     ]
@@ -59,6 +62,11 @@ fn push_all(items: &[Item], file: &Arc<File>, contents: &[u8]) -> (WriteQueue, V
             Item::Static => {
                 stream.extend_from_slice(b"static");
                 queue.push("static");
+            }
+            Item::Composite(ref lens) => {
+                let parts: Vec<_> = lens.iter().map(|len| pattern(*len, salt as u8)).collect();
+                stream.extend(parts.iter().flatten());
+                queue.push(parts.into_iter().collect::<CompositeByteBuf>());
             }
             Item::Copy(len) => {
                 let bytes = pattern(len, salt as u8);
