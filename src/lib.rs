@@ -11,8 +11,10 @@ mod sys;
 
 pub use buf::{
     ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Dump, Finder, Found, HexDump,
-    HexError, IntoComponents, MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search, decode_hex,
+    HexError, IndexError, IntoComponents, MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search,
+    TryReserveError, TryReserveErrorKind, decode_hex,
 };
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::WriteReady;
 pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};
+pub use pool::{AllocError, AllocErrorKind, Pool, PoolBuilder, PoolStats};

@@ -30,7 +30,6 @@ impl Content for [u8] {
     }
 }
 
-#[allow(unused_macros, reason = "for the handles that deref to bytes")]
 macro_rules! compare_contiguous {
     ($type:ty) => {
         impl PartialEq for $type {
@@ -149,6 +148,13 @@ macro_rules! compare_with_bytes {
     )+ };
 }
 
-#[allow(unused_imports, reason = "for the handles that deref to bytes")]
-pub(crate) use compare_contiguous;
 pub(crate) use {compare_with, compare_with_bytes};
+
+use super::{ByteBuf, ByteView};
+
+compare_contiguous!(ByteView);
+compare_contiguous!(ByteBuf);
+compare_with_bytes!(ByteView);
+compare_with_bytes!(ByteBuf);
+compare_with!(ByteView: ByteBuf, bytes::Bytes);
+compare_with!(ByteBuf: bytes::Bytes);

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::composite::{ByteIter, CompositeByteBuf};
+use super::{ByteBuf, ByteView};
 
 /// What `Debug` shows at most of any content.
 const DEBUG_LIMIT: usize = 512;
@@ -212,7 +213,6 @@ impl fmt::Debug for CompositeByteBuf {
     }
 }
 
-#[allow(unused_macros, reason = "for the handles that deref to bytes")]
 macro_rules! literal_debug {
     ($type:ty) => {
         /// A byte string literal, cut behind its first 512 bytes.
@@ -280,8 +280,12 @@ inherent_dump! {
     CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
 }
 
-#[allow(unused_imports, reason = "for the handles that deref to bytes")]
-pub(crate) use {hex_formats, inherent_dump, literal_debug};
+pub(crate) use {hex_formats, inherent_dump};
+
+literal_debug!(ByteView);
+literal_debug!(ByteBuf);
+hex_formats!(ByteView, |this| ByteIter::of(this));
+hex_formats!(ByteBuf, |this| ByteIter::of(this));
 
 #[cfg(test)]
 mod tests {

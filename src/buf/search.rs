@@ -5,7 +5,7 @@
 //! border are looked at one by one.
 
 mod stream;
-mod table;
+pub(crate) mod table;
 
 use memchr::memmem;
 

@@ -1,5 +1,6 @@
 //! The crate among its neighbours.
 
+mod bytes;
 #[cfg(all(unix, feature = "tokio"))]
 mod tokio;
 

@@ -1,1 +1,7 @@
-//! memory
+//! Blocks of memory and how they are counted; what a block's home is, is decided above.
+
+pub(crate) mod bank;
+pub(crate) mod count;
+pub(crate) mod header;
+pub(crate) mod hooks;
+pub(crate) mod owned;

@@ -24,6 +24,7 @@ mod os;
 #[cfg(not(all(target_os = "linux", not(bytebuf_portable))))]
 #[path = "portable.rs"]
 mod os;
+pub(crate) mod vm;
 
 #[cfg(test)]
 pub(crate) use fault::{Outcome, with_plan};

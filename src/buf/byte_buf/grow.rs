@@ -1,0 +1,308 @@
+//! How a `ByteBuf` gets its memory and grows: one rule, in this file.
+//!
+//! Growing by `additional` takes the first of these that gives the room:
+//!
+//! 1. the end of the block, where nobody else holds the block any more: nothing is copied;
+//! 2. the space of what was read, or of others that are gone, where the readable bytes are no more than
+//!    what is gained: they are moved down, at an amortised O(1) for each byte read;
+//! 3. a new block from the same pool, of twice the capacity or what is needed, whichever is more.
+#![allow(unsafe_code, reason = "copies within, or out of, the handle's own range (W1)")]
+
+use super::ByteBuf;
+use crate::pool::{AllocError, Block, Central, Pool};
+use core::fmt;
+use std::sync::Arc;
+
+/// The least capacity of a buffer that grows from nothing.
+const LEAST: usize = 64;
+
+/// A buffer that could not grow. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TryReserveError {
+    additional: usize,
+    len: usize,
+    kind: TryReserveErrorKind,
+}
+
+/// What kept a buffer from growing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryReserveErrorKind {
+    /// The length would pass `isize::MAX`, the most that any memory has.
+    CapacityOverflow,
+    /// The length would pass the buffer's own maximum.
+    OverMaximum(usize),
+    /// The pool gave no memory.
+    Alloc(AllocError),
+}
+
+impl TryReserveError {
+    /// How many more bytes were asked for.
+    #[must_use]
+    pub fn additional(&self) -> usize {
+        self.additional
+    }
+
+    /// What kept the buffer from growing.
+    #[must_use]
+    pub fn kind(&self) -> &TryReserveErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for TryReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no room for {} more bytes behind {}: ", self.additional, self.len)?;
+        match &self.kind {
+            TryReserveErrorKind::CapacityOverflow => f.write_str("capacity overflow"),
+            TryReserveErrorKind::OverMaximum(max) => write!(f, "the maximum is {max}"),
+            TryReserveErrorKind::Alloc(_) => f.write_str("the pool gave no memory"),
+        }
+    }
+}
+
+impl std::error::Error for TryReserveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            TryReserveErrorKind::Alloc(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Pool {
+    /// A buffer with room for `n` bytes. Nothing is zeroed, and nothing of what was there can be seen.
+    ///
+    /// # Panics
+    ///
+    /// If the pool gives no memory; see [`try_alloc`](Self::try_alloc).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let buf = bytebuf::Pool::global().alloc(1500);
+    /// assert_eq!((buf.capacity(), buf.len()), (1500, 0));
+    /// ```
+    ///
+    /// Cost: a few nanoseconds for any size up to 1 MiB, no atomic read-modify-write, while the thread's
+    /// cache has a block.
+    #[inline]
+    #[must_use]
+    #[track_caller]
+    #[doc(alias = "directBuffer")]
+    #[doc(alias = "ioBuffer")]
+    #[doc(alias = "buffer")]
+    pub fn alloc(&self, n: usize) -> ByteBuf {
+        self.alloc_with_headroom(0, n)
+    }
+
+    /// As [`alloc`](Self::alloc).
+    ///
+    /// # Errors
+    ///
+    /// If the pool gives no memory: over its limit, the system has none, or no memory could hold so much.
+    #[inline]
+    pub fn try_alloc(&self, n: usize) -> Result<ByteBuf, AllocError> {
+        allocate(self.central(), 0, n)
+    }
+
+    /// As [`alloc`](Self::alloc), with room for `front` bytes before the others, which
+    /// [`ByteBuf::prepend`] uses.
+    ///
+    /// # Panics
+    ///
+    /// If the pool gives no memory.
+    #[inline]
+    #[must_use]
+    #[track_caller]
+    pub fn alloc_with_headroom(&self, front: usize, n: usize) -> ByteBuf {
+        match allocate(self.central(), front, n) {
+            Ok(buf) => buf,
+            Err(error) => refused(&error),
+        }
+    }
+
+    /// A buffer whose first byte lies at a multiple of `align`, for direct I/O.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_alloc`](Self::try_alloc).
+    ///
+    /// # Panics
+    ///
+    /// If `align` is no power of two.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let buf = bytebuf::Pool::global().alloc_aligned(512, 4096).unwrap();
+    /// assert_eq!(buf.as_ptr().addr() % 4096, 0);
+    /// ```
+    pub fn alloc_aligned(&self, n: usize, align: usize) -> Result<ByteBuf, AllocError> {
+        assert!(align.is_power_of_two(), "{align} is no power of two");
+        let over = n.saturating_add(align - 1);
+        let block = Block::allocate(self.central(), over.max(1))?;
+        let front = block.data().addr().get().wrapping_neg() & (align - 1);
+        Ok(ByteBuf::over(block, front, n))
+    }
+}
+
+#[inline]
+fn allocate(pool: &Arc<Central>, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
+    let size = front.saturating_add(n);
+    if size == 0 {
+        return Ok(ByteBuf::new());
+    }
+    Ok(ByteBuf::over(Block::allocate(pool, size)?, front, n))
+}
+
+#[cold]
+#[track_caller]
+fn refused(error: &AllocError) -> ! {
+    panic!("no memory for a buffer: {error}")
+}
+
+impl ByteBuf {
+    /// A buffer from the global pool with room for `capacity` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory.
+    #[inline]
+    #[must_use]
+    #[track_caller]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Pool::global().alloc(capacity)
+    }
+
+    /// A buffer of `len` zeros from the global pool.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory.
+    #[must_use]
+    #[track_caller]
+    pub fn zeroed(len: usize) -> Self {
+        let mut buf = Self::with_capacity(len);
+        buf.fill_with(len, 0);
+        buf
+    }
+
+    /// Makes room for `additional` more bytes.
+    ///
+    /// The space of bytes that were read may be used for it: then they can't be read again, and a new
+    /// region begins with the reader index at zero.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory, the buffer would pass its maximum, or the capacity would overflow; see
+    /// [`try_reserve`](Self::try_reserve).
+    ///
+    /// Cost: none with the room there; else amortised O(1) for each byte written.
+    #[inline]
+    #[track_caller]
+    #[doc(alias = "ensureWritable")]
+    pub fn reserve(&mut self, additional: usize) {
+        if let Err(error) = self.try_reserve(additional) {
+            panic!("{error}");
+        }
+    }
+
+    /// As [`reserve`](Self::reserve).
+    ///
+    /// # Errors
+    ///
+    /// Instead of panicking. The buffer is as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::from(&b"abc"[..]);
+    /// assert!(buf.try_reserve(usize::MAX).is_err());
+    /// assert_eq!(buf, b"abc"[..]);
+    /// ```
+    #[inline]
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
+        if additional > self.limit - self.writer { self.grow(additional) } else { Ok(()) }
+    }
+
+    /// Makes room for `additional` more bytes if that needs no new memory. Says whether it did.
+    #[must_use = "the room is there only if this says so"]
+    pub fn try_reclaim(&mut self, additional: usize) -> bool {
+        additional <= self.limit - self.writer || self.reclaim_room(additional)
+    }
+
+    #[cold]
+    fn grow(&mut self, additional: usize) -> Result<(), TryReserveError> {
+        let len = self.len();
+        let fail = |kind| TryReserveError { additional, len, kind };
+        let needed = len.checked_add(additional).filter(|&sum| sum <= isize::MAX as usize);
+        let needed = needed.ok_or_else(|| fail(TryReserveErrorKind::CapacityOverflow))?;
+        if needed > self.max {
+            return Err(fail(TryReserveErrorKind::OverMaximum(self.max)));
+        }
+        if self.reclaim_room(additional) {
+            return Ok(());
+        }
+        let wanted = self.capacity().saturating_mul(2).max(LEAST).min(self.max).max(needed);
+        let grown = self.moved(self.front, wanted).or_else(|_| self.moved(0, needed));
+        *self = grown.map_err(|error| fail(TryReserveErrorKind::Alloc(error)))?;
+        Ok(())
+    }
+
+    /// A copy of the readable bytes in a new block of the same pool, with headroom and capacity.
+    fn moved(&self, front: usize, capacity: usize) -> Result<Self, AllocError> {
+        let pool = self.block.as_ref().and_then(Block::pool);
+        let mut new = match &pool {
+            Some(pool) => allocate(pool, front, capacity)?,
+            None => allocate(Pool::global().central(), front, capacity)?,
+        };
+        new.max = self.max;
+        new.extend_from_slice(self);
+        Ok(new)
+    }
+
+    /// Steps 1 and 2 of growing.
+    fn reclaim_room(&mut self, additional: usize) -> bool {
+        let Some(block) = &self.block else { return false };
+        let len = self.len();
+        let Some(needed) = len.checked_add(additional) else { return false };
+        let start = self.base.addr().get() - block.data().addr().get();
+        let end = (block.granted() - start).min(self.max);
+        if end.saturating_sub(self.writer) >= additional && block.is_alone() {
+            // The handle is alone, so that the rest of the block is its own (W1).
+            self.limit = end;
+            return true;
+        }
+        if self.reader >= len && needed <= self.limit {
+            self.discard_read();
+            return true;
+        }
+        let gained = start + self.reader;
+        if gained >= len && needed <= block.granted() && block.is_alone() {
+            let from = self.at(self.reader);
+            let to = block.data();
+            // SAFETY: the handle is alone, so that both ranges are its own; they may overlap.
+            unsafe { to.copy_from(from, len) };
+            let limit = block.granted().min(self.max);
+            (self.base, self.front, self.reader) = (to, 0, 0);
+            (self.writer, self.clean, self.limit) = (len, len, limit);
+            return true;
+        }
+        false
+    }
+
+    /// Makes at least `n` bytes of headroom, by moving the readable bytes.
+    #[track_caller]
+    pub(super) fn make_headroom(&mut self, n: usize) {
+        let fits = n.checked_add(self.len()).is_some_and(|total| total <= self.max);
+        assert!(fits, "no room for {n} bytes before {}: the maximum is {}", self.len(), self.max);
+        // As much as there is to move, so that prepending byte by byte costs O(1) each.
+        match self.moved(n.max(self.len()), self.capacity()) {
+            Ok(moved) => *self = moved,
+            Err(error) => refused(&error),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Reader and writer index, headroom: the part of a `ByteBuf` that Netty's users know.
+#![allow(unsafe_code, reason = "copies within the handle's own range (W1)")]
+
+use super::{ByteBuf, bytes_ptr};
+use crate::buf::range;
+use core::fmt;
+
+/// An index that is out of its bounds. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexError {
+    index: usize,
+    least: usize,
+    most: usize,
+}
+
+impl IndexError {
+    /// The index that was asked for.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The least and the most that it could have been.
+    #[must_use]
+    pub fn bounds(&self) -> core::ops::RangeInclusive<usize> {
+        self.least..=self.most
+    }
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "index {} is not within {}..={}", self.index, self.least, self.most)
+    }
+}
+
+impl std::error::Error for IndexError {}
+
+fn check(index: usize, least: usize, most: usize) -> Result<(), IndexError> {
+    if (least..=most).contains(&index) { Ok(()) } else { Err(IndexError { index, least, most }) }
+}
+
+impl ByteBuf {
+    /// Where reading goes on, counted from the start of the handle's region. Splitting, freezing,
+    /// prepending into headroom and growing may begin a new region.
+    #[inline]
+    #[must_use]
+    #[doc(alias = "readerIndex")]
+    pub const fn reader_index(&self) -> usize {
+        self.reader
+    }
+
+    /// Where writing goes on, counted as the [`reader_index`](Self::reader_index) is.
+    #[inline]
+    #[must_use]
+    #[doc(alias = "writerIndex")]
+    pub const fn writer_index(&self) -> usize {
+        self.writer
+    }
+
+    /// Sets the reader index: back, to read again what was read, or forward to skip.
+    ///
+    /// # Errors
+    ///
+    /// If it is above the writer index.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    /// use bytes::Buf;
+    ///
+    /// let mut buf = ByteBuf::from(&b"\x00\x05hel"[..]);
+    /// let start = buf.reader_index();
+    /// let length = buf.get_u16();
+    /// assert!(buf.len() < length as usize);
+    /// buf.set_reader_index(start).unwrap(); // not all there: once more when it is
+    /// assert_eq!(buf.len(), 5);
+    /// ```
+    #[doc(alias = "readerIndex")]
+    #[doc(alias = "resetReaderIndex")]
+    pub fn set_reader_index(&mut self, index: usize) -> Result<(), IndexError> {
+        check(index, 0, self.writer)?;
+        self.reader = index;
+        Ok(())
+    }
+
+    /// Sets the writer index. Bytes that become readable and were never written are zeros.
+    ///
+    /// # Errors
+    ///
+    /// If it is below the reader index, or above it by more than the capacity.
+    #[doc(alias = "writerIndex")]
+    pub fn set_writer_index(&mut self, index: usize) -> Result<(), IndexError> {
+        check(index, self.reader, self.limit)?;
+        self.clean_to(index);
+        self.set_writer(index);
+        Ok(())
+    }
+
+    /// Moves what is readable to the start of the region, so that the space of what was read becomes
+    /// room. The reader index is zero then.
+    ///
+    /// Cost: copies the readable bytes, if anything was read.
+    #[doc(alias = "discardReadBytes")]
+    #[doc(alias = "discardSomeReadBytes")]
+    pub fn discard_read(&mut self) {
+        let (from, len) = (self.reader, self.len());
+        if from == 0 {
+            return;
+        }
+        // SAFETY: both ranges are the handle's own (W1); `copy_from` allows them to overlap.
+        unsafe { self.at(0).copy_from(self.at(from), len) };
+        self.set_writer(from + len);
+        self.reader = 0;
+        self.writer = len;
+    }
+
+    /// A buffer from the global pool with room for `n` bytes, and for `front` more before them, which
+    /// [`prepend`](Self::prepend) uses.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory.
+    #[must_use]
+    #[track_caller]
+    pub fn with_headroom(front: usize, n: usize) -> Self {
+        crate::Pool::global().alloc_with_headroom(front, n)
+    }
+
+    /// How many bytes can be prepended without moving the others: what was read, and what is in front of
+    /// the region.
+    #[inline]
+    #[must_use]
+    pub const fn headroom(&self) -> usize {
+        self.front + self.reader
+    }
+
+    /// Puts `bytes` before what is readable.
+    ///
+    /// The space comes from what was read, then from the headroom in front of the region, which then
+    /// starts earlier: the reader index is zero in that case. Without headroom enough, the readable bytes
+    /// are moved.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory, or the buffer would pass its maximum.
+    ///
+    /// Cost: O(`bytes.len()`) with headroom; else O(`len`), and perhaps an allocation.
+    #[track_caller]
+    pub fn prepend(&mut self, bytes: &[u8]) {
+        let n = bytes.len();
+        if n > self.headroom() {
+            self.make_headroom(n);
+        }
+        if n > self.reader {
+            // The region starts earlier, by what the consumed bytes do not cover.
+            let more = n - self.reader;
+            self.shift_base_back(more);
+        }
+        self.reader -= n;
+        // SAFETY: `n` bytes of the handle's own range (W1), before what is readable.
+        unsafe { self.at(self.reader).copy_from_nonoverlapping(bytes_ptr(bytes), n) };
+    }
+
+    /// Takes `more` bytes of headroom into the region. They are about to be written.
+    fn shift_base_back(&mut self, more: usize) {
+        assert!(more <= self.front);
+        // SAFETY: the headroom is part of the handle's range (W1).
+        self.base = unsafe { self.base.sub(more) };
+        self.front -= more;
+        self.reader += more;
+        self.writer += more;
+        self.limit += more;
+        self.clean += more;
+    }
+
+    /// Drops the first `n` readable bytes, `n <= len`.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn skip(&mut self, n: usize) {
+        range::check_advance(n, self.len());
+        self.reader += n;
+    }
+
+    /// The most bytes that the region ever holds: `usize::MAX` unless it was set.
+    #[must_use]
+    #[doc(alias = "maxCapacity")]
+    pub const fn max_capacity(&self) -> usize {
+        self.max
+    }
+
+    /// Sets the most bytes that the region may hold; takes room away that is above it.
+    ///
+    /// # Errors
+    ///
+    /// If the writer index is above it already.
+    #[doc(alias = "maxCapacity")]
+    pub fn set_max_capacity(&mut self, max: usize) -> Result<(), IndexError> {
+        check(max, self.writer, usize::MAX)?;
+        self.max = max;
+        self.limit = self.limit.min(max);
+        self.clean = self.clean.min(self.limit);
+        Ok(())
+    }
+}

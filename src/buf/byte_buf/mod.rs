@@ -1,0 +1,395 @@
+//! [`ByteBuf`]: unique, writable, growable bytes.
+//!
+//! ```text
+//!  block ──┬──────────┬───────────────┬───────────────┬──────────────┬─────── end of the block
+//!          │  front   │   consumed    │   readable    │     room     │
+//!          │ headroom │ 0 .. reader   │ reader..writer│ writer..limit│
+//!          └──────────┼───────────────┴───────────────┴──────────────┘
+//!                    base                       ▲ initialised: 0 .. max(clean, writer)
+//! ```
+//!
+//! Rules:
+//!
+//! * **W1** The range `base - front .. base + limit` lies in the block and belongs to this handle alone:
+//!   no other handle reads or writes it. Without a block, `front = limit = 0`.
+//! * **W2** `reader <= writer <= limit`.
+//! * **W3** *Initialised, and one's own.* The bytes `0 .. max(clean, writer)` from base were written, or set
+//!   to zero, since the block was last handed out. No other byte is ever shown as `u8`: what an earlier
+//!   owner of the block wrote can't be seen. Handing out room as `MaybeUninit` or `UninitSlice` lowers
+//!   `clean` to `writer`, as safe code may un-initialise it.
+//! * **W4** `limit <= max`: a buffer never grows over its maximum.
+#![allow(unsafe_code, reason = "slices of a block that the handle owns alone (W1, W3)")]
+
+mod grow;
+mod index;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use super::byte_view::ByteView;
+use super::range;
+use crate::pool::Block;
+use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut, RangeBounds};
+use core::ptr::NonNull;
+pub use grow::{TryReserveError, TryReserveErrorKind};
+pub use index::IndexError;
+
+/// A unique, writable, growable range of bytes in pooled memory.
+///
+/// It does all that [`bytes::BytesMut`] does, under the same names, and what Netty's `ByteBuf` does
+/// beyond it: a reader and a writer index that can be set back, headroom in front, a maximum, room that
+/// can be filled in place.
+///
+/// What has been read stays there, so that a half-parsed message can be rewound, until
+/// [`discard_read`](Self::discard_read), or until growing needs the space.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteBuf;
+/// use bytes::{Buf, BufMut};
+///
+/// let mut buf = ByteBuf::with_capacity(64);
+/// buf.put_u16(5);
+/// buf.put_slice(b"hello");
+///
+/// let length = buf.get_u16();
+/// let message = buf.split_to(length as usize).freeze();
+/// assert_eq!(message, b"hello"[..]);
+/// ```
+pub struct ByteBuf {
+    base: NonNull<u8>,
+    reader: usize,
+    writer: usize,
+    limit: usize,
+    clean: usize,
+    front: usize,
+    max: usize,
+    block: Option<Block>,
+}
+
+static_assertions::assert_eq_size!(ByteBuf, Option<ByteBuf>, [usize; 8]);
+static_assertions::assert_impl_all!(ByteBuf: Send, Sync, Unpin);
+
+// SAFETY: the handle owns its range alone (W1), as a `Vec` does.
+unsafe impl Send for ByteBuf {}
+// SAFETY: a shared borrow only reads.
+unsafe impl Sync for ByteBuf {}
+
+impl ByteBuf {
+    /// An empty buffer. Allocates nothing until something is written.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        let base = NonNull::dangling();
+        Self {
+            base,
+            reader: 0,
+            writer: 0,
+            limit: 0,
+            clean: 0,
+            front: 0,
+            max: usize::MAX,
+            block: None,
+        }
+    }
+
+    /// A buffer over a block that nobody else holds: the first `front` bytes are headroom, `limit`
+    /// follow. They are at most the block's size.
+    #[inline]
+    fn over(block: Block, front: usize, limit: usize) -> Self {
+        debug_assert!(front + limit <= block.granted() && block.is_writable());
+        // SAFETY: inside the block.
+        let base = unsafe { block.data().add(front) };
+        Self {
+            base,
+            reader: 0,
+            writer: 0,
+            limit,
+            clean: 0,
+            front,
+            max: usize::MAX,
+            block: Some(block),
+        }
+    }
+
+    /// Takes a view back for writing, with all the room of its block.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else holds the block, it is writable, and the bytes lie in it.
+    pub(super) unsafe fn reclaim(ptr: NonNull<u8>, len: usize, block: Block) -> Self {
+        let front = ptr.addr().get() - block.data().addr().get();
+        let limit = block.granted() - front;
+        // SAFETY: within the block, as the caller vouches. From the block's own pointer, which may write.
+        let base = unsafe { block.data().add(front) };
+        let max = usize::MAX;
+        Self { base, reader: 0, writer: len, limit, clean: 0, front, max, block: Some(block) }
+    }
+
+    /// How many bytes can be read.
+    #[inline]
+    #[must_use]
+    #[doc(alias = "readableBytes")]
+    pub const fn len(&self) -> usize {
+        self.writer - self.reader
+    }
+
+    /// Whether there is nothing to read.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes the buffer holds without growing, from the reader index on.
+    #[inline]
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.limit - self.reader
+    }
+
+    /// The address of the byte at an index, `index <= limit`.
+    #[inline]
+    fn at(&self, index: usize) -> NonNull<u8> {
+        debug_assert!(index <= self.limit);
+        // SAFETY: within the handle's range or at its end (W1).
+        unsafe { self.base.add(index) }
+    }
+
+    /// How far the bytes are initialised (W3).
+    #[inline]
+    fn initialised(&self) -> usize {
+        self.clean.max(self.writer)
+    }
+
+    /// Zeroes what is not initialised below `index`, `index <= limit`.
+    fn clean_to(&mut self, index: usize) {
+        let from = self.initialised();
+        if index > from {
+            // SAFETY: within the handle's range (W1).
+            unsafe { self.at(from).write_bytes(0, index - from) };
+            self.clean = index;
+        }
+    }
+
+    /// Moves the writer index. Where it goes down, what is above it stays initialised.
+    #[inline]
+    fn set_writer(&mut self, index: usize) {
+        debug_assert!(index <= self.limit && (index <= self.initialised()));
+        self.clean = self.initialised();
+        self.writer = index;
+    }
+
+    /// The room behind the writer index as bytes that can be written and read: safe, as what was not
+    /// written before is set to zero, once.
+    ///
+    /// Follow it by [`commit`](Self::commit).
+    ///
+    /// Cost: O(room) the first time, nothing after. [`fill`](Self::fill) zeroes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(8);
+    /// buf.writable()[..3].copy_from_slice(b"abc");
+    /// buf.commit(3);
+    /// assert_eq!(buf, b"abc"[..]);
+    /// ```
+    #[must_use]
+    #[doc(alias = "internalNioBuffer")]
+    pub fn writable(&mut self) -> &mut [u8] {
+        self.clean_to(self.limit);
+        // SAFETY: the handle's own range (W1), all of it initialised now (W3).
+        unsafe {
+            NonNull::slice_from_raw_parts(self.at(self.writer), self.limit - self.writer).as_mut()
+        }
+    }
+
+    /// Makes the first `n` bytes of the room readable. What of them was never written reads as zero.
+    ///
+    /// # Panics
+    ///
+    /// If there is less room than `n`.
+    pub fn commit(&mut self, n: usize) {
+        let room = self.limit - self.writer;
+        assert!(n <= room, "cannot commit {n} bytes with room for {room}");
+        self.clean_to(self.writer + n);
+        self.set_writer(self.writer + n);
+    }
+
+    /// Lets `f` write into the room and return the part that it filled, from the start: that much becomes
+    /// readable. Nothing is zeroed first. Returns how many bytes it were.
+    ///
+    /// This is how the kernel fills a buffer: `rustix::io::read(fd, room)` returns such a part.
+    ///
+    /// # Errors
+    ///
+    /// Those of `f`; nothing has changed then.
+    ///
+    /// # Panics
+    ///
+    /// If `f` returns other memory than the start of the room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(8);
+    /// let n = buf.fill(|room| Ok::<_, ()>(room[..3].write_copy_of_slice(b"abc"))).unwrap();
+    /// assert_eq!((n, &buf[..]), (3, &b"abc"[..]));
+    /// ```
+    pub fn fill<E>(
+        &mut self,
+        f: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
+    ) -> Result<usize, E> {
+        let start = self.at(self.writer);
+        let room = self.spare_capacity_mut();
+        let most = room.len();
+        let filled = f(room)?;
+        let n = filled.len();
+        // A slice of initialised bytes that starts where the room does and is no longer is the proof
+        // that they are written.
+        assert!(
+            n == 0 || (filled.as_ptr() == start.as_ptr() && n <= most),
+            "what was filled is not the start of the room"
+        );
+        self.writer += n;
+        Ok(n)
+    }
+
+    /// The room behind the writer index, uninitialised. Follow it by `set_len` or, better, use
+    /// [`fill`](Self::fill) or [`writable`](Self::writable).
+    #[inline]
+    #[must_use]
+    pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        self.clean = self.writer;
+        let room = self.at(self.writer).cast();
+        // SAFETY: the handle's own range (W1); `MaybeUninit` needs no initialisation.
+        unsafe { NonNull::slice_from_raw_parts(room, self.limit - self.writer).as_mut() }
+    }
+
+    /// Sets how many bytes can be read.
+    ///
+    /// # Safety
+    ///
+    /// `len <= capacity`, and the bytes below it are initialised.
+    #[inline]
+    pub unsafe fn set_len(&mut self, len: usize) {
+        debug_assert!(
+            len <= self.capacity(),
+            "set_len out of bounds: {len} <= {}",
+            self.capacity()
+        );
+        self.clean = self.initialised();
+        self.writer = self.reader + len;
+    }
+
+    /// Appends `bytes`, growing as needed.
+    ///
+    /// # Panics
+    ///
+    /// As [`reserve`](Self::reserve).
+    #[inline]
+    #[track_caller]
+    #[doc(alias = "writeBytes")]
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.limit - self.writer {
+            self.reserve(bytes.len());
+        }
+        // SAFETY: there is room (W1), and nobody else's slice can lie in it.
+        unsafe { self.at(self.writer).copy_from_nonoverlapping(bytes_ptr(bytes), bytes.len()) };
+        self.writer += bytes.len();
+    }
+
+    /// Appends a copy of a part of what can be read.
+    ///
+    /// # Panics
+    ///
+    /// If the range is reversed or reaches past the end; as [`reserve`](Self::reserve).
+    #[track_caller]
+    pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) {
+        let range = range::of(range, self.len());
+        self.reserve(range.len());
+        let from = self.at(self.reader + range.start);
+        // SAFETY: both are within the handle's range (W1), and the source ends at or before the writer.
+        unsafe { self.at(self.writer).copy_from_nonoverlapping(from, range.len()) };
+        self.writer += range.len();
+    }
+
+    /// Drops what is behind the first `len` readable bytes. Nothing happens if there are no more.
+    #[inline]
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.set_writer(self.reader + len);
+        }
+    }
+
+    /// Makes the buffer empty. The capacity stays, and both indexes stay where the reader was.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Makes `len` bytes readable: cuts, or appends copies of `value`.
+    ///
+    /// # Panics
+    ///
+    /// As [`reserve`](Self::reserve).
+    #[track_caller]
+    pub fn resize(&mut self, len: usize, value: u8) {
+        match len.checked_sub(self.len()) {
+            Some(more) => self.fill_with(more, value),
+            None => self.truncate(len),
+        }
+    }
+
+    /// Appends `n` copies of `value`.
+    #[track_caller]
+    pub(crate) fn fill_with(&mut self, n: usize, value: u8) {
+        self.reserve(n);
+        // SAFETY: there is room (W1).
+        unsafe { self.at(self.writer).write_bytes(value, n) };
+        self.writer += n;
+    }
+}
+
+/// A slice's first byte, for copying from.
+#[inline]
+fn bytes_ptr(bytes: &[u8]) -> NonNull<u8> {
+    NonNull::from_ref(bytes).cast()
+}
+
+impl Deref for ByteBuf {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: within the handle's range (W1, W2), initialised (W3); the borrow keeps it unchanged.
+        unsafe { NonNull::slice_from_raw_parts(self.at(self.reader), self.len()).as_ref() }
+    }
+}
+
+impl DerefMut for ByteBuf {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`, and the handle is borrowed mutably.
+        unsafe { NonNull::slice_from_raw_parts(self.at(self.reader), self.len()).as_mut() }
+    }
+}
+
+impl Default for ByteBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<ByteBuf> for ByteView {
+    fn from(buf: ByteBuf) -> Self {
+        buf.freeze()
+    }
+}

@@ -1,0 +1,258 @@
+use super::*;
+use crate::Pool;
+use bytes::{Buf, BufMut};
+use proptest::prelude::*;
+
+fn dirty_pool() -> Pool {
+    let pool = Pool::builder().build();
+    let mut buf = pool.alloc(4096);
+    buf.resize(4096, 0xAA);
+    drop(buf);
+    pool
+}
+
+#[test]
+fn room_of_a_recycled_block_reads_as_zero() {
+    let pool = dirty_pool();
+    let mut buf = pool.alloc(4000);
+    assert!(buf.writable().iter().all(|&byte| byte == 0));
+    drop(buf);
+
+    let pool = dirty_pool();
+    let mut buf = pool.alloc(4000);
+    buf.put_slice(b"abc");
+    buf.set_writer_index(3000).unwrap();
+    assert_eq!(&buf[..3], b"abc");
+    assert!(buf[3..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn bytes_above_the_writer_stay_until_room_is_handed_out() {
+    let mut buf = ByteBuf::with_capacity(8);
+    buf.put_slice(b"abcdefgh");
+    buf.set_writer_index(2).unwrap();
+    buf.set_writer_index(8).unwrap();
+    assert_eq!(buf, b"abcdefgh"[..]);
+    buf.truncate(2);
+    // Safe code could have un-initialised the room through this slice.
+    let _ = buf.spare_capacity_mut();
+    buf.commit(6);
+    assert_eq!(buf, b"ab\0\0\0\0\0\0"[..]);
+}
+
+#[test]
+fn filling_other_memory_is_refused() {
+    let mut buf = ByteBuf::with_capacity(8);
+    let other: &'static mut [u8] = Box::leak(Box::new(*b"xyz"));
+    let lie = std::panic::AssertUnwindSafe(|| buf.fill(move |_| Ok::<_, ()>(other)));
+    assert!(std::panic::catch_unwind(lie).is_err());
+    assert!(buf.is_empty());
+    assert_eq!(buf.fill(|_| Err("no")), Err("no"));
+    assert_eq!(buf.fill(|_| Ok::<_, ()>(&mut [])), Ok(0));
+}
+
+#[test]
+fn headroom_is_used_before_anything_moves() {
+    let mut buf = ByteBuf::with_headroom(10, 20);
+    buf.put_slice(b"body");
+    let body = buf.as_ptr();
+    buf.prepend(b"header: ");
+    assert_eq!(buf, b"header: body"[..]);
+    assert_eq!(buf.as_ptr().wrapping_add(8), body);
+    assert_eq!((buf.headroom(), buf.reader_index()), (2, 0));
+    buf.prepend(b"more than there is ");
+    assert_eq!(buf, b"more than there is header: body"[..]);
+}
+
+#[test]
+fn headroom_of_what_was_read_can_be_written_again() {
+    let mut buf = ByteBuf::from(&b"0123456789"[..]);
+    buf.advance(4);
+    buf.prepend(b"ab");
+    assert_eq!((buf.reader_index(), &buf[..]), (2, &b"ab456789"[..]));
+    buf.set_reader_index(0).unwrap();
+    assert_eq!(buf, b"01ab456789"[..]);
+}
+
+#[test]
+fn headroom_survives_freezing() {
+    let mut buf = ByteBuf::with_headroom(16, 100);
+    buf.put_slice(b"body");
+    let view = buf.freeze();
+    let clone = view.clone();
+    let view = view.try_into_mut().unwrap_err();
+    drop(clone);
+    let mut buf = view.try_into_mut().unwrap();
+    assert_eq!((buf.headroom(), buf.capacity()), (16, 100));
+    buf.prepend(b"head ");
+    assert_eq!(buf, b"head body"[..]);
+}
+
+#[test]
+fn a_maximum_is_kept() {
+    let mut buf = ByteBuf::with_capacity(4);
+    buf.set_max_capacity(10).unwrap();
+    buf.put_slice(b"12345678");
+    assert!(matches!(buf.try_reserve(3).unwrap_err().kind(), TryReserveErrorKind::OverMaximum(10)));
+    buf.put_slice(b"90");
+    assert_eq!((buf.len(), buf.capacity()), (10, 10));
+    let error = buf.set_max_capacity(9).unwrap_err();
+    assert_eq!((error.index(), error.bounds()), (9, 10..=usize::MAX));
+}
+
+#[test]
+fn absurd_sizes_are_errors_and_change_nothing() {
+    let mut buf = ByteBuf::from(&b"abc"[..]);
+    for n in [usize::MAX, usize::MAX - 2, isize::MAX as usize, isize::MAX as usize - 2] {
+        let error = buf.try_reserve(n).unwrap_err();
+        assert_eq!(error.additional(), n);
+        assert!(!buf.try_reclaim(n));
+        assert!(Pool::global().try_alloc(n).is_err());
+        assert!(Pool::global().alloc_aligned(n, 4096).is_err());
+    }
+    assert_eq!(buf, b"abc"[..]);
+}
+
+#[test]
+fn vectors_come_back() {
+    let vec = vec![1, 2, 3, 4];
+    let address = vec.as_ptr();
+    let mut view = ByteView::from(vec);
+    view.advance(1);
+    let vec = Vec::from(view);
+    assert_eq!((vec.as_ptr(), &vec[..]), (address, &[2, 3, 4][..]));
+}
+
+#[test]
+fn bytes_come_back() {
+    let bytes = bytes::Bytes::from(vec![7; 100]);
+    let address = bytes.as_ptr();
+    let view = ByteView::from(bytes.clone());
+    let same = bytes::Bytes::from(view.slice(10..));
+    assert_eq!((same.as_ptr(), same.len()), (address.wrapping_add(10), 90));
+    drop((bytes, view));
+    assert!(same.is_unique(), "it is the original, not a wrapper");
+}
+
+#[test]
+fn an_owner_that_panics_is_dropped_once() {
+    struct Owner(std::rc::Rc<()>);
+    // Only ever used on this thread.
+    #[allow(unsafe_code, reason = "a test owner")]
+    // SAFETY: the test has one thread.
+    unsafe impl Send for Owner {}
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            panic!("no bytes")
+        }
+    }
+    let count = std::rc::Rc::new(());
+    let owner = Owner(count.clone());
+    let made =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ByteView::from_owner(owner)));
+    assert!(made.is_err());
+    assert_eq!(std::rc::Rc::strong_count(&count), 1);
+}
+
+#[test]
+fn a_small_view_gives_a_large_block_back() {
+    let pool = Pool::builder().build();
+    let mut buf = pool.alloc(64 * 1024);
+    buf.resize(64 * 1024, 1);
+    let view = buf.freeze().slice(100..110);
+    assert_eq!((view.pinned(), pool.stats().live), (65536, 65536));
+    let view = view.compact();
+    assert_eq!((view.len(), pool.stats().live), (10, 0));
+}
+
+/// What one can do with two buffers that may be parts of each other.
+#[derive(Debug, Clone)]
+enum Op {
+    Put(Vec<u8>),
+    Prepend(Vec<u8>),
+    Advance(usize),
+    Rewind,
+    Truncate(usize),
+    SplitOff(usize),
+    SplitTo(usize),
+    Unsplit,
+    Reserve(usize),
+    Reclaim(usize),
+    Discard,
+    Resize(usize),
+    Freeze,
+    Swap,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..100);
+    prop_oneof![
+        bytes().prop_map(Op::Put),
+        bytes().prop_map(Op::Prepend),
+        (0..100_usize).prop_map(Op::Advance),
+        Just(Op::Rewind),
+        (0..200_usize).prop_map(Op::Truncate),
+        (0..200_usize).prop_map(Op::SplitOff),
+        (0..200_usize).prop_map(Op::SplitTo),
+        Just(Op::Unsplit),
+        (0..300_usize).prop_map(Op::Reserve),
+        (0..300_usize).prop_map(Op::Reclaim),
+        Just(Op::Discard),
+        (0..300_usize).prop_map(Op::Resize),
+        Just(Op::Freeze),
+        Just(Op::Swap),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2000 }))]
+
+    #[test]
+    fn behaves_as_vectors_do(ops in prop::collection::vec(op(), 0..60), front in 0..40_usize) {
+        let (mut a, mut b) = (ByteBuf::with_headroom(front, 100), ByteBuf::new());
+        let (mut va, mut vb) = (Vec::new(), Vec::new());
+        for op in ops {
+            match op {
+                Op::Put(bytes) => { a.put_slice(&bytes); va.extend_from_slice(&bytes); }
+                Op::Prepend(bytes) => { a.prepend(&bytes); va.splice(..0, bytes); }
+                Op::Advance(n) => { let n = n.min(a.len()); a.advance(n); va.drain(..n); }
+                Op::Rewind => {
+                    let at = a.reader_index();
+                    a.set_reader_index(0).unwrap();
+                    prop_assert_eq!(&a[at..], &va[..]);
+                    a.set_reader_index(at).unwrap();
+                }
+                Op::Truncate(n) => { a.truncate(n); va.truncate(n); }
+                Op::SplitOff(n) => {
+                    let n = n.min(a.capacity());
+                    b = a.split_off(n);
+                    vb = va.split_off(n.min(va.len()));
+                }
+                Op::SplitTo(n) => {
+                    let n = n.min(a.len());
+                    let rest = va.split_off(n);
+                    b = a.split_to(n);
+                    vb = std::mem::replace(&mut va, rest);
+                }
+                Op::Unsplit => { a.unsplit(std::mem::take(&mut b)); va.append(&mut vb); }
+                Op::Reserve(n) => { a.reserve(n); prop_assert!(a.capacity() - a.len() >= n); }
+                Op::Reclaim(n) => {
+                    prop_assert!(!a.try_reclaim(n) || a.capacity() - a.len() >= n);
+                }
+                Op::Discard => { a.discard_read(); prop_assert_eq!(a.reader_index(), 0); }
+                Op::Resize(n) => { a.resize(n, 9); va.resize(n, 9); }
+                Op::Freeze => {
+                    let shared = a.freeze();
+                    let twin = shared.clone();
+                    let shared = shared.try_into_mut();
+                    prop_assert!(shared.is_err() || twin.is_empty());
+                    drop(twin);
+                    a = ByteBuf::from(shared.unwrap_or_else(ByteBuf::from));
+                }
+                Op::Swap => { std::mem::swap(&mut a, &mut b); std::mem::swap(&mut va, &mut vb); }
+            }
+            prop_assert_eq!(&a[..], &va[..]);
+            prop_assert_eq!(&b[..], &vb[..]);
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! [`ByteView`]: shared, read-only bytes.
+//!
+//! Rules:
+//!
+//! * **R1** `ptr .. ptr + len` is readable and does not change while the view lives: it lies in the block
+//!   whose credit the view holds, in a range that no `ByteBuf` owns; or, without a block, it is static or
+//!   empty.
+#![allow(unsafe_code, reason = "a slice is made of pointer and length (R1)")]
+
+use super::byte_buf::ByteBuf;
+use super::range;
+use crate::memory::header::{BANKED, READ_ONLY};
+use crate::memory::owned;
+use crate::pool::Block;
+use core::ops::{Deref, RangeBounds};
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+/// A shared, read-only range of bytes: cheap to clone, to slice and to send to other threads.
+///
+/// It does all that [`bytes::Bytes`] does, under the same names. Views of pooled memory keep their whole
+/// block alive: [`pinned`](Self::pinned) tells how much that is, [`compact`](Self::compact) copies out of
+/// it.
+///
+/// Cost: `clone`, `slice`, `split_to`, `split_off` copy no bytes, allocate nothing and are O(1). They
+/// need no atomic read-modify-write for blocks up to 64 KiB that this thread has lately shared, one
+/// otherwise.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteView;
+///
+/// let message = ByteView::from(vec![1, 2, 3, 4, 5]);
+/// let body = message.slice(1..4);
+/// assert_eq!(body, [2, 3, 4][..]);
+/// ```
+#[derive(Clone)]
+#[doc(alias = "Bytes")]
+#[doc(alias = "retainedSlice")]
+#[doc(alias = "retainedDuplicate")]
+pub struct ByteView {
+    ptr: NonNull<u8>,
+    len: usize,
+    block: Option<Block>,
+}
+
+static_assertions::assert_eq_size!(ByteView, Option<ByteView>, [usize; 3]);
+static_assertions::assert_impl_all!(ByteView: Send, Sync, Unpin);
+
+// SAFETY: the bytes are immutable (R1), and `Block` counts in a thread-safe way.
+unsafe impl Send for ByteView {}
+// SAFETY: as above.
+unsafe impl Sync for ByteView {}
+
+impl ByteView {
+    /// An empty view. Allocates nothing.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::from_static(&[])
+    }
+
+    /// A view of static bytes. Allocates nothing; clones are free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteView;
+    ///
+    /// const GREETING: ByteView = ByteView::from_static(b"hello");
+    /// assert_eq!(&GREETING[..], b"hello");
+    /// ```
+    #[inline]
+    #[must_use]
+    #[doc(alias = "wrappedBuffer")]
+    pub const fn from_static(bytes: &'static [u8]) -> Self {
+        let ptr = NonNull::from_ref(bytes).cast();
+        Self { ptr, len: bytes.len(), block: None }
+    }
+
+    /// A view of memory that `owner` owns, without copying it. The owner is dropped when the last view
+    /// is, on whatever thread that happens, at once.
+    ///
+    /// # Panics
+    ///
+    /// If `owner.as_ref()` panics; the owner is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteView;
+    ///
+    /// let view = ByteView::from_owner([7_u8; 32]);
+    /// assert_eq!(view.len(), 32);
+    /// ```
+    ///
+    /// Cost: one allocation for the owner and its count.
+    #[must_use]
+    #[doc(alias = "wrappedBuffer")]
+    pub fn from_owner<T: AsRef<[u8]> + Send + 'static>(owner: T) -> Self {
+        let show = |owner: &mut T| {
+            let bytes = T::as_ref(owner);
+            (NonNull::from_ref(bytes).cast(), bytes.len())
+        };
+        // SAFETY: the owner stays where it is and is not touched until it is dropped, so the bytes that
+        // it showed through a shared reference stay valid for reads.
+        let header = unsafe { owned::adopt(owner, READ_ONLY, show) };
+        Self::whole(Block::adopted(header))
+    }
+
+    /// A view of a whole block.
+    fn whole(block: Block) -> Self {
+        Self { ptr: block.data(), len: block.capacity(), block: Some(block) }
+    }
+
+    /// A copy of `bytes` in pooled memory.
+    ///
+    /// # Panics
+    ///
+    /// If the system gives no memory.
+    #[must_use]
+    #[doc(alias = "copiedBuffer")]
+    pub fn copy_from_slice(bytes: &[u8]) -> Self {
+        ByteBuf::from(bytes).freeze()
+    }
+
+    /// # Safety
+    ///
+    /// R1 holds for the three.
+    #[inline]
+    pub(super) unsafe fn from_parts(ptr: NonNull<u8>, len: usize, block: Option<Block>) -> Self {
+        Self { ptr, len, block }
+    }
+
+    /// How many bytes there are.
+    #[inline]
+    #[must_use]
+    #[doc(alias = "readableBytes")]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether no other handle holds the memory, so that it could be written to. Static bytes and those of
+    /// a foreign owner are never unique.
+    ///
+    /// May say no for a moment longer, while another thread still has counts of the block at hand.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_alone())
+    }
+
+    /// How many bytes of memory this view keeps from being freed: the size of its whole block.
+    /// Zero for static and empty views.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{ByteBuf, ByteView};
+    ///
+    /// let mut received = ByteBuf::with_capacity(64 * 1024);
+    /// received.extend_from_slice(b"GET / HTTP/1.1");
+    /// let method = received.freeze().slice(..3);
+    /// assert_eq!(method.pinned(), 64 * 1024);
+    /// assert!(method.compact().pinned() < 100);
+    /// ```
+    #[must_use]
+    pub fn pinned(&self) -> usize {
+        self.block.as_ref().map_or(0, Block::capacity)
+    }
+
+    /// This view, or a copy of its bytes when it is a small part of a large block: less than half, and at
+    /// least a page could be freed.
+    ///
+    /// Cost: copies at most half of what was pinned.
+    #[must_use = "the compact view is the one returned"]
+    pub fn compact(self) -> Self {
+        let pinned = self.pinned();
+        let could_free = pinned - self.len.min(pinned);
+        if self.len < pinned / 2 && could_free >= 4096 {
+            Self::copy_from_slice(&self)
+        } else {
+            self
+        }
+    }
+
+    /// A view of a part.
+    ///
+    /// # Panics
+    ///
+    /// If the range is reversed or reaches past the end.
+    #[inline]
+    #[must_use]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
+        let range = range::of(range, self.len);
+        self.part(range.start, range.end)
+    }
+
+    /// The bytes from `start` to `end`; an empty part keeps its address, but no memory.
+    #[inline]
+    fn part(&self, start: usize, end: usize) -> Self {
+        assert!(start <= end && end <= self.len);
+        // SAFETY: within the view or at its end (R1), as just checked.
+        let ptr = unsafe { self.ptr.add(start) };
+        let block = if start == end { None } else { self.block.clone() };
+        Self { ptr, len: end - start, block }
+    }
+
+    /// The view of a slice of this one's bytes.
+    ///
+    /// # Panics
+    ///
+    /// If `subset` is not within this view's memory. An empty one always is.
+    #[must_use]
+    pub fn slice_ref(&self, subset: &[u8]) -> Self {
+        if subset.is_empty() {
+            return Self::new();
+        }
+        let start = subset.as_ptr().addr().checked_sub(self.ptr.addr().get());
+        let end = start.and_then(|start| start.checked_add(subset.len()));
+        match (start, end) {
+            (Some(start), Some(end)) if end <= self.len => self.part(start, end),
+            _ => panic!(
+                "a slice of {} bytes at {:p} is not within a view of {} bytes at {:p}",
+                subset.len(),
+                subset.as_ptr(),
+                self.len,
+                self.ptr
+            ),
+        }
+    }
+
+    /// Splits the view in two: keeps what is before `at`, returns the rest.
+    ///
+    /// # Panics
+    ///
+    /// If `at > len`.
+    #[must_use = "consider `truncate` if the rest is not needed"]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        range::check_split("split_off", at, self.len);
+        if at == 0 {
+            let empty = self.part(0, 0);
+            return core::mem::replace(self, empty);
+        }
+        let rest = self.part(at, self.len);
+        self.len = at;
+        rest
+    }
+
+    /// Splits the view in two: returns what is before `at`, keeps the rest.
+    ///
+    /// # Panics
+    ///
+    /// If `at > len`.
+    #[inline]
+    #[must_use = "consider `advance` if the front is not needed"]
+    #[doc(alias = "readRetainedSlice")]
+    #[doc(alias = "readSlice")]
+    pub fn split_to(&mut self, at: usize) -> Self {
+        range::check_split("split_to", at, self.len);
+        if at == self.len {
+            let empty = self.part(at, at);
+            return core::mem::replace(self, empty);
+        }
+        let front = self.part(0, at);
+        self.skip(at);
+        front
+    }
+
+    /// Drops what is behind the first `len` bytes. Nothing happens if there are no more.
+    #[inline]
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len {
+            drop(self.split_off(len));
+        }
+    }
+
+    /// Drops all bytes.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Drops the first `n` bytes, `n <= len`.
+    #[inline]
+    pub(crate) fn skip(&mut self, n: usize) {
+        range::check_advance(n, self.len);
+        self.len -= n;
+        // SAFETY: within the view or at its end (R1), as just checked.
+        self.ptr = unsafe { self.ptr.add(n) };
+    }
+
+    /// Takes writing back: the view as a `ByteBuf` with the room around it, if no other handle holds
+    /// the memory and it may be written. Copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// The view itself, if it is static, borrowed from an owner, or shared; also, for a moment, when
+    /// another thread still has counts of the block at hand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_headroom(16, 100);
+    /// buf.extend_from_slice(b"body");
+    /// let mut buf = buf.freeze().try_into_mut().unwrap();
+    /// buf.prepend(b"head ");
+    /// assert_eq!(buf, b"head body"[..]);
+    /// ```
+    pub fn try_into_mut(self) -> Result<ByteBuf, Self> {
+        match self.block {
+            Some(block) if block.is_writable() && block.is_alone() => {
+                // SAFETY: the block is alone and writable, and R1 says that the bytes lie in it.
+                Ok(unsafe { ByteBuf::reclaim(self.ptr, self.len, block) })
+            }
+            block => Err(Self { block, ..self }),
+        }
+    }
+
+    /// The bytes as static ones, if they are.
+    fn as_static(&self) -> Option<&'static [u8]> {
+        if self.block.is_some() {
+            return None;
+        }
+        // SAFETY: without a block, the bytes are static or there are none (R1).
+        Some(unsafe { NonNull::slice_from_raw_parts(self.ptr, self.len).as_ref() })
+    }
+}
+
+impl Deref for ByteView {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: R1; the borrow keeps the view, and so the memory.
+        unsafe { NonNull::slice_from_raw_parts(self.ptr, self.len).as_ref() }
+    }
+}
+
+impl From<Vec<u8>> for ByteView {
+    /// Adopts the vector's memory. Its spare room stays unused until the vector comes back.
+    ///
+    /// Cost: copies nothing, allocates a header.
+    fn from(vec: Vec<u8>) -> Self {
+        if vec.is_empty() {
+            return Self::new();
+        }
+        let show = |vec: &mut Vec<u8>| {
+            let len = vec.len();
+            (NonNull::from(vec.as_mut_slice()).cast(), len)
+        };
+        // SAFETY: the heap memory of a vector stays put while nobody touches it, and the vector is owned.
+        let header = unsafe { owned::adopt(vec, BANKED, show) };
+        Self::whole(Block::adopted(header))
+    }
+}
+
+impl From<ByteView> for Vec<u8> {
+    /// Gives the vector back that the view was made of, if no other handle holds it; copies otherwise.
+    fn from(view: ByteView) -> Self {
+        let (ptr, len) = (view.ptr, view.len);
+        let Some(block) = view.block else { return Self::from(&*view) };
+        match block.into_owner::<Self>() {
+            Ok(mut vec) => {
+                let start = ptr.addr().get() - vec.as_ptr().addr();
+                vec.truncate(start + len);
+                vec.drain(..start);
+                vec
+            }
+            Err(block) => Self::from(&*ByteView { ptr, len, block: Some(block) }),
+        }
+    }
+}
+
+impl From<Arc<[u8]>> for ByteView {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self::from_owner(bytes)
+    }
+}
+
+impl From<bytes::Bytes> for ByteView {
+    /// Wraps the `Bytes` without copying. [`Into<Bytes>`] gives the same one back, or a slice of it.
+    ///
+    /// Cost: one allocation.
+    fn from(bytes: bytes::Bytes) -> Self {
+        if bytes.is_empty() { Self::new() } else { Self::from_owner(bytes) }
+    }
+}
+
+impl From<ByteView> for bytes::Bytes {
+    /// The view as a `Bytes` without copying: the one that it wraps, or else one that owns the view.
+    ///
+    /// Cost: one allocation, none where a `Bytes` is wrapped or the bytes are static.
+    fn from(view: ByteView) -> Self {
+        if let Some(bytes) = view.as_static() {
+            return Self::from_static(bytes);
+        }
+        match view.block.as_ref().and_then(Block::owner::<Self>) {
+            Some(bytes) => bytes.slice_ref(&view),
+            None => Self::from_owner(view),
+        }
+    }
+}
+
+impl Default for ByteView {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,247 @@
+//! `Buf` and `BufMut` of the crate `bytes`, and the std traits that its types have.
+#![allow(unsafe_code, reason = "`BufMut` is an unsafe trait; `advance_mut` is an unsafe function")]
+
+use crate::buf::{ByteBuf, ByteView};
+use bytes::buf::{IntoIter, UninitSlice};
+use bytes::{Buf, BufMut, Bytes};
+use core::borrow::BorrowMut;
+use core::fmt;
+
+/// What `chunk_mut` reserves when there is no room.
+const CHUNK: usize = 64;
+
+impl Buf for ByteView {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        self
+    }
+
+    #[inline]
+    fn advance(&mut self, n: usize) {
+        self.skip(n);
+    }
+
+    /// Copies nothing.
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        self.split_to(len).into()
+    }
+}
+
+impl Buf for ByteBuf {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        self
+    }
+
+    #[inline]
+    fn advance(&mut self, n: usize) {
+        self.skip(n);
+    }
+
+    /// Copies nothing.
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        self.split_to(len).freeze().into()
+    }
+}
+
+// SAFETY: `chunk_mut` gives the room behind the writer index, and `advance_mut` moves that index by what
+// was written there, after checking that there is so much room.
+unsafe impl BufMut for ByteBuf {
+    #[inline]
+    fn remaining_mut(&self) -> usize {
+        // What fits at all: no slice passes `isize::MAX`, but `bytes` counts up to `usize::MAX`.
+        self.max_capacity() - self.len()
+    }
+
+    #[inline]
+    unsafe fn advance_mut(&mut self, n: usize) {
+        let room = self.capacity() - self.len();
+        assert!(n <= room, "cannot advance past the room: {n} <= {room}");
+        // SAFETY: within the capacity, as just checked; the caller vouches that it is initialised.
+        unsafe { self.set_len(self.len() + n) }
+    }
+
+    #[inline]
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        if self.capacity() == self.len() {
+            self.reserve(CHUNK);
+        }
+        self.spare_capacity_mut().into()
+    }
+
+    #[inline]
+    fn put<T: Buf>(&mut self, mut source: T) {
+        if self.is_empty() && self.capacity() == 0 {
+            self.reserve(source.remaining());
+        }
+        while source.has_remaining() {
+            let chunk = source.chunk();
+            let n = chunk.len();
+            self.extend_from_slice(chunk);
+            source.advance(n);
+        }
+    }
+
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn put_bytes(&mut self, value: u8, n: usize) {
+        self.fill_with(n, value);
+    }
+}
+
+impl fmt::Write for ByteBuf {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.try_reserve(text.len()).is_err() {
+            return Err(fmt::Error);
+        }
+        self.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// What both handles have: that of contiguous bytes.
+macro_rules! contiguous {
+    ($type:ty) => {
+        impl AsRef<[u8]> for $type {
+            #[inline]
+            fn as_ref(&self) -> &[u8] {
+                self
+            }
+        }
+
+        impl IntoIterator for $type {
+            type Item = u8;
+            type IntoIter = IntoIter<Self>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                IntoIter::new(self)
+            }
+        }
+
+        impl<'a> IntoIterator for &'a $type {
+            type Item = &'a u8;
+            type IntoIter = core::slice::Iter<'a, u8>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+    };
+}
+
+contiguous!(ByteView);
+contiguous!(ByteBuf);
+
+impl AsMut<[u8]> for ByteBuf {
+    #[inline]
+    fn as_mut(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+impl BorrowMut<[u8]> for ByteBuf {
+    #[inline]
+    fn borrow_mut(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+impl Extend<u8> for ByteBuf {
+    fn extend<T: IntoIterator<Item = u8>>(&mut self, bytes: T) {
+        let bytes = bytes.into_iter();
+        // A hint may lie: it costs room that stays empty, up to what one chunk has.
+        self.reserve(bytes.size_hint().0.min(1 << 20));
+        bytes.for_each(|byte| self.put_u8(byte));
+    }
+}
+
+impl<'a> Extend<&'a u8> for ByteBuf {
+    fn extend<T: IntoIterator<Item = &'a u8>>(&mut self, bytes: T) {
+        self.extend(bytes.into_iter().copied());
+    }
+}
+
+impl Extend<ByteView> for ByteBuf {
+    fn extend<T: IntoIterator<Item = ByteView>>(&mut self, views: T) {
+        views.into_iter().for_each(|view| self.extend_from_slice(&view));
+    }
+}
+
+impl Extend<Bytes> for ByteBuf {
+    fn extend<T: IntoIterator<Item = Bytes>>(&mut self, parts: T) {
+        parts.into_iter().for_each(|part| self.extend_from_slice(&part));
+    }
+}
+
+impl FromIterator<u8> for ByteBuf {
+    fn from_iter<T: IntoIterator<Item = u8>>(bytes: T) -> Self {
+        let mut buf = Self::new();
+        buf.extend(bytes);
+        buf
+    }
+}
+
+impl<'a> FromIterator<&'a u8> for ByteBuf {
+    fn from_iter<T: IntoIterator<Item = &'a u8>>(bytes: T) -> Self {
+        bytes.into_iter().copied().collect()
+    }
+}
+
+impl FromIterator<u8> for ByteView {
+    fn from_iter<T: IntoIterator<Item = u8>>(bytes: T) -> Self {
+        ByteBuf::from_iter(bytes).freeze()
+    }
+}
+
+impl From<&'static [u8]> for ByteView {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::from_static(bytes)
+    }
+}
+
+impl From<&'static str> for ByteView {
+    fn from(text: &'static str) -> Self {
+        Self::from_static(text.as_bytes())
+    }
+}
+
+impl From<Box<[u8]>> for ByteView {
+    fn from(bytes: Box<[u8]>) -> Self {
+        Self::from(bytes.into_vec())
+    }
+}
+
+impl From<String> for ByteView {
+    fn from(text: String) -> Self {
+        Self::from(text.into_bytes())
+    }
+}
+
+impl From<Bytes> for ByteBuf {
+    /// A copy, unless the `Bytes` is a view of ours that nobody else holds.
+    fn from(bytes: Bytes) -> Self {
+        ByteView::from(bytes).into()
+    }
+}
+
+impl From<ByteBuf> for Bytes {
+    /// Copies nothing; one allocation.
+    fn from(buf: ByteBuf) -> Self {
+        buf.freeze().into()
+    }
+}

@@ -1,0 +1,196 @@
+//! The header of a block: one cache line that stands beside the memory, not in it.
+//!
+//! Blocks of one page and more start on page boundaries that way (direct I/O, registered buffers, huge
+//! pages), and neighbours share no line.
+//!
+//! Rules:
+//!
+//! * **H1** A [`HeaderRef`] is held only by a place that keeps the header alive: a handle or a bank slot
+//!   with credits (the count), a free place of the pool (a magazine, the depot, a slab; the slab owns
+//!   the header), or the code that is moving it from one of these to another.
+//! * **H2** All fields but `count` are written only by the one who owns the block alone: who has just
+//!   made it, taken it from a free place, or learnt from the count that nobody else holds it.
+//! * **H3** `data` is valid for reads and writes of `capacity` bytes for as long as the block is not
+//!   free, unless [`READ_ONLY`] is set: then for reads of the bytes that its maker showed.
+#![allow(unsafe_code, reason = "a header is reached through a counted raw pointer (H1)")]
+
+use super::bank::{Account, BANKABLE};
+use super::count::Count;
+use core::cell::Cell;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+/// The block must not be written to: it belongs to an owner that only showed it.
+pub(crate) const READ_ONLY: u8 = 1;
+/// Credits of the block may lie in banks.
+pub(crate) const BANKED: u8 = 2;
+
+/// The block is overwritten with zeros before it goes home.
+pub(crate) const ZEROED: u8 = 4;
+
+/// Where blocks come from, and go when the last handle is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A slab of a pool.
+    Slab,
+    /// A mapping of its own.
+    Large,
+    /// A Rust value.
+    Owned,
+}
+
+/// What every block has in common.
+#[repr(C, align(64))]
+pub(crate) struct Header {
+    /// Who holds the block.
+    pub(crate) count: Count,
+    data: Cell<NonNull<u8>>,
+    capacity: usize,
+    granted: Cell<usize>,
+    /// What the home put here; only the home knows its type.
+    pub(crate) home: *const (),
+    /// What is charged and tracked for this owner of the block; null for most.
+    pub(crate) extra: Cell<*mut ()>,
+    /// Size class.
+    pub(crate) class: u16,
+    /// How the block goes home.
+    pub(crate) kind: Kind,
+    flags: u8,
+    /// Which slab of its class the block lies in, and where in it.
+    pub(crate) slab: u32,
+    pub(crate) slot: u32,
+}
+
+static_assertions::const_assert_eq!(size_of::<Header>(), 64);
+
+/// Where a new header's block lives, for [`Header::new`].
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) home: *const (),
+    pub(crate) kind: Kind,
+    pub(crate) class: u16,
+    pub(crate) slab: u32,
+    pub(crate) slot: u32,
+    pub(crate) flags: u8,
+}
+
+impl Origin {
+    /// No home.
+    pub(crate) const NOWHERE: Self =
+        Self { home: core::ptr::null(), kind: Kind::Slab, class: 0, slab: 0, slot: 0, flags: 0 };
+}
+
+impl Header {
+    /// A header with one credit out. Credits are banked for blocks up to [`BANKABLE`] bytes when `flags`
+    /// says [`BANKED`].
+    pub(crate) fn new(data: NonNull<u8>, capacity: usize, origin: Origin) -> Self {
+        let Origin { home, kind, class, slab, slot, mut flags } = origin;
+        if capacity > BANKABLE {
+            flags &= !BANKED;
+        }
+        let (data, granted) = (Cell::new(data), Cell::new(capacity));
+        let (count, extra) = (Count::one(), Cell::new(core::ptr::null_mut()));
+        Self { count, data, capacity, granted, home, extra, class, kind, flags, slab, slot }
+    }
+
+    /// The block's first byte.
+    #[inline]
+    pub(crate) fn data(&self) -> NonNull<u8> {
+        self.data.get()
+    }
+
+    /// Moves the block elsewhere (H2): only the hooks that give each owner memory of its own do.
+    #[cfg(miri)]
+    pub(crate) fn set_data(&self, data: NonNull<u8>) {
+        self.data.set(data);
+    }
+
+    /// The block's size in bytes.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many of its bytes handles may use: what was asked for.
+    #[inline]
+    pub(crate) fn granted(&self) -> usize {
+        self.granted.get()
+    }
+
+    /// Hands the block out for `size` bytes (H2).
+    #[inline]
+    pub(crate) fn grant(&self, size: usize) {
+        debug_assert!(size <= self.capacity);
+        self.granted.set(size);
+        self.count.reset();
+    }
+
+    /// Whether a sole owner may write.
+    #[inline]
+    pub(crate) fn is_writable(&self) -> bool {
+        self.flags & READ_ONLY == 0
+    }
+
+    /// Whether the block is to be zeroed before it goes home.
+    #[inline]
+    pub(crate) fn is_zeroed(&self) -> bool {
+        self.flags & ZEROED != 0
+    }
+
+    /// Whether credits may lie in banks.
+    #[inline]
+    pub(crate) fn is_banked(&self) -> bool {
+        self.flags & BANKED != 0
+    }
+}
+
+/// A pointer to a header that somebody keeps alive (H1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct HeaderRef(NonNull<Header>);
+
+// SAFETY: the count is atomic; the other fields are written only by a sole owner (H2), and a block
+// changes owners only through the count (C3), a queue, a lock or a hand-over between threads, all of
+// which synchronise.
+unsafe impl Send for HeaderRef {}
+// SAFETY: as for `Send`: shared access reads fields that nobody writes meanwhile (H2).
+unsafe impl Sync for HeaderRef {}
+
+impl HeaderRef {
+    /// # Safety
+    ///
+    /// The header must stay where it is and be kept as H1 says.
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    /// The pointer, with the provenance that it was made with.
+    #[inline]
+    pub(crate) fn as_ptr(self) -> NonNull<Header> {
+        self.0
+    }
+}
+
+impl Deref for HeaderRef {
+    type Target = Header;
+
+    #[inline]
+    fn deref(&self) -> &Header {
+        // SAFETY: H1: whoever holds a `HeaderRef` keeps the header alive; it is never borrowed mutably.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Account for HeaderRef {
+    #[inline]
+    fn count(&self) -> &Count {
+        // SAFETY: H1, as `Account::count` is called only with a credit in hand. Not through `deref`,
+        // whose borrow would end with the temporary.
+        unsafe { &self.0.as_ref().count }
+    }
+
+    #[inline]
+    fn slot(&self) -> usize {
+        self.0.addr().get() / size_of::<Header>()
+    }
+}

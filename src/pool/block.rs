@@ -1,0 +1,143 @@
+//! [`Block`]: one credit of a block of memory, as a value. What handles are made of.
+#![allow(unsafe_code, reason = "ends blocks that nobody holds any more")]
+
+use super::central::Central;
+use super::error::AllocError;
+use super::{large, local, size_class};
+use crate::memory::count::Fate;
+use crate::memory::header::{HeaderRef, Kind};
+use crate::memory::{hooks, owned};
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+/// One credit of a block. Cloning takes another; dropping gives it up, and sends the block home if it was
+/// the last.
+///
+/// Cost of both: no atomic read-modify-write while the thread's bank knows the block, one otherwise.
+pub(crate) struct Block(HeaderRef);
+
+impl Block {
+    /// Memory of at least `size` bytes that nobody else holds.
+    #[inline]
+    pub(crate) fn allocate(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
+        if size > size_class::MAX {
+            return Self::allocate_large(central, size);
+        }
+        let block = local::take(central, size_class::class_of(size))?;
+        hooks::on_take(block);
+        block.grant(size);
+        Ok(Self(block))
+    }
+
+    #[cold]
+    fn allocate_large(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
+        let block = central.take_large(size)?;
+        block.grant(size);
+        Ok(Self(block))
+    }
+
+    /// The credit that comes with a block that was just adopted.
+    pub(crate) fn adopted(block: HeaderRef) -> Self {
+        Self(block)
+    }
+
+    /// The first byte of the block. It may be written through only by a sole owner of a part of it, and
+    /// if [`is_writable`](Self::is_writable).
+    #[inline]
+    pub(crate) fn data(&self) -> NonNull<u8> {
+        self.0.data()
+    }
+
+    /// The size of the block in bytes.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// How many bytes of it handles may use: what was asked for.
+    #[inline]
+    pub(crate) fn granted(&self) -> usize {
+        self.0.granted()
+    }
+
+    /// Whether the memory may be written at all.
+    #[inline]
+    pub(crate) fn is_writable(&self) -> bool {
+        self.0.is_writable()
+    }
+
+    /// Whether no other handle of the block exists. May say no while another thread's bank has credits.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        local::is_alone(self.0)
+    }
+
+    /// Whether both are credits of one block.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// The value whose memory this is, if it was adopted as a `T`.
+    pub(crate) fn owner<T: 'static>(&self) -> Option<&T> {
+        owned::value(&self.0)
+    }
+
+    /// Takes the value out whose memory this is, if it was adopted as a `T` and nobody else holds the
+    /// block.
+    pub(crate) fn into_owner<T: 'static>(self) -> Result<T, Self> {
+        if self.owner::<T>().is_none() || !self.is_alone() {
+            return Err(self);
+        }
+        let block = core::mem::ManuallyDrop::new(self);
+        // SAFETY: alone, and this handle is consumed.
+        let value = unsafe { owned::take(block.0) };
+        value.ok_or_else(|| core::mem::ManuallyDrop::into_inner(block))
+    }
+
+    /// The pool that the block came from, if it did.
+    pub(crate) fn pool(&self) -> Option<Arc<Central>> {
+        (!self.0.home.is_null()).then(|| local::central_of(self.0))
+    }
+}
+
+impl Clone for Block {
+    #[inline]
+    fn clone(&self) -> Self {
+        local::acquire(self.0);
+        Self(self.0)
+    }
+}
+
+impl Drop for Block {
+    #[inline]
+    fn drop(&mut self) {
+        if local::release(self.0) == Fate::Last {
+            send_home(self.0);
+        }
+    }
+}
+
+/// Sends a block home that the caller owns alone.
+#[inline]
+pub(crate) fn send_home(block: HeaderRef) {
+    send_home_by(block, local::put);
+}
+
+/// As [`send_home`], with another way for blocks of slabs.
+#[inline]
+pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
+    match block.kind {
+        Kind::Slab => {
+            if block.is_zeroed() {
+                // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
+                unsafe { block.data().write_bytes(0, block.capacity()) };
+            }
+            hooks::on_release(block);
+            put(block);
+        }
+        // SAFETY: the caller owns the block alone.
+        Kind::Large => unsafe { large::release(block) },
+        // SAFETY: as above.
+        Kind::Owned => unsafe { owned::release(block) },
+    }
+}

@@ -1,0 +1,435 @@
+//! What all threads of a pool share: the depot, the slabs, the chunks, and the way back to the system.
+//!
+//! Rules:
+//!
+//! * **P1** A free block is in exactly one place: a magazine of one thread, the depot, or its slab.
+//! * **P2** Whoever calls in here holds an `Arc` of the pool (the type of `self` says so); each slab holds
+//!   one more, so a block that is out keeps its pool.
+//! * **P3** Locks are taken in the order class, chunks; nothing is called out to under a lock.
+//! * **P4** `idle` counts the bytes that may be resident and belong to no handle and no thread.
+
+use super::chunk::{Chunks, MAX_UNITS, UNIT};
+use super::error::{AllocError, AllocErrorKind};
+use super::janitor::Janitor;
+use super::large::Warm;
+use super::magazine::{Magazine, rounds};
+use super::slab::{Slab, units_of};
+use super::stats::{PoolStats, Tally};
+use super::{cache::Cache, size_class};
+use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
+use crate::sys::vm::Mapping;
+use crossbeam_queue::ArrayQueue;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Idle bytes that are kept for the next burst however long it takes, beside what threads cache.
+pub(crate) const RESERVE: usize = 256 * 1024;
+
+/// Full magazines that the depot holds of one class at most.
+const DEPOT: usize = 64;
+
+/// What a pool was built with.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) chunk_size: usize,
+    pub(crate) max_memory: Option<usize>,
+    pub(crate) thread_cache: usize,
+    pub(crate) huge_pages: bool,
+    pub(crate) zero_on_release: bool,
+}
+
+/// The part of a pool that threads share.
+pub(crate) struct Central {
+    pub(crate) config: Config,
+    this: Weak<Central>,
+    classes: Box<[Class]>,
+    chunks: Mutex<Chunks>,
+    pub(super) warm: Mutex<Warm>,
+    caches: Mutex<Vec<Arc<Cache>>>,
+    pub(super) large: Tally,
+    /// Bytes mapped, or about to be: what `max_memory` limits.
+    mapped: AtomicUsize,
+    idle: AtomicUsize,
+    /// The least that `idle` has been since the last tick: what nobody needed meanwhile.
+    idle_low: AtomicUsize,
+    closed: AtomicBool,
+    janitor: Janitor,
+}
+
+struct Class {
+    full: ArrayQueue<Magazine>,
+    empty: ArrayQueue<Magazine>,
+    slabs: Mutex<Slabs>,
+    /// Counts of threads that are gone or have no cache.
+    past: Tally,
+}
+
+#[derive(Default)]
+struct Slabs {
+    list: Vec<Option<(Slab, Arc<Central>)>>,
+    /// No slab below this index has a free block.
+    hint: usize,
+}
+
+/// A lock whose holders do not panic half-way.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Central {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        let units = (config.chunk_size.div_ceil(UNIT)).clamp(size_class::MAX / UNIT, MAX_UNITS);
+        let class = |_| Class {
+            full: ArrayQueue::new(DEPOT),
+            empty: ArrayQueue::new(4),
+            slabs: Mutex::default(),
+            past: Tally::default(),
+        };
+        Arc::new_cyclic(|this| Self {
+            config,
+            this: this.clone(),
+            classes: (0..size_class::COUNT).map(class).collect(),
+            chunks: Mutex::new(Chunks::new(units as u32)),
+            warm: Mutex::default(),
+            caches: Mutex::default(),
+            large: Tally::default(),
+            mapped: AtomicUsize::new(0),
+            idle: AtomicUsize::new(0),
+            idle_low: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            janitor: Janitor::default(),
+        })
+    }
+
+    fn class(&self, class: u16) -> &Class {
+        &self.classes[class as usize]
+    }
+
+    /// The last handle of the pool is gone: what comes home from now on goes back to the system.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.closed.store(true, Relaxed);
+        self.shed(usize::MAX);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    // ---- threads ----
+
+    pub(crate) fn enlist(&self, cache: &Arc<Cache>) {
+        lock(&self.caches).push(Arc::clone(cache));
+    }
+
+    /// Takes leave of a cache that has been flushed.
+    pub(crate) fn dismiss(&self, cache: &Arc<Cache>) {
+        let mut caches = lock(&self.caches);
+        caches.retain(|other| !Arc::ptr_eq(other, cache));
+        for (class, shared) in (0..).zip(&self.classes) {
+            shared.past.absorb(cache.tally(class));
+        }
+    }
+
+    // ---- magazines ----
+
+    /// A full magazine, if the depot has one.
+    pub(crate) fn swap_empty(&self, class: u16) -> Option<Magazine> {
+        let full = self.class(class).full.pop()?;
+        self.idle_less(full.len() * size_class::size_of_class(class));
+        Some(full)
+    }
+
+    /// Keeps an empty magazine for `swap_full`.
+    pub(crate) fn recycle(&self, class: u16, empty: Magazine) {
+        if !empty.is_dummy() {
+            let _ = self.class(class).empty.push(empty);
+        }
+    }
+
+    /// Takes a full magazine; gives an empty one, or a dummy.
+    pub(crate) fn swap_full(self: &Arc<Self>, class: u16, full: Magazine) -> Magazine {
+        self.put_all(class, full);
+        self.class(class).empty.pop().unwrap_or_default()
+    }
+
+    /// Takes all blocks of a magazine.
+    pub(crate) fn put_all(self: &Arc<Self>, class: u16, magazine: Magazine) {
+        let bytes = magazine.len() * size_class::size_of_class(class);
+        let kept = if magazine.is_full() && !self.is_closed() {
+            self.class(class).full.push(magazine)
+        } else {
+            Err(magazine)
+        };
+        match kept {
+            Ok(()) => self.idle_more(bytes),
+            Err(mut magazine) => {
+                self.empty(class, &mut magazine);
+                self.recycle(class, magazine);
+            }
+        }
+    }
+
+    // ---- slabs ----
+
+    /// Fills a magazine out of slabs, half at most, so that there is room to free into.
+    pub(crate) fn fill(
+        self: &Arc<Self>,
+        class: u16,
+        magazine: &mut Magazine,
+    ) -> Result<(), AllocError> {
+        if magazine.is_dummy() {
+            return Ok(());
+        }
+        let want = rounds(size_class::size_of_class(class)).div_ceil(2);
+        let first = self.take_one(class)?;
+        let _ = magazine.push(first);
+        let mut slabs = lock(&self.class(class).slabs);
+        while magazine.len() < want {
+            let Ok(block) = self.take_from(&mut slabs, class) else { break };
+            let _ = magazine.push(block);
+        }
+        Ok(())
+    }
+
+    /// One block out of a slab. Idle memory of other classes makes room for it under a limit.
+    pub(crate) fn take_one(self: &Arc<Self>, class: u16) -> Result<HeaderRef, AllocError> {
+        let take = || self.take_from(&mut lock(&self.class(class).slabs), class);
+        take().or_else(|error| if self.shed(usize::MAX) > 0 { take() } else { Err(error) })
+    }
+
+    /// One block back to its slab.
+    pub(crate) fn put_one(self: &Arc<Self>, block: HeaderRef) {
+        let mut slabs = lock(&self.class(block.class).slabs);
+        self.put_to(&mut slabs, block);
+    }
+
+    fn empty(self: &Arc<Self>, class: u16, magazine: &mut Magazine) {
+        let mut slabs = lock(&self.class(class).slabs);
+        while let Some(block) = magazine.pop() {
+            self.put_to(&mut slabs, block);
+        }
+    }
+
+    fn take_from(self: &Arc<Self>, slabs: &mut Slabs, class: u16) -> Result<HeaderRef, AllocError> {
+        let open = |slot: &Option<(Slab, Arc<Self>)>| {
+            slot.as_ref().is_some_and(|(slab, _)| !slab.is_full())
+        };
+        let found = slabs.list.iter().skip(slabs.hint).position(open);
+        slabs.hint = match found {
+            Some(ahead) => slabs.hint + ahead,
+            None => self.add_slab(slabs, class)?,
+        };
+        let (slab, _) = slabs.list[slabs.hint].as_mut().expect("a slab with a free block");
+        let (block, warm) = slab.take().expect("a slab with a free block");
+        if warm {
+            self.idle_less(block.capacity());
+        }
+        Ok(block)
+    }
+
+    fn put_to(self: &Arc<Self>, slabs: &mut Slabs, block: HeaderRef) {
+        let (index, size) = (block.slab as usize, block.capacity());
+        let place = &mut slabs.list[index];
+        let (slab, _) = place.as_mut().expect("a slab with a block out stays (S2)");
+        slab.put(block.slot);
+        self.idle_more(size);
+        slabs.hint = slabs.hint.min(index);
+        if slab.is_unused() {
+            let (slab, _pool) = place.take().expect("it was there");
+            let warm = slab.warm_free();
+            let span = slab.into_span();
+            self.idle_more(span.len());
+            self.idle_less(warm);
+            lock(&self.chunks).put(span);
+            if self.is_closed() {
+                self.shed_chunks(usize::MAX);
+            }
+        }
+    }
+
+    /// A new slab; its index.
+    fn add_slab(self: &Arc<Self>, slabs: &mut Slabs, class: u16) -> Result<usize, AllocError> {
+        let size = size_class::size_of_class(class);
+        let index = match slabs.list.iter().position(Option::is_none) {
+            Some(index) => index,
+            None => {
+                slabs.list.try_reserve(1).map_err(|_| self.refuse(size))?;
+                slabs.list.push(None);
+                slabs.list.len() - 1
+            }
+        };
+        let mut chunks = lock(&self.chunks);
+        let before = chunks.dirty();
+        let units = units_of(class);
+        let span = match chunks.take(units) {
+            Some(span) => span,
+            None => {
+                let mapping = self.map(chunks.chunk_size(), size)?;
+                if self.config.huge_pages {
+                    mapping.advise_huge();
+                }
+                chunks.add(mapping);
+                chunks.take(units).expect("a new chunk has room for any slab")
+            }
+        };
+        self.idle_less(before - chunks.dirty());
+        let warm = !span.clean;
+        let flags = if self.config.zero_on_release { BANKED | ZEROED } else { BANKED };
+        let (home, slab) = (Arc::as_ptr(self).cast(), index as u32);
+        match Slab::new(span, Origin { home, class, slab, flags, ..Origin::NOWHERE }) {
+            Ok(slab) => {
+                if warm {
+                    self.idle_more(slab.warm_free());
+                }
+                slabs.list[index] = Some((slab, Arc::clone(self)));
+                Ok(index)
+            }
+            Err(span) => {
+                self.idle_more(span.len());
+                chunks.put(span);
+                Err(self.refuse(size))
+            }
+        }
+    }
+
+    // ---- the system ----
+
+    /// Maps memory, within the limit. `asked` is what the user wanted.
+    pub(super) fn map(&self, len: usize, asked: usize) -> Result<Mapping, AllocError> {
+        let limit = self.config.max_memory.unwrap_or(usize::MAX);
+        let room = |mapped: usize| mapped.checked_add(len).filter(|&sum| sum <= limit);
+        let in_use = match self.mapped.fetch_update(Relaxed, Relaxed, room) {
+            Ok(before) => before,
+            Err(in_use) => {
+                let kind = AllocErrorKind::OverLimit;
+                let limit = self.config.max_memory;
+                return Err(AllocError { kind, requested: asked, in_use, limit });
+            }
+        };
+        Mapping::map(len).ok_or_else(|| {
+            self.unmapped(len);
+            let (kind, limit) = (AllocErrorKind::OutOfMemory, self.config.max_memory);
+            AllocError { kind, requested: asked, in_use, limit }
+        })
+    }
+
+    /// Accounts for a mapping that is gone.
+    pub(super) fn unmapped(&self, len: usize) {
+        self.mapped.fetch_sub(len, Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, requested: usize) -> AllocError {
+        let (in_use, limit) = (self.mapped.load(Relaxed), self.config.max_memory);
+        AllocError { kind: AllocErrorKind::OutOfMemory, requested, in_use, limit }
+    }
+
+    pub(super) fn janitor(&self) -> &Janitor {
+        &self.janitor
+    }
+
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.load(Relaxed)
+    }
+
+    pub(super) fn idle_more(&self, bytes: usize) {
+        let idle = self.idle.fetch_add(bytes, Relaxed) + bytes;
+        if idle > RESERVE && !self.is_closed() {
+            self.janitor.wake(&self.this);
+        }
+    }
+
+    pub(super) fn idle_less(&self, bytes: usize) {
+        let idle = self.idle.fetch_sub(bytes, Relaxed) - bytes;
+        if idle < self.idle_low.load(Relaxed) {
+            self.idle_low.fetch_min(idle, Relaxed);
+        }
+    }
+
+    /// Gives back what nobody has needed since the last tick, but for the reserve: the working-set
+    /// rule of Bonwick's depot.
+    pub(crate) fn tick(self: &Arc<Self>) {
+        let unused = self.idle_low.load(Relaxed).min(self.idle());
+        self.shed(unused.saturating_sub(RESERVE));
+        self.idle_low.store(self.idle(), Relaxed);
+    }
+
+    /// Gives `bytes` of idle memory back to the system, or all there is. Returns how many it were.
+    pub(crate) fn shed(self: &Arc<Self>, bytes: usize) -> usize {
+        let before = self.idle();
+        let goal = before.saturating_sub(bytes);
+        let over = || self.idle().saturating_sub(goal);
+        self.shed_warm(over());
+        self.shed_chunks(over());
+        for class in (0..size_class::COUNT as u16).rev() {
+            while over() > 0 {
+                let Some(mut full) = self.class(class).full.pop() else { break };
+                // In the slabs these bytes stay idle, until a slab is unused and its span is shed.
+                self.idle_less(full.len() * size_class::size_of_class(class));
+                self.empty(class, &mut full);
+                self.recycle(class, full);
+                self.shed_chunks(over());
+            }
+        }
+        for class in &self.classes {
+            if over() == 0 {
+                break;
+            }
+            let mut slabs = lock(&class.slabs);
+            let shed = slabs.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum();
+            self.idle_less(shed);
+        }
+        before.saturating_sub(self.idle())
+    }
+
+    fn shed_chunks(&self, bytes: usize) {
+        if bytes > 0 {
+            let (shed, unmapped) = lock(&self.chunks).shed(bytes);
+            self.idle_less(shed);
+            self.unmapped(unmapped);
+        }
+    }
+
+    // ---- the truth ----
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        let mut stats = PoolStats::default();
+        let caches = lock(&self.caches);
+        for (class, shared) in (0_u16..).zip(&self.classes) {
+            let size = size_class::size_of_class(class);
+            let slabs = lock(&shared.slabs);
+            let out: usize = slabs.list.iter().flatten().map(|(slab, _)| slab.used()).sum();
+            let in_depot = self.depot_blocks(shared, size);
+            let in_threads: u64 = caches.iter().map(|cache| cache.tally(class).cached()).sum();
+            let cached = in_depot + in_threads as usize;
+            let live = out.saturating_sub(cached);
+            stats.live += live * size;
+            stats.live_blocks += live;
+            stats.cached += cached * size;
+            let tallies = || caches.iter().map(|cache| cache.tally(class)).chain([&shared.past]);
+            stats.allocations += tallies().map(Tally::allocs).sum::<u64>();
+            stats.releases += tallies().map(Tally::frees).sum::<u64>();
+        }
+        drop(caches);
+        let warm = lock(&self.warm);
+        stats.live += warm.live_bytes();
+        stats.live_blocks += warm.live_blocks();
+        stats.cached += warm.bytes();
+        stats.mapped = lock(&self.chunks).mapped() + warm.bytes() + warm.live_bytes();
+        drop(warm);
+        stats.allocations += self.large.allocs();
+        stats.releases += self.large.frees();
+        stats.free = stats.mapped.saturating_sub(stats.live + stats.cached);
+        stats.idle = self.idle();
+        stats
+    }
+
+    /// All magazines of the depot are full.
+    fn depot_blocks(&self, class: &Class, size: usize) -> usize {
+        class.full.len() * rounds(size)
+    }
+
+    /// Counts of blocks that go past the threads' caches.
+    pub(crate) fn past(&self, class: u16) -> &Tally {
+        &self.class(class).past
+    }
+}

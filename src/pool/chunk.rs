@@ -1,0 +1,200 @@
+//! Chunks: large mapped ranges, cut into units that slabs are made of.
+//!
+//! Rules:
+//!
+//! * **U1** A unit is free or belongs to exactly one [`Span`]; the spans that `take` gives are disjoint.
+//! * **U2** A free unit is *clean* (its pages read as zero and are not resident) or *dirty*. Only free
+//!   units are discarded or unmapped.
+#![allow(unsafe_code, reason = "discards free units")]
+
+use crate::memory::hooks;
+use crate::sys::vm::Mapping;
+use core::ptr::NonNull;
+
+/// The bytes of a unit.
+pub(crate) const UNIT: usize = 64 * 1024;
+
+/// The most units in a chunk: its free units are a word of bits.
+pub(crate) const MAX_UNITS: usize = u64::BITS as usize;
+
+/// Units that follow each other in one chunk.
+pub(crate) struct Span {
+    chunk: usize,
+    first: u32,
+    units: u32,
+    /// The address of its first byte.
+    pub(crate) base: NonNull<u8>,
+    /// Whether none of its pages is resident.
+    pub(crate) clean: bool,
+}
+
+// SAFETY: a span is a range of plain memory that it alone owns (U1).
+unsafe impl Send for Span {}
+
+impl Span {
+    pub(crate) fn len(&self) -> usize {
+        self.units as usize * UNIT
+    }
+
+    fn mask(&self) -> u64 {
+        run_of(self.units) << self.first
+    }
+}
+
+struct Chunk {
+    mapping: Mapping,
+    free: u64,
+    dirty: u64,
+}
+
+/// All chunks of a pool.
+pub(crate) struct Chunks {
+    list: Vec<Option<Chunk>>,
+    units: u32,
+    /// Bytes of free units whose pages may be resident.
+    dirty: usize,
+}
+
+fn run_of(units: u32) -> u64 {
+    u64::MAX >> (u64::BITS - units)
+}
+
+/// The lowest place where `units` bits in a row are set.
+fn find_run(bits: u64, units: u32) -> Option<u32> {
+    let mut starts = bits;
+    let mut covered = 1;
+    while covered < units && starts != 0 {
+        let step = covered.min(units - covered);
+        starts &= starts >> step;
+        covered += step;
+    }
+    (starts != 0).then(|| starts.trailing_zeros())
+}
+
+impl Chunks {
+    pub(crate) const fn new(units: u32) -> Self {
+        Self { list: Vec::new(), units, dirty: 0 }
+    }
+
+    /// The bytes of one chunk.
+    pub(crate) fn chunk_size(&self) -> usize {
+        self.units as usize * UNIT
+    }
+
+    pub(crate) fn dirty(&self) -> usize {
+        self.dirty
+    }
+
+    pub(crate) fn mapped(&self) -> usize {
+        self.list.iter().flatten().map(|chunk| chunk.mapping.len()).sum()
+    }
+
+    /// Free units in a row, resident ones for preference; `None` when a chunk must be added.
+    pub(crate) fn take(&mut self, units: u32) -> Option<Span> {
+        let chunks = || self.list.iter().enumerate().filter_map(|(i, c)| Some((i, c.as_ref()?)));
+        let warm = chunks().find_map(|(i, c)| Some((i, find_run(c.free & c.dirty, units)?)));
+        let (index, first) =
+            warm.or_else(|| chunks().find_map(|(i, c)| Some((i, find_run(c.free, units)?))))?;
+        let chunk = self.list.get_mut(index)?.as_mut()?;
+        let mask = run_of(units) << first;
+        let warm = chunk.dirty & mask;
+        chunk.free &= !mask;
+        chunk.dirty &= !mask;
+        self.dirty -= warm.count_ones() as usize * UNIT;
+        let base = chunk.mapping.at(first as usize * UNIT);
+        Some(Span { chunk: index, first, units, base, clean: warm == 0 })
+    }
+
+    /// Takes a mapping of [`chunk_size`](Self::chunk_size) bytes in.
+    pub(crate) fn add(&mut self, mapping: Mapping) {
+        debug_assert_eq!(mapping.len(), self.chunk_size());
+        let chunk = Some(Chunk { mapping, free: run_of(self.units), dirty: 0 });
+        match self.list.iter().position(Option::is_none) {
+            Some(place) => self.list[place] = chunk,
+            None => self.list.push(chunk),
+        }
+    }
+
+    /// Takes a span back; its pages count as resident.
+    pub(crate) fn put(&mut self, span: Span) {
+        let mask = span.mask();
+        let chunk = self.list[span.chunk].as_mut().expect("a chunk with a span in use stays");
+        debug_assert_eq!(chunk.free & mask, 0, "a span is put back once");
+        hooks::on_retire(span.base, span.len());
+        chunk.free |= mask;
+        chunk.dirty |= mask;
+        self.dirty += span.len();
+    }
+
+    /// Gives at least `bytes` of dirty memory back to the system if there is so much: whole free chunks
+    /// are unmapped, units of others discarded. Returns (bytes that are not dirty any more, bytes
+    /// unmapped).
+    pub(crate) fn shed(&mut self, bytes: usize) -> (usize, usize) {
+        let all = run_of(self.units);
+        let (mut shed, mut unmapped) = (0, 0);
+        for place in &mut self.list {
+            if shed >= bytes {
+                break;
+            }
+            let Some(chunk) = place else { continue };
+            if chunk.free == all {
+                shed += chunk.dirty.count_ones() as usize * UNIT;
+                unmapped += chunk.mapping.len();
+                *place = None;
+                continue;
+            }
+            while chunk.dirty != 0 && shed < bytes {
+                let first = chunk.dirty.trailing_zeros();
+                let units = (chunk.dirty >> first).trailing_ones();
+                let len = units as usize * UNIT;
+                // SAFETY: the units are free: dirty ones always are (U2), so nobody uses them (U1).
+                unsafe { chunk.mapping.discard(first as usize * UNIT, len) };
+                chunk.dirty &= !(run_of(units) << first);
+                shed += len;
+            }
+        }
+        self.dirty -= shed;
+        (shed, unmapped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_where_a_scan_finds_them() {
+        let scan = |bits: u64, units: u32| {
+            (0..=64 - units).find(|&at| bits >> at & run_of(units) == run_of(units))
+        };
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..2_000 {
+            bits = bits.rotate_left(7).wrapping_mul(0x5851_f42d_4c95_7f2d) | bits >> 33;
+            for units in 1..=20 {
+                assert_eq!(find_run(bits, units), scan(bits, units), "{bits:b} {units}");
+            }
+        }
+        assert_eq!(find_run(u64::MAX, 64), Some(0));
+        assert_eq!(find_run(0, 1), None);
+    }
+
+    #[test]
+    fn spans_are_disjoint_and_come_back() {
+        let mut chunks = Chunks::new(16);
+        assert!(chunks.take(1).is_none());
+        chunks.add(Mapping::map(chunks.chunk_size()).unwrap());
+        let a = chunks.take(10).unwrap();
+        let b = chunks.take(6).unwrap();
+        assert!(chunks.take(1).is_none());
+        assert_eq!(b.base.addr().get() - a.base.addr().get(), 10 * UNIT);
+        assert!(a.clean && b.clean);
+        chunks.put(a);
+        assert_eq!(chunks.dirty(), 10 * UNIT);
+        let c = chunks.take(4).unwrap();
+        assert!(!c.clean);
+        chunks.put(b);
+        chunks.put(c);
+        assert_eq!(chunks.shed(usize::MAX), (16 * UNIT, 16 * UNIT));
+        assert_eq!((chunks.dirty(), chunks.mapped()), (0, 0));
+    }
+}

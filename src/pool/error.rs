@@ -1,0 +1,86 @@
+//! Why the pool gave no memory.
+
+use core::fmt;
+
+/// The pool could not allocate. Nothing has changed.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{AllocErrorKind, Pool};
+///
+/// let pool = Pool::builder().max_memory(8 << 20).build();
+/// let error = pool.try_alloc(64 << 20).unwrap_err();
+/// assert_eq!(error.kind(), AllocErrorKind::OverLimit);
+/// assert_eq!(error.requested(), 64 << 20);
+/// assert_eq!(error.limit(), Some(8 << 20));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllocError {
+    pub(crate) kind: AllocErrorKind,
+    pub(crate) requested: usize,
+    pub(crate) in_use: usize,
+    pub(crate) limit: Option<usize>,
+}
+
+/// What stood in the way of an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AllocErrorKind {
+    /// The pool's `max_memory` would have been passed.
+    OverLimit,
+    /// The system gave no memory.
+    OutOfMemory,
+    /// No address space could hold so much: more than `isize::MAX` bytes with the room around them.
+    TooLarge,
+}
+
+impl AllocError {
+    /// What stood in the way.
+    #[must_use]
+    pub fn kind(&self) -> AllocErrorKind {
+        self.kind
+    }
+
+    /// How many bytes were asked for.
+    #[must_use]
+    pub fn requested(&self) -> usize {
+        self.requested
+    }
+
+    /// How many bytes the pool had mapped.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    /// The limit in bytes, if there is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+}
+
+impl fmt::Display for AllocError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, requested, in_use, limit } = self;
+        match (kind, limit) {
+            (AllocErrorKind::OverLimit, Some(limit)) => write!(
+                f,
+                "{requested} bytes asked for, {in_use} in use: over the pool's limit of {limit}"
+            ),
+            (AllocErrorKind::TooLarge, _) => {
+                write!(f, "{requested} bytes asked for: more than any address space holds")
+            }
+            _ => write!(f, "{requested} bytes asked for, {in_use} in use: the system gave none"),
+        }
+    }
+}
+
+impl std::error::Error for AllocError {}
+
+impl From<AllocError> for std::io::Error {
+    fn from(error: AllocError) -> Self {
+        Self::new(std::io::ErrorKind::OutOfMemory, error)
+    }
+}

@@ -1,0 +1,154 @@
+//! Large blocks: each its own mapping, the recent ones kept warm for the next.
+//!
+//! Rules:
+//!
+//! * **G1** A large block's header is the first field of a leaked box; it is freed by whoever finds it
+//!   alone: `release` and `shed_warm`.
+//! * **G2** A large block that is out holds one reference to its pool, which `release` gives back.
+#![allow(unsafe_code, reason = "boxes behind raw header pointers")]
+
+use super::central::{Central, lock};
+use super::error::{AllocError, AllocErrorKind};
+use super::size_class;
+use crate::memory::header::{Header, HeaderRef, Kind, Origin};
+use crate::memory::hooks;
+use crate::sys::vm::Mapping;
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+/// The most warm blocks; the search goes through all of them.
+const WARM: usize = 16;
+
+#[repr(C)]
+struct Large {
+    header: Header,
+    mapping: Mapping,
+}
+
+/// Warm blocks, the most recent last, and the account of those that are out.
+#[derive(Default)]
+pub(crate) struct Warm {
+    list: Vec<HeaderRef>,
+    live_bytes: usize,
+    live_blocks: usize,
+}
+
+impl Warm {
+    pub(crate) fn bytes(&self) -> usize {
+        self.list.iter().map(|block| block.capacity()).sum()
+    }
+
+    pub(crate) fn live_bytes(&self) -> usize {
+        self.live_bytes
+    }
+
+    pub(crate) fn live_blocks(&self) -> usize {
+        self.live_blocks
+    }
+}
+
+impl Central {
+    /// A block of more than `size_class::MAX` bytes.
+    pub(crate) fn take_large(self: &Arc<Self>, size: usize) -> Result<HeaderRef, AllocError> {
+        let kind = AllocErrorKind::TooLarge;
+        let absurd = || AllocError { kind, requested: size, ..self.refuse(size) };
+        let len = size_class::large_size(size).ok_or_else(absurd)?;
+        let mut warm = lock(&self.warm);
+        // Any that wastes no more than a quarter.
+        let fits =
+            |block: &HeaderRef| (len..=len.saturating_add(len / 4)).contains(&block.capacity());
+        let block = match warm.list.iter().rposition(fits) {
+            Some(place) => {
+                let block = warm.list.remove(place);
+                self.idle_less(block.capacity());
+                block
+            }
+            None => {
+                drop(warm);
+                let block = self.map_large(len, size)?;
+                warm = lock(&self.warm);
+                block
+            }
+        };
+        warm.live_bytes += block.capacity();
+        warm.live_blocks += 1;
+        drop(warm);
+        self.large.count_shared_alloc();
+        // The block's own reference (G2).
+        let _ = Arc::into_raw(Arc::clone(self));
+        Ok(block)
+    }
+
+    fn map_large(self: &Arc<Self>, len: usize, asked: usize) -> Result<HeaderRef, AllocError> {
+        let mapping = match self.map(len, asked) {
+            Err(_) if self.idle() > 0 => {
+                self.shed(usize::MAX);
+                self.map(len, asked)?
+            }
+            mapping => mapping?,
+        };
+        if self.config.huge_pages {
+            mapping.advise_huge();
+        }
+        let home = Arc::as_ptr(self).cast();
+        let origin = Origin { home, kind: Kind::Large, ..Origin::NOWHERE };
+        let header = Header::new(mapping.base(), len, origin);
+        let block = NonNull::from(Box::leak(Box::new(Large { header, mapping })));
+        // SAFETY: the first field of a leaked box (G1).
+        Ok(unsafe { HeaderRef::new(block.cast()) })
+    }
+
+    fn put_large(self: &Arc<Self>, block: HeaderRef) {
+        self.large.count_shared_free();
+        let mut warm = lock(&self.warm);
+        warm.live_bytes -= block.capacity();
+        warm.live_blocks -= 1;
+        if self.is_closed() || warm.list.len() == WARM || warm.list.try_reserve(1).is_err() {
+            drop(warm);
+            self.end_large(block);
+            return;
+        }
+        warm.list.push(block);
+        drop(warm);
+        self.idle_more(block.capacity());
+    }
+
+    fn end_large(&self, block: HeaderRef) {
+        self.unmapped(block.capacity());
+        hooks::on_retire(block.data(), block.capacity());
+        let large = block.as_ptr().cast::<Large>();
+        // SAFETY: G1: a leaked box, in nobody's hand but this one.
+        drop(unsafe { Box::from_raw(large.as_ptr()) });
+    }
+
+    /// Unmaps warm blocks, the oldest first, until `bytes` are gone or none is left.
+    pub(super) fn shed_warm(&self, bytes: usize) {
+        let mut shed = 0;
+        while shed < bytes {
+            let mut warm = lock(&self.warm);
+            if warm.list.is_empty() {
+                return;
+            }
+            let block = warm.list.remove(0);
+            drop(warm);
+            shed += block.capacity();
+            self.idle_less(block.capacity());
+            self.end_large(block);
+        }
+    }
+}
+
+/// Takes a block back.
+///
+/// # Safety
+///
+/// The block came from `take_large`, and the caller owns it alone.
+pub(crate) unsafe fn release(block: HeaderRef) {
+    // SAFETY: G2: the reference that `take_large` left with the block.
+    let pool = unsafe { Arc::from_raw(block.home.cast::<Central>()) };
+    if pool.config.zero_on_release {
+        // SAFETY: the caller owns the block alone (H3).
+        unsafe { block.data().write_bytes(0, block.capacity()) };
+    }
+    pool.put_large(block);
+}

@@ -1,0 +1,273 @@
+//! What a thread keeps: its bank of credits and the caches of the pools it uses.
+//!
+//! Rules:
+//!
+//! * **L1** `LOCAL` has no destructor, so that it is there in every other destructor of the thread; it costs
+//!   one address. `GUARD` has one: it gives back all that the thread holds and closes `LOCAL`.
+//! * **L2** `hot` points to a cache that `GUARD` holds, or is null. It is cleared before `GUARD` lets go of
+//!   that cache.
+//! * **L3** Only an open `LOCAL` has anything in its bank or caches. A closed one stays so: what this thread
+//!   still drops goes home by atomics and locks.
+#![allow(unsafe_code, reason = "follows `hot` (L2), and a block's way to its pool (P2)")]
+
+use super::cache::Cache;
+use super::central::Central;
+use super::error::AllocError;
+use crate::memory::bank::{Bank, Deposit};
+use crate::memory::count::Fate;
+use crate::memory::header::HeaderRef;
+use core::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+/// How many blocks a thread frees into a pool that it takes none from before it gets a cache for that.
+const LOOSE: u32 = 32;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    Open,
+    Closed,
+}
+
+struct Local {
+    hot: Cell<*const Cache>,
+    bank: Bank<HeaderRef>,
+    state: Cell<State>,
+    loose: Cell<u32>,
+}
+
+thread_local! {
+    static LOCAL: Local = const {
+        Local {
+            hot: Cell::new(core::ptr::null()),
+            bank: Bank::new(),
+            state: Cell::new(State::New),
+            loose: Cell::new(0),
+        }
+    };
+    static GUARD: Guard = const { Guard { caches: RefCell::new(Vec::new()) } };
+}
+
+/// The caches of this thread, one for each pool that it uses.
+struct Guard {
+    caches: RefCell<Vec<Arc<Cache>>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        LOCAL.with(|local| {
+            local.state.set(State::Closed);
+            local.hot.set(core::ptr::null());
+            local.bank.settle(send_home_slowly);
+        });
+        for cache in self.caches.take() {
+            retire(&cache);
+        }
+    }
+}
+
+fn retire(cache: &Arc<Cache>) {
+    cache.flush();
+    cache.central().dismiss(cache);
+}
+
+impl Local {
+    /// The cache in use, if it is that pool's.
+    #[inline]
+    fn hot_of(&self, home: *const ()) -> Option<&Cache> {
+        // SAFETY: null, or a cache that `GUARD` holds while it is hot (L2).
+        unsafe { self.hot.get().as_ref() }.filter(|cache| cache.is_of(home))
+    }
+
+    /// Opens on first use, so that `GUARD` will run.
+    fn is_open(&self) -> bool {
+        if self.state.get() == State::New && GUARD.try_with(|_| ()).is_ok() {
+            self.state.set(State::Open);
+        }
+        self.state.get() == State::Open
+    }
+
+    /// Makes the cache of a pool hot, if this thread has one.
+    fn find(&self, home: *const ()) -> Option<&Cache> {
+        if !self.is_open() {
+            return None;
+        }
+        let find = |guard: &Guard| {
+            let caches = guard.caches.borrow();
+            let found = caches.iter().find(|cache| cache.is_of(home));
+            found.map(Arc::as_ptr)
+        };
+        self.hot.set(GUARD.try_with(find).ok()??);
+        self.hot_of(home)
+    }
+
+    /// Gives this thread a cache for a pool. Caches of pools that are gone make room.
+    fn found(&self, central: &Arc<Central>) -> Option<&Cache> {
+        let home = Arc::as_ptr(central).cast();
+        if central.is_closed() || !self.is_open() {
+            return None;
+        }
+        let cache = Arc::new(Cache::new(Arc::clone(central)));
+        let add = |guard: &Guard| {
+            self.hot.set(core::ptr::null());
+            let mut caches = guard.caches.borrow_mut();
+            let gone: Vec<_> = caches.extract_if(.., |cache| cache.central().is_closed()).collect();
+            caches.push(Arc::clone(&cache));
+            gone
+        };
+        let gone = GUARD.try_with(add).ok()?;
+        central.enlist(&cache);
+        for cache in gone {
+            retire(&cache);
+        }
+        self.find(home)
+    }
+}
+
+/// A free block of a pool, with one credit out.
+#[inline]
+pub(crate) fn take(central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
+    LOCAL.with(|local| match local.hot_of(Arc::as_ptr(central).cast()) {
+        Some(cache) => cache.take(class),
+        None => take_slowly(local, central, class),
+    })
+}
+
+#[cold]
+fn take_slowly(local: &Local, central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
+    let home = Arc::as_ptr(central).cast();
+    match local.find(home).or_else(|| local.found(central)) {
+        Some(cache) => cache.take(class),
+        None => {
+            let block = central.take_one(class)?;
+            central.past(class).count_shared_alloc();
+            Ok(block)
+        }
+    }
+}
+
+/// Sends a slab's block home.
+#[inline]
+pub(crate) fn put(block: HeaderRef) {
+    LOCAL.with(|local| match local.hot_of(block.home) {
+        Some(cache) => cache.put(block),
+        None => put_slowly(local, block),
+    });
+}
+
+#[cold]
+fn put_slowly(local: &Local, block: HeaderRef) {
+    if let Some(cache) = local.find(block.home) {
+        return cache.put(block);
+    }
+    let central = central_of(block);
+    let loose = local.loose.get().wrapping_add(1);
+    local.loose.set(loose);
+    if loose.is_multiple_of(LOOSE)
+        && let Some(cache) = local.found(&central)
+    {
+        return cache.put(block);
+    }
+    put_shared(&central, block);
+}
+
+fn put_shared(central: &Arc<Central>, block: HeaderRef) {
+    central.past(block.class).count_shared_free();
+    central.put_one(block);
+}
+
+fn send_home_slowly(block: HeaderRef) {
+    super::block::send_home_by(block, |block| put_shared(&central_of(block), block));
+}
+
+/// The pool that a slab's block belongs to.
+pub(crate) fn central_of(block: HeaderRef) -> Arc<Central> {
+    let central = block.home.cast::<Central>();
+    // SAFETY: `home` is the pool's `Arc::as_ptr`, and the block's slab holds a reference (P2).
+    unsafe { Arc::increment_strong_count(central) };
+    // SAFETY: the reference that was just added.
+    unsafe { Arc::from_raw(central) }
+}
+
+/// One more handle of a block that the caller holds one of.
+#[inline]
+pub(crate) fn acquire(block: HeaderRef) {
+    LOCAL.with(|local| {
+        if !local.bank.withdraw(block) {
+            acquire_slowly(local, block);
+        }
+    });
+}
+
+#[cold]
+fn acquire_slowly(local: &Local, block: HeaderRef) {
+    if block.is_banked() && local.is_open() {
+        if let Some(evicted) = local.bank.draw(block) {
+            super::block::send_home(evicted);
+        }
+    } else {
+        block.count.draw(1);
+    }
+}
+
+/// Drops one handle: whether the block is the caller's alone now, to send home.
+#[inline]
+pub(crate) fn release(block: HeaderRef) -> Fate {
+    LOCAL.with(|local| match local.bank.deposit(block) {
+        Deposit::Banked => Fate::Shared,
+        Deposit::Last => Fate::Last,
+        Deposit::NoSlot => release_slowly(local, block),
+    })
+}
+
+#[cold]
+fn release_slowly(local: &Local, block: HeaderRef) -> Fate {
+    if block.is_banked() && local.is_open() {
+        if let Some(evicted) = local.bank.open(block) {
+            super::block::send_home(evicted);
+        }
+        Fate::Shared
+    } else {
+        block.count.give_back(1)
+    }
+}
+
+/// Whether the caller's handle of a block is the only one.
+#[inline]
+pub(crate) fn is_alone(block: HeaderRef) -> bool {
+    LOCAL.with(|local| local.bank.is_alone(block))
+}
+
+/// Gives back what this thread's bank and its cache for a pool hold.
+pub(crate) fn flush(central: &Arc<Central>) {
+    settle();
+    LOCAL.with(|local| {
+        if let Some(cache) = local.find(Arc::as_ptr(central).cast()) {
+            cache.flush();
+        }
+    });
+}
+
+/// Gives back the credits in this thread's bank.
+pub(crate) fn settle() {
+    LOCAL.with(|local| local.bank.settle(send_home_slowly));
+}
+
+/// Takes leave of a pool that is closing.
+pub(crate) fn leave(central: &Arc<Central>) {
+    settle();
+    let home = Arc::as_ptr(central).cast();
+    LOCAL.with(|local| {
+        if local.find(home).is_some() {
+            local.hot.set(core::ptr::null());
+            let remove = |guard: &Guard| {
+                let mut caches = guard.caches.borrow_mut();
+                let place = caches.iter().position(|cache| cache.is_of(home));
+                place.map(|place| caches.swap_remove(place))
+            };
+            if let Ok(Some(cache)) = GUARD.try_with(remove) {
+                retire(&cache);
+            }
+        }
+    });
+}

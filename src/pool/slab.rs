@@ -1,0 +1,216 @@
+//! Slabs: spans cut into blocks of one class, with their headers beside them.
+//!
+//! Rules:
+//!
+//! * **S1** A block of a slab is free (its bit is set) or out: in a magazine, the depot or a handle.
+//! * **S2** The headers live as long as the slab, and a slab is dropped only when all its blocks are free:
+//!   nobody holds a [`HeaderRef`] of it then (H1).
+//! * **S3** A header is written once, when its block is first taken: slots below `fresh` have one.
+#![allow(
+    unsafe_code,
+    reason = "owns the headers of its blocks by raw pointer, and discards free pages"
+)]
+
+use super::chunk::{Span, UNIT};
+use super::size_class;
+use crate::memory::header::{Header, HeaderRef, Origin};
+use crate::sys::vm::PAGE;
+use core::ptr::NonNull;
+use std::alloc::Layout;
+
+/// The most blocks in a slab.
+const MAX_BLOCKS: usize = UNIT / size_class::MIN;
+const WORDS: usize = MAX_BLOCKS / 64;
+
+/// How many units a slab of a class takes: many blocks in one where they are small, so that the headers
+/// come in few allocations; few where they are large, so that one survivor keeps little.
+pub(crate) fn units_of(class: u16) -> u32 {
+    let size = size_class::size_of_class(class);
+    let bytes = match size {
+        0..=4096 => UNIT,
+        4097..=32_768 => 4 * UNIT,
+        _ => size * ((1 << 20) / size).clamp(1, 4),
+    };
+    bytes.div_ceil(UNIT) as u32
+}
+
+/// A set of block numbers.
+#[derive(Clone)]
+struct Bits([u64; WORDS]);
+
+impl Bits {
+    const NONE: Self = Self([0; WORDS]);
+
+    fn has(&self, bit: u32) -> bool {
+        self.0[bit as usize / 64] >> (bit % 64) & 1 == 1
+    }
+
+    fn insert(&mut self, bit: u32) {
+        self.0[bit as usize / 64] |= 1 << (bit % 64);
+    }
+
+    fn remove(&mut self, bit: u32) {
+        self.0[bit as usize / 64] &= !(1 << (bit % 64));
+    }
+
+    fn first(&self) -> Option<u32> {
+        let word = self.0.iter().position(|&word| word != 0)?;
+        Some(word as u32 * 64 + self.0[word].trailing_zeros())
+    }
+}
+
+/// One span of blocks of one class.
+pub(crate) struct Slab {
+    span: Span,
+    headers: NonNull<Header>,
+    size: usize,
+    blocks: u32,
+    /// Slots from here on were never taken (S3).
+    fresh: u32,
+    free: Bits,
+    free_count: u32,
+    /// Free blocks whose pages were given back to the system, or never touched.
+    cold: Bits,
+    /// What new headers get.
+    origin: Origin,
+}
+
+// SAFETY: a slab owns its span and headers, plain memory that is not bound to a thread; `origin.home` is
+// only copied.
+unsafe impl Send for Slab {}
+
+fn headers_layout(blocks: u32) -> Layout {
+    Layout::array::<Header>(blocks as usize).expect("at most a thousand headers")
+}
+
+impl Slab {
+    /// Cuts a span up. Gives it back when there is no memory for the headers.
+    pub(crate) fn new(span: Span, origin: Origin) -> Result<Self, Span> {
+        let size = size_class::size_of_class(origin.class);
+        let blocks = (span.len() / size) as u32;
+        // SAFETY: a span holds at least one block, so the layout is not empty.
+        let headers = unsafe { std::alloc::alloc(headers_layout(blocks)) };
+        let Some(headers) = NonNull::new(headers.cast::<Header>()) else { return Err(span) };
+        let (mut free, mut cold) = (Bits::NONE, Bits::NONE);
+        for slot in 0..blocks {
+            free.insert(slot);
+            if span.clean {
+                cold.insert(slot);
+            }
+        }
+        let free_count = blocks;
+        Ok(Self { span, headers, size, blocks, fresh: 0, free, free_count, cold, origin })
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.free_count == 0
+    }
+
+    pub(crate) fn is_unused(&self) -> bool {
+        self.free_count == self.blocks
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        (self.blocks - self.free_count) as usize
+    }
+
+    /// Bytes of free blocks that may be resident.
+    pub(crate) fn warm_free(&self) -> usize {
+        let warm =
+            self.free.0.iter().zip(&self.cold.0).map(|(free, cold)| (free & !cold).count_ones());
+        warm.sum::<u32>() as usize * self.size
+    }
+
+    /// Takes the free block with the lowest address, and says whether it may be resident.
+    pub(crate) fn take(&mut self) -> Option<(HeaderRef, bool)> {
+        let slot = self.free.first()?;
+        self.free.remove(slot);
+        self.free_count -= 1;
+        let warm = !self.cold.has(slot);
+        self.cold.remove(slot);
+        // Slots are first taken in order, so this is the only one without a header (S3).
+        if slot == self.fresh {
+            self.fresh += 1;
+            let data = self.at(slot as usize * self.size);
+            let header = Header::new(data, self.size, Origin { slot, ..self.origin });
+            // SAFETY: the slot is inside the allocation, and nobody has a reference to it (S3).
+            unsafe { self.header(slot).write(header) };
+        }
+        // SAFETY: the header is written, and lives until all blocks are back (S2).
+        Some((unsafe { HeaderRef::new(self.header(slot)) }, warm))
+    }
+
+    /// Takes a block back that `take` gave.
+    pub(crate) fn put(&mut self, slot: u32) {
+        debug_assert!(slot < self.fresh && !self.free.has(slot), "a block comes home once (S1)");
+        self.free.insert(slot);
+        self.free_count += 1;
+    }
+
+    /// Gives the pages that hold nothing but free blocks back to the system. Returns the bytes of free
+    /// blocks that are not resident any more.
+    pub(crate) fn shed(&mut self) -> usize {
+        let pages = (self.blocks as usize * self.size).div_ceil(PAGE);
+        let mut shed = 0;
+        let mut page = 0;
+        while page < pages {
+            let run = (page..pages).take_while(|&page| self.is_idle(page)).count();
+            if run > 0 {
+                shed += self.shed_pages(page, run);
+            }
+            page += run + 1;
+        }
+        shed
+    }
+
+    /// The blocks that reach into a page, or a run of them.
+    fn blocks_in(&self, page: usize, run: usize) -> core::ops::RangeInclusive<u32> {
+        let last = (((page + run) * PAGE - 1) / self.size) as u32;
+        (page * PAGE / self.size) as u32..=last.min(self.blocks - 1)
+    }
+
+    fn is_idle(&self, page: usize) -> bool {
+        self.blocks_in(page, 1).all(|slot| self.free.has(slot))
+    }
+
+    fn shed_pages(&mut self, page: usize, run: usize) -> usize {
+        let range = page * PAGE..(page + run) * PAGE;
+        let inside = |slot: u32| {
+            let start = slot as usize * self.size;
+            start >= range.start && start + self.size <= range.end
+        };
+        let warm: Vec<u32> =
+            self.blocks_in(page, run).filter(|&s| inside(s) && !self.cold.has(s)).collect();
+        if warm.is_empty() {
+            return 0;
+        }
+        // SAFETY: all blocks that reach into these pages are free, and the slab owns its span (U1, S1).
+        if !unsafe { crate::sys::vm::discard(self.at(range.start), range.len()) } {
+            return 0;
+        }
+        for &slot in &warm {
+            self.cold.insert(slot);
+        }
+        warm.len() * self.size
+    }
+
+    fn at(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset <= self.span.len());
+        // SAFETY: inside the span, which is one range of a mapping.
+        unsafe { self.span.base.add(offset) }
+    }
+
+    fn header(&self, slot: u32) -> NonNull<Header> {
+        assert!(slot < self.blocks);
+        // SAFETY: the allocation has room for `blocks` headers.
+        unsafe { self.headers.add(slot as usize) }
+    }
+
+    /// Ends an unused slab; its span can be put back.
+    pub(crate) fn into_span(self) -> Span {
+        assert!(self.is_unused(), "a slab with blocks out can't end (S2)");
+        // SAFETY: `new` allocated it with this layout; no block is out, so nobody has a reference (S2).
+        unsafe { std::alloc::dealloc(self.headers.as_ptr().cast(), headers_layout(self.blocks)) };
+        self.span
+    }
+}
