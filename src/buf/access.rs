@@ -9,7 +9,7 @@ inherent_peek!(ByteView, |this| &this[..], "ByteView", "ByteView::from(Vec::from
 inherent_search!(ByteView, |this| &this[..], "ByteView", "ByteView::from(Vec::from(", "))");
 inherent_dump!(ByteView, |this| &this[..], "ByteView", "ByteView::from(Vec::from(", "))");
 
-inherent_peek!(ByteBuf, |this| &this[..], "ByteBuf", "ByteBuf::from(&", "[..])");
-inherent_poke!(ByteBuf, |this| &mut this[..], "ByteBuf", "ByteBuf::from(&", "[..])");
-inherent_search!(ByteBuf, |this| &this[..], "ByteBuf", "ByteBuf::from(&", "[..])");
-inherent_dump!(ByteBuf, |this| &this[..], "ByteBuf", "ByteBuf::from(&", "[..])");
+inherent_peek!(ByteBuf, |this| &this[..], "ByteBuf", "ByteBuf::from(Vec::from(", "))");
+inherent_poke!(ByteBuf, |this| &mut this[..], "ByteBuf", "ByteBuf::from(Vec::from(", "))");
+inherent_search!(ByteBuf, |this| &this[..], "ByteBuf", "ByteBuf::from(Vec::from(", "))");
+inherent_dump!(ByteBuf, |this| &this[..], "ByteBuf", "ByteBuf::from(Vec::from(", "))");
