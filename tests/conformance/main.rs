@@ -1,18 +1,18 @@
 //! Netty's own answers, replayed: what `io.netty.buffer` 4.2 gave to some hundred thousand calls.
 //!
-//! The traces lie in `tests/data/netty`, recorded from Netty 4.2.13: a start state, calls, and what
-//! each of them gave. Every trace is replayed on each [`Representation`] of the same bytes; the
-//! calls reach the library through [`subject`], which lays Netty's index model over our types. What
-//! may legitimately differ stands in one table, [`DIFFERENCES`]; anything else that differs fails
-//! the test, and so does an op that nobody knows.
+//! The traces lie in `tests/data/netty`, recorded from Netty 4.2.13: a start state, calls, and what each of them gave.
+//! Every trace is replayed on each [`Representation`] of the same bytes; the calls reach the library through
+//! [`subject`], which lays Netty's index model over our types. What may legitimately differ stands in one table,
+//! [`DIFFERENCES`]; anything else that differs fails the test, and so does an op that nobody knows.
 //!
-//! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of
-//! another folder.
+//! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of another folder.
 
+mod buf;
 mod differences;
 mod model;
 mod native;
 mod ops;
+mod panics;
 mod processor;
 mod replay;
 mod representation;
@@ -28,7 +28,6 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     io::Write as _,
-    panic,
     path::PathBuf,
     sync::{
         Mutex,
@@ -59,12 +58,7 @@ fn every_representation_answers_as_netty_does() {
     let traces = trace::load(&folder);
     assert!(!traces.is_empty(), "no trace in {}", folder.display());
 
-    // Calls that must fail do so by a panic where the library promises one; nobody wants to read
-    // them all.
-    let loud = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let report = replay_all(&traces);
-    panic::set_hook(loud);
+    let report = panics::quietly(|| replay_all(&traces));
 
     // Not `print!`, which the test harness keeps to itself.
     std::io::stdout()

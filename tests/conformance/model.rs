@@ -119,6 +119,10 @@ impl Content for Vec<u8> {
         self.drain(range);
     }
 
+    fn component_start(&mut self, offset: usize) -> Option<usize> {
+        (offset < self.len()).then_some(offset)
+    }
+
     fn merge(&mut self, _: Range<usize>) {}
 
     fn part(&mut self, range: Range<usize>) -> Part {

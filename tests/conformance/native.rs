@@ -1,7 +1,7 @@
 //! Netty's typed calls, each as the library's own.
 
 use bytebuf::{Peek, Poke};
-use bytes::Buf;
+use bytes::{Buf, BufMut};
 use serde_json::Value;
 
 use crate::typed::{Recorded, double, float, integer};
@@ -83,4 +83,26 @@ pub(crate) fn get(from: &mut impl Buf, kind: &str) -> Option<Value> {
         "DoubleLE" => from.try_get_f64_le().ok()?.recorded(),
         other => panic!("unknown type {other}"),
     })
+}
+
+/// `writeT`: behind the last byte, where there is room.
+pub(crate) fn put(to: &mut impl BufMut, kind: &str, value: &Value) {
+    let whole = || integer(value);
+    match kind {
+        "Byte" => to.put_i8(whole() as i8),
+        "Boolean" => to.put_u8(u8::from(whole() != 0)),
+        "Short" => to.put_i16(whole() as i16),
+        "ShortLE" => to.put_i16_le(whole() as i16),
+        "Medium" => to.put_int(whole(), 3),
+        "MediumLE" => to.put_int_le(whole(), 3),
+        "Int" => to.put_i32(whole() as i32),
+        "IntLE" => to.put_i32_le(whole() as i32),
+        "Long" => to.put_i64(whole()),
+        "LongLE" => to.put_i64_le(whole()),
+        "Float" => to.put_f32(float(value)),
+        "FloatLE" => to.put_f32_le(float(value)),
+        "Double" => to.put_f64(double(value)),
+        "DoubleLE" => to.put_f64_le(double(value)),
+        other => panic!("unknown type {other}"),
+    }
 }

@@ -1,16 +1,13 @@
 //! Replays one trace on one representation.
 
-use std::{
-    cell::Cell,
-    collections::BTreeMap,
-    panic::{self, AssertUnwindSafe},
-};
+use std::{cell::Cell, collections::BTreeMap};
 
 use serde_json::Value;
 
 use crate::{
     differences::Difference,
     ops,
+    panics::caught,
     representation::Representation,
     trace::{Start, Step, Trace, from_hex, to_hex},
     world::{Handle, Outcome, Slot, Stop, World, handles_in},
@@ -51,13 +48,8 @@ pub(crate) fn replay(trace: &Trace, on: Representation, tally: &mut Tally) -> Re
     }
     tally.traces += 1;
     let at = Cell::new(0);
-    let run = panic::catch_unwind(AssertUnwindSafe(|| run(trace, on, tally, &at)));
-    run.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(format!("panicked: {}", text.unwrap_or("?")))
-    })
-    .map_err(|what| {
+    let run = caught(|| run(trace, on, tally, &at));
+    run.unwrap_or_else(Err).map_err(|what| {
         let step = trace.steps.get(at.get()).map_or("at the end".into(), |step| {
             format!("step {} ({} {:?} on {})", at.get(), step.op, step.args, step.on)
         });

@@ -2,9 +2,10 @@
 
 use std::{iter, ops::Range, sync::Arc};
 
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Finder, MultiFinder};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Finder, MultiFinder, Pool};
 
 use crate::{
+    buf::Own,
     processor::{Multi, Naive, Processor},
     rope::Rope,
     subject::{Indexed, Part, Subject},
@@ -53,7 +54,7 @@ impl Representation {
         data: &[u8],
         max_capacity: usize,
         pieces: Option<&[usize]>,
-        _shared: bool,
+        shared: bool,
     ) -> Box<dyn Subject> {
         match self {
             Model => Box::new(Indexed::new(data.to_vec(), max_capacity)),
@@ -63,6 +64,9 @@ impl Representation {
                     rope.insert(rope.components().len(), self.view(piece));
                 }
                 Box::new(Indexed::new(Rope(rope), max_capacity))
+            }
+            Pooled | Heap | AdoptedVec if !shared => {
+                Box::new(Own::new(self.buf(data), max_capacity))
             }
             _ => Box::new(Indexed::new(View::new(self.view(data), self), max_capacity)),
         }
@@ -109,9 +113,9 @@ impl Representation {
 
     fn buf(self, bytes: &[u8]) -> ByteBuf {
         match self {
-            Heap | AdoptedVec => self.view(bytes).try_into_mut().expect("nobody else has it"),
+            Heap | AdoptedVec => ByteBuf::from(self.view(bytes)),
             _ => {
-                let mut buf = ByteBuf::with_capacity(bytes.len());
+                let mut buf = Pool::global().alloc(bytes.len());
                 buf.extend_from_slice(bytes);
                 buf
             }

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::{
     native,
+    panics::attempt,
     processor::Processor,
     search::searched,
-    subject::{Content, Indexed, Part, Subject, attempt},
+    subject::{Content, Indexed, Part, Subject},
 };
 
 pub(crate) struct Rope(pub(crate) CompositeByteBuf);
@@ -101,11 +102,17 @@ impl Content for Rope {
         }
     }
 
+    fn component_start(&mut self, offset: usize) -> Option<usize> {
+        self.0.component_offset(self.0.component_index(offset)?)
+    }
+
     fn merge(&mut self, range: Range<usize>) {
-        match (self.border(range.start), self.border(range.end)) {
-            (Some(0), Some(last)) if last == self.0.components().len() => self.0.consolidate(),
-            (Some(first), Some(last)) => self.0.consolidate_components(first..last),
-            _ => {}
+        let border = |offset| self.border(offset).expect("Netty's borders are borders here");
+        let (first, last) = (border(range.start), border(range.end));
+        if (first, last) == (0, self.0.components().len()) {
+            self.0.consolidate();
+        } else {
+            self.0.consolidate_components(first..last);
         }
     }
 

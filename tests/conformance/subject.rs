@@ -4,17 +4,13 @@
 //! indexes. A type of the library that has no indexes of its own gets them from [`Indexed`].
 //! Everything answers "that cannot be" with `None` or `false` and must then have changed nothing.
 
-use std::{
-    cmp::Ordering,
-    ops::Range,
-    panic::{self, AssertUnwindSafe},
-};
+use std::{cmp::Ordering, ops::Range};
 
 use bytebuf::CompositeByteBuf;
 use bytes::Buf;
 use serde_json::Value;
 
-use crate::{native, processor::Processor, typed::width};
+use crate::{native, panics::attempt, processor::Processor, typed::width};
 
 pub(crate) trait Content {
     /// Netty's capacity.
@@ -56,13 +52,14 @@ pub(crate) trait Content {
     // What only a composite is asked.
     fn insert(&mut self, at: usize, part: Part);
     fn cut(&mut self, range: Range<usize>);
+    /// Where the component begins that holds the byte at `offset`.
+    fn component_start(&mut self, offset: usize) -> Option<usize>;
     fn merge(&mut self, range: Range<usize>);
     fn part(&mut self, range: Range<usize>) -> Part;
 }
 
 /// What becomes a component.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, for a moment")]
 pub(crate) enum Part {
     Model(Vec<u8>),
     Views(CompositeByteBuf),
@@ -211,9 +208,4 @@ impl<C: Content + 'static> Subject for Indexed<C> {
         self.reader = 0;
         self.writer = kept.len();
     }
-}
-
-/// What a call gives that may panic because its caller asked too much; `None` if it did.
-pub(crate) fn attempt<R>(call: impl FnOnce() -> R) -> Option<R> {
-    panic::catch_unwind(AssertUnwindSafe(call)).ok()
 }

@@ -2,16 +2,17 @@
 
 use std::{cmp::Ordering, mem, ops::Range};
 
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Dump as _, Poke as _, Search as _};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Poke as _};
 use bytes::Buf;
 use serde_json::Value;
 
 use crate::{
     native,
+    panics::attempt,
     processor::Processor,
     representation::Representation,
     search::searched,
-    subject::{Content, Indexed, Part, Subject, attempt},
+    subject::{Content, Indexed, Part, Subject},
 };
 
 pub(crate) struct View {
@@ -27,8 +28,7 @@ impl View {
     /// What a writer does who has a view: takes the memory back if he is alone, else copies it.
     /// Then it becomes again what it was.
     fn edit<R>(&mut self, change: impl FnOnce(&mut ByteBuf) -> R) -> R {
-        let taken = mem::take(&mut self.bytes).try_into_mut();
-        let mut buf = taken.unwrap_or_else(|shared| ByteBuf::from(&shared[..]));
+        let mut buf = ByteBuf::from(mem::take(&mut self.bytes));
         let result = change(&mut buf);
         self.bytes = self.representation.view(&buf);
         result
@@ -82,6 +82,10 @@ impl Content for View {
     }
 
     fn cut(&mut self, _: Range<usize>) {
+        unreachable!("not a composite");
+    }
+
+    fn component_start(&mut self, _: usize) -> Option<usize> {
         unreachable!("not a composite");
     }
 

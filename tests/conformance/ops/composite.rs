@@ -67,20 +67,25 @@ fn keep_to_max(target: &mut Handle) {
 fn ask(op: &str, args: Args<'_>, target: &mut Handle, on: Representation) -> Option<Answer> {
     let composite = list(target).clone();
     Some(match (op, args.0.len()) {
-        (
-            "numComponents" | "maxNumComponents" | "nioBufferCount" | "toComponentIndex"
-            | "toByteIndex",
-            _,
-        ) if on != Representation::Model => Err(Stop::Differs(Difference::Borders)),
+        ("numComponents" | "maxNumComponents" | "nioBufferCount", 0)
+            if on != Representation::Model =>
+        {
+            Err(Stop::Differs(Difference::Borders))
+        }
         ("numComponents", 0) => value(composite.lengths.len()),
         ("nioBufferCount", 0) => value(composite.lengths.len().max(1)),
         ("maxNumComponents", 0) => value(composite.max),
         ("toComponentIndex", 1) => args.index(0).and_then(|offset| {
-            let ranges = composite.ranges();
-            let found = ranges.iter().position(|range| range.contains(&offset));
-            found.ok_or(Stop::Fails).and_then(value)
+            let start = target.subject.content().component_start(offset).ok_or(Stop::Fails)?;
+            let mut ranges = composite.ranges().into_iter();
+            value(ranges.position(|range| range.contains(&start)).expect("all bytes are in one"))
         }),
-        ("toByteIndex", 1) => args.index(0).and_then(|i| value(composite.component(i)?.start)),
+        ("toByteIndex", 1) => args.index(0).and_then(|i| {
+            let range = composite.component(i)?;
+            let ours = target.subject.content().component_start(range.start);
+            assert!(range.is_empty() || ours == Some(range.start), "a component begins elsewhere");
+            value(range.start)
+        }),
         ("componentSlice", 1) => args.index(0).and_then(|i| {
             let range = composite.component(i)?;
             value(to_hex(&target.bytes(range)?))
