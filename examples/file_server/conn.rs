@@ -1,0 +1,268 @@
+//! One connection: from readable bytes to requests, from requests to a write queue, from the
+//! queue to the socket.
+//!
+//! What a connection can cost, whatever its peer does: one receive buffer of [`HEAD_MAX`] bytes,
+//! and only while a request is incomplete; a queue that takes no new request while it is above its
+//! watermark; a few open files; and its place in the table for as long as [`PATIENCE`] allows.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use bytebuf::{ByteBuf, FileRegion, Flush, Pool, WriteQueue};
+use bytes::Buf;
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+
+use crate::http::{self, HEAD_MAX, refuse};
+use crate::site::Site;
+
+/// How long a connection may go without a byte sent or a request completed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a peer may take to read the last reply, which a reset would destroy.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Rounds of one connection before the others have their turn.
+const ROUNDS: usize = 16;
+/// Requests answered in one round.
+const BATCH: usize = 64;
+/// Read at a time from a file that travels by way of memory.
+const WINDOW: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Conn {
+    socket: OwnedFd,
+    /// Received and not yet consumed; no buffer at all between requests.
+    inbox: Option<ByteBuf>,
+    outbox: WriteQueue,
+    /// A body that goes into the queue piece by piece.
+    rest: Option<FileRegion>,
+    /// Bytes of a request body that are passed over.
+    skip: u64,
+    stage: Stage,
+    /// What the events said: they come as edges, so each holds until a call finds otherwise.
+    readable: bool,
+    blocked: bool,
+    hung_up: bool,
+    /// All that the peer ever sent is received.
+    ended: bool,
+    /// The last time that something was completed.
+    progress: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Requests are answered.
+    Open,
+    /// The last reply is in the queue.
+    Last,
+    /// Everything is sent; whatever the peer still sends is thrown away until it closes.
+    Farewell,
+}
+
+/// What the loop does with a connection after its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing until an event comes.
+    Wait,
+    /// There is more to do, after the others had their turn.
+    Again,
+    Close,
+}
+
+/// Why the requests at hand are not answered any further.
+#[derive(PartialEq, Eq)]
+enum Pause {
+    /// More bytes must come first.
+    Starved,
+    /// Some replies must leave first.
+    Full,
+}
+
+impl Conn {
+    pub(crate) fn new(socket: OwnedFd, now: Instant) -> Self {
+        Conn {
+            socket,
+            inbox: None,
+            outbox: WriteQueue::new(),
+            rest: None,
+            skip: 0,
+            stage: Stage::Open,
+            readable: false,
+            blocked: false,
+            hung_up: false,
+            ended: false,
+            progress: now,
+        }
+    }
+
+    /// Takes note of an event.
+    pub(crate) fn wake(&mut self, flags: EventFlags) {
+        let unread = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+        self.readable |= flags.intersects(unread);
+        self.blocked &= !flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
+        self.hung_up |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
+    }
+
+    /// Does what can be done now.
+    pub(crate) fn run(&mut self, site: &mut Site, now: Instant) -> Next {
+        for _ in 0..ROUNDS {
+            match self.round(site, now) {
+                Ok(None) => {}
+                Ok(Some(next)) => return next,
+                // The peer is gone, or a file is shorter than was promised: nothing on this
+                // connection can be put right any more.
+                Err(_) => return Next::Close,
+            }
+        }
+        Next::Again
+    }
+
+    /// Answers, sends, receives; `None` when another round may do more.
+    fn round(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
+        let pause = self.answer(site)?;
+        if !self.outbox.is_empty() {
+            if self.blocked {
+                return Ok(Some(Next::Wait));
+            }
+            let flush = self.outbox.flush(&self.socket)?;
+            if flush.bytes() > 0 {
+                self.progress = now;
+            }
+            match flush {
+                Flush::Done(_) => {}
+                Flush::WouldBlock(_) => {
+                    self.blocked = true;
+                    return Ok(Some(Next::Wait));
+                }
+                Flush::BudgetSpent(_) => return Ok(Some(Next::Again)),
+            }
+        }
+        if pause == Pause::Full {
+            return Ok(None);
+        }
+        if self.ended {
+            return Ok(Some(Next::Close));
+        }
+        if self.stage == Stage::Last {
+            site.tally.system_calls += 1;
+            shutdown(&self.socket, Shutdown::Write)?;
+            self.stage = Stage::Farewell;
+            self.progress = now;
+        }
+        if !self.readable {
+            return Ok(Some(Next::Wait));
+        }
+        self.receive(site, now)?;
+        Ok(None)
+    }
+
+    /// Answers the requests at hand, as many as the queue takes.
+    fn answer(&mut self, site: &mut Site) -> io::Result<Pause> {
+        for _ in 0..BATCH {
+            if !self.outbox.is_writable() {
+                return Ok(Pause::Full);
+            }
+            if let Some(rest) = &mut self.rest {
+                let mut window = Pool::global().alloc(WINDOW);
+                site.tally.system_calls += 1;
+                let read = rest.read_at(0, &mut window)?;
+                rest.advance(read as u64);
+                self.outbox.push(window.freeze());
+                self.rest.take_if(|rest| rest.is_empty());
+                continue;
+            }
+            let Some(inbox) = self.inbox.as_mut().filter(|_| self.stage == Stage::Open) else {
+                self.inbox = None;
+                return Ok(Pause::Starved);
+            };
+            let skipped = inbox.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            inbox.advance(skipped);
+            self.skip -= skipped as u64;
+            if inbox.is_empty() {
+                self.inbox = None;
+                return Ok(Pause::Starved);
+            }
+            match http::parse(inbox) {
+                Ok(None) => return Ok(Pause::Starved),
+                Ok(Some((request, length))) => {
+                    self.skip = request.body;
+                    if !request.keep_alive {
+                        self.stage = Stage::Last;
+                    }
+                    self.rest = site.reply(&request, &mut self.outbox);
+                    inbox.advance(length);
+                }
+                Err(refusal) => {
+                    site.refuse(&refusal, &mut self.outbox);
+                    self.stage = Stage::Last;
+                }
+            }
+        }
+        Ok(Pause::Full)
+    }
+
+    /// Takes in what the socket has, up to one full buffer.
+    fn receive(&mut self, site: &mut Site, now: Instant) -> io::Result<()> {
+        let inbox = self.inbox.get_or_insert_with(|| {
+            self.progress = now;
+            Pool::global().alloc(HEAD_MAX)
+        });
+        inbox.discard_read();
+        // There is room: a head that fills the buffer has been refused.
+        let room = HEAD_MAX - inbox.len();
+        site.tally.system_calls += 1;
+        let received = inbox.fill(|space| {
+            recv(&self.socket, &mut space[..room], RecvFlags::empty()).map(|((bytes, _), _)| bytes)
+        });
+        match received {
+            Ok(0) => (self.ended, self.readable) = (true, false),
+            // A short read has emptied the socket, but for the end of the stream.
+            Ok(bytes) => self.readable = bytes == room || self.hung_up,
+            Err(Errno::AGAIN) => self.readable = false,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is being sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outbox.is_empty() && self.rest.is_none()
+    }
+
+    /// Takes no further request; what is queued is still sent.
+    pub(crate) fn finish(&mut self) {
+        if self.stage == Stage::Open {
+            self.stage = Stage::Last;
+        }
+    }
+
+    /// Whether the peer has used up its time.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        let limit = if self.stage == Stage::Farewell { FAREWELL } else { PATIENCE };
+        now.duration_since(self.progress) > limit
+    }
+
+    /// Ends an overdue connection: at once, or with a word to a peer that began a request.
+    pub(crate) fn give_up(&mut self, site: &mut Site, now: Instant) -> Next {
+        if self.stage != Stage::Open || self.inbox.is_none() || !self.is_idle() {
+            return Next::Close;
+        }
+        site.refuse(&refuse(408, "the request took longer than a minute"), &mut self.outbox);
+        self.stage = Stage::Last;
+        self.run(site, now)
+    }
+
+    /// Closes the socket and hands in the accounts.
+    pub(crate) fn close(self, site: &mut Site) {
+        site.tally.system_calls += 1;
+        site.tally.absorb(&self.outbox.stats());
+    }
+}
+
+impl AsFd for Conn {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

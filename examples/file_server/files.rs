@@ -1,0 +1,200 @@
+//! From a request target to an open file that lies in the served directory, whatever the target
+//! says.
+//!
+//! Two fences, each enough by itself for what it covers. The target is decoded and its dots are
+//! resolved as text, so that no `..` is left; then the kernel opens the path with
+//! `RESOLVE_BENEATH`, so that no symbolic link leads out either, not even one that is swapped in
+//! while the path is being walked. Where `openat2` is missing (kernels before 5.6, some
+//! sandboxes), the path is walked name by name and no symbolic link is followed at all.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustix::fs::{self, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use crate::http::{Refusal, http_time, refuse};
+
+/// A path below the served directory: no empty name, no dots, no NUL, no slash at either end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LocalPath {
+    /// Empty for the served directory itself.
+    pub(crate) name: Vec<u8>,
+    /// The target ended in a slash: only a directory will do.
+    pub(crate) directory: bool,
+}
+
+impl LocalPath {
+    /// Decodes a request target, in origin form (`/path?query`) or absolute form
+    /// (`http://host/path`).
+    pub(crate) fn from_target(target: &str) -> Result<Self, Refusal> {
+        let path = target.split('?').next().unwrap_or_default();
+        let path = match path.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
+                rest.find('/').map_or("/", |slash| &rest[slash..])
+            }
+            _ => path,
+        };
+        if !path.starts_with('/') {
+            return Err(refuse(400, "the request target is not a path"));
+        }
+        let mut local = LocalPath::default();
+        for segment in decode(path)?.split(|&byte| byte == b'/') {
+            local.directory = true;
+            match segment {
+                b"" | b"." => {}
+                b".." if local.name.is_empty() => {
+                    return Err(refuse(400, "the path leads out of the served directory"));
+                }
+                b".." => {
+                    let parent = local.name.iter().rposition(|&byte| byte == b'/');
+                    local.name.truncate(parent.unwrap_or(0));
+                }
+                name => {
+                    if !local.name.is_empty() {
+                        local.name.push(b'/');
+                    }
+                    local.name.extend_from_slice(name);
+                    local.directory = false;
+                }
+            }
+        }
+        Ok(local)
+    }
+}
+
+/// Undoes percent-encoding.
+fn decode(path: &str) -> Result<Vec<u8>, Refusal> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                let code = digit().and_then(|high| Some(high * 16 + digit()?));
+                let code = code.and_then(|code| u8::try_from(code).ok());
+                code.ok_or_else(|| {
+                    refuse(400, "a % in the path is not followed by two hex digits")
+                })?
+            }
+            plain => plain,
+        });
+    }
+    if decoded.contains(&0) {
+        return Err(refuse(400, "the path holds a NUL byte"));
+    }
+    Ok(decoded)
+}
+
+/// What a path led to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    File(Opened),
+    Directory(OwnedFd),
+}
+
+/// An open regular file and what was true of it when it was opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) file: Arc<File>,
+    pub(crate) length: u64,
+    pub(crate) etag: String,
+    pub(crate) modified: Option<SystemTime>,
+}
+
+/// The served directory.
+#[derive(Debug)]
+pub(crate) struct Root {
+    directory: OwnedFd,
+    beneath: bool,
+}
+
+/// Reading, and never waiting for the writer of a FIFO.
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
+impl Root {
+    pub(crate) fn new(directory: &Path) -> rustix::io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = fs::open(directory, flags, Mode::empty())?;
+        let beneath = open_beneath(&directory, b".", READ | OFlags::DIRECTORY).is_ok();
+        Ok(Root { directory, beneath })
+    }
+
+    /// Opens what `path` names. Three system calls: open, stat and, later, close.
+    pub(crate) fn find(&self, path: &LocalPath) -> Result<Found, Refusal> {
+        let name = if path.name.is_empty() { b"." } else { path.name.as_slice() };
+        let flags = if path.directory { READ | OFlags::DIRECTORY } else { READ };
+        let opened = if self.beneath {
+            open_beneath(&self.directory, name, flags)
+        } else {
+            open_by_steps(&self.directory, name, flags)
+        };
+        let descriptor = opened.map_err(explain)?;
+        let stat = fs::fstat(&descriptor).map_err(explain)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Ok(Found::Directory(descriptor)),
+            FileType::RegularFile => Ok(Found::File(Opened {
+                file: Arc::new(File::from(descriptor)),
+                length: u64::try_from(stat.st_size).unwrap_or(0),
+                etag: format!(
+                    "\"{:x}-{:x}-{:x}.{:x}\"",
+                    stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec
+                ),
+                modified: http_time(stat.st_mtime),
+            })),
+            _ => Err(refuse(404, "this name is neither a file nor a directory")),
+        }
+    }
+}
+
+fn open_beneath(root: &OwnedFd, name: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    // The kernel gives EAGAIN when a rename somewhere kept it from being sure of a `..`.
+    let mut tries = 4;
+    loop {
+        match fs::openat2(root, name, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) if tries > 0 => tries -= 1,
+            done => return done,
+        }
+    }
+}
+
+fn open_by_steps(root: &OwnedFd, name: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut names = name.split(|&byte| byte == b'/').peekable();
+    let mut directory: Option<OwnedFd> = None;
+    while let Some(name) = names.next() {
+        let at = directory.as_ref().unwrap_or(root);
+        if names.peek().is_none() {
+            return fs::openat(at, name, flags | OFlags::NOFOLLOW, Mode::empty());
+        }
+        directory = Some(fs::openat(at, name, step, Mode::empty())?);
+    }
+    Err(Errno::NOENT)
+}
+
+/// Tells the client what the kernel said, without telling what lies outside.
+fn explain(error: Errno) -> Refusal {
+    match error {
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::XDEV
+        | Errno::LOOP
+        | Errno::NAMETOOLONG
+        | Errno::NXIO
+        | Errno::NODEV => refuse(404, "there is no such file here"),
+        Errno::ACCESS | Errno::PERM => refuse(403, "the server may not read this file"),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => {
+            refuse(503, "the server is short of open files or memory; try again")
+        }
+        _ => refuse(500, "the file could not be opened"),
+    }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

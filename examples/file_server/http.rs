@@ -1,0 +1,311 @@
+//! What a request says, and what it asks of a file: pure functions from bytes to values, no I/O.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Longest head taken from a peer; the receive buffer is exactly this large.
+pub(crate) const HEAD_MAX: usize = 16 * 1024;
+/// Longest request target.
+pub(crate) const TARGET_MAX: usize = 8 * 1024;
+const HEADERS_MAX: usize = 64;
+
+/// A status code of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(pub(crate) u16);
+
+impl Status {
+    pub(crate) fn phrase(self) -> &'static str {
+        match self.0 {
+            200 => "OK",
+            206 => "Partial Content",
+            301 => "Moved Permanently",
+            304 => "Not Modified",
+            400 => "Bad Request",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            411 => "Length Required",
+            412 => "Precondition Failed",
+            414 => "URI Too Long",
+            416 => "Range Not Satisfiable",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            503 => "Service Unavailable",
+            505 => "HTTP Version Not Supported",
+            _ => "Unknown",
+        }
+    }
+}
+
+/// A request that gets an error for an answer, and the reason that its body gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: Status,
+    pub(crate) why: &'static str,
+    /// A header field that this status calls for.
+    pub(crate) field: Option<(&'static str, String)>,
+}
+
+pub(crate) const fn refuse(code: u16, why: &'static str) -> Refusal {
+    Refusal { status: Status(code), why, field: None }
+}
+
+impl Refusal {
+    pub(crate) fn with(self, name: &'static str, value: impl Into<String>) -> Self {
+        Refusal { field: Some((name, value.into())), ..self }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Head,
+    /// Anything else: well-formed, and not for a file server.
+    Other,
+}
+
+/// The parts of a request head that this server acts on, borrowed from the receive buffer.
+#[derive(Debug)]
+pub(crate) struct Request<'b> {
+    pub(crate) method: Method,
+    pub(crate) target: &'b str,
+    /// The connection stays open after the answer.
+    pub(crate) keep_alive: bool,
+    /// Bytes of body that follow the head, to be skipped.
+    pub(crate) body: u64,
+    range: Option<&'b [u8]>,
+    if_range: Option<&'b [u8]>,
+    if_match: Option<&'b [u8]>,
+    if_none_match: Option<&'b [u8]>,
+    if_modified_since: Option<&'b [u8]>,
+    if_unmodified_since: Option<&'b [u8]>,
+}
+
+/// Reads one request head from the front of `received`: the request and its length in bytes, or
+/// `None` when more must come first.
+///
+/// A refusal here means that nobody can say where the next request starts: answer and close.
+pub(crate) fn parse(received: &[u8]) -> Result<Option<(Request<'_>, usize)>, Refusal> {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut []);
+    match head.parse_with_uninit_headers(received, &mut headers) {
+        Ok(httparse::Status::Complete(length)) => Ok(Some((Request::read(&head)?, length))),
+        Ok(httparse::Status::Partial) => may_wait(received).map(|()| None),
+        Err(error) => Err(match error {
+            httparse::Error::TooManyHeaders => refuse(431, "more than 64 header fields"),
+            httparse::Error::Version => refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+            httparse::Error::Token => refuse(400, "the request line is malformed"),
+            _ => refuse(400, "a header field is malformed"),
+        }),
+    }
+}
+
+/// Whether an unfinished head may still grow.
+fn may_wait(received: &[u8]) -> Result<(), Refusal> {
+    let lead = received.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    if received.len() - lead > TARGET_MAX && !received[lead..].contains(&b'\n') {
+        return Err(refuse(414, "the request target is longer than 8 KiB"));
+    }
+    if received.len() >= HEAD_MAX {
+        return Err(refuse(431, "the request head is longer than 16 KiB"));
+    }
+    Ok(())
+}
+
+impl<'b> Request<'b> {
+    fn read(head: &httparse::Request<'_, 'b>) -> Result<Self, Refusal> {
+        let target = head.path.unwrap_or_default();
+        if target.len() > TARGET_MAX {
+            return Err(refuse(414, "the request target is longer than 8 KiB"));
+        }
+        let newest = head.version == Some(1);
+        let mut request = Request {
+            method: match head.method {
+                Some("GET") => Method::Get,
+                Some("HEAD") => Method::Head,
+                _ => Method::Other,
+            },
+            target,
+            keep_alive: newest,
+            body: 0,
+            range: None,
+            if_range: None,
+            if_match: None,
+            if_none_match: None,
+            if_modified_since: None,
+            if_unmodified_since: None,
+        };
+        let mut hosts = 0;
+        let mut length = None;
+        let mut coded = false;
+        let mut waits_for_a_go = false;
+        for field in head.headers.iter() {
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+            if is("host") {
+                hosts += 1;
+            } else if is("connection") {
+                for option in tokens(field.value) {
+                    if option.eq_ignore_ascii_case(b"close") {
+                        request.keep_alive = false;
+                    } else if option.eq_ignore_ascii_case(b"keep-alive") && !newest {
+                        request.keep_alive = true;
+                    }
+                }
+            } else if is("content-length") {
+                let bytes = decimal(field.value).filter(|_| length.is_none()).ok_or_else(|| {
+                    refuse(400, "Content-Length must be given once, as one number")
+                })?;
+                length = Some(bytes);
+            } else if is("transfer-encoding") {
+                coded = true;
+            } else if is("expect") {
+                waits_for_a_go = true;
+            } else if is("range") {
+                request.range = Some(field.value);
+            } else if is("if-range") {
+                request.if_range = Some(field.value);
+            } else if is("if-match") {
+                request.if_match = Some(field.value);
+            } else if is("if-none-match") {
+                request.if_none_match = Some(field.value);
+            } else if is("if-modified-since") {
+                request.if_modified_since = Some(field.value);
+            } else if is("if-unmodified-since") {
+                request.if_unmodified_since = Some(field.value);
+            }
+        }
+        if hosts > 1 || (hosts == 0 && newest) {
+            return Err(refuse(400, "an HTTP/1.1 request names its Host, once"));
+        }
+        if coded {
+            return Err(match length {
+                Some(_) => {
+                    refuse(400, "Transfer-Encoding and Content-Length contradict each other")
+                }
+                None => refuse(411, "a request body must come with a Content-Length"),
+            });
+        }
+        request.body = length.unwrap_or(0);
+        if waits_for_a_go && request.body > 0 {
+            // Nobody knows whether a body that was only announced will follow a final answer.
+            request.body = 0;
+            request.keep_alive = false;
+        }
+        Ok(request)
+    }
+}
+
+/// What a request is compared with: the file's length, its tag, and its time to the second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'f> {
+    pub(crate) length: u64,
+    pub(crate) etag: &'f str,
+    pub(crate) modified: Option<SystemTime>,
+}
+
+/// The answer to a request for a file that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Whole,
+    Part(Range<u64>),
+    NotModified,
+    PreconditionFailed,
+    Unsatisfiable,
+}
+
+/// Weighs the conditions of a request in the order of RFC 9110, section 13.2.2.
+pub(crate) fn answer(request: &Request<'_>, file: &Facts<'_>) -> Answer {
+    let etag = file.etag.as_bytes();
+    if let Some(tags) = request.if_match {
+        if !tokens(tags).any(|tag| tag == b"*" || tag == etag) {
+            return Answer::PreconditionFailed;
+        }
+    } else if let (Some(limit), Some(modified)) =
+        (request.if_unmodified_since.and_then(date), file.modified)
+        && modified > limit
+    {
+        return Answer::PreconditionFailed;
+    }
+    if let Some(tags) = request.if_none_match {
+        let same = |tag: &[u8]| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag;
+        if tokens(tags).any(same) {
+            return Answer::NotModified;
+        }
+    } else if let (Some(since), Some(modified)) =
+        (request.if_modified_since.and_then(date), file.modified)
+        && modified <= since
+    {
+        return Answer::NotModified;
+    }
+    match request.range {
+        Some(range) if request.method == Method::Get && range_applies(request, file) => {
+            part(range, file.length)
+        }
+        _ => Answer::Whole,
+    }
+}
+
+/// `If-Range` holds: the parts that the client has are parts of this very file.
+fn range_applies(request: &Request<'_>, file: &Facts<'_>) -> bool {
+    match request.if_range {
+        None => true,
+        Some(tag) if tag.starts_with(b"\"") => tag == file.etag.as_bytes(),
+        Some(text) => file.modified.is_some() && date(text) == file.modified,
+    }
+}
+
+/// One range of bytes. What is malformed, of another unit, or asks for several ranges is passed
+/// over, as RFC 9110, section 14.2 allows: the whole file is right for everybody.
+fn part(header: &[u8], length: u64) -> Answer {
+    let Some((unit, range)) = split_once(header, b'=') else { return Answer::Whole };
+    let Some((first, last)) = split_once(range, b'-') else { return Answer::Whole };
+    if !unit.trim_ascii().eq_ignore_ascii_case(b"bytes") {
+        return Answer::Whole;
+    }
+    let (first, last) = (first.trim_ascii(), last.trim_ascii());
+    let range = match (decimal(first), decimal(last)) {
+        (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(length),
+        (Some(first), None) if last.is_empty() => first..length,
+        (None, Some(count)) if first.is_empty() => length.saturating_sub(count)..length,
+        _ => return Answer::Whole,
+    };
+    if range.is_empty() { Answer::Unsatisfiable } else { Answer::Part(range) }
+}
+
+/// The time of a file as HTTP can say it: whole seconds, from 1970 to the end of 9999.
+pub(crate) fn http_time(seconds: i64) -> Option<SystemTime> {
+    const YEAR_10000: u64 = 253_402_300_800;
+    let seconds = u64::try_from(seconds).ok().filter(|&seconds| seconds < YEAR_10000)?;
+    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+fn date(text: &[u8]) -> Option<SystemTime> {
+    httpdate::parse_http_date(str::from_utf8(text).ok()?.trim()).ok()
+}
+
+/// The members of a comma-separated list. An entity tag with a comma in it falls apart, and then
+/// equals no tag of ours.
+fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// A number of digits and nothing else; one too large for 64 bits is as good as the largest.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let push =
+        |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    Some(digits.iter().fold(0, push))
+}
+
+fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let middle = bytes.iter().position(|&byte| byte == at)?;
+    Some((&bytes[..middle], &bytes[middle + 1..]))
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

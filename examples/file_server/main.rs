@@ -1,0 +1,45 @@
+//! A file server on pooled buffers, one write queue per connection, and sendfile.
+//!
+//! ```text
+//! cargo run --release --example file_server -- [--listen ADDR] [--path sendfile|copy] [DIR]
+//! ```
+//!
+//! One thread and one epoll serve every connection. A request is parsed where it was received, in
+//! a pooled buffer that goes back to the pool before the connection waits again; the head of the
+//! reply and the body, be it bytes or a range of a file, leave through one `WriteQueue`.
+//!
+//! To read it from the top: `server` (the loop), `poller` (its waiting), `conn` (one connection), `site` (one request),
+//! `files` (what may be opened), `http` (what a request asks for), `reply` and `page` (what is
+//! written back), `report` (the figures at the end).
+
+#[cfg(target_os = "linux")]
+mod conn;
+#[cfg(target_os = "linux")]
+mod files;
+#[cfg(target_os = "linux")]
+mod http;
+#[cfg(target_os = "linux")]
+mod page;
+#[cfg(target_os = "linux")]
+mod poller;
+#[cfg(target_os = "linux")]
+mod reply;
+#[cfg(target_os = "linux")]
+mod report;
+#[cfg(target_os = "linux")]
+mod server;
+#[cfg(target_os = "linux")]
+mod site;
+
+#[cfg(target_os = "linux")]
+mod start;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    start::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("this example waits with epoll, which only Linux has");
+}

@@ -1,0 +1,105 @@
+//! The bytes of replies, written into pooled buffers.
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytebuf::ByteBuf;
+use bytes::BufMut;
+
+use crate::http::{Refusal, Status};
+
+/// Room for any head but one with a very long `Location`, for which the buffer grows.
+const HEAD_ROOM: usize = 512;
+
+/// The date of replies, written anew only when the second changes.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    second: u64,
+    date: String,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        let mut clock = Clock { second: u64::MAX, date: String::new() };
+        clock.refresh();
+        clock
+    }
+
+    pub(crate) fn refresh(&mut self) {
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if second != self.second {
+            self.second = second;
+            self.date = httpdate::fmt_http_date(now.max(UNIX_EPOCH));
+        }
+    }
+
+    pub(crate) fn date(&self) -> &str {
+        &self.date
+    }
+}
+
+/// A response head under way.
+#[derive(Debug)]
+pub(crate) struct Head(ByteBuf);
+
+impl Head {
+    pub(crate) fn new(status: Status, clock: &Clock, keep_alive: bool) -> Self {
+        let head = Head(ByteBuf::with_capacity(HEAD_ROOM));
+        let head = match status.0 {
+            200 => head.text("HTTP/1.1 200 OK"),
+            code => head.text("HTTP/1.1 ").digits(code.into()).text(" ").text(status.phrase()),
+        };
+        head.text("\r\nServer: bytebuf")
+            .field("Date", clock.date())
+            .field("Connection", if keep_alive { "keep-alive" } else { "close" })
+    }
+
+    pub(crate) fn field(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.text("\r\n").text(name).text(": ").text(value)
+    }
+
+    pub(crate) fn length(self, bytes: u64) -> Self {
+        self.text("\r\nContent-Length: ").digits(bytes)
+    }
+
+    /// Ends the head. A body may be appended to what is returned.
+    pub(crate) fn end(self) -> ByteBuf {
+        self.text("\r\n\r\n").0
+    }
+
+    fn text(mut self, text: impl AsRef<[u8]>) -> Self {
+        self.0.put_slice(text.as_ref());
+        self
+    }
+
+    fn digits(mut self, number: u64) -> Self {
+        write!((&mut self.0).writer(), "{number}").expect("a buffer takes any number of bytes");
+        self
+    }
+}
+
+/// Writes a whole reply to a request that is refused: the body says why.
+pub(crate) fn refusal(refusal: &Refusal, clock: &Clock, keep_alive: bool, body: Body) -> ByteBuf {
+    let Refusal { status, why, field } = refusal;
+    let text = format!("{} {}: {why}\n", status.0, status.phrase());
+    let mut head = Head::new(*status, clock, keep_alive)
+        .field("Content-Type", "text/plain; charset=utf-8")
+        .length(text.len() as u64);
+    if let Some((name, value)) = field {
+        head = head.field(name, value);
+    }
+    let mut reply = head.end();
+    if body == Body::Sent {
+        reply.put_slice(text.as_bytes());
+    }
+    reply
+}
+
+/// Whether the body goes out with its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Sent,
+    /// The request was a HEAD.
+    LeftOut,
+}

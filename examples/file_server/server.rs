@@ -1,0 +1,245 @@
+//! The event loop: one thread, one epoll, every connection.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{Event, EventFlags};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SocketFlags, accept_with, recv};
+use slab::Slab;
+
+use crate::conn::{Conn, Next};
+use crate::poller::Poller;
+use crate::report::Tally;
+use crate::site::Site;
+
+const LISTENER: u64 = u64::MAX;
+const SIGNALS: u64 = u64::MAX - 1;
+
+/// Connections accepted in one turn, before those that wait are served.
+const ACCEPTS: usize = 64;
+/// How often the loop looks for connections that have used up their time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How the server came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Everything that was being sent is sent.
+    Finished,
+    /// A second signal left this many connections unfinished.
+    CutShort(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    poller: Poller,
+    /// `None` once a signal came.
+    listener: Option<TcpListener>,
+    /// The listener is out of the epoll until descriptors are free again.
+    short_of_descriptors: bool,
+    signals: UnixStream,
+    conns: Slab<Slot>,
+    /// Connections with something to do, each of them once.
+    due: Vec<usize>,
+    next_tick: Instant,
+    site: Site,
+}
+
+#[derive(Debug)]
+struct Slot {
+    conn: Conn,
+    is_due: bool,
+}
+
+impl Server {
+    /// Serves `site` to whoever connects to `listener`, until a byte comes from `signals`.
+    pub(crate) fn new(listener: TcpListener, signals: UnixStream, site: Site) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        listener.set_nonblocking(true)?;
+        signals.set_nonblocking(true)?;
+        poller.add(&listener, LISTENER, EventFlags::IN)?;
+        poller.add(&signals, SIGNALS, EventFlags::IN)?;
+        Ok(Server {
+            poller,
+            listener: Some(listener),
+            short_of_descriptors: false,
+            signals,
+            conns: Slab::new(),
+            due: Vec::new(),
+            next_tick: Instant::now() + TICK,
+            site,
+        })
+    }
+
+    /// Runs to the end, and gives the accounts.
+    pub(crate) fn run(mut self) -> io::Result<(Tally, Ending)> {
+        let mut events = Vec::with_capacity(512);
+        while self.listener.is_some() || !self.conns.is_empty() {
+            self.wait(&mut events)?;
+            let now = Instant::now();
+            self.site.begin_turn();
+            let mut arrivals = false;
+            for Event { data, flags } in events.drain(..) {
+                match data.u64() {
+                    LISTENER => arrivals = true,
+                    SIGNALS => {
+                        if self.signalled()? == Next::Close {
+                            return Ok(self.end());
+                        }
+                    }
+                    key => self.wake(key as usize, flags),
+                }
+            }
+            for key in std::mem::take(&mut self.due) {
+                self.drive(key, now);
+            }
+            if now >= self.next_tick {
+                self.tick(now);
+            }
+            // Last, so that no event of this turn meets a connection that was put in the place
+            // of its own.
+            if arrivals {
+                self.accept(now)?;
+            }
+            self.site.end_turn();
+        }
+        Ok(self.end())
+    }
+
+    /// Drops what is left and closes the accounts.
+    fn end(mut self) -> (Tally, Ending) {
+        let ending = match self.conns.len() {
+            0 => Ending::Finished,
+            left => Ending::CutShort(left),
+        };
+        self.conns.drain().for_each(|slot| slot.conn.close(&mut self.site));
+        let mut tally = self.site.tally;
+        tally.system_calls += self.poller.waits;
+        tally.looks = self.poller.looks;
+        (tally, ending)
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>) -> rustix::io::Result<()> {
+        let timeout = if !self.due.is_empty() {
+            Some(Duration::ZERO)
+        } else if self.conns.is_empty() && !self.short_of_descriptors {
+            None
+        } else {
+            Some(TICK)
+        };
+        self.poller.wait(events, timeout)
+    }
+
+    fn wake(&mut self, key: usize, flags: EventFlags) {
+        if let Some(slot) = self.conns.get_mut(key) {
+            slot.conn.wake(flags);
+            self.make_due(key);
+        }
+    }
+
+    fn make_due(&mut self, key: usize) {
+        if !std::mem::replace(&mut self.conns[key].is_due, true) {
+            self.due.push(key);
+        }
+    }
+
+    fn drive(&mut self, key: usize, now: Instant) {
+        // It may have been closed since it became due.
+        let Some(slot) = self.conns.get_mut(key) else { return };
+        slot.is_due = false;
+        let next = slot.conn.run(&mut self.site, now);
+        self.follow(key, next);
+    }
+
+    fn follow(&mut self, key: usize, next: Next) {
+        match next {
+            Next::Wait => {}
+            Next::Again => self.make_due(key),
+            Next::Close => {
+                self.conns.remove(key).conn.close(&mut self.site);
+                self.resume_listening();
+            }
+        }
+    }
+
+    /// Once a second: ends the connections that are overdue, and tries again to accept.
+    fn tick(&mut self, now: Instant) {
+        self.next_tick = now + TICK;
+        let overdue = self.conns.iter().filter(|(_, slot)| slot.conn.is_overdue(now));
+        for key in overdue.map(|(key, _)| key).collect::<Vec<_>>() {
+            let next = self.conns[key].conn.give_up(&mut self.site, now);
+            self.follow(key, next);
+        }
+        self.resume_listening();
+    }
+
+    /// Listens again after a shortage, which may be over.
+    fn resume_listening(&mut self) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.short_of_descriptors) {
+            self.short_of_descriptors =
+                self.poller.add(listener, LISTENER, EventFlags::IN).is_err();
+        }
+    }
+
+    fn accept(&mut self, now: Instant) -> io::Result<()> {
+        for _ in 0..ACCEPTS {
+            let Some(listener) = &self.listener else { return Ok(()) };
+            self.site.tally.system_calls += 1;
+            match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok(socket) => self.admit(socket, now)?,
+                Err(Errno::AGAIN) => return Ok(()),
+                // The listener would be ready for ever: it is left out until something has been
+                // closed, or the next tick, and the clients wait in its backlog.
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    self.short_of_descriptors = true;
+                    self.poller.remove(listener)?;
+                    return Ok(());
+                }
+                // A client that is gone again, or a network that is: nothing to do with the rest.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a new connection in. Its events come as edges, so that this is the only time it
+    /// is spoken of with the epoll.
+    fn admit(&mut self, socket: OwnedFd, now: Instant) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let slot = self.conns.vacant_entry();
+        self.site.tally.system_calls += 1;
+        match self.poller.add(&socket, slot.key() as u64, flags) {
+            Ok(()) => {}
+            Err(Errno::NOMEM | Errno::NOSPC) => return Ok(()), // over the system's limit: hung up
+            Err(error) => return Err(error.into()),
+        }
+        self.site.tally.connections += 1;
+        slot.insert(Slot { conn: Conn::new(socket, now), is_due: false });
+        Ok(())
+    }
+
+    /// The first signal ends the listening and the idle connections; the second, everything.
+    fn signalled(&mut self) -> io::Result<Next> {
+        let mut bytes = [0; 16];
+        let signals = match recv(&self.signals, &mut bytes, RecvFlags::empty()) {
+            Ok((signals, _)) => signals,
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Next::Wait),
+            Err(error) => return Err(error.into()),
+        };
+        if signals > 1 || self.listener.take().is_none() {
+            return Ok(Next::Close);
+        }
+        let keys: Vec<_> = self.conns.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let conn = &mut self.conns[key].conn;
+            conn.finish();
+            if conn.is_idle() {
+                self.follow(key, Next::Close);
+            }
+        }
+        Ok(Next::Wait)
+    }
+}

@@ -1,0 +1,247 @@
+//! The served site: turns one request into its reply, in a connection's write queue.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytebuf::{ByteBuf, ByteView, FileRegion, Outgoing, WriteQueue};
+use bytes::BufMut;
+
+use crate::files::{Found, LocalPath, Opened, Root};
+use crate::http::{self, Answer, Facts, Method, Refusal, Request, Status, refuse};
+use crate::page;
+use crate::reply::{self, Body, Clock, Head};
+use crate::report::Tally;
+
+/// Files up to this length are read into memory and go out in one write with their head.
+const SMALL: u64 = 16 * 1024;
+
+/// How many files one turn of the loop remembers.
+const SHELF: usize = 8;
+
+/// How the bodies of large files travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transfer {
+    /// From the file to the socket inside the kernel.
+    Sendfile,
+    /// Through pooled buffers.
+    Copy,
+}
+
+#[derive(Debug)]
+pub(crate) struct Site {
+    root: Root,
+    transfer: Transfer,
+    clock: Clock,
+    shelf: Vec<Shelved>,
+    log: bool,
+    pub(crate) tally: Tally,
+}
+
+/// A file that was asked for in this turn of the loop.
+///
+/// Requests that wait when a turn begins are all answered after it began, so those for the same
+/// target may share one open file, and the bytes of a small one: each gets what it would have got
+/// if the others had not been there. When the turn ends, the shelf is emptied.
+#[derive(Debug)]
+struct Shelved {
+    target: Box<str>,
+    opened: Opened,
+    content_type: Cow<'static, str>,
+    content: Option<ByteView>,
+}
+
+impl Shelved {
+    /// A part of a small file, which is read when it is first needed.
+    fn content(&mut self, range: Range<u64>, tally: &mut Tally) -> Result<Outgoing, Refusal> {
+        if self.content.is_none() {
+            let region = FileRegion::new(self.opened.file.clone(), 0..self.opened.length);
+            let mut content = ByteBuf::with_capacity(SMALL as usize);
+            while (content.len() as u64) < region.len() {
+                tally.system_calls += 1;
+                let failed = |_| refuse(500, "the file changed or failed while it was read");
+                region.read_at(content.len() as u64, &mut content).map_err(failed)?;
+            }
+            self.content = Some(content.freeze());
+        }
+        let content = self.content.as_ref().expect("it has just been read");
+        // Offsets in a small file fit a usize.
+        Ok(content.slice(range.start as usize..range.end as usize).into())
+    }
+}
+
+impl Site {
+    pub(crate) fn new(root: Root, transfer: Transfer, log: bool) -> Self {
+        let (clock, shelf, tally) = (Clock::new(), Vec::with_capacity(SHELF), Tally::new());
+        Site { root, transfer, clock, shelf, log, tally }
+    }
+
+    /// Starts a turn of the loop.
+    pub(crate) fn begin_turn(&mut self) {
+        self.clock.refresh();
+    }
+
+    /// Ends a turn of the loop: the requests that arrive from now on see the files as they will
+    /// be then. The closing happens here, while the peers are busy with what was sent to them.
+    pub(crate) fn end_turn(&mut self) {
+        self.shelf.clear();
+    }
+
+    /// Queues the reply to `request`. A region that is returned has to be read and queued piece
+    /// by piece, as the queue takes it.
+    pub(crate) fn reply(
+        &mut self,
+        request: &Request<'_>,
+        out: &mut WriteQueue,
+    ) -> Option<FileRegion> {
+        self.serve(request, out).unwrap_or_else(|refusal| {
+            let body = if request.method == Method::Head { Body::LeftOut } else { Body::Sent };
+            self.record(request, refusal.status, 0);
+            out.push(reply::refusal(&refusal, &self.clock, request.keep_alive, body).freeze());
+            None
+        })
+    }
+
+    /// Queues the last reply of a connection on which requests can't be told apart any more.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, out: &mut WriteQueue) {
+        self.tally.requests += 1;
+        if self.log {
+            eprintln!("- {} {}", refusal.status.0, refusal.why);
+        }
+        out.push(reply::refusal(refusal, &self.clock, false, Body::Sent).freeze());
+    }
+
+    fn serve(
+        &mut self,
+        request: &Request<'_>,
+        out: &mut WriteQueue,
+    ) -> Result<Option<FileRegion>, Refusal> {
+        if request.method == Method::Other {
+            let refusal = refuse(405, "this server knows GET and HEAD");
+            return Err(refusal.with("Allow", "GET, HEAD"));
+        }
+        if let Some(at) = self.shelf.iter().position(|file| *file.target == *request.target) {
+            return self.send_file(request, at, out);
+        }
+        let path = LocalPath::from_target(request.target)?;
+        self.tally.system_calls += 3; // open, stat and, when it is no longer needed, close
+        match self.root.find(&path)? {
+            Found::File(opened) => {
+                let at = self.shelve(request.target, &path, opened);
+                self.send_file(request, at, out)
+            }
+            Found::Directory(_) if !path.directory => {
+                self.send_elsewhere(request, &path, out);
+                Ok(None)
+            }
+            Found::Directory(directory) => {
+                let unreadable = |_| refuse(500, "the directory could not be read");
+                let (entries, cut) = page::entries(directory).map_err(unreadable)?;
+                self.tally.system_calls += entries.len() as u64 + 2; // a stat each; list, twice
+                self.send_page(request, page::render(&path.name, &entries, cut), out);
+                Ok(None)
+            }
+        }
+    }
+
+    fn shelve(&mut self, target: &str, path: &LocalPath, opened: Opened) -> usize {
+        self.shelf.truncate(SHELF - 1);
+        let content_type = content_type(&path.name);
+        self.shelf.push(Shelved { target: target.into(), opened, content_type, content: None });
+        self.shelf.len() - 1
+    }
+
+    fn send_file(
+        &mut self,
+        request: &Request<'_>,
+        shelved: usize,
+        out: &mut WriteQueue,
+    ) -> Result<Option<FileRegion>, Refusal> {
+        let file = &mut self.shelf[shelved];
+        let opened = &file.opened;
+        let length = opened.length;
+        let facts = Facts { length, etag: &opened.etag, modified: opened.modified };
+        let answer = http::answer(request, &facts);
+        let (status, range) = match &answer {
+            Answer::Whole => (Status(200), 0..length),
+            Answer::Part(range) => (Status(206), range.clone()),
+            Answer::NotModified => (Status(304), 0..0),
+            Answer::PreconditionFailed => {
+                return Err(refuse(412, "the file is not as the request expects it"));
+            }
+            Answer::Unsatisfiable => {
+                return Err(refuse(416, "the file does not reach that far")
+                    .with("Content-Range", format!("bytes */{length}")));
+            }
+        };
+        let mut rest = None;
+        let mut body = None;
+        if request.method == Method::Get && !range.is_empty() {
+            let region = FileRegion::new(opened.file.clone(), range.clone());
+            match self.transfer {
+                _ if length <= SMALL => body = Some(file.content(range.clone(), &mut self.tally)?),
+                Transfer::Sendfile => body = Some(region.into()),
+                Transfer::Copy => rest = Some(region),
+            }
+        }
+        let mut head = Head::new(status, &self.clock, request.keep_alive)
+            .field("Accept-Ranges", "bytes")
+            .field("ETag", &file.opened.etag);
+        if let Some(modified) = file.opened.modified {
+            head = head.field("Last-Modified", httpdate::fmt_http_date(modified));
+        }
+        if answer != Answer::NotModified {
+            head = head.field("Content-Type", &*file.content_type);
+            head = head.length(range.end - range.start);
+        }
+        if let Answer::Part(Range { start, end }) = answer {
+            head = head.field("Content-Range", format!("bytes {start}-{}/{length}", end - 1));
+        }
+        out.push(head.end().freeze());
+        if let Some(body) = body {
+            out.push(body);
+        }
+        self.record(request, status, range.end - range.start);
+        Ok(rest)
+    }
+
+    /// A directory is asked for without its slash: its page's links would lead astray.
+    fn send_elsewhere(&mut self, request: &Request<'_>, path: &LocalPath, out: &mut WriteQueue) {
+        let mut location = ByteBuf::with_capacity(path.name.len() + 2);
+        location.put_u8(b'/');
+        page::encode(&mut location, &path.name);
+        location.put_u8(b'/');
+        let head = Head::new(Status(301), &self.clock, request.keep_alive);
+        out.push(head.field("Location", &location).length(0).end().freeze());
+        self.record(request, Status(301), 0);
+    }
+
+    fn send_page(&mut self, request: &Request<'_>, page: ByteBuf, out: &mut WriteQueue) {
+        let length = page.len() as u64;
+        let head = Head::new(Status(200), &self.clock, request.keep_alive)
+            .field("Content-Type", "text/html; charset=utf-8")
+            .field("Cache-Control", "no-cache")
+            .length(length);
+        out.push(head.end().freeze());
+        if request.method == Method::Get {
+            out.push(page.freeze());
+        }
+        self.record(request, Status(200), length);
+    }
+
+    fn record(&mut self, request: &Request<'_>, status: Status, bytes: u64) {
+        self.tally.requests += 1;
+        if self.log {
+            eprintln!("{:?} {} {} {bytes}", request.method, request.target, status.0);
+        }
+    }
+}
+
+/// The type of a file by the end of its name; text is taken to be UTF-8.
+fn content_type(name: &[u8]) -> Cow<'static, str> {
+    let name = String::from_utf8_lossy(name);
+    let guess = mime_guess::from_path(&*name).first_raw();
+    match guess.unwrap_or("application/octet-stream") {
+        text if text.starts_with("text/") => format!("{text}; charset=utf-8").into(),
+        other => other.into(),
+    }
+}

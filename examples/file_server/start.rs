@@ -1,0 +1,113 @@
+//! The command line, the signals, and the last words.
+
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use rustix::net::sockopt::set_tcp_nodelay;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+
+use crate::files::Root;
+use crate::server::{Ending, Server};
+use crate::site::{Site, Transfer};
+
+/// Serves the files of a directory over HTTP/1.1.
+#[derive(Debug, Parser)]
+#[command(name = "file_server")]
+struct Options {
+    /// Address and port to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: String,
+
+    /// How the bodies of files travel to the socket.
+    #[arg(long, value_enum, default_value_t = Path::Sendfile)]
+    path: Path,
+
+    /// Print a line for every request.
+    #[arg(long)]
+    log: bool,
+
+    /// The directory to serve.
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Path {
+    /// From the file to the socket inside the kernel.
+    Sendfile,
+    /// Through a pooled pipe inside the kernel.
+    Splice,
+    /// From a mapping of the file.
+    Mmap,
+    /// Read into pooled buffers, written from there.
+    Copy,
+}
+
+impl Path {
+    fn transfer(self) -> io::Result<Transfer> {
+        match self {
+            Path::Sendfile => Ok(Transfer::Sendfile),
+            Path::Copy => Ok(Transfer::Copy),
+            Path::Splice | Path::Mmap => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this path is not built yet; take --path sendfile or --path copy",
+            )),
+        }
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    match serve(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("file_server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: &Options) -> io::Result<()> {
+    let context = |what: String| {
+        move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
+    };
+    let transfer = options.path.transfer()?;
+    let directory = &options.directory;
+    let root = Root::new(directory)
+        .map_err(|errno| context(format!("cannot serve {}", directory.display()))(errno.into()))?;
+    let listener = TcpListener::bind(&options.listen)
+        .map_err(context(format!("cannot listen on {}", options.listen)))?;
+    // Connections inherit it. The queue itself says when more is to come (MSG_MORE).
+    set_tcp_nodelay(&listener, true)?;
+    // A longer backlog than the standard library's, for many clients that come at once.
+    rustix::net::listen(&listener, 4096)?;
+    raise_descriptor_limit();
+
+    let (signals, signalled) = UnixStream::pair()?;
+    pipe::register(SIGINT, signalled.try_clone()?)?;
+    pipe::register(SIGTERM, signalled)?;
+
+    let address = listener.local_addr()?;
+    let server = Server::new(listener, signals, Site::new(root, transfer, options.log))?;
+    let mut out = io::stdout();
+    // Nobody may be reading; that is no reason to stop serving.
+    let _ = writeln!(out, "listening on http://{address}");
+    let (tally, ending) = server.run()?;
+    if let Ending::CutShort(connections @ 1..) = ending {
+        let _ = writeln!(out, "ended at once, {connections} connections unfinished");
+    }
+    let _ = writeln!(out, "{}", tally.report());
+    Ok(())
+}
+
+/// Each connection takes a descriptor, and each file being sent: ask for all that may be had.
+fn raise_descriptor_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Refused only if the hard limit is odd, and then the soft one stays.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
