@@ -1,0 +1,255 @@
+//! A running server, a plain socket client, and files to serve.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// The example's binary, brought up to date: `cargo test --test file_server` does not build it.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        // target/PROFILE/deps/this-test
+        let test = std::env::current_exe().unwrap();
+        let directory = test.ancestors().nth(2).unwrap();
+        let profile = match directory.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--example", "file_server", "--profile", profile])
+            .arg("--target-dir")
+            .arg(directory.parent().unwrap())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success());
+        directory.join("examples/file_server")
+    })
+}
+
+/// Files to serve, in a directory that has neighbours that must not be.
+pub(crate) struct Site {
+    home: TempDir,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("www")).unwrap();
+        Site { home }
+    }
+
+    pub(crate) fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.root().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.home.path().join("www")
+    }
+
+    pub(crate) fn start(&self) -> Server {
+        Server::start(Command::new(binary()).args(["--listen", "127.0.0.1:0"]).arg(self.root()))
+    }
+
+    pub(crate) fn start_with(&self, options: &[&str]) -> Server {
+        Server::start(
+            Command::new(binary()).args(["--listen", "127.0.0.1:0"]).args(options).arg(self.root()),
+        )
+    }
+}
+
+/// A server process; it dies with this value.
+pub(crate) struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://").expect(&line);
+        let address = address.parse().unwrap();
+        Server { child, out, address }
+    }
+
+    pub(crate) fn url(&self, target: &str) -> String {
+        format!("http://{}{target}", self.address)
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::new(TcpStream::connect(self.address).unwrap())
+    }
+
+    /// The reply to one request on a connection of its own.
+    pub(crate) fn get(&self, target: &str) -> Reply {
+        self.connect().get(target, "")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Reads what it says until it ends, which it must do without an error.
+    pub(crate) fn last_words(mut self) -> String {
+        let mut words = String::new();
+        self.out.read_to_string(&mut words).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        words
+    }
+
+    /// A file under `/proc/PID`.
+    pub(crate) fn proc(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join(name)
+    }
+
+    pub(crate) fn open_files(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.field("Content-Length").unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// One connection, with nothing between the test and the bytes.
+pub(crate) struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn new(stream: TcpStream) -> Self {
+        // No test waits that long; a server that hangs fails the test instead of hanging it.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Client(BufReader::new(stream))
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.0.get_ref()
+    }
+
+    pub(crate) fn get(&mut self, target: &str, fields: &str) -> Reply {
+        self.send(request("GET", target, fields));
+        self.reply()
+    }
+
+    pub(crate) fn head(&mut self, target: &str, fields: &str) -> Reply {
+        self.send(request("HEAD", target, fields));
+        self.reply_head()
+    }
+
+    /// Sends bytes that need not be a request and reads a reply.
+    pub(crate) fn raw(&mut self, bytes: impl AsRef<[u8]>) -> Reply {
+        self.send(bytes);
+        self.reply()
+    }
+
+    pub(crate) fn reply_head(&mut self) -> Reply {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "the stream ended in {head:?}");
+        }
+        let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
+        Reply { status, head, body: Vec::new() }
+    }
+
+    pub(crate) fn reply(&mut self) -> Reply {
+        let mut reply = self.reply_head();
+        if reply.status != 304 {
+            reply.body = self.bytes(usize::try_from(reply.length()).unwrap());
+        }
+        reply
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Reads up to the end of the stream.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).unwrap();
+        rest
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.0.read_exact(&mut byte).unwrap();
+        byte[0]
+    }
+}
+
+pub(crate) fn request(method: &str, target: &str, fields: &str) -> String {
+    format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n")
+}
+
+/// Bytes that look random and are the same each time.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}

@@ -1,0 +1,7 @@
+//! Starts the real file server and drives it with real clients.
+#![cfg(target_os = "linux")]
+
+mod harness;
+mod hostile;
+mod serving;
+mod stopping;

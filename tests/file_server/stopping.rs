@@ -1,0 +1,71 @@
+//! How the server starts and how it ends.
+
+use std::net::TcpStream;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::harness::{Site, binary, hash, noise, request};
+
+#[test]
+fn a_signal_lets_it_finish_what_it_is_sending() {
+    let bytes = noise(5, 32 << 20);
+    let site = Site::new().with("large", &bytes).with("small", "x");
+    for (signal, path) in [(Signal::INT, "sendfile"), (Signal::TERM, "copy")] {
+        let server = site.start_with(&["--path", path]);
+        let (mut idle, mut busy) = (server.connect(), server.connect());
+        assert_eq!(idle.get("/small", "").status, 200);
+        busy.send(request("GET", "/large", ""));
+        assert_eq!(busy.reply_head().status, 200);
+        server.signal(signal);
+        assert!(idle.rest().is_empty(), "idle connections end first");
+        assert!(TcpStream::connect(server.address).is_err(), "nobody is let in any more");
+        assert_eq!(hash(&busy.rest()), hash(&bytes));
+        drop(busy);
+        let words = server.last_words();
+        assert!(words.contains("requests      2 on 2 connections"), "{words}");
+        let by_sendfile = if path == "sendfile" { bytes.len() } else { 0 };
+        assert!(words.contains(&format!("by sendfile   {by_sendfile} ")), "{words}");
+        for figure in ["bytes ", "system calls ", " per request", "pool "] {
+            assert!(words.contains(figure), "{figure} in {words}");
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = Site::new().with("large", noise(5, 32 << 20));
+    let server = site.start();
+    let mut busy = server.connect();
+    busy.send(request("GET", "/large", ""));
+    assert_eq!(busy.reply_head().status, 200);
+    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
+    let words = server.last_words();
+    assert!(words.contains("1 connections unfinished"), "{words}");
+    assert!(words.contains("requests      1 on 1 connections"), "{words}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_clearly() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(binary()).args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for path in ["splice", "mmap"] {
+        let words = run(&["--listen", "127.0.0.1:0", "--path", path]);
+        assert!(words.contains("not built yet"), "{words}");
+    }
+    let words = run(&["--path", "carrier-pigeon"]);
+    assert!(words.contains("sendfile") && words.contains("copy"), "{words}");
+    assert!(run(&["/no/such/directory"]).contains("/no/such/directory"));
+    assert!(run(&["--listen", "nowhere"]).contains("nowhere"));
+    let site = Site::new().with("file", "");
+    let file = site.root().join("file");
+    assert!(run(&["--listen", "127.0.0.1:0", file.to_str().unwrap()]).contains("directory"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert!(run(&["--listen", &address]).contains(&address));
+}
