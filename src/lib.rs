@@ -9,6 +9,9 @@ mod pool;
 mod sync;
 mod sys;
 
+#[cfg(doc)]
+pub mod netty;
+
 pub use buf::{
     ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Dump, Finder, Found, HexDump,
     HexError, IndexError, IntoComponents, MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search,

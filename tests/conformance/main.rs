@@ -1,11 +1,13 @@
 //! Netty's own answers, replayed: what `io.netty.buffer` 4.2 gave to some hundred thousand calls.
 //!
-//! The traces lie in `tests/data/netty`, recorded from Netty 4.2.13: a start state, calls, and what each of them gave.
-//! Every trace is replayed on each [`Representation`] of the same bytes; the calls reach the library through
-//! [`subject`], which lays Netty's index model over our types. What may legitimately differ stands in one table,
-//! [`DIFFERENCES`]; anything else that differs fails the test, and so does an op that nobody knows.
+//! The traces lie in `tests/data/netty`, recorded from Netty 4.2.13: a start state, calls, and what
+//! each of them gave. Every trace is replayed on each [`Representation`] of the same bytes; the
+//! calls reach the library through [`subject`], which lays Netty's index model over our types. What
+//! may legitimately differ stands in one table, [`DIFFERENCES`]; anything else that differs fails
+//! the test, and so does an op that nobody knows.
 //!
-//! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of another folder.
+//! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of
+//! another folder.
 
 mod buf;
 mod differences;
@@ -61,9 +63,7 @@ fn every_representation_answers_as_netty_does() {
     let report = panics::quietly(|| replay_all(&traces));
 
     // Not `print!`, which the test harness keeps to itself.
-    std::io::stdout()
-        .write_all(report.table(traces.len()).as_bytes())
-        .expect("a place to report to");
+    std::io::stdout().write_all(report.table(&traces).as_bytes()).expect("a place to report to");
     let shown = report.failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(report.failures.is_empty(), "{} traces went wrong:\n{shown}", report.failures.len());
 }
@@ -92,21 +92,23 @@ fn replay_all(traces: &[Trace]) -> Report {
 }
 
 impl Report {
-    fn table(&self, traces: usize) -> String {
-        let mut text = format!("\n{traces} traces; replayed on each representation:\n");
+    fn table(&self, traces: &[Trace]) -> String {
+        let (count, steps) = (traces.len(), traces.iter().map(|trace| trace.steps.len()));
+        let steps: usize = steps.sum();
+        let mut text = format!("\n{count} traces, {steps} steps; on each representation:\n");
         let mut sum = Tally::default();
         for ((family, on), tally) in &self.tallies {
             let Tally { traces, steps, left_out } = tally;
             let left_out: usize = left_out.values().sum();
             writeln!(
                 text,
-                "  {family:<12} {:<18} {traces:>5} traces {steps:>7} steps {left_out:>6} not compared",
+                "  {family:<12} {:<16} {traces:>5} traces {steps:>7} steps, {left_out:>6} left out",
                 format!("{on:?}"),
             )
             .expect("a String takes it");
             sum.add(tally);
         }
-        writeln!(text, "in all {} replays, {} steps; not compared:", sum.traces, sum.steps)
+        writeln!(text, "in all {} replays, {} steps; left out:", sum.traces, sum.steps)
             .expect("a String takes it");
         for (why, ops, reason) in DIFFERENCES {
             let steps = sum.left_out.get(why).copied().unwrap_or_default();

@@ -11,9 +11,8 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A start state, the calls made on it, and what Netty answered.
+/// A start state, the calls made on it, and what Netty answered. Its other fields are for people.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Trace {
     pub(crate) id: String,
     pub(crate) family: String,
@@ -25,16 +24,6 @@ pub(crate) struct Trace {
     pub(crate) finals: BTreeMap<String, Final>,
     #[serde(default)]
     pub(crate) aliasing: bool,
-
-    // For people.
-    #[serde(default, rename = "seed")]
-    _seed: Value,
-    #[serde(default, rename = "nestedRetained")]
-    _nested_retained: Value,
-    #[serde(default, rename = "note")]
-    _note: Value,
-    #[serde(default, rename = "backend")]
-    _backend: Value,
 }
 
 #[derive(Debug, Deserialize)]

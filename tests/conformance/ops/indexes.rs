@@ -100,6 +100,9 @@ fn ensure_writable(target: &mut Handle, n: usize, force: bool) -> u8 {
 
 /// The marks after the first `gone` bytes were discarded.
 pub(crate) fn forget_marks(target: &mut Handle, gone: usize) {
+    if gone == 0 {
+        return;
+    }
     target.writer_mark -= mark(gone);
     if target.reader_mark <= gone {
         target.reader_mark = 0;

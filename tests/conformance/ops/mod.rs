@@ -43,7 +43,10 @@ fn make(op: &str, args: Args<'_>, world: &World) -> Option<Answer> {
             need(capacity <= max)?;
             made(Handle::new(world.representation.subject(&vec![0; capacity], max, None, false)))
         }),
-        ("newComposite", 1) => args.index(0).and_then(|max| made(new_composite(world, max))),
+        ("newComposite", 1) => args.index(0).and_then(|max| {
+            need(max > 0)?;
+            made(new_composite(world, max))
+        }),
         _ => return None,
     })
 }
