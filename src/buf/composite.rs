@@ -16,8 +16,6 @@ mod iter;
 mod parts;
 mod read;
 
-use std::ops::{Bound, RangeBounds};
-
 use self::parts::Parts;
 use super::{ByteBuf, ByteView};
 
@@ -247,39 +245,6 @@ impl CompositeByteBuf {
         let mut all = ByteBuf::with_capacity(len);
         components.for_each(|view| all.extend_from_slice(view));
         all.freeze()
-    }
-
-    /// `range` as `(start, end)`.
-    ///
-    /// # Panics
-    ///
-    /// If it is out of range, or ends before it starts.
-    #[track_caller]
-    fn range(&self, range: impl RangeBounds<usize>) -> (usize, usize) {
-        resolve(range, self.len())
-    }
-}
-
-/// `range` of `len` things as `(start, end)`; panics if it does not lie within them.
-#[track_caller]
-fn resolve(range: impl RangeBounds<usize>, len: usize) -> (usize, usize) {
-    let start = match range.start_bound() {
-        Bound::Included(&at) => Some(at),
-        Bound::Excluded(&at) => at.checked_add(1),
-        Bound::Unbounded => Some(0),
-    };
-    let end = match range.end_bound() {
-        Bound::Included(&at) => at.checked_add(1),
-        Bound::Excluded(&at) => Some(at),
-        Bound::Unbounded => Some(len),
-    };
-    match (start, end) {
-        (Some(start), Some(end)) if start <= end && end <= len => (start, end),
-        _ => panic!(
-            "range {:?}..{:?} does not lie within 0..{len}",
-            range.start_bound(),
-            range.end_bound()
-        ),
     }
 }
 

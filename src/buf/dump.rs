@@ -1,17 +1,18 @@
 //! Bytes for people to read: hexadecimal, boxed dumps, a `Debug` that never floods a log.
 //!
-//! [`Dump`] carries the methods. For a type that derefs to `[u8]`, `literal_debug!(T)` gives the
-//! `Debug` of a byte string, `hex_formats!(T, |this| bytes)` `{:x}` and `{:X}`, and
-//! `inherent_dump!(T, |this| target, "T", "before", "after")` the methods of [`Dump`] as its own,
-//! carried out by `target: &impl Dump`; `before` and `after` make a `T` of an array in the example.
+//! [`Dump`] carries the methods; `inherent_dump!(T, |this| target, "T", "before", "after")` gives `T`
+//! the same ones as its own, carried out by `target: &impl Dump`; `before` and `after` make a `T` of
+//! an array in the examples.
 
 use std::{
     error::Error,
     fmt::{self, Write},
 };
 
-use super::composite::{ByteIter, CompositeByteBuf};
-use super::{ByteBuf, ByteView};
+use super::{
+    ByteBuf, ByteView,
+    composite::{ByteIter, CompositeByteBuf},
+};
 
 /// What `Debug` shows at most of any content.
 const DEBUG_LIMIT: usize = 512;
@@ -227,8 +228,8 @@ macro_rules! literal_debug {
 
 macro_rules! hex_formats {
     ($type:ty, |$this:ident| $bytes:expr) => {
-        $crate::buf::dump::hex_formats!(@one LowerHex "{:02x}", $type, |$this| $bytes);
-        $crate::buf::dump::hex_formats!(@one UpperHex "{:02X}", $type, |$this| $bytes);
+        hex_formats!(@one LowerHex "{:02x}", $type, |$this| $bytes);
+        hex_formats!(@one UpperHex "{:02X}", $type, |$this| $bytes);
     };
     (@one $format:ident $digits:literal, $type:ty, |$this:ident| $bytes:expr) => {
         impl std::fmt::$format for $type {
@@ -275,17 +276,13 @@ macro_rules! inherent_dump {
     };
 }
 
-hex_formats!(CompositeByteBuf, |this| this.iter_bytes());
-inherent_dump! {
-    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
-}
-
-pub(crate) use {hex_formats, inherent_dump};
-
 literal_debug!(ByteView);
 literal_debug!(ByteBuf);
 hex_formats!(ByteView, |this| ByteIter::of(this));
 hex_formats!(ByteBuf, |this| ByteIter::of(this));
+hex_formats!(CompositeByteBuf, |this| this.iter_bytes());
+
+pub(crate) use inherent_dump;
 
 #[cfg(test)]
 mod tests {

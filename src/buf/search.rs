@@ -9,7 +9,6 @@ pub(crate) mod table;
 
 use memchr::memmem;
 
-pub(crate) use self::table::inherent_search;
 use self::{stream::Partial, table::search_methods};
 use super::CompositeByteBuf;
 
@@ -33,12 +32,12 @@ search_methods! { @trait
 }
 
 impl Search for [u8] {
-    fn find(&self, needle: &[u8]) -> Option<usize> {
-        memmem::find(self, needle)
+    fn find(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
+        memmem::find(self, needle.as_ref())
     }
 
-    fn rfind(&self, needle: &[u8]) -> Option<usize> {
-        memmem::rfind(self, needle)
+    fn rfind(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
+        memmem::rfind(self, needle.as_ref())
     }
 
     fn find_byte(&self, byte: u8) -> Option<usize> {
@@ -67,14 +66,16 @@ impl Search for [u8] {
 }
 
 impl Search for CompositeByteBuf {
-    fn find(&self, needle: &[u8]) -> Option<usize> {
+    fn find(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
+        let needle = needle.as_ref();
         let Ok(mut finder) = Finder::new(needle) else { return Some(0) };
         // A match can begin in an earlier component than that where it ends.
         let end = first(self, |chunk| finder.feed(chunk))?;
         Some(end - needle.len())
     }
 
-    fn rfind(&self, needle: &[u8]) -> Option<usize> {
+    fn rfind(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
+        let needle = needle.as_ref();
         if needle.is_empty() {
             return Some(self.len());
         }
@@ -122,10 +123,6 @@ impl Search for CompositeByteBuf {
     fn rfind_by(&self, mut stop: impl FnMut(u8) -> bool) -> Option<usize> {
         last(self, |chunk| chunk.rfind_by(&mut stop))
     }
-}
-
-inherent_search! {
-    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
 }
 
 /// The first component in which `find` finds something, and where that is.

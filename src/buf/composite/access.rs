@@ -3,18 +3,25 @@
 use std::mem;
 
 use super::CompositeByteBuf;
-use crate::buf::{
-    ByteBuf, ByteView, OutOfRange, Peek, Poke,
-    peek_table::{inherent_peek, inherent_poke},
-};
+use crate::buf::{ByteBuf, OutOfRange, Peek, Poke};
 
 impl CompositeByteBuf {
-    /// `peek_array` where the bytes are not all in one component, or not all there.
+    /// `peek_array` of bytes that begin with `head`, the end of component `index`, and go on behind
+    /// it.
     #[cold]
-    fn peek_across<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+    fn peek_across<const N: usize>(&self, index: usize, head: &[u8]) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.peek_slice(offset, &mut bytes).ok()?;
-        Some(bytes)
+        let mut filled = 0;
+        let next = self.components_from(index + 1).map(|view| &view[..]);
+        for chunk in std::iter::once(head).chain(next) {
+            let take = chunk.len().min(N - filled);
+            bytes[filled..filled + take].copy_from_slice(&chunk[..take]);
+            filled += take;
+            if filled == N {
+                return Some(bytes);
+            }
+        }
+        None
     }
 
     /// Changes bytes of component `index`: in place where it is alone in its memory, else in a copy
@@ -52,10 +59,11 @@ impl CompositeByteBuf {
 impl Peek for CompositeByteBuf {
     #[inline]
     fn peek_array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let within = |(_, start, view): (usize, usize, &ByteView)| {
-            view.get(offset - start..)?.first_chunk().copied()
+        let Some((index, start, view)) = self.locate(offset) else {
+            return (N == 0 && offset == self.len()).then_some([0; N]);
         };
-        self.locate(offset).and_then(within).or_else(|| self.peek_across(offset))
+        let head = &view[offset - start..];
+        head.first_chunk().copied().or_else(|| self.peek_across(index, head))
     }
 
     fn peek_slice(&self, offset: usize, dst: &mut [u8]) -> Result<(), OutOfRange> {
@@ -85,11 +93,4 @@ impl Poke for CompositeByteBuf {
         self.change_range(offset, count, |_, bytes| bytes.fill(value));
         Ok(())
     }
-}
-
-inherent_peek! {
-    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
-}
-inherent_poke! {
-    CompositeByteBuf, |this| this, "CompositeByteBuf", "CompositeByteBuf::from(Vec::from(", "))"
 }

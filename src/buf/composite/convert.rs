@@ -1,5 +1,9 @@
 //! What a composite can be made of, and made into.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use super::CompositeByteBuf;
 use crate::buf::{ByteBuf, ByteView};
 
@@ -14,7 +18,16 @@ macro_rules! from_contiguous {
     )* };
 }
 
-from_contiguous!(ByteBuf, Vec<u8>, Box<[u8]>, String, &'static [u8], &'static str);
+from_contiguous!(
+    ByteBuf,
+    Bytes,
+    Vec<u8>,
+    Box<[u8]>,
+    Arc<[u8]>,
+    String,
+    &'static [u8],
+    &'static str
+);
 
 impl From<ByteView> for CompositeByteBuf {
     fn from(front: ByteView) -> Self {
@@ -40,6 +53,13 @@ impl From<CompositeByteBuf> for ByteBuf {
 impl From<CompositeByteBuf> for Vec<u8> {
     fn from(composite: CompositeByteBuf) -> Self {
         if composite.rest.is_empty() { composite.front.into() } else { composite.to_vec() }
+    }
+}
+
+/// Shares the only component, or copies all into one.
+impl From<CompositeByteBuf> for Bytes {
+    fn from(composite: CompositeByteBuf) -> Self {
+        ByteView::from(composite).into()
     }
 }
 

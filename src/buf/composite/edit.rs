@@ -1,9 +1,12 @@
 //! Putting components in, taking them out, cutting.
 
-use std::{mem, ops::RangeBounds};
+use std::{
+    mem,
+    ops::{Range, RangeBounds},
+};
 
-use super::{CompositeByteBuf, GATHER, MERGE_AFTER, MERGE_BELOW, resolve};
-use crate::buf::{ByteBuf, ByteView};
+use super::{CompositeByteBuf, GATHER, MERGE_AFTER, MERGE_BELOW};
+use crate::buf::{ByteBuf, ByteView, range};
 
 impl CompositeByteBuf {
     /// Appends a component. Amortised O(1).
@@ -134,7 +137,7 @@ impl CompositeByteBuf {
     #[must_use]
     #[doc(alias = "retainedSlice")]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
-        let (start, end) = self.range(range);
+        let Range { start, end } = range::of(range, self.len());
         let mut slice = Self::new();
         let Some((index, first, _)) = self.locate(start) else { return slice };
         let mut at = first;
@@ -168,7 +171,7 @@ impl CompositeByteBuf {
     #[doc(alias = "readSlice")]
     #[doc(alias = "readRetainedSlice")]
     pub fn split_to(&mut self, at: usize) -> Self {
-        self.range(..at);
+        range::check_split("split_to", at, self.len());
         let mut head = Self::new();
         let mut left = at;
         while left >= self.front.len() && left > 0 {
@@ -196,7 +199,7 @@ impl CompositeByteBuf {
     /// ```
     #[must_use = "use `truncate` to drop the bytes"]
     pub fn split_off(&mut self, at: usize) -> Self {
-        self.range(at..);
+        range::check_split("split_off", at, self.len());
         match at.checked_sub(self.front.len()) {
             Some(offset) if at > 0 => {
                 let mut rest = self.rest.split_off(offset);
@@ -264,7 +267,7 @@ impl CompositeByteBuf {
     /// assert!(parts.components().eq(["a", "bc", "d"]));
     /// ```
     pub fn consolidate_components(&mut self, range: impl RangeBounds<usize>) {
-        let (from, to) = resolve(range, self.components().len());
+        let Range { start: from, end: to } = range::of(range, self.components().len());
         if to - from < 2 {
             return;
         }

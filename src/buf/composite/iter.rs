@@ -1,6 +1,6 @@
 //! Walking a composite: by component, by byte, by giving it up.
 
-use std::{iter::FusedIterator, slice};
+use std::{iter::FusedIterator, mem, slice};
 
 use super::{CompositeByteBuf, Parts};
 use crate::buf::ByteView;
@@ -114,6 +114,34 @@ pub struct ByteIter<'a> {
 }
 
 impl<'a> ByteIter<'a> {
+    /// Puts the next run of bytes in front, the last one perhaps empty; nothing is left there.
+    fn next_run(&mut self) -> &mut slice::Iter<'a, u8> {
+        match self.middle.next() {
+            Some(view) => {
+                self.middle_len -= view.len();
+                self.front = view.iter();
+            }
+            None => self.front = mem::take(&mut self.back),
+        }
+        &mut self.front
+    }
+
+    #[cold]
+    fn next_across(&mut self) -> Option<u8> {
+        self.next_run().next().copied()
+    }
+
+    /// Runs a loop over each run of bytes, until one gives an answer.
+    fn walk<B>(&mut self, mut run: impl FnMut(&mut slice::Iter<'a, u8>) -> Option<B>) -> Option<B> {
+        loop {
+            match run(&mut self.front) {
+                None if self.len() == 0 => return None,
+                None => self.next_run(),
+                found => return found,
+            };
+        }
+    }
+
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
         let none = Components::new(None, &[]);
         Self { front: bytes.iter(), middle: none, middle_len: 0, back: [].iter() }
@@ -145,19 +173,39 @@ impl Iterator for ByteIter<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<u8> {
-        loop {
-            if let Some(&byte) = self.front.next() {
-                return Some(byte);
-            }
-            let Some(view) = self.middle.next() else { return self.back.next().copied() };
-            self.middle_len -= view.len();
-            self.front = view.iter();
+        match self.front.next() {
+            Some(&byte) => Some(byte),
+            None => self.next_across(),
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let len = self.front.len() + self.middle_len + self.back.len();
         (len, Some(len))
+    }
+
+    // The loops that can end early: `next` would ask at each byte where it is.
+
+    fn any<F: FnMut(u8) -> bool>(&mut self, mut f: F) -> bool {
+        self.walk(|run| run.any(|&byte| f(byte)).then_some(())).is_some()
+    }
+
+    fn all<F: FnMut(u8) -> bool>(&mut self, mut f: F) -> bool {
+        !self.any(|byte| !f(byte))
+    }
+
+    fn find<P: FnMut(&u8) -> bool>(&mut self, mut predicate: P) -> Option<u8> {
+        self.walk(|run| run.copied().find(&mut predicate))
+    }
+
+    fn position<P: FnMut(u8) -> bool>(&mut self, mut predicate: P) -> Option<usize> {
+        let mut before = 0;
+        self.walk(|run| {
+            let len = run.len();
+            let found = run.position(|&byte| predicate(byte)).map(|at| before + at);
+            before += len;
+            found
+        })
     }
 
     fn fold<B, F: FnMut(B, u8) -> B>(self, init: B, mut f: F) -> B {

@@ -67,9 +67,16 @@ impl Parts {
         if offset >= self.bytes {
             return None;
         }
-        let ends = &self.ends[self.head..];
-        let index = ends.partition_point(|end| end.wrapping_sub(self.origin) <= offset);
-        let view = self.views.get(self.head + index)?;
+        let (views, ends) = (&self.views[self.head..], &self.ends[self.head..]);
+        let ends_behind = |end: usize| end.wrapping_sub(self.origin) > offset;
+        // Where all are of about one size, as in most streams, this is the one.
+        let guess = (offset as u128 * views.len() as u128 / self.bytes as u128) as usize;
+        let hit = ends_behind(ends[guess]) && (guess == 0 || !ends_behind(ends[guess - 1]));
+        let index = match hit {
+            true => guess,
+            false => ends.partition_point(|&end| !ends_behind(end)),
+        };
+        let view = &views[index];
         Some((index, ends[index].wrapping_sub(self.origin) - view.len(), view))
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use bytes::{Buf, Bytes, TryGetError};
 
 use super::CompositeByteBuf;
-use crate::buf::ByteView;
+use crate::buf::{ByteView, range};
 
 impl CompositeByteBuf {
     /// Fills `dst` with the components, first to last, and returns how many it took.
@@ -26,16 +26,55 @@ impl CompositeByteBuf {
         pairs.map(|(slot, chunk)| *slot = IoSlice::new(chunk)).count()
     }
 
+    /// Reads `N` bytes; where the front has more of them, without a look at anything else.
+    #[inline]
+    fn try_get_array<const N: usize>(&mut self) -> Result<[u8; N], TryGetError> {
+        match self.front.first_chunk() {
+            Some(&bytes) if self.front.len() > N => {
+                self.front.advance(N);
+                Ok(bytes)
+            }
+            _ => self.try_get_across(),
+        }
+    }
+
+    #[cold]
+    fn try_get_across<const N: usize>(&mut self) -> Result<[u8; N], TryGetError> {
+        let mut bytes = [0; N];
+        self.try_copy_to_slice(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// `advance` to the end of the front component, or further.
     #[cold]
     fn advance_across(&mut self, mut cnt: usize) {
-        self.range(..cnt);
+        range::check_advance(cnt, self.len());
         while cnt > 0 && cnt >= self.front.len() {
             cnt -= self.front.len();
             self.front = self.rest.pop_front().unwrap_or_default();
         }
         self.front.advance(cnt);
     }
+}
+
+#[cold]
+fn too_few(error: &TryGetError) -> ! {
+    panic!("{error}")
+}
+
+/// The reads that `Buf` would do by asking for the remaining length, the chunk, and to advance.
+macro_rules! typed_reads {
+    ($($type:ident { $($from:ident $get:ident $try_get:ident),+ })+) => { $($(
+        #[inline]
+        fn $get(&mut self) -> $type {
+            $type::$from(self.try_get_array().unwrap_or_else(|error| too_few(&error)))
+        }
+
+        #[inline]
+        fn $try_get(&mut self) -> Result<$type, TryGetError> {
+            self.try_get_array().map($type::$from)
+        }
+    )+)+ };
 }
 
 /// Reads move the front only; components that were read are let go at once.
@@ -64,13 +103,33 @@ impl Buf for CompositeByteBuf {
     }
 
     /// Shares the bytes where they lie in one component, else copies them once.
-    #[allow(clippy::useless_conversion, reason = "interim: a view is a `Bytes`")]
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
-        self.range(..len);
+        range::check_split("copy_to_bytes", len, self.len());
         if len < self.front.len() {
             return self.front.split_to(len).into();
         }
         ByteView::from(self.split_to(len)).into()
+    }
+
+    typed_reads! {
+        u8 { from_ne_bytes get_u8 try_get_u8 }
+        i8 { from_ne_bytes get_i8 try_get_i8 }
+        u16 { from_be_bytes get_u16 try_get_u16, from_le_bytes get_u16_le try_get_u16_le,
+              from_ne_bytes get_u16_ne try_get_u16_ne }
+        i16 { from_be_bytes get_i16 try_get_i16, from_le_bytes get_i16_le try_get_i16_le,
+              from_ne_bytes get_i16_ne try_get_i16_ne }
+        u32 { from_be_bytes get_u32 try_get_u32, from_le_bytes get_u32_le try_get_u32_le,
+              from_ne_bytes get_u32_ne try_get_u32_ne }
+        i32 { from_be_bytes get_i32 try_get_i32, from_le_bytes get_i32_le try_get_i32_le,
+              from_ne_bytes get_i32_ne try_get_i32_ne }
+        u64 { from_be_bytes get_u64 try_get_u64, from_le_bytes get_u64_le try_get_u64_le,
+              from_ne_bytes get_u64_ne try_get_u64_ne }
+        i64 { from_be_bytes get_i64 try_get_i64, from_le_bytes get_i64_le try_get_i64_le,
+              from_ne_bytes get_i64_ne try_get_i64_ne }
+        u128 { from_be_bytes get_u128 try_get_u128, from_le_bytes get_u128_le try_get_u128_le,
+               from_ne_bytes get_u128_ne try_get_u128_ne }
+        i128 { from_be_bytes get_i128 try_get_i128, from_le_bytes get_i128_le try_get_i128_le,
+               from_ne_bytes get_i128_ne try_get_i128_ne }
     }
 
     fn try_copy_to_slice(&mut self, dst: &mut [u8]) -> Result<(), TryGetError> {

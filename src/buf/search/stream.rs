@@ -313,9 +313,8 @@ impl Partial {
 
     /// Takes bytes that are too few for a match.
     pub(super) fn begin<'b>(&mut self, bytes: impl Iterator<Item = &'b u8>) {
-        for &byte in bytes {
-            self.matched = advance(&self.steps, self.matched, byte);
-        }
+        let steps = &self.steps[..];
+        self.matched = bytes.fold(self.matched, |matched, &byte| advance(steps, matched, byte));
     }
 
     /// Goes on behind a whole match.

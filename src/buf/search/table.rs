@@ -15,9 +15,9 @@ macro_rules! search_methods {
         $crate::buf::search::table::search_methods! { @each $mode $name, $before, $after;
             /// Where `needle` first begins; 0 for an empty one.
             #[doc(alias = "indexOf")]
-            find(needle: &[u8]), "b\"ca\"", "2";
+            find(needle: impl AsRef<[u8]>), "b\"ca\"", "2";
             /// Where `needle` last begins; the length for an empty one.
-            rfind(needle: &[u8]), "b\"bc\"", "4";
+            rfind(needle: impl AsRef<[u8]>), "b\"bc\"", "4";
             /// Where `byte` first is.
             #[doc(alias = "bytesBefore")]
             find_byte(byte: u8), "b'b'", "1";
