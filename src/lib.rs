@@ -20,4 +20,6 @@ pub use buf::{
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::WriteReady;
 pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};
+#[cfg(unix)]
+pub use io::{Splice, Spliced};
 pub use pool::{AllocError, AllocErrorKind, Pool, PoolBuilder, PoolStats};

@@ -1,11 +1,19 @@
 //! Bytes and files on their way to the kernel.
 //!
 //! `progress.rs` owns the one rule that everything here must keep, "sent once"; `region.rs` is a
-//! range of a file; `queue/` keeps buffers and regions in order and sends them.
+//! range of a file, `transfer.rs` how it gets to a descriptor; `queue/` keeps buffers and regions in order and sends them; `splice.rs` moves
+//! bytes between two descriptors, through the pipes of `pipes.rs`.
 
+#[cfg(unix)]
+mod pipes;
 mod progress;
 mod queue;
 mod region;
+#[cfg(unix)]
+mod splice;
+mod transfer;
 
 pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
 pub use region::{FileRegion, FileShrank};
+#[cfg(unix)]
+pub use splice::{Splice, Spliced};

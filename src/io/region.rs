@@ -5,19 +5,11 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-#[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::buf::ByteBuf;
+use crate::io::transfer::Path;
 use crate::sys;
-#[cfg(unix)]
-use crate::{io::progress::clip, sys::Target};
-
-/// What the copying path reads at a time: large enough that the system calls don't show, small
-/// enough that the bytes are still in the cache when the kernel takes them.
-pub(crate) const WINDOW: usize = 64 * 1024;
 
 /// A range of an open file that can be sent without passing through memory.
 ///
@@ -60,16 +52,8 @@ pub struct FileRegion {
     /// Offsets in the file of the next byte and of the end: `next <= end`.
     next: u64,
     end: u64,
-    path: TransferPath,
-}
-
-/// The way that worked last time, so that a refused call is made once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TransferPath {
-    /// File to descriptor inside the kernel.
-    Sendfile,
-    /// Through a window of memory.
-    Copy,
+    /// How its bytes get to where they were sent last time.
+    pub(super) path: Path,
 }
 
 impl FileRegion {
@@ -86,7 +70,7 @@ impl FileRegion {
     /// # Cost
     ///
     /// Two system calls, one allocation.
-    pub fn open(path: impl AsRef<Path>) -> io::Result<FileRegion> {
+    pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<FileRegion> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
@@ -122,12 +106,7 @@ impl FileRegion {
             range.start,
             range.end
         );
-        FileRegion {
-            file: file.into(),
-            next: range.start,
-            end: range.end,
-            path: TransferPath::Sendfile,
-        }
+        FileRegion { file: file.into(), next: range.start, end: range.end, path: Path::first() }
     }
 
     /// The bytes that are still to be sent.
@@ -284,83 +263,8 @@ impl FileRegion {
         sys::will_need(&self.file, self.next, self.len())
     }
 
-    /// Sends as much as `dst` takes in one call, moves on by that, and gives the number of bytes.
-    ///
-    /// `dst` is anything that can be written to: a socket, a pipe, a terminal, another file. The
-    /// kernel moves the bytes by itself where it can (`sendfile`); where it refuses the pair of
-    /// descriptors, they are copied through a pooled window, and the region remembers that. A
-    /// file as `dst` is written at its cursor.
-    ///
-    /// Like `write`, one call may send less than there is; call until [`is_empty`](Self::is_empty).
-    /// 0 is returned only when the region is empty.
-    ///
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full; [`FileShrank`] (as the
-    /// source of the error) if the file ends before the region does; those of writing otherwise.
-    /// Whatever the error, the region stands exactly behind the bytes that were sent.
-    ///
-    /// `sendfile` to a peer that is gone raises SIGPIPE. Rust programs ignore that signal and get
-    /// [`io::ErrorKind::BrokenPipe`]; a host that resets it has to block it.
-    ///
-    /// # Cost
-    ///
-    /// One system call of at most 2 GiB - 4 KiB, no copy in this process; on the copying path two
-    /// system calls and a copy per 64 KiB.
-    #[cfg(unix)]
-    #[doc(alias = "transferTo")]
-    pub fn transfer_to(&mut self, dst: impl AsFd) -> io::Result<u64> {
-        if self.is_empty() {
-            return Ok(0);
-        }
-        let sent = match self.send_in_kernel(dst.as_fd(), sys::MAX_BYTES)? {
-            Some(sent) => sent,
-            None => self.send_window(dst.as_fd())?,
-        };
-        self.advance(sent);
-        Ok(sent)
-    }
-
-    #[cfg(unix)]
-    fn send_window(&self, dst: BorrowedFd<'_>) -> io::Result<u64> {
-        let mut window = ByteBuf::with_capacity(clip(self.len(), WINDOW));
-        self.read_at(0, &mut window)?;
-        match Target::new(dst).write(&[io::IoSlice::new(&window)], sys::More::No)? {
-            0 => Err(io::ErrorKind::WriteZero.into()),
-            sent => Ok(sent as u64),
-        }
-    }
-
-    /// Sends up to `limit` bytes without reading them, and does not move on; `None` if this has to
-    /// be done by copying.
-    #[cfg(unix)]
-    pub(crate) fn send_in_kernel(
-        &mut self,
-        dst: BorrowedFd<'_>,
-        limit: usize,
-    ) -> io::Result<Option<u64>> {
-        if self.path == TransferPath::Copy {
-            return Ok(None);
-        }
-        let sent = sys::sendfile(dst, &self.file, self.next, clip(self.len(), limit));
-        match sent {
-            Ok(0) => Err(self.shrank(self.next)),
-            Ok(sent) => Ok(Some(sent as u64)),
-            Err(e) if sys::refuses_pair(&e) => {
-                self.path = TransferPath::Copy;
-                Ok(None)
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Whether an earlier call found that the bytes have to go through memory.
-    pub(crate) fn must_copy(&self) -> bool {
-        self.path == TransferPath::Copy
-    }
-
     /// A read at `at` found the end of the file, where the region promised bytes.
-    fn shrank(&self, at: u64) -> io::Error {
+    pub(super) fn shrank(&self, at: u64) -> io::Error {
         FileShrank { expected: self.end, found: at }.into()
     }
 }

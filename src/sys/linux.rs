@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::Advice;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
+use rustix::pipe::{PipeFlags, SpliceFlags};
 
-use super::More;
+use super::{More, Pipe};
 
 pub(super) const ENOTSOCK: i32 = Errno::NOTSOCK.raw_os_error();
 
@@ -41,6 +42,21 @@ pub(super) fn sendfile(
     Ok(rustix::fs::sendfile(dst, file, Some(&mut offset), len)?)
 }
 
+pub(super) fn copy_range(
+    dst: BorrowedFd<'_>,
+    file: &File,
+    mut offset: u64,
+    len: usize,
+) -> io::Result<usize> {
+    match rustix::fs::copy_file_range(file, Some(&mut offset), dst, None, len) {
+        // Not a file, appending, on another file system, not open for this: a write will tell.
+        Err(Errno::BADF | Errno::XDEV | Errno::ISDIR | Errno::TXTBSY) => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        other => Ok(other?),
+    }
+}
+
 /// A peer that is gone gives `EPIPE`, never a signal.
 pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
     let flags = match more {
@@ -52,4 +68,23 @@ pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: More) -> io::
         [one] => rustix::net::send(fd, one, flags)?,
         many => rustix::net::sendmsg(fd, many, &mut SendAncillaryBuffer::default(), flags)?,
     })
+}
+
+pub(super) fn pipe(capacity: usize) -> io::Result<Pipe> {
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // `EPERM` and `EBUSY` are limits of this user, not failures: the pipe works as it is.
+    let capacity = rustix::pipe::fcntl_setpipe_size(write.as_fd(), capacity)
+        .or_else(|_| rustix::pipe::fcntl_getpipe_size(write.as_fd()))?;
+    Ok(Pipe { read, write, capacity })
+}
+
+/// One end is a pipe, and that one is not waited for.
+pub(super) fn splice(
+    from: BorrowedFd<'_>,
+    mut offset: Option<u64>,
+    to: BorrowedFd<'_>,
+    len: usize,
+) -> io::Result<usize> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    Ok(rustix::pipe::splice(from, offset.as_mut(), to, None, len, flags)?)
 }

@@ -15,7 +15,10 @@
 use std::fs::File;
 use std::io;
 #[cfg(unix)]
-use std::{io::IoSlice, os::fd::BorrowedFd};
+use std::{
+    io::IoSlice,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 mod fault;
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
@@ -47,6 +50,16 @@ pub(crate) enum Call {
     ReadAt,
     /// File to descriptor inside the kernel.
     Sendfile,
+    /// File to file inside the kernel.
+    CopyRange,
+    /// Read of a stream.
+    Read,
+    /// A new pipe.
+    Pipe,
+    /// Descriptor to pipe inside the kernel.
+    SpliceIn,
+    /// Pipe to descriptor inside the kernel.
+    SpliceOut,
 }
 
 /// Whether more bytes follow at once, so that TCP can keep a partial segment back for them.
@@ -100,7 +113,77 @@ pub(crate) fn sendfile(
     })
 }
 
-/// Whether an error of [`sendfile`] speaks about the kind of the two descriptors, not about the
+/// As [`sendfile`], to a file at its cursor; but 0 does not tell where the file ends.
+#[cfg(unix)]
+pub(crate) fn copy_range(
+    dst: BorrowedFd<'_>,
+    file: &File,
+    offset: u64,
+    len: usize,
+) -> io::Result<usize> {
+    retry(|| {
+        let len = fault::admit(Call::CopyRange, len.min(MAX_BYTES))?;
+        os::copy_range(dst, file, offset, len)
+    })
+}
+
+/// Reads from a stream into the front of `room`; gives the number of bytes, 0 at its end.
+#[cfg(unix)]
+pub(crate) fn read(from: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+    retry(|| {
+        let len = fault::admit(Call::Read, room.len().min(MAX_BYTES))?;
+        Ok(rustix::io::read(from, &mut room[..len])?)
+    })
+}
+
+/// Moves up to `len` bytes from a descriptor's cursor into a pipe, inside the kernel; 0 at its end.
+/// Of the two, only the pipe is never waited for.
+#[cfg(unix)]
+pub(crate) fn splice_in(from: BorrowedFd<'_>, pipe: &Pipe, len: usize) -> io::Result<usize> {
+    retry(|| {
+        let len = fault::admit(Call::SpliceIn, len.min(MAX_BYTES))?;
+        os::splice(from, None, pipe.write.as_fd(), len)
+    })
+}
+
+/// As [`splice_in`], from `file` at `offset`.
+#[cfg(unix)]
+pub(crate) fn splice_file(file: &File, offset: u64, pipe: &Pipe, len: usize) -> io::Result<usize> {
+    retry(|| {
+        let len = fault::admit(Call::SpliceIn, len.min(MAX_BYTES))?;
+        os::splice(file.as_fd(), Some(offset), pipe.write.as_fd(), len)
+    })
+}
+
+/// Moves up to `len` bytes from a pipe to a descriptor, inside the kernel.
+#[cfg(unix)]
+pub(crate) fn splice_out(pipe: &Pipe, to: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
+    retry(|| {
+        let len = fault::admit(Call::SpliceOut, len.min(MAX_BYTES))?;
+        os::splice(pipe.read.as_fd(), None, to, len)
+    })
+}
+
+/// A pipe to splice through.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) read: OwnedFd,
+    pub(crate) write: OwnedFd,
+    /// Bytes that it may hold; less if they come in small pieces.
+    pub(crate) capacity: usize,
+}
+
+#[cfg(unix)]
+impl Pipe {
+    /// A pipe of `capacity` bytes, or of what the user's pipe budget still allows.
+    pub(crate) fn new(capacity: usize) -> io::Result<Pipe> {
+        fault::admit(Call::Pipe, 0)?;
+        os::pipe(capacity)
+    }
+}
+
+/// Whether an error of [`sendfile`] or of a splice speaks about the kind of the two descriptors, not about the
 /// transfer: another path can still work, and nothing has moved.
 #[cfg(unix)]
 pub(crate) fn refuses_pair(error: &io::Error) -> bool {

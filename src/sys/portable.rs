@@ -9,7 +9,7 @@ use std::io;
 use std::{io::IoSlice, os::fd::BorrowedFd};
 
 #[cfg(unix)]
-use super::More;
+use super::{More, Pipe};
 
 #[cfg(unix)]
 pub(super) const ENOTSOCK: i32 = rustix::io::Errno::NOTSOCK.raw_os_error();
@@ -44,4 +44,24 @@ pub(super) fn sendfile(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> io::Res
 #[cfg(unix)]
 pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], _: More) -> io::Result<usize> {
     Ok(rustix::io::writev(fd, bufs)?)
+}
+
+#[cfg(unix)]
+pub(super) fn pipe(_: usize) -> io::Result<Pipe> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
+pub(super) fn splice(
+    _: BorrowedFd<'_>,
+    _: Option<u64>,
+    _: BorrowedFd<'_>,
+    _: usize,
+) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
+pub(super) fn copy_range(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }

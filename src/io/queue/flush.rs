@@ -16,7 +16,8 @@ use super::outgoing::Part;
 use super::push::SMALL;
 use crate::buf::ByteBuf;
 use crate::io::progress::clip;
-use crate::io::region::{FileRegion, WINDOW};
+use crate::io::region::FileRegion;
+use crate::io::transfer::WINDOW;
 #[cfg(unix)]
 use crate::sys::Target;
 use crate::sys::{MAX_BYTES, MAX_SLICES, More};

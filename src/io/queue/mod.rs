@@ -1,7 +1,8 @@
 //! The outbound queue of one connection: buffers and files in order, and one cursor over both.
 //!
 //! `outgoing.rs` says what can be queued, `push.rs` how it comes in, this file how it is kept and
-//! counted, `flush.rs` how it leaves, `stats.rs` what that cost. What has been sent is decided by `io/progress.rs` alone.
+//! counted, `flush.rs` how it leaves, `stats.rs` what that cost. What has been sent is decided by
+//! `io/progress.rs` alone.
 //!
 //! Rules of the queue:
 //!

@@ -30,7 +30,7 @@ pub struct QueueStats {
     pub entries: u64,
     /// Bytes that those writes took.
     pub written_bytes: u64,
-    /// Calls of `sendfile`, refused ones among them.
+    /// Calls of `sendfile`, or of what stands in for it where it is refused.
     pub sendfiles: u64,
     /// Bytes of files that the kernel sent by itself.
     pub sendfile_bytes: u64,

@@ -3,7 +3,12 @@ use std::os::unix::net::UnixStream;
 
 use proptest::prelude::*;
 
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+
 use super::*;
+use crate::sys::{Call, Outcome, with_plan};
 
 fn file_with(contents: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
@@ -120,6 +125,44 @@ fn every_kind_of_target_gets_the_bytes() {
     let append = File::options().append(true).open(&path).unwrap();
     send_all(&mut region.clone(), &append).unwrap();
     assert!(std::fs::read(&path).unwrap() == [b"kept, ", expected].concat());
+}
+
+/// Each path alone, by forbidding those before it, to a file and to a socket; in the end copying.
+#[test]
+fn every_path_sends_the_same() {
+    let contents: Vec<u8> = (0..600_000_u32).map(|i| (i / 5) as u8).collect();
+    let file = Arc::new(file_with(&contents));
+    let refused = [&[][..], &[Call::Sendfile], &[Call::Sendfile, Call::SpliceIn]];
+    let refused = refused.into_iter().chain([
+        &[Call::Sendfile, Call::SpliceOut][..],
+        &[Call::Sendfile, Call::Pipe],
+        &[Call::Sendfile, Call::SpliceIn, Call::CopyRange],
+    ]);
+    for refused in refused {
+        for short in [usize::MAX, 10_000] {
+            let plan = move |call, _| {
+                if refused.contains(&call) {
+                    Outcome::Fail(Errno::NOSYS.raw_os_error())
+                } else {
+                    Outcome::Short(short)
+                }
+            };
+            let region = FileRegion::new(file.clone(), 77..600_000);
+            let out = tempfile::tempfile().unwrap();
+            let (socket, mut peer) = UnixStream::pair().unwrap();
+            let reader = std::thread::spawn(move || {
+                let mut received = Vec::new();
+                peer.read_to_end(&mut received).map(|_| received).unwrap()
+            });
+            with_plan(plan, || {
+                send_all(&mut region.clone(), &out).unwrap();
+                send_all(&mut region.clone(), &socket).unwrap();
+            });
+            drop(socket);
+            assert!(contents_of(&out) == contents[77..], "{refused:?}");
+            assert!(reader.join().unwrap() == contents[77..], "{refused:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,168 @@
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+use proptest::prelude::*;
+use rustix::io::Errno;
+
+use super::*;
+use crate::sys::{Call, Outcome, with_plan};
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i / 3) as u8 ^ (i >> 9) as u8).collect()
+}
+
+fn pair() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    (near, far)
+}
+
+fn read_available(from: &mut UnixStream, into: &mut Vec<u8>) {
+    if let Err(e) = from.read_to_end(into) {
+        assert_eq!(e.kind(), io::ErrorKind::WouldBlock);
+    }
+}
+
+fn contents_of(mut file: &File) -> Vec<u8> {
+    let mut contents = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut contents).unwrap();
+    contents
+}
+
+/// Feeds `stream` to one end and takes what comes out of the other, whatever the calls do.
+fn relays(stream: &[u8], limit: u64, plan: impl FnMut(Call, usize) -> Outcome + 'static) {
+    let (mut client, front) = pair();
+    let (back, mut server) = pair();
+    let expected = &stream[..stream.len().min(limit as usize)];
+    let mut splice = Splice::new().with_limit(limit).with_budget(100_000);
+    let (mut sent, mut received) = (0, Vec::new());
+    with_plan(plan, || {
+        while !splice.is_done() {
+            if sent == stream.len() {
+                client.shutdown(Shutdown::Write).unwrap();
+            } else if let Ok(written) = client.write(&stream[sent..]) {
+                sent += written;
+            }
+            let before = splice.moved_bytes();
+            if let Ok(ended) = splice.transfer(&front, &back) {
+                let (Spliced::Done(moved)
+                | Spliced::SourceEmpty(moved)
+                | Spliced::TargetFull(moved)
+                | Spliced::BudgetSpent(moved)) = ended;
+                assert_eq!(splice.moved_bytes(), before + moved);
+                assert_eq!(matches!(ended, Spliced::Done(_)), splice.is_done());
+            }
+            read_available(&mut server, &mut received);
+            assert_eq!(splice.moved_bytes(), received.len() as u64);
+        }
+    });
+    assert!(received == expected);
+    assert_eq!(splice.held_bytes(), 0);
+    // What was not asked for is still in the source.
+    let mut rest = Vec::new();
+    read_available(&mut { front }, &mut rest);
+    assert!(rest == stream[expected.len()..sent]);
+}
+
+#[test]
+fn a_relay_survives_every_plan() {
+    let outcome = prop_oneof![
+        3 => Just(Outcome::Pass),
+        2 => (1..5000_usize).prop_map(Outcome::Short),
+        1 => prop::sample::select(vec![
+            Errno::INTR, Errno::AGAIN, Errno::INVAL, Errno::MFILE, Errno::NOMEM, Errno::NOBUFS,
+            Errno::IO, Errno::CONNRESET, Errno::PIPE, Errno::NOSPC,
+        ]).prop_map(|errno| Outcome::Fail(errno.raw_os_error())),
+    ];
+    let plans = prop::collection::vec(outcome, 0..10);
+    proptest!(|(len in 0..300_000_usize, limit in 0..400_000_u64, mut plan in plans)| {
+        plan.push(Outcome::Pass);
+        let mut calls = 0;
+        relays(&pattern(len), limit, move |_, _| {
+            calls += 1;
+            plan[calls % plan.len()]
+        });
+    });
+}
+
+#[test]
+fn the_copying_path_gives_the_same() {
+    relays(&pattern(500_000), u64::MAX, |call, _| match call {
+        Call::Pipe | Call::SpliceIn | Call::SpliceOut => Outcome::Fail(Errno::NOSYS.raw_os_error()),
+        _ => Outcome::Pass,
+    });
+}
+
+#[test]
+fn a_target_that_refuses_gets_what_the_pipe_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let append = File::options().create(true).append(true).open(&path).unwrap();
+    let stream = pattern(100_000);
+    let (mut client, server) = UnixStream::pair().unwrap();
+    let send = stream.clone();
+    let feeder = std::thread::spawn(move || client.write_all(&send).unwrap());
+    let mut splice = Splice::new();
+    while !matches!(splice.transfer(&server, &append).unwrap(), Spliced::Done(_)) {}
+    feeder.join().unwrap();
+    assert!(std::fs::read(&path).unwrap() == stream);
+}
+
+#[test]
+fn files_are_sources_and_targets() {
+    let stream = pattern(700_000);
+    let mut source = tempfile::tempfile().unwrap();
+    source.write_all(&stream).unwrap();
+    source.rewind().unwrap();
+    let target = tempfile::tempfile().unwrap();
+    let mut splice = Splice::new().with_budget(u64::MAX);
+    assert_eq!(splice.transfer(&source, &target).unwrap(), Spliced::Done(700_000));
+    assert!(contents_of(&target) == stream);
+}
+
+#[test]
+fn a_slow_target_stops_the_reading_and_an_idle_transfer_holds_nothing() {
+    let (mut client, front) = pair();
+    let (back, mut server) = pair();
+    while client.write(&[7; 4096]).is_ok() {}
+    let mut splice = Splice::new();
+    let mut full = 0;
+    while !matches!(splice.transfer(&front, &back).unwrap(), Spliced::TargetFull(0)) {
+        full += 1;
+        while client.write(&[7; 4096]).is_ok() {}
+        assert!(full < 1000, "the target never fills");
+    }
+    assert!(splice.held_bytes() > 0);
+    let mut received = Vec::new();
+    loop {
+        read_available(&mut server, &mut received);
+        if let Spliced::SourceEmpty(_) = splice.transfer(&front, &back).unwrap() {
+            break;
+        }
+    }
+    read_available(&mut server, &mut received);
+    assert_eq!(splice.moved_bytes(), received.len() as u64);
+    assert_eq!(splice.held_bytes(), 0);
+    assert!(splice.pipe.is_none());
+}
+
+#[test]
+fn bytes_that_were_never_delivered_reach_nobody_else() {
+    let (mut client, front) = pair();
+    let (back, server) = pair();
+    client.write_all(b"for the one who left").unwrap();
+    drop(server);
+    let mut splice = Splice::new();
+    let error = splice.transfer(&front, &back).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!((splice.moved_bytes(), splice.held_bytes()), (0, 20));
+    drop(splice);
+    // Were its pipe reused, the next stream would begin with those bytes.
+    for _ in 0..20 {
+        relays(b"another stream", u64::MAX, |_, _| Outcome::Pass);
+    }
+}

@@ -1,0 +1,164 @@
+//! How the bytes of a region get to a descriptor: inside the kernel where that works.
+//!
+//! A path that refuses the two descriptors is not tried again by the same region; the next one is.
+//! None of them moves the region: it moves by what they report, in one place.
+
+#[cfg(unix)]
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+#[cfg(unix)]
+use crate::{
+    buf::ByteBuf,
+    io::{pipes, progress::clip, region::FileRegion},
+    sys::{self, More, Target},
+};
+
+/// What the copying path reads at a time: large enough that the system calls don't show, small
+/// enough that the bytes are still in the cache when the kernel takes them.
+pub(crate) const WINDOW: usize = 64 * 1024;
+
+/// The paths, in the order in which they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// File to anything: one system call.
+    #[cfg(unix)]
+    Sendfile,
+    /// By way of a pipe: where `sendfile` is forbidden.
+    #[cfg(unix)]
+    Splice,
+    /// File to file.
+    #[cfg(unix)]
+    CopyRange,
+    /// Through a window of memory: always works.
+    Copy,
+}
+
+impl Path {
+    pub(crate) const fn first() -> Path {
+        #[cfg(unix)]
+        return Path::Sendfile;
+        #[cfg(not(unix))]
+        return Path::Copy;
+    }
+}
+
+/// What one path made of its call.
+#[cfg(unix)]
+enum Sent {
+    Bytes(usize),
+    /// Not these two descriptors: the next path.
+    Refused,
+    /// The file ends where the bytes should be.
+    End,
+}
+
+impl FileRegion {
+    /// Whether earlier calls found that the bytes have to go through memory.
+    pub(crate) fn must_copy(&self) -> bool {
+        self.path == Path::Copy
+    }
+}
+
+#[cfg(unix)]
+impl FileRegion {
+    /// Sends as much as `dst` takes in one call, moves on by that, and gives the number of bytes.
+    ///
+    /// `dst` is anything that can be written to: a socket, a pipe, a terminal, another file. The
+    /// kernel moves the bytes by itself where it can (`sendfile`, else `splice`, else
+    /// `copy_file_range`); where it refuses the two descriptors, they are copied through a pooled
+    /// window. The region remembers which way worked. A file as `dst` is written at its cursor.
+    ///
+    /// Like `write`, one call may send less than there is; call until [`is_empty`](Self::is_empty).
+    /// 0 is returned only when the region is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full; [`FileShrank`](crate::FileShrank) (as the
+    /// source of the error) if the file ends before the region does; those of writing otherwise.
+    /// Whatever the error, the region stands exactly behind the bytes that were sent.
+    ///
+    /// `sendfile` to a peer that is gone raises SIGPIPE. Rust programs ignore that signal and get
+    /// [`io::ErrorKind::BrokenPipe`]; a host that resets it has to block it.
+    ///
+    /// # Cost
+    ///
+    /// One system call of at most 2 GiB - 4 KiB, no copy in this process; on the copying path two
+    /// system calls and a copy per 64 KiB.
+    #[doc(alias = "transferTo")]
+    pub fn transfer_to(&mut self, dst: impl AsFd) -> io::Result<u64> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        let sent = match self.send_in_kernel(dst.as_fd(), sys::MAX_BYTES)? {
+            Some(sent) => sent,
+            None => self.send_window(dst.as_fd())?,
+        };
+        self.advance(sent);
+        Ok(sent)
+    }
+
+    fn send_window(&self, dst: BorrowedFd<'_>) -> io::Result<u64> {
+        let mut window = ByteBuf::with_capacity(clip(self.len(), WINDOW));
+        self.read_at(0, &mut window)?;
+        match Target::new(dst).write(&[io::IoSlice::new(&window)], More::No)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            sent => Ok(sent as u64),
+        }
+    }
+
+    /// Sends up to `limit` bytes without reading them, and does not move on; `None` if this has to
+    /// be done by copying.
+    pub(crate) fn send_in_kernel(
+        &mut self,
+        dst: BorrowedFd<'_>,
+        limit: usize,
+    ) -> io::Result<Option<u64>> {
+        let (at, len) = (self.position(), clip(self.len(), limit));
+        loop {
+            let file = self.file();
+            let (sent, next) = match self.path {
+                Path::Sendfile => (end_at_zero(sys::sendfile(dst, file, at, len)), Path::Splice),
+                Path::Splice => (by_splice(dst, file, at, len), Path::CopyRange),
+                // 0 proves nothing here: some kernels give it for files that they make up.
+                Path::CopyRange => {
+                    (sys::copy_range(dst, file, at, len).map(Sent::Bytes), Path::Copy)
+                }
+                Path::Copy => return Ok(None),
+            };
+            match sent {
+                Ok(Sent::Bytes(sent)) if sent > 0 => return Ok(Some(sent as u64)),
+                Ok(Sent::End) => return Err(self.shrank(at)),
+                Ok(_) => self.path = next,
+                Err(e) if sys::refuses_pair(&e) => self.path = next,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// 0 from a call that was asked for bytes means that the file has none there.
+fn end_at_zero(moved: io::Result<usize>) -> io::Result<Sent> {
+    moved.map(|moved| if moved == 0 { Sent::End } else { Sent::Bytes(moved) })
+}
+
+/// One pipe full. What the target did not take stays in the pipe and goes down with it: the file
+/// still has it.
+fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<Sent> {
+    let Ok(pipe) = pipes::take() else { return Ok(Sent::Refused) };
+    let held = match sys::splice_file(file, at, &pipe, len.min(pipe.capacity)) {
+        Ok(held) if held > 0 => held,
+        nothing => {
+            pipes::give_back(pipe);
+            return end_at_zero(nothing);
+        }
+    };
+    let sent = sys::splice_out(&pipe, dst, held)?;
+    if sent == held {
+        pipes::give_back(pipe);
+    }
+    Ok(Sent::Bytes(sent))
+}
