@@ -2,7 +2,7 @@
 //!
 //! `progress.rs` owns the one rule that everything here must keep, "sent once"; `region.rs` is a
 //! range of a file, `transfer.rs` how it gets to a descriptor; `queue/` keeps buffers and regions in order and sends them; `splice.rs` moves
-//! bytes between two descriptors, through the pipes of `pipes.rs`.
+//! bytes between two descriptors, through the pipes of `pipes.rs`. `window.rs` is the memory for what has to be read after all.
 
 #[cfg(unix)]
 mod pipes;
@@ -12,6 +12,7 @@ mod region;
 #[cfg(unix)]
 mod splice;
 mod transfer;
+mod window;
 
 pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
 pub use region::{FileRegion, FileShrank};

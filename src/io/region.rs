@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::buf::ByteBuf;
 use crate::io::transfer::Path;
+use crate::io::window;
 use crate::sys;
 
 /// A range of an open file that can be sent without passing through memory.
@@ -238,11 +239,7 @@ impl FileRegion {
             return Ok(0);
         }
         let at = self.next + offset;
-        let before = buf.len();
-        buf.resize(before + want, 0);
-        let read = sys::read_at(&self.file, &mut buf[before..], at);
-        buf.truncate(before + read.as_ref().map_or(0, |read| *read));
-        match read? {
+        match window::fill(buf, want, |room| sys::read_at(&self.file, room, at))? {
             0 => Err(self.shrank(at)),
             read => Ok(read),
         }

@@ -15,8 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use bytes::Buf;
 
 use crate::buf::ByteBuf;
-use crate::io::pipes;
 use crate::io::progress::clip;
+use crate::io::{pipes, window};
 use crate::sys::{self, More, Pipe, Target};
 
 /// What one call moves before it gives way to other connections.
@@ -228,9 +228,9 @@ impl Splice {
             }
         }
         // The source can't be spliced, or there is no pipe to be had.
-        let mut bytes = ByteBuf::zeroed(clip(self.limit, WINDOW));
-        let read = sys::read(from, &mut bytes)?;
-        bytes.truncate(read);
+        let most = clip(self.limit, WINDOW);
+        let mut bytes = window::block(most)?;
+        let read = window::fill(&mut bytes, most, |room| sys::read(from, room))?;
         self.limit -= read as u64;
         if read > 0 {
             self.bytes = bytes;
@@ -276,10 +276,9 @@ impl Splice {
     /// The target can't be spliced to: what is in the pipe goes on by way of memory.
     fn read_pipe(&mut self) -> io::Result<()> {
         let Some(pipe) = &self.pipe else { unreachable!("bytes are held, and not in memory") };
-        let mut bytes = ByteBuf::zeroed(self.in_pipe.min(WINDOW));
-        let read = sys::read(pipe.read.as_fd(), &mut bytes)?;
-        bytes.truncate(read);
-        self.in_pipe -= read;
+        let most = self.in_pipe.min(WINDOW);
+        let mut bytes = window::block(most)?;
+        self.in_pipe -= window::fill(&mut bytes, most, |room| sys::read(pipe.read.as_fd(), room))?;
         self.bytes = bytes;
         Ok(())
     }

@@ -12,8 +12,7 @@ use std::{
 
 #[cfg(unix)]
 use crate::{
-    buf::ByteBuf,
-    io::{pipes, progress::clip, region::FileRegion},
+    io::{pipes, progress::clip, region::FileRegion, window},
     sys::{self, More, Target},
 };
 
@@ -102,7 +101,7 @@ impl FileRegion {
     }
 
     fn send_window(&self, dst: BorrowedFd<'_>) -> io::Result<u64> {
-        let mut window = ByteBuf::with_capacity(clip(self.len(), WINDOW));
+        let mut window = window::block(clip(self.len(), WINDOW))?;
         self.read_at(0, &mut window)?;
         match Target::new(dst).write(&[io::IoSlice::new(&window)], More::No)? {
             0 => Err(io::ErrorKind::WriteZero.into()),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -24,8 +25,12 @@ pub(super) const REFUSES_PAIR: [i32; 5] = [
     Errno::PERM.raw_os_error(),
 ];
 
-pub(super) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    Ok(rustix::io::pread(file, room, offset)?)
+pub(super) fn read_at<'a>(
+    file: &File,
+    room: &'a mut [MaybeUninit<u8>],
+    offset: u64,
+) -> io::Result<&'a mut [u8]> {
+    Ok(rustix::io::pread(file, room, offset)?.0)
 }
 
 pub(super) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {

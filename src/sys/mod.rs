@@ -6,7 +6,8 @@
 //!
 //! Rules that every function keeps:
 //!
-//! 1. `EINTR` never comes out: the call is made again. Nothing has moved when a call reports it.
+//! 1. `EINTR` is no failure: the call is made again. Nothing has moved when a call reports it. The
+//!    functions that fill memory leave the repeating to their caller, by [`retry`].
 //! 2. A call moves at most [`MAX_BYTES`] bytes and takes at most [`MAX_SLICES`] slices; the
 //!    callers clip to both.
 //! 3. A call passes through [`fault`], where a test's plan may refuse it or shorten it. Outside of
@@ -14,6 +15,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 #[cfg(unix)]
 use std::{
     io::IoSlice,
@@ -73,7 +75,7 @@ pub(crate) enum More {
 }
 
 /// Repeats a call that a signal interrupted (rule 1).
-fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -82,13 +84,15 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Reads from `file` at `offset` into the front of `room`; gives the number of bytes, 0 at the end
-/// of the file.
-pub(crate) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    retry(|| {
-        let len = fault::admit(Call::ReadAt, room.len().min(MAX_BYTES))?;
-        os::read_at(file, &mut room[..len], offset)
-    })
+/// Reads from `file` at `offset` into the front of `room`; gives what was read, empty at the end of
+/// the file.
+pub(crate) fn read_at<'a>(
+    file: &File,
+    room: &'a mut [MaybeUninit<u8>],
+    offset: u64,
+) -> io::Result<&'a mut [u8]> {
+    let len = fault::admit(Call::ReadAt, room.len().min(MAX_BYTES))?;
+    os::read_at(file, &mut room[..len], offset)
 }
 
 /// Asks the kernel to have this range in memory soon. A hint: a system that has no such call does
@@ -127,13 +131,14 @@ pub(crate) fn copy_range(
     })
 }
 
-/// Reads from a stream into the front of `room`; gives the number of bytes, 0 at its end.
+/// Reads from a stream into the front of `room`; gives what was read, empty at its end.
 #[cfg(unix)]
-pub(crate) fn read(from: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
-    retry(|| {
-        let len = fault::admit(Call::Read, room.len().min(MAX_BYTES))?;
-        Ok(rustix::io::read(from, &mut room[..len])?)
-    })
+pub(crate) fn read<'a>(
+    from: BorrowedFd<'_>,
+    room: &'a mut [MaybeUninit<u8>],
+) -> io::Result<&'a mut [u8]> {
+    let len = fault::admit(Call::Read, room.len().min(MAX_BYTES))?;
+    Ok(rustix::io::read(from, &mut room[..len])?.0)
 }
 
 /// Moves up to `len` bytes from a descriptor's cursor into a pipe, inside the kernel; 0 at its end.

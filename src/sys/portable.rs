@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 #[cfg(unix)]
 use std::{io::IoSlice, os::fd::BorrowedFd};
 
@@ -18,17 +19,33 @@ pub(super) const ENOTSOCK: i32 = rustix::io::Errno::NOTSOCK.raw_os_error();
 pub(super) const REFUSES_PAIR: [i32; 0] = [];
 
 #[cfg(unix)]
-pub(super) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    Ok(rustix::io::pread(file, room, offset)?)
+pub(super) fn read_at<'a>(
+    file: &File,
+    room: &'a mut [MaybeUninit<u8>],
+    offset: u64,
+) -> io::Result<&'a mut [u8]> {
+    Ok(rustix::io::pread(file, room, offset)?.0)
 }
 
 #[cfg(windows)]
-pub(super) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, room, offset)
+pub(super) fn read_at<'a>(
+    file: &File,
+    room: &'a mut [MaybeUninit<u8>],
+    offset: u64,
+) -> io::Result<&'a mut [u8]> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let len = room.len().min(ZEROS.len());
+    let room = room[..len].write_copy_of_slice(&ZEROS[..len]);
+    let read = std::os::windows::fs::FileExt::seek_read(file, room, offset)?;
+    Ok(&mut room[..read])
 }
 
 #[cfg(not(any(unix, windows)))]
-pub(super) fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+pub(super) fn read_at<'a>(
+    _: &File,
+    _: &'a mut [MaybeUninit<u8>],
+    _: u64,
+) -> io::Result<&'a mut [u8]> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

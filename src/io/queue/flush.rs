@@ -14,10 +14,10 @@ use smallvec::SmallVec;
 use super::WriteQueue;
 use super::outgoing::Part;
 use super::push::SMALL;
-use crate::buf::ByteBuf;
 use crate::io::progress::clip;
 use crate::io::region::FileRegion;
 use crate::io::transfer::WINDOW;
+use crate::io::window;
 #[cfg(unix)]
 use crate::sys::Target;
 use crate::sys::{MAX_BYTES, MAX_SLICES, More};
@@ -297,7 +297,7 @@ impl WriteQueue {
                 region.read_at(0, block)?
             }
             Some(few) if few.len() <= SMALL as u64 => {
-                let mut block = ByteBuf::with_capacity(few.len() as usize + want);
+                let mut block = window::block(few.len() as usize + want)?;
                 block.put_slice(few.bytes().unwrap_or_default());
                 let merged = block.len() as u64;
                 let read = region.read_at(0, &mut block)?;
@@ -306,7 +306,7 @@ impl WriteQueue {
                 read
             }
             _ => {
-                let mut block = ByteBuf::with_capacity(want);
+                let mut block = window::block(want)?;
                 let read = region.read_at(0, &mut block)?;
                 own_block = Some(Part::Block(block));
                 read

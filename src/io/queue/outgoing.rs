@@ -72,7 +72,7 @@ macro_rules! from_bytes {
     )+};
 }
 
-from_bytes!(ByteBuf, &'static [u8], &'static str, Vec<u8>, Box<[u8]>, String);
+from_bytes!(ByteBuf, bytes::Bytes, &'static [u8], &'static str, Vec<u8>, Box<[u8]>, String);
 
 /// One element of the queue. None is ever empty.
 #[derive(Debug)]

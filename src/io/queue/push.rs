@@ -5,6 +5,7 @@ use bytes::BufMut;
 use super::WriteQueue;
 use super::outgoing::{Outgoing, Part};
 use crate::buf::{ByteBuf, ByteView};
+use crate::io::window;
 
 /// Neighbours up to this length are copied together. Measured on Linux, copying against an entry
 /// of their own: 0.7 to 0.9 of the CPU at 512 bytes, level at 1 KiB for TCP, dearer from 2 KiB on.
@@ -53,6 +54,10 @@ impl WriteQueue {
 
     /// Appends a copy of `bytes` to the stream; otherwise as [`push`](Self::push).
     ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push), and if the global pool gives no memory.
+    ///
     /// # Cost
     ///
     /// One copy, into a pooled block that it shares with its small neighbours.
@@ -70,7 +75,7 @@ impl WriteQueue {
     pub fn push_copy(&mut self, bytes: &[u8]) -> u64 {
         let absorbed = bytes.len() <= SMALL && self.absorb(bytes);
         if !absorbed && !bytes.is_empty() {
-            let mut block = self.new_block(bytes.len());
+            let mut block = ByteBuf::with_capacity(self.block_size(bytes.len()));
             block.put_slice(bytes);
             self.stats.merged_bytes += bytes.len() as u64;
             self.append(Part::Block(block));
@@ -104,9 +109,17 @@ impl WriteQueue {
             Some(Part::View(last)) if last.len() <= SMALL => 0,
             _ => return false,
         };
+        let block = if room < bytes.len() {
+            // Without memory for merging, the parts go as they are.
+            let Ok(block) = window::block(self.block_size(bytes.len() + SMALL)) else {
+                return false;
+            };
+            Some(block)
+        } else {
+            None
+        };
         self.count(bytes.len() as u64);
-        if room < bytes.len() {
-            let mut block = self.new_block(bytes.len() + SMALL);
+        if let Some(mut block) = block {
             if let Some(Part::View(last)) = self.parts.back() {
                 block.put_slice(last);
                 self.stats.merged_bytes += last.len() as u64;
@@ -122,10 +135,10 @@ impl WriteQueue {
         true
     }
 
-    /// A block with room for `least` bytes, and more if the queue is getting long.
-    fn new_block(&mut self, least: usize) -> ByteBuf {
+    /// The size of the next block: `least`, and more if the queue is getting long.
+    fn block_size(&mut self, least: usize) -> usize {
         let size = self.block;
         self.block = (size * 2).min(BLOCK.1);
-        ByteBuf::with_capacity(size.max(least))
+        size.max(least)
     }
 }
