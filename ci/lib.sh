@@ -1,0 +1,59 @@
+# What the checks share. Each `ci/NAME.sh` can be run alone, from anywhere, and starts with
+#
+#   source "$(dirname "$0")/lib.sh"
+#
+# It ends by saying what it did: `ran COUNT WHAT`, or `skip WHY` where this machine can't do it.
+# A check that finds something exits with another status than 0. `ci/NAME.sh short` does the bounded
+# part that `.ci/run` asks for; without `short` a check goes as deep as it can.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+check=$(basename "$0" .sh)
+depth=${1:-full}
+target=$PWD/target
+log=$target/ci/$check.log
+mkdir -p "$target/ci"
+: >"$log"
+
+# Whole builds, once: nothing is rebuilt, nothing is debugged.
+export CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=never
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_TEST_DEBUG=line-tables-only
+
+verdict() { # TEXT: the line of this check in the summary
+    echo "== $check: $1"
+    printf '%s\n' "$1" >"$target/ci/$check.verdict"
+}
+
+ran() { verdict "ran, $*"; }
+
+skip() {
+    verdict "SKIPPED: $*"
+    exit 0
+}
+
+short() { [ "$depth" = short ]; }
+
+# Runs a command and keeps what it says for `passed`.
+logged() { "$@" 2>&1 | tee -a "$log"; }
+
+# How many tests passed, by what the test harness said.
+passed() { awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log"; }
+
+# A build directory of its own for a check with its own compiler flags, so that checks keep
+# each other's artefacts.
+own_target() { export CARGO_TARGET_DIR=$target/$check; }
+
+host() { rustc -vV | sed -n 's/^host: //p'; }
+
+# The nightly toolchain with these components, or a skip that says which is missing.
+need_nightly() {
+    rustup run nightly rustc -V >/dev/null 2>&1 ||
+        rustup toolchain install nightly --profile minimal >/dev/null 2>&1 ||
+        skip "no nightly toolchain, and it can't be installed"
+    local component
+    for component in "$@"; do
+        rustup component list --toolchain nightly --installed | grep -q "^$component" ||
+            rustup component add --toolchain nightly "$component" >/dev/null 2>&1 ||
+            skip "nightly has no component $component, and it can't be installed"
+    done
+}
