@@ -2,10 +2,12 @@
 //!
 //! To put a thread to sleep and wake it up costs more than to answer a small request: on a virtual
 //! machine 20 us and more, on both ends of the connection. While events follow one another that
-//! closely, the thread stays awake for the next; once they do not, it sleeps at once.
+//! closely, the thread stays awake for the next; once they do not, or others want the processor,
+//! it sleeps at once.
 
 use std::hint::spin_loop;
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -19,12 +21,20 @@ const AWAKE: Duration = Duration::from_micros(50);
 const PAUSE: Duration = Duration::from_micros(8);
 /// Gaps up to this length call for staying awake at the next one.
 const SHORT: Duration = Duration::from_micros(100);
+/// How often it is weighed whether to stay awake at all.
+const PERIOD: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(crate) struct Poller {
     epoll: OwnedFd,
-    /// Somebody else can run while this thread spins.
-    may_spin: bool,
+    /// There is more than one processor.
+    parallel: bool,
+    /// Nobody else wants the one that this thread runs on.
+    alone: bool,
+    /// How long this thread had been kept from running when that was last found out.
+    queued: Duration,
+    /// When to find it out again.
+    reconsider: Instant,
     /// The last gap between events was short.
     eager: bool,
     /// System calls made to wait for events or collect them.
@@ -36,8 +46,16 @@ pub(crate) struct Poller {
 impl Poller {
     pub(crate) fn new() -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let may_spin = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
-        Ok(Poller { epoll, may_spin, eager: false, waits: 0, looks: 0 })
+        Ok(Poller {
+            epoll,
+            parallel: available_parallelism().is_ok_and(|cpus| cpus.get() > 1),
+            alone: true,
+            queued: time_queued(),
+            reconsider: Instant::now() + PERIOD,
+            eager: false,
+            waits: 0,
+            looks: 0,
+        })
     }
 
     pub(crate) fn add(&self, source: impl AsFd, key: u64, flags: EventFlags) -> Result<()> {
@@ -55,6 +73,9 @@ impl Poller {
         timeout: Option<Duration>,
     ) -> Result<()> {
         let began = Instant::now();
+        if began >= self.reconsider {
+            self.adapt(began);
+        }
         let mut next = PAUSE;
         while self.eager && timeout != Some(Duration::ZERO) && next <= AWAKE {
             while began.elapsed() < next {
@@ -69,8 +90,19 @@ impl Poller {
         }
         self.waits += 1;
         self.look(events, timeout)?;
-        self.eager = self.may_spin && began.elapsed() < SHORT;
+        self.eager = self.parallel && self.alone && began.elapsed() < SHORT;
         Ok(())
+    }
+
+    /// Finds out whether this thread has had to queue for a processor: if so, others have better
+    /// use for the time.
+    fn adapt(&mut self, now: Instant) {
+        let before = std::mem::replace(&mut self.queued, time_queued());
+        let period = PERIOD + now.duration_since(self.reconsider);
+        self.alone = self.queued.saturating_sub(before) < period / 50;
+        self.eager &= self.alone;
+        self.reconsider = now + PERIOD;
+        self.waits += 3;
     }
 
     fn look(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> Result<()> {
@@ -80,4 +112,11 @@ impl Poller {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The time that this thread has spent ready to run, but not running; zero where nobody counts it.
+fn time_queued() -> Duration {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat");
+    let counted = counted.ok().and_then(|text| text.split(' ').nth(1)?.parse().ok());
+    Duration::from_nanos(counted.unwrap_or(0))
 }
