@@ -18,7 +18,7 @@ pub use buf::{
     TryReserveError, TryReserveErrorKind, decode_hex,
 };
 #[cfg(all(unix, feature = "tokio"))]
-pub use interop::WriteReady;
+pub use interop::{ReadReady, WriteReady};
 pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};
 #[cfg(unix)]
 pub use io::{Splice, Spliced};

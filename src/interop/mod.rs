@@ -5,4 +5,4 @@ mod bytes;
 mod tokio;
 
 #[cfg(all(unix, feature = "tokio"))]
-pub use self::tokio::WriteReady;
+pub use self::tokio::{ReadReady, WriteReady};

@@ -1,5 +1,5 @@
-//! Flushing a queue to tokio's streams, by their readiness and past their `AsyncWrite`: that trait
-//! knows neither files nor more than one write per wake-up.
+//! Queues and splices over tokio's streams, by their readiness and past `AsyncRead` and
+//! `AsyncWrite`: those traits know neither files nor more than one call per wake-up.
 
 use std::future::poll_fn;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpStream, UnixStream, unix::pipe};
 
-use crate::io::{Flush, WriteQueue};
+use crate::io::{Flush, Splice, WriteQueue};
 
 /// A descriptor that tokio watches: [`WriteQueue::poll_flush`] sends to it.
 ///
@@ -25,24 +25,40 @@ pub trait WriteReady: AsFd {
     fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
 }
 
-macro_rules! write_ready {
-    ($($stream:ty: $($interest:expr)?;)+) => {$(
-        impl WriteReady for $stream {
-            fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                <$stream>::poll_write_ready(self, cx)
+/// A descriptor that tokio watches for reading: [`Splice::poll_transfer`] takes from it.
+///
+/// It is there for the same types as [`WriteReady`].
+pub trait ReadReady: AsFd {
+    /// Waits until the descriptor may have bytes, or has ended.
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Runs `read` if the descriptor may have bytes; when it fails with
+    /// [`io::ErrorKind::WouldBlock`], the next [`poll_read_ready`](Self::poll_read_ready) waits.
+    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
+}
+
+/// The traits for tokio's types, which have methods of the same names; a pipe needs no interest.
+macro_rules! readiness {
+    ($($stream:ty: $trait:ident, $poll:ident, $try:ident $(, $interest:expr)?;)+) => {$(
+        impl $trait for $stream {
+            fn $poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                <$stream>::$poll(self, cx)
             }
 
-            fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-                self.try_io($($interest,)? write)
+            fn $try<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+                self.try_io($($interest,)? call)
             }
         }
     )+};
 }
 
-write_ready! {
-    TcpStream: Interest::WRITABLE;
-    UnixStream: Interest::WRITABLE;
-    pipe::Sender: ;
+readiness! {
+    TcpStream: WriteReady, poll_write_ready, try_write, Interest::WRITABLE;
+    TcpStream: ReadReady, poll_read_ready, try_read, Interest::READABLE;
+    UnixStream: WriteReady, poll_write_ready, try_write, Interest::WRITABLE;
+    UnixStream: ReadReady, poll_read_ready, try_read, Interest::READABLE;
+    pipe::Sender: WriteReady, poll_write_ready, try_write;
+    pipe::Receiver: ReadReady, poll_read_ready, try_read;
 }
 
 impl<T: AsRawFd> WriteReady for AsyncFd<T> {
@@ -52,6 +68,16 @@ impl<T: AsRawFd> WriteReady for AsyncFd<T> {
 
     fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.try_io(Interest::WRITABLE, |_| write())
+    }
+}
+
+impl<T: AsRawFd> ReadReady for AsyncFd<T> {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncFd::poll_read_ready(self, cx).map_ok(drop)
+    }
+
+    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        self.try_io(Interest::READABLE, |_| read())
     }
 }
 
@@ -125,137 +151,85 @@ impl WriteQueue {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::task::Waker;
-
-    use tokio::io::AsyncReadExt;
-
-    use super::*;
-    use crate::io::FileRegion;
-
-    fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
-    }
-
-    /// More than any socket holds, in memory and as a file.
-    fn long_queue() -> (WriteQueue, Vec<u8>) {
-        let contents: Vec<u8> = (0..3_000_000_u32).map(|i| (i / 11) as u8).collect();
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&contents).unwrap();
-        let mut queue = WriteQueue::new();
-        queue.push("head");
-        queue.push(FileRegion::new(file, 0..contents.len() as u64));
-        queue.push(contents.clone());
-        (queue, [b"head", &contents[..], &contents].concat())
-    }
-
-    async fn sends_everything(out: impl WriteReady, mut from: impl AsyncReadExt + Unpin) {
-        let (mut queue, stream) = long_queue();
-        let send = async {
-            queue.flush_all(&out).await.unwrap();
-            drop(out);
-        };
-        let receive = async {
-            let mut received = Vec::new();
-            from.read_to_end(&mut received).await.unwrap();
-            received
-        };
-        let ((), received) = both(send, receive).await;
-        assert!(received == stream);
-        assert!(queue.is_empty());
-    }
-
-    async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
-        let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
-        let (mut a_done, mut b_done) = (None, None);
-        poll_fn(move |cx| {
-            if a_done.is_none()
-                && let Poll::Ready(value) = a.as_mut().poll(cx)
-            {
-                a_done = Some(value);
+impl Splice {
+    /// Moves everything until the source ends or the limit is reached, waiting for either side, and
+    /// gives the bytes moved in all.
+    ///
+    /// When the budget of one call is spent the task gives way to the others and is woken again.
+    ///
+    /// # Errors
+    ///
+    /// As [`transfer`](Self::transfer). The transfer is exact at every return, `Pending` among
+    /// them.
+    pub fn poll_transfer(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &impl ReadReady,
+        to: &impl WriteReady,
+    ) -> Poll<io::Result<u64>> {
+        let start = self.moved_bytes();
+        loop {
+            while self.held_bytes() > 0 {
+                ready!(to.poll_write_ready(cx))?;
+                not_yet(to.try_write(|| self.drain_to(to)))?;
             }
-            if b_done.is_none()
-                && let Poll::Ready(value) = b.as_mut().poll(cx)
-            {
-                b_done = Some(value);
+            if self.is_done() {
+                return Poll::Ready(Ok(self.moved_bytes()));
             }
-            if a_done.is_some() && b_done.is_some() {
-                return Poll::Ready((a_done.take().unwrap(), b_done.take().unwrap()));
+            if self.is_spent(start) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            Poll::Pending
-        })
-        .await
+            ready!(from.poll_read_ready(cx))?;
+            not_yet(from.try_read(|| self.fill_from(from)))?;
+        }
     }
 
-    #[test]
-    #[allow(deprecated, reason = "the new constructor is unsafe; a std stream keeps its promise")]
-    fn every_kind_of_stream_gets_everything() {
-        run(async {
-            let (out, from) = UnixStream::pair().unwrap();
-            sends_everything(out, from).await;
-
-            let (out, from) = pipe::pipe().unwrap();
-            sends_everything(out, from).await;
-
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let out = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            sends_everything(out, listener.accept().await.unwrap().0).await;
-
-            let (out, from) = std::os::unix::net::UnixStream::pair().unwrap();
-            out.set_nonblocking(true).unwrap();
-            from.set_nonblocking(true).unwrap();
-            let out = AsyncFd::new(out).unwrap();
-            sends_everything(out, UnixStream::from_std(from).unwrap()).await;
-        });
-    }
-
-    #[test]
-    fn a_future_that_is_dropped_loses_nothing() {
-        run(async {
-            let (out, mut from) = UnixStream::pair().unwrap();
-            let (mut queue, stream) = long_queue();
-            let mut received = Vec::new();
-            while !queue.is_empty() {
-                let mut cx = Context::from_waker(Waker::noop());
-                let _ = std::pin::pin!(queue.flush_all(&out)).poll(&mut cx);
-                while from.try_read_buf(&mut received).is_ok() {}
-                tokio::task::yield_now().await;
-            }
-            drop(out);
-            from.read_to_end(&mut received).await.unwrap();
-            assert!(received == stream);
-        });
-    }
-
-    #[test]
-    fn a_spent_budget_gives_way_and_wakes() {
-        run(async {
-            let (out, _from) = UnixStream::pair().unwrap();
-            let mut queue = WriteQueue::new().with_budget(10);
-            queue.push("fifteen bytes..");
-            let mut polls = 0;
-            poll_fn(|cx| {
-                polls += 1;
-                queue.poll_flush(cx, &out)
-            })
-            .await
-            .unwrap();
-            assert_eq!(polls, 2);
-        });
-    }
-
-    #[test]
-    fn a_peer_that_is_gone_is_an_error() {
-        run(async {
-            let (out, from) = UnixStream::pair().unwrap();
-            drop(from);
-            let mut queue = WriteQueue::new();
-            queue.push("nobody");
-            let error = queue.flush_all(&out).await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-            assert_eq!(queue.pending_bytes(), 6);
-        });
+    /// Moves everything; [`poll_transfer`](Self::poll_transfer) as a future.
+    ///
+    /// Dropping the future loses nothing: the bytes under way are in the `Splice`.
+    ///
+    /// # Errors
+    ///
+    /// As [`transfer`](Self::transfer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+    /// use bytebuf::Splice;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::net::UnixStream;
+    ///
+    /// let (mut client, front) = UnixStream::pair()?;
+    /// let (mut back, mut server) = UnixStream::pair()?;
+    /// client.write_all(b"through the proxy").await?;
+    /// client.shutdown().await?;
+    ///
+    /// assert_eq!(Splice::new().transfer_all(&front, &back).await?, 17);
+    /// back.shutdown().await?; // the half-close goes on to the server
+    ///
+    /// let mut received = String::new();
+    /// server.read_to_string(&mut received).await?;
+    /// assert_eq!(received, "through the proxy");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub async fn transfer_all(
+        &mut self,
+        from: &impl ReadReady,
+        to: &impl WriteReady,
+    ) -> io::Result<u64> {
+        poll_fn(|cx| self.poll_transfer(cx, from, to)).await
     }
 }
+
+/// A call that found nothing to do is followed by waiting, not by an error.
+fn not_yet(call: io::Result<()>) -> io::Result<()> {
+    call.or_else(|e| if e.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(e) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@
 //! 4. A pipe with bytes in it is never given back for reuse.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use bytes::Buf;
 
@@ -176,9 +176,8 @@ impl Splice {
     /// process. On the copying path a pooled buffer of 256 KiB, and two copies.
     pub fn transfer(&mut self, from: impl AsFd, to: impl AsFd) -> io::Result<Spliced> {
         let start = self.moved;
-        let mut target = Target::new(to.as_fd());
         loop {
-            let drained = self.drain(&mut target);
+            let drained = self.drain_to(to.as_fd());
             let moved = self.moved - start;
             match drained {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -186,10 +185,10 @@ impl Splice {
                 }
                 Err(e) => return Err(e),
                 Ok(()) if self.is_done() => return Ok(Spliced::Done(moved)),
-                Ok(()) if moved >= self.budget => return Ok(Spliced::BudgetSpent(moved)),
+                Ok(()) if self.is_spent(start) => return Ok(Spliced::BudgetSpent(moved)),
                 Ok(()) => {}
             }
-            match self.fill(from.as_fd()) {
+            match self.fill_from(from.as_fd()) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Spliced::SourceEmpty(moved));
                 }
@@ -203,8 +202,14 @@ impl Splice {
         (self.ended || self.limit == 0) && self.held_bytes() == 0
     }
 
+    /// Whether a call that began at `start` has moved its share.
+    pub(crate) fn is_spent(&self, start: u64) -> bool {
+        self.moved - start >= self.budget
+    }
+
     /// Reads from the source what there is; nothing is held before (rule 1).
-    pub(crate) fn fill(&mut self, from: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn fill_from(&mut self, from: impl AsFd) -> io::Result<()> {
+        let from = from.as_fd();
         if !self.copies
             && let Ok(pipe) = pipes::take()
         {
@@ -241,7 +246,8 @@ impl Splice {
     }
 
     /// Writes what is held to the target; an error leaves the rest of it held.
-    pub(crate) fn drain(&mut self, target: &mut Target<'_>) -> io::Result<()> {
+    pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
+        let mut target = Target::new(to.as_fd());
         while self.held_bytes() > 0 {
             let written = if !self.bytes.is_empty() {
                 let written = target.write(&[IoSlice::new(&self.bytes)], More::No)?;

@@ -1,0 +1,179 @@
+use std::io::Write;
+use std::task::Waker;
+
+use tokio::io::AsyncReadExt;
+
+use super::*;
+use crate::io::FileRegion;
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
+}
+
+/// More than any socket holds, in memory and as a file.
+fn long_queue() -> (WriteQueue, Vec<u8>) {
+    let contents: Vec<u8> = (0..3_000_000_u32).map(|i| (i / 11) as u8).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&contents).unwrap();
+    let mut queue = WriteQueue::new();
+    queue.push("head");
+    queue.push(FileRegion::new(file, 0..contents.len() as u64));
+    queue.push(contents.clone());
+    (queue, [b"head", &contents[..], &contents].concat())
+}
+
+async fn sends_everything(out: impl WriteReady, mut from: impl AsyncReadExt + Unpin) {
+    let (mut queue, stream) = long_queue();
+    let send = async {
+        queue.flush_all(&out).await.unwrap();
+        drop(out);
+    };
+    let receive = async {
+        let mut received = Vec::new();
+        from.read_to_end(&mut received).await.unwrap();
+        received
+    };
+    let ((), received) = both(send, receive).await;
+    assert!(received == stream);
+    assert!(queue.is_empty());
+}
+
+async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
+    let (mut a_done, mut b_done) = (None, None);
+    poll_fn(move |cx| {
+        if a_done.is_none()
+            && let Poll::Ready(value) = a.as_mut().poll(cx)
+        {
+            a_done = Some(value);
+        }
+        if b_done.is_none()
+            && let Poll::Ready(value) = b.as_mut().poll(cx)
+        {
+            b_done = Some(value);
+        }
+        if a_done.is_some() && b_done.is_some() {
+            return Poll::Ready((a_done.take().unwrap(), b_done.take().unwrap()));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+#[test]
+#[allow(deprecated, reason = "the new constructor is unsafe; a std stream keeps its promise")]
+fn every_kind_of_stream_gets_everything() {
+    run(async {
+        let (out, from) = UnixStream::pair().unwrap();
+        sends_everything(out, from).await;
+
+        let (out, from) = pipe::pipe().unwrap();
+        sends_everything(out, from).await;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let out = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        sends_everything(out, listener.accept().await.unwrap().0).await;
+
+        let (out, from) = std::os::unix::net::UnixStream::pair().unwrap();
+        out.set_nonblocking(true).unwrap();
+        from.set_nonblocking(true).unwrap();
+        let out = AsyncFd::new(out).unwrap();
+        sends_everything(out, UnixStream::from_std(from).unwrap()).await;
+    });
+}
+
+#[test]
+fn a_proxy_carries_both_directions_and_their_ends() {
+    run(async {
+        let (client, front) = UnixStream::pair().unwrap();
+        let (back, mut server) = UnixStream::pair().unwrap();
+        let (mut there, mut here) = (Splice::new(), Splice::new());
+        let proxy = async {
+            let upstream = async {
+                let moved = there.transfer_all(&front, &back).await.unwrap();
+                rustix::net::shutdown(&back, rustix::net::Shutdown::Write).unwrap();
+                moved
+            };
+            let downstream = async {
+                let moved = here.transfer_all(&back, &front).await.unwrap();
+                rustix::net::shutdown(&front, rustix::net::Shutdown::Write).unwrap();
+                moved
+            };
+            both(upstream, downstream).await
+        };
+        let (mut from_proxy, to_proxy) = client.into_split();
+        let (mut queue, stream) = long_queue();
+        let ends = async {
+            let send = async {
+                queue.flush_all(to_proxy.as_ref()).await.unwrap();
+                drop(to_proxy);
+            };
+            // The server answers only when the request has ended.
+            let serve = async {
+                let mut request = Vec::new();
+                server.read_to_end(&mut request).await.unwrap();
+                let mut answer = WriteQueue::new();
+                answer.push(request);
+                answer.flush_all(&server).await.unwrap();
+                drop(server);
+            };
+            let receive = async {
+                let mut received = Vec::new();
+                from_proxy.read_to_end(&mut received).await.unwrap();
+                received
+            };
+            both(send, both(serve, receive)).await.1.1
+        };
+        let (moved, received) = both(proxy, ends).await;
+        assert!(received == stream);
+        assert_eq!(moved, (stream.len() as u64, stream.len() as u64));
+    });
+}
+
+#[test]
+fn a_future_that_is_dropped_loses_nothing() {
+    run(async {
+        let (out, mut from) = UnixStream::pair().unwrap();
+        let (mut queue, stream) = long_queue();
+        let mut received = Vec::new();
+        while !queue.is_empty() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = std::pin::pin!(queue.flush_all(&out)).poll(&mut cx);
+            while from.try_read_buf(&mut received).is_ok() {}
+            tokio::task::yield_now().await;
+        }
+        drop(out);
+        from.read_to_end(&mut received).await.unwrap();
+        assert!(received == stream);
+    });
+}
+
+#[test]
+fn a_spent_budget_gives_way_and_wakes() {
+    run(async {
+        let (out, _from) = UnixStream::pair().unwrap();
+        let mut queue = WriteQueue::new().with_budget(10);
+        queue.push("fifteen bytes..");
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            queue.poll_flush(cx, &out)
+        })
+        .await
+        .unwrap();
+        assert_eq!(polls, 2);
+    });
+}
+
+#[test]
+fn a_peer_that_is_gone_is_an_error() {
+    run(async {
+        let (out, from) = UnixStream::pair().unwrap();
+        drop(from);
+        let mut queue = WriteQueue::new();
+        queue.push("nobody");
+        let error = queue.flush_all(&out).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(queue.pending_bytes(), 6);
+    });
+}
