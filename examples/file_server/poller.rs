@@ -37,9 +37,9 @@ pub(crate) struct Poller {
     reconsider: Instant,
     /// The last gap between events was short.
     eager: bool,
-    /// System calls made to wait for events or collect them.
+    /// System calls made to wait for events, and to collect them.
     pub(crate) waits: u64,
-    /// Those made while staying awake.
+    /// Those that found nothing, while staying awake.
     pub(crate) looks: u64,
 }
 
@@ -76,17 +76,18 @@ impl Poller {
         if began >= self.reconsider {
             self.adapt(began);
         }
-        let mut next = PAUSE;
+        let mut next = Duration::ZERO;
         while self.eager && timeout != Some(Duration::ZERO) && next <= AWAKE {
             while began.elapsed() < next {
                 spin_loop();
             }
             next += PAUSE;
-            self.looks += 1;
             self.look(events, Some(Duration::ZERO))?;
             if !events.is_empty() {
+                self.waits += 1;
                 return Ok(());
             }
+            self.looks += 1;
         }
         self.waits += 1;
         self.look(events, timeout)?;
