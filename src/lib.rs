@@ -19,7 +19,7 @@ pub use buf::{
 };
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};
-pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, WriteQueue};
+pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, RecvSizer, WriteQueue};
 #[cfg(unix)]
 pub use io::{Splice, Spliced};
 pub use pool::{AllocError, AllocErrorKind, Pool, PoolBuilder, PoolStats};

@@ -2,12 +2,14 @@
 //!
 //! `progress.rs` owns the one rule that everything here must keep, "sent once"; `region.rs` is a
 //! range of a file, `transfer.rs` how it gets to a descriptor; `queue/` keeps buffers and regions in order and sends them; `splice.rs` moves
-//! bytes between two descriptors, through the pipes of `pipes.rs`. `window.rs` is the memory for what has to be read after all.
+//! bytes between two descriptors, through the pipes of `pipes.rs`. `recv.rs` sizes what is
+//! received. `window.rs` is the memory for what has to be read after all.
 
 #[cfg(unix)]
 mod pipes;
 mod progress;
 mod queue;
+mod recv;
 mod region;
 #[cfg(unix)]
 mod splice;
@@ -15,6 +17,7 @@ mod transfer;
 mod window;
 
 pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
+pub use recv::RecvSizer;
 pub use region::{FileRegion, FileShrank};
 #[cfg(unix)]
 pub use splice::{Splice, Spliced};
