@@ -13,9 +13,10 @@ mod sys;
 pub mod netty;
 
 pub use buf::{
-    ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Dump, Finder, Found, HexDump,
-    HexError, IndexError, IntoComponents, MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search,
-    TryReserveError, TryReserveErrorKind, decode_hex,
+    BufExt, BufMutExt, ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Dump, Finder,
+    Found, HexDump, HexError, IndexError, IntoComponents, MultiFinder, NeedleError, OutOfRange,
+    Peek, Poke, Search, StrError, TryReserveError, TryReserveErrorKind, VarintError,
+    VarintOverflow, decode_hex,
 };
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};

@@ -1,8 +1,8 @@
 //! Bytes for people to read: hexadecimal, boxed dumps, a `Debug` that never floods a log.
 //!
-//! [`Dump`] carries the methods; `inherent_dump!(T, |this| target, "T", "before", "after")` gives `T`
-//! the same ones as its own, carried out by `target: &impl Dump`; `before` and `after` make a `T` of
-//! an array in the examples.
+//! [`Dump`] carries the methods; `inherent_dump!(T, |this| target, "T", "before", "after")` gives
+//! `T` the same ones as its own, carried out by `target: &impl Dump`; `before` and `after` make a
+//! `T` of an array in the examples.
 
 use std::{
     error::Error,

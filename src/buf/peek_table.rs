@@ -7,6 +7,42 @@
 
 macro_rules! peek_methods {
     ([$($vis:tt)*] |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+        /// The LEB128 integer at `offset`, as protocol buffers write it, and its length; `None` if
+        /// its last byte is not there yet.
+        ///
+        /// # Errors
+        ///
+        /// If it has more than 64 bits.
+        ///
+        #[doc = concat!(
+            "```\nuse bytebuf::", $name, ";\n\n",
+            "let data = ", $before, "[0xAC, 0x02, 0xAC]", $after, ";\n",
+            "assert_eq!(data.peek_varint(0)?, Some((300, 2)));\n",
+            "assert_eq!(data.peek_varint(2)?, None);\n# Ok::<_, bytebuf::VarintOverflow>(())\n```"
+        )]
+        $($vis)* fn peek_varint(
+            &self,
+            offset: usize,
+        ) -> Result<Option<(u64, usize)>, $crate::VarintOverflow> {
+            let $this = self;
+            $crate::buf::varint::peek($target, offset)
+        }
+
+        /// The integer of QUIC's form (RFC 9000, section 16) at `offset`, and its length; `None` if
+        /// its last byte is not there yet.
+        ///
+        #[doc = concat!(
+            "```\nuse bytebuf::", $name, ";\n\n",
+            "let data = ", $before, "[0x7B, 0xBD]", $after, ";\n",
+            "assert_eq!(data.peek_quic_varint(0), Some((15293, 2)));\n",
+            "assert_eq!(data.peek_quic_varint(1), None);\n```"
+        )]
+        #[must_use]
+        $($vis)* fn peek_quic_varint(&self, offset: usize) -> Option<(u64, usize)> {
+            let $this = self;
+            $crate::buf::varint::peek_quic($target, offset)
+        }
+
         $crate::buf::peek_table::peek_methods! { @rows
             [$($vis)*] |$this| $target, $name, $before, $after;
             peek_bool: bool = |[byte]: [u8; 1]| byte != 0,

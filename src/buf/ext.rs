@@ -1,0 +1,358 @@
+//! What `Buf` and `BufMut` lack: integers of variable length, and text.
+
+use std::{error::Error, fmt};
+
+use bytes::{Buf, BufMut};
+
+use super::{
+    ByteBuf, ByteView, CompositeByteBuf, OutOfRange, Peek,
+    text::StrError,
+    varint::{self, VarintOverflow},
+};
+
+/// More reads that move a cursor. None of them panics; one that fails leaves the cursor where it
+/// was.
+///
+/// For our types and for `&[u8]`.
+///
+/// ```
+/// use bytebuf::{BufExt, BufMutExt, ByteBuf};
+///
+/// let mut buf = ByteBuf::new();
+/// buf.put_varint(300);
+/// buf.put_zigzag(-2);
+/// buf.put_str("hé");
+/// assert_eq!(buf, b"\xAC\x02\x03h\xC3\xA9"[..]);
+///
+/// assert_eq!(buf.try_get_varint()?, 300);
+/// assert_eq!(buf.try_get_zigzag()?, -2);
+/// assert_eq!(buf.try_get_str(3)?, "hé");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub trait BufExt: Buf {
+    /// What can be read, to look at.
+    fn readable(&self) -> &(impl Peek + ?Sized);
+
+    /// Reads an unsigned integer in LEB128, as protocol buffers write it: 1 to 10 bytes.
+    ///
+    /// # Errors
+    ///
+    /// If its last byte is not there, or it has more than 64 bits.
+    ///
+    /// ```
+    /// use bytebuf::{BufExt, VarintError};
+    ///
+    /// let mut data = &b"\xAC\x02\xAC"[..];
+    /// assert_eq!(data.try_get_varint(), Ok(300));
+    /// assert_eq!(data.try_get_varint(), Err(VarintError::TooShort { len: 1 }));
+    /// ```
+    fn try_get_varint(&mut self) -> Result<u64, VarintError> {
+        let found = self.readable().peek_varint(0).map_err(VarintError::Overflow)?;
+        let (value, len) = found.ok_or(VarintError::TooShort { len: self.remaining() })?;
+        self.advance(len);
+        Ok(value)
+    }
+
+    /// Reads a signed integer in zigzag LEB128, `sint64` of protocol buffers: 1 to 10 bytes.
+    ///
+    /// # Errors
+    ///
+    /// If its last byte is not there, or it has more than 64 bits.
+    ///
+    /// ```
+    /// use bytebuf::BufExt;
+    ///
+    /// assert_eq!((&b"\x03"[..]).try_get_zigzag(), Ok(-2));
+    /// ```
+    fn try_get_zigzag(&mut self) -> Result<i64, VarintError> {
+        self.try_get_varint().map(varint::from_zigzag)
+    }
+
+    /// Reads an integer of QUIC's form (RFC 9000, section 16): 1, 2, 4 or 8 bytes.
+    ///
+    /// # Errors
+    ///
+    /// If its last byte is not there.
+    ///
+    /// ```
+    /// use bytebuf::BufExt;
+    ///
+    /// assert_eq!((&b"\x7B\xBD"[..]).try_get_quic_varint(), Ok(15293));
+    /// ```
+    fn try_get_quic_varint(&mut self) -> Result<u64, VarintError> {
+        let found = self.readable().peek_quic_varint(0);
+        let (value, len) = found.ok_or(VarintError::TooShort { len: self.remaining() })?;
+        self.advance(len);
+        Ok(value)
+    }
+
+    /// Reads `len` bytes of UTF-8. Copies them.
+    ///
+    /// # Errors
+    ///
+    /// If there are not so many, or they are not UTF-8.
+    ///
+    /// ```
+    /// use bytebuf::BufExt;
+    ///
+    /// assert_eq!((&b"hello"[..]).try_get_str(4)?, "hell");
+    /// # Ok::<_, bytebuf::StrError>(())
+    /// ```
+    #[doc(alias = "readCharSequence")]
+    #[doc(alias = "readString")]
+    fn try_get_str(&mut self, len: usize) -> Result<String, StrError> {
+        // First of all, so that no length, however large, is allocated for nothing.
+        OutOfRange::check(0, len, self.remaining()).map_err(StrError::TooShort)?;
+        let mut bytes = vec![0; len];
+        self.readable().peek_slice(0, &mut bytes).map_err(StrError::TooShort)?;
+        let text = String::from_utf8(bytes).map_err(|e| StrError::NotUtf8(e.utf8_error()))?;
+        self.advance(len);
+        Ok(text)
+    }
+}
+
+macro_rules! buf_ext {
+    ($($type:ty: |$this:ident| $readable:expr, $peek:ty;)+) => { $(
+        impl BufExt for $type {
+            #[allow(refining_impl_trait, reason = "it is this very type")]
+            fn readable(&self) -> &$peek {
+                let $this = self;
+                $readable
+            }
+        }
+    )+ };
+}
+
+buf_ext! {
+    &[u8]: |this| this, [u8];
+    ByteView: |this| this, [u8];
+    ByteBuf: |this| this, [u8];
+    CompositeByteBuf: |this| this, CompositeByteBuf;
+}
+
+/// More writes that move a cursor, for every [`BufMut`]. As with those of `BufMut`, there must be
+/// room.
+///
+/// ```
+/// use bytebuf::BufMutExt;
+///
+/// let mut bytes = Vec::new();
+/// bytes.put_varint(1);
+/// bytes.put_str("é");
+/// assert_eq!(bytes, b"\x01\xC3\xA9");
+/// ```
+pub trait BufMutExt: BufMut {
+    /// Writes an unsigned integer in LEB128, as protocol buffers do: 1 to 10 bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room.
+    ///
+    /// ```
+    /// use bytebuf::BufMutExt;
+    ///
+    /// let mut bytes = Vec::new();
+    /// bytes.put_varint(300);
+    /// assert_eq!(bytes, b"\xAC\x02");
+    /// ```
+    fn put_varint(&mut self, value: u64) {
+        let (bytes, len) = varint::encode(value);
+        self.put_slice(&bytes[..len]);
+    }
+
+    /// Writes a signed integer in zigzag LEB128, `sint64` of protocol buffers: 1 to 10 bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room.
+    ///
+    /// ```
+    /// use bytebuf::BufMutExt;
+    ///
+    /// let mut bytes = Vec::new();
+    /// bytes.put_zigzag(-2);
+    /// assert_eq!(bytes, b"\x03");
+    /// ```
+    fn put_zigzag(&mut self, value: i64) {
+        self.put_varint(varint::zigzag(value));
+    }
+
+    /// Writes an integer in QUIC's form (RFC 9000, section 16): 1, 2, 4 or 8 bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room, or the value is 2^62 or more.
+    ///
+    /// ```
+    /// use bytebuf::BufMutExt;
+    ///
+    /// let mut bytes = Vec::new();
+    /// bytes.put_quic_varint(15293);
+    /// assert_eq!(bytes, b"\x7B\xBD");
+    /// ```
+    fn put_quic_varint(&mut self, value: u64) {
+        assert!(value <= varint::QUIC_MAX, "{value} does not fit the 62 bits of a QUIC integer");
+        let (bytes, len) = varint::encode_quic(value);
+        self.put_slice(&bytes[8 - len..]);
+    }
+
+    /// Writes `text` as UTF-8, without its length.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room.
+    ///
+    /// ```
+    /// use bytebuf::BufMutExt;
+    ///
+    /// let mut bytes = Vec::new();
+    /// bytes.put_str("é");
+    /// assert_eq!(bytes, b"\xC3\xA9");
+    /// ```
+    #[doc(alias = "writeCharSequence")]
+    #[doc(alias = "writeUtf8")]
+    fn put_str(&mut self, text: &str) {
+        self.put_slice(text.as_bytes());
+    }
+}
+
+impl<B: BufMut + ?Sized> BufMutExt for B {}
+
+/// An integer of variable length that could not be read; nothing was taken.
+///
+/// ```
+/// use bytebuf::{BufExt, VarintError};
+///
+/// let mut data = &[0xFF; 20][..];
+/// assert!(matches!(data.try_get_varint(), Err(VarintError::Overflow(_))));
+/// assert_eq!(data.len(), 20);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VarintError {
+    /// Its last byte is not there.
+    TooShort {
+        /// How many bytes are there.
+        len: usize,
+    },
+    /// It has more than 64 bits.
+    Overflow(VarintOverflow),
+}
+
+impl fmt::Display for VarintError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort { len } => {
+                write!(f, "the integer is longer than the {len} bytes there are")
+            }
+            Self::Overflow(_) => f.write_str("the integer can't be read"),
+        }
+    }
+}
+
+impl Error for VarintError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::TooShort { .. } => None,
+            Self::Overflow(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// The bytes in two components, for every border.
+    fn cut(bytes: &[u8]) -> impl Iterator<Item = CompositeByteBuf> + '_ {
+        (0..=bytes.len())
+            .map(|at| [&bytes[..at], &bytes[at..]].map(<[u8]>::to_vec).into_iter().collect())
+    }
+
+    fn integers() -> impl Strategy<Value = u64> {
+        (any::<u64>(), 0..64_u32).prop_map(|(value, shift)| value >> shift)
+    }
+
+    proptest! {
+        #[test]
+        fn integers_survive(value in integers()) {
+            let quic = value >> 2;
+            let mut bytes = Vec::new();
+            bytes.put_varint(value);
+            bytes.put_zigzag(value.cast_signed());
+            bytes.put_quic_varint(quic);
+            for mut parts in cut(&bytes) {
+                prop_assert_eq!(parts.try_get_varint(), Ok(value));
+                prop_assert_eq!(parts.try_get_zigzag(), Ok(value.cast_signed()));
+                prop_assert_eq!(parts.try_get_quic_varint(), Ok(quic));
+                prop_assert!(parts.is_empty());
+            }
+        }
+
+        #[test]
+        fn what_is_cut_off_is_told_and_not_taken(value in integers()) {
+            let (mut leb, mut quic) = (Vec::new(), Vec::new());
+            leb.put_varint(value);
+            quic.put_quic_varint(value >> 2);
+            for len in 0..leb.len() {
+                let mut data = &leb[..len];
+                prop_assert_eq!(data.try_get_varint(), Err(VarintError::TooShort { len }));
+                prop_assert_eq!(data.len(), len);
+            }
+            for len in 0..quic.len() {
+                let mut data = &quic[..len];
+                prop_assert_eq!(data.try_get_quic_varint(), Err(VarintError::TooShort { len }));
+            }
+        }
+
+        #[test]
+        fn text_is_judged_across_borders(
+            text: String, noise in vec(any::<u8>(), 0..3), sizes in vec(0..4_usize, 0..40),
+        ) {
+            let bytes = [text.as_bytes(), &noise, text.as_bytes()].concat();
+            let mut parts = CompositeByteBuf::new();
+            let mut rest = &bytes[..];
+            for size in sizes {
+                let (part, tail) = rest.split_at(size.min(rest.len()));
+                parts.insert(parts.components().len(), part.to_vec());
+                rest = tail;
+            }
+            parts.insert(parts.components().len(), rest.to_vec());
+            let expected = std::str::from_utf8(&bytes);
+            prop_assert_eq!(parts.is_utf8(), expected.is_ok());
+            prop_assert_eq!(parts.is_ascii(), bytes.is_ascii());
+            prop_assert_eq!(parts.to_str(), expected.map(Into::into));
+            let read = parts.try_get_str(bytes.len());
+            prop_assert_eq!(read.as_deref().ok(), expected.ok());
+            prop_assert_eq!(parts.is_empty(), read.is_ok() || bytes.is_empty());
+        }
+    }
+
+    #[test]
+    fn sixty_four_bits_are_the_limit() {
+        let most = [&[0xFF; 9][..], &[1]].concat();
+        assert_eq!((&most[..]).try_get_varint(), Ok(u64::MAX));
+        let more = [&[0xFF; 9][..], &[2]].concat();
+        assert_eq!(more.peek_varint(0), Err(VarintOverflow { offset: 0 }));
+        assert_eq!([0x80; 10].peek_varint(0), Err(VarintOverflow { offset: 0 }));
+        // Longer than it need be, as some writers pad.
+        assert_eq!([0x80, 0x80, 0].peek_varint(0), Ok(Some((0, 3))));
+        assert_eq!([0; 4].peek_varint(usize::MAX), Ok(None));
+        assert_eq!([0; 4].peek_quic_varint(usize::MAX), None);
+    }
+
+    #[test]
+    fn the_examples_of_rfc_9000() {
+        let examples: [(&[u8], u64); 5] = [
+            (b"\xC2\x19\x7C\x5E\xFF\x14\xE8\x8C", 151_288_809_941_952_652),
+            (b"\x9D\x7F\x3E\x7D", 494_878_333),
+            (b"\x7B\xBD", 15_293),
+            (b"\x25", 37),
+            (b"\x40\x25", 37),
+        ];
+        for (bytes, value) in examples {
+            assert_eq!(bytes.peek_quic_varint(0), Some((value, bytes.len())));
+        }
+    }
+}
