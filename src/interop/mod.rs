@@ -1,6 +1,9 @@
 //! The crate among its neighbours.
 
 mod bytes;
+#[cfg(feature = "serde")]
+mod serde;
+mod std_io;
 #[cfg(all(unix, feature = "tokio"))]
 mod tokio;
 
