@@ -14,6 +14,7 @@ use crate::memory::owned;
 use crate::pool::Block;
 use core::ops::{Deref, RangeBounds};
 use core::ptr::NonNull;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// A shared, read-only range of bytes: cheap to clone, to slice and to send to other threads.
@@ -46,7 +47,7 @@ pub struct ByteView {
 }
 
 static_assertions::assert_eq_size!(ByteView, Option<ByteView>, [usize; 3]);
-static_assertions::assert_impl_all!(ByteView: Send, Sync, Unpin);
+static_assertions::assert_impl_all!(ByteView: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 // SAFETY: the bytes are immutable (R1), and `Block` counts in a thread-safe way.
 unsafe impl Send for ByteView {}

@@ -59,8 +59,8 @@ impl Buf for ByteBuf {
 unsafe impl BufMut for ByteBuf {
     #[inline]
     fn remaining_mut(&self) -> usize {
-        // What fits at all: no slice passes `isize::MAX`, but `bytes` counts up to `usize::MAX`.
-        self.max_capacity() - self.len()
+        // No memory is larger than `isize::MAX`.
+        self.max_capacity().min(isize::MAX as usize) - self.len()
     }
 
     #[inline]
@@ -81,8 +81,9 @@ unsafe impl BufMut for ByteBuf {
 
     #[inline]
     fn put<T: Buf>(&mut self, mut source: T) {
-        if self.is_empty() && self.capacity() == 0 {
-            self.reserve(source.remaining());
+        let all = source.remaining();
+        if source.chunk().len() < all {
+            self.reserve(all);
         }
         while source.has_remaining() {
             let chunk = source.chunk();

@@ -8,6 +8,7 @@ use crate::memory::count::Fate;
 use crate::memory::header::{HeaderRef, Kind};
 use crate::memory::{hooks, owned};
 use core::ptr::NonNull;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// One credit of a block. Cloning takes another; dropping gives it up, and sends the block home if it was
@@ -15,6 +16,11 @@ use std::sync::Arc;
 ///
 /// Cost of both: no atomic read-modify-write while the thread's bank knows the block, one otherwise.
 pub(crate) struct Block(HeaderRef);
+
+// A panic leaves nothing half-changed in a block: what of the header changes is the count, which is
+// atomic, and what a sole owner writes.
+impl UnwindSafe for Block {}
+impl RefUnwindSafe for Block {}
 
 impl Block {
     /// Memory of at least `size` bytes that nobody else holds.

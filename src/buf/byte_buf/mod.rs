@@ -32,6 +32,8 @@ use crate::pool::Block;
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut, RangeBounds};
 use core::ptr::NonNull;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
 pub use grow::{TryReserveError, TryReserveErrorKind};
 pub use index::IndexError;
 
@@ -70,7 +72,7 @@ pub struct ByteBuf {
 }
 
 static_assertions::assert_eq_size!(ByteBuf, Option<ByteBuf>, [usize; 8]);
-static_assertions::assert_impl_all!(ByteBuf: Send, Sync, Unpin);
+static_assertions::assert_impl_all!(ByteBuf: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
 
 // SAFETY: the handle owns its range alone (W1), as a `Vec` does.
 unsafe impl Send for ByteBuf {}
