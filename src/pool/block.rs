@@ -24,12 +24,16 @@ impl RefUnwindSafe for Block {}
 
 impl Block {
     /// Memory of at least `size` bytes that nobody else holds.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn allocate(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
         if size > size_class::MAX {
             return Self::allocate_large(central, size);
         }
-        let block = local::take(central, size_class::class_of(size))?;
+        let class = size_class::class_of(size);
+        let block = match local::take(central, class) {
+            Some(block) => block,
+            None => local::take_slowly(central, class)?,
+        };
         hooks::on_take(block);
         block.grant(size);
         Ok(Self(block))

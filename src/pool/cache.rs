@@ -13,7 +13,7 @@ use super::central::Central;
 use super::error::AllocError;
 use super::magazine::{Magazine, rounds};
 use super::size_class;
-use super::stats::Tally;
+use super::stats::{Tally, Trade};
 use crate::memory::header::HeaderRef;
 use core::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
@@ -21,24 +21,30 @@ use std::sync::Arc;
 /// How many exchanges with the depot go by between two looks at the cache's size.
 const LOOK: u32 = 8;
 
-/// The magazines of one class.
+/// The magazines of one class: two, so that a thread that goes back and forth over a border does not
+/// trade each time.
 #[derive(Default)]
+#[repr(align(64))]
 struct Row {
-    magazines: UnsafeCell<Pair>,
+    loaded: UnsafeCell<Magazine>,
     tally: Tally,
+    previous: UnsafeCell<Magazine>,
 }
 
-/// Two magazines, so that a thread that goes back and forth over a border does not trade each time.
-#[derive(Default)]
-struct Pair {
-    loaded: Magazine,
-    previous: Magazine,
+static_assertions::const_assert_eq!(size_of::<Row>(), 64);
+
+/// What of a class is handed over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Full,
+    All,
 }
 
 /// The cache of one thread for one pool.
 pub(crate) struct Cache {
     central: Arc<Central>,
-    rows: Box<[Row]>,
+    rows: Box<[Row; size_class::COUNT]>,
+    trades: Box<[Trade]>,
     exchanges: Cell<u32>,
 }
 
@@ -48,10 +54,12 @@ unsafe impl Send for Cache {}
 unsafe impl Sync for Cache {}
 
 impl Cache {
-    /// An empty cache. Its magazines are allocated when they are first needed.
-    pub(crate) fn new(central: Arc<Central>) -> Self {
-        let rows = (0..size_class::COUNT).map(|_| Row::default()).collect();
-        Self { central, rows, exchanges: Cell::new(0) }
+    /// An empty cache. Its magazines are allocated when they are first needed. `None` without memory
+    /// for it.
+    pub(crate) fn try_new(central: Arc<Central>) -> Option<Self> {
+        let rows = default_array(size_class::COUNT)?.try_into().ok()?;
+        let trades = default_array(size_class::COUNT)?;
+        Some(Self { central, rows, trades, exchanges: Cell::new(0) })
     }
 
     /// Whether it is the given pool's.
@@ -68,16 +76,19 @@ impl Cache {
         &self.rows[class as usize].tally
     }
 
-    /// A free block.
+    /// Blocks of a class in the magazines.
+    pub(crate) fn cached(&self, class: u16) -> u64 {
+        self.trades[class as usize].cached(self.tally(class))
+    }
+
+    /// A free block, if one is loaded.
     #[inline]
-    pub(crate) fn take(&self, class: u16) -> Result<HeaderRef, AllocError> {
+    pub(crate) fn take(&self, class: u16) -> Option<HeaderRef> {
         let row = &self.rows[class as usize];
-        row.tally.count_alloc();
         // SAFETY: K1: this thread's, and nothing else looks at it until this borrow is over.
-        match unsafe { &mut *row.magazines.get() }.loaded.pop() {
-            Some(block) => Ok(block),
-            None => self.take_slowly(row, class),
-        }
+        let block = unsafe { &mut *row.loaded.get() }.pop()?;
+        row.tally.count_alloc();
+        Some(block)
     }
 
     /// A block that is free now.
@@ -86,106 +97,122 @@ impl Cache {
         let row = &self.rows[block.class as usize];
         row.tally.count_free();
         // SAFETY: as in `take`.
-        if !unsafe { &mut *row.magazines.get() }.loaded.push(block) {
-            self.put_slowly(row, block);
+        if !unsafe { &mut *row.loaded.get() }.push(block) {
+            self.put_slowly(block);
         }
     }
 
+    /// Both magazines of a class.
+    #[allow(clippy::mut_from_ref, reason = "opens cells that are this thread's alone")]
+    fn pair(&self, class: u16) -> (&mut Magazine, &mut Magazine) {
+        let row = &self.rows[class as usize];
+        // SAFETY: K1: the callers are this file's slow paths, which use one pair at a time and hold
+        // nothing of it when they end; what they call never calls a cache.
+        let loaded = unsafe { &mut *row.loaded.get() };
+        // SAFETY: as above.
+        let previous = unsafe { &mut *row.previous.get() };
+        (loaded, previous)
+    }
+
+    /// A free block, after `take` had none.
     #[cold]
-    fn take_slowly(&self, row: &Row, class: u16) -> Result<HeaderRef, AllocError> {
-        // SAFETY: as in `take`; the central part never calls a cache (K1).
-        let pair = unsafe { &mut *row.magazines.get() };
-        if pair.previous.len() > 0 {
-            core::mem::swap(&mut pair.loaded, &mut pair.previous);
+    pub(crate) fn take_slowly(&self, class: u16) -> Result<HeaderRef, AllocError> {
+        let (loaded, previous) = self.pair(class);
+        let trade = &self.trades[class as usize];
+        if previous.len() > 0 {
+            core::mem::swap(loaded, previous);
         } else if let Some(full) = self.central.swap_empty(class) {
-            row.tally.count_hit();
-            row.tally.receive(full.len());
-            let empty = core::mem::replace(&mut pair.loaded, full);
-            self.central.recycle(class, empty);
+            trade.receive(full.len());
+            self.central.recycle(class, core::mem::replace(loaded, full));
         } else {
-            ensure(&mut pair.loaded, class);
-            let got = self.central.fill(class, &mut pair.loaded);
-            row.tally.receive(pair.loaded.len());
-            if pair.loaded.is_dummy() {
-                // No memory even for a magazine: one block at a time.
-                let block = self.central.take_one(class);
-                row.tally.receive(usize::from(block.is_ok()));
-                return block.inspect_err(|_| row.tally.uncount_alloc());
-            }
-            got.inspect_err(|_| row.tally.uncount_alloc())?;
+            ensure(loaded, class);
+            let first = self.central.fill(class, loaded)?;
+            trade.receive(loaded.len() + 1);
+            self.tally(class).count_alloc();
+            return Ok(first);
         }
-        pair.loaded.pop().ok_or_else(|| {
-            row.tally.uncount_alloc();
-            self.central.refuse(size_class::size_of_class(class))
-        })
+        self.take(class).ok_or_else(|| self.central.refuse(size_class::size_of_class(class)))
     }
 
+    /// Takes a block, counted already, for which the loaded magazine has no room.
     #[cold]
-    fn put_slowly(&self, row: &Row, block: HeaderRef) {
+    fn put_slowly(&self, block: HeaderRef) {
         let class = block.class;
-        // SAFETY: as in `take_slowly`.
-        let pair = unsafe { &mut *row.magazines.get() };
-        ensure(&mut pair.loaded, class);
-        if !pair.loaded.is_full() {
-            // The first block of this class.
-        } else if pair.previous.len() == 0 {
-            core::mem::swap(&mut pair.loaded, &mut pair.previous);
-            ensure(&mut pair.loaded, class);
-        } else {
-            let full = core::mem::take(&mut pair.previous);
-            row.tally.give(full.len());
-            pair.previous =
-                core::mem::replace(&mut pair.loaded, self.central.swap_full(class, full));
-            ensure(&mut pair.loaded, class);
+        let (loaded, previous) = self.pair(class);
+        let trade = &self.trades[class as usize];
+        if loaded.len() > 0 {
+            if previous.len() > 0 {
+                let full = core::mem::take(previous);
+                trade.give(full.len());
+                *previous = self.central.swap_full(class, full);
+            }
+            core::mem::swap(loaded, previous);
         }
-        if !pair.loaded.push(block) {
-            row.tally.give(1);
+        ensure(loaded, class);
+        if !loaded.push(block) {
+            // No memory even for a magazine.
+            trade.give(1);
             self.central.put_one(block);
         }
-        self.look(class);
+        self.look();
     }
 
-    /// Now and then, brings the cache back to its bound by handing over what other classes have.
-    fn look(&self, busy: u16) {
+    /// Now and then, brings the cache back to its bound: full magazines go first, as that costs one
+    /// exchange each; then all that classes have, the largest first.
+    fn look(&self) {
         let exchanges = self.exchanges.get().wrapping_add(1);
         self.exchanges.set(exchanges);
-        if exchanges.is_multiple_of(LOOK) && self.bytes() > self.central.config.thread_cache {
-            for class in (0..size_class::COUNT as u16).filter(|&class| class != busy) {
-                self.flush_class(class);
+        if !exchanges.is_multiple_of(LOOK) {
+            return;
+        }
+        let mut over = self.bytes().saturating_sub(self.central.config.thread_cache);
+        let classes = || (0..size_class::COUNT as u16).rev();
+        for (class, part) in
+            classes().map(|c| (c, Part::Full)).chain(classes().map(|c| (c, Part::All)))
+        {
+            if over == 0 {
+                return;
             }
-            if self.bytes() > self.central.config.thread_cache {
-                self.flush_class(busy);
-            }
+            over = over.saturating_sub(self.flush_class(class, part));
         }
     }
 
     fn bytes(&self) -> usize {
-        let bytes = |(class, row): (usize, &Row)| {
-            // SAFETY: as in `take`.
-            let pair = unsafe { &*row.magazines.get() };
-            (pair.loaded.len() + pair.previous.len()) * size_class::size_of_class(class as u16)
+        let bytes = |class| {
+            let (loaded, previous) = self.pair(class);
+            (loaded.len() + previous.len()) * size_class::size_of_class(class)
         };
-        self.rows.iter().enumerate().map(bytes).sum()
+        (0..size_class::COUNT as u16).map(bytes).sum()
     }
 
-    fn flush_class(&self, class: u16) {
-        let row = &self.rows[class as usize];
-        // SAFETY: as in `take_slowly`.
-        let pair = core::mem::take(unsafe { &mut *row.magazines.get() });
-        for magazine in [pair.loaded, pair.previous] {
-            row.tally.give(magazine.len());
-            if magazine.len() > 0 {
-                self.central.put_all(class, magazine);
+    /// Hands magazines of a class over. Returns the bytes that they held.
+    fn flush_class(&self, class: u16, part: Part) -> usize {
+        let (loaded, previous) = self.pair(class);
+        let mut blocks = 0;
+        for magazine in [previous, loaded] {
+            if magazine.len() > 0 && (part == Part::All || magazine.is_full()) {
+                blocks += magazine.len();
+                self.central.put_all(class, core::mem::take(magazine));
             }
         }
+        self.trades[class as usize].give(blocks);
+        blocks * size_class::size_of_class(class)
     }
 
     /// Hands everything over. Only its thread may call this (K1).
     pub(crate) fn flush(&self) {
         for class in 0..size_class::COUNT as u16 {
-            self.flush_class(class);
+            self.flush_class(class, Part::All);
         }
     }
+}
+
+/// An array of defaults, without the abort when there is no memory.
+fn default_array<T: Default>(len: usize) -> Option<Box<[T]>> {
+    let mut array = Vec::new();
+    array.try_reserve_exact(len).ok()?;
+    array.resize_with(len, T::default);
+    Some(array.into_boxed_slice())
 }
 
 /// Gives a dummy magazine its array, if there is memory for it.

@@ -18,15 +18,12 @@ use super::stats::{PoolStats, Tally};
 use super::{cache::Cache, size_class};
 use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
 use crate::sys::vm::Mapping;
-use crossbeam_queue::ArrayQueue;
+use crossbeam_queue::SegQueue;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Idle bytes that are kept for the next burst however long it takes, beside what threads cache.
 pub(crate) const RESERVE: usize = 256 * 1024;
-
-/// Full magazines that the depot holds of one class at most.
-const DEPOT: usize = 64;
 
 /// What a pool was built with.
 #[derive(Debug, Clone)]
@@ -57,8 +54,8 @@ pub(crate) struct Central {
 }
 
 struct Class {
-    full: ArrayQueue<Magazine>,
-    empty: ArrayQueue<Magazine>,
+    full: SegQueue<Magazine>,
+    empty: SegQueue<Magazine>,
     slabs: Mutex<Slabs>,
     /// Counts of threads that are gone or have no cache.
     past: Tally,
@@ -80,8 +77,8 @@ impl Central {
     pub(crate) fn new(config: Config) -> Arc<Self> {
         let units = (config.chunk_size.div_ceil(UNIT)).clamp(size_class::MAX / UNIT, MAX_UNITS);
         let class = |_| Class {
-            full: ArrayQueue::new(DEPOT),
-            empty: ArrayQueue::new(4),
+            full: SegQueue::new(),
+            empty: SegQueue::new(),
             slabs: Mutex::default(),
             past: Tally::default(),
         };
@@ -142,7 +139,7 @@ impl Central {
     /// Keeps an empty magazine for `swap_full`.
     pub(crate) fn recycle(&self, class: u16, empty: Magazine) {
         if !empty.is_dummy() {
-            let _ = self.class(class).empty.push(empty);
+            self.class(class).empty.push(empty);
         }
     }
 
@@ -154,41 +151,35 @@ impl Central {
 
     /// Takes all blocks of a magazine.
     pub(crate) fn put_all(self: &Arc<Self>, class: u16, magazine: Magazine) {
-        let bytes = magazine.len() * size_class::size_of_class(class);
-        let kept = if magazine.is_full() && !self.is_closed() {
-            self.class(class).full.push(magazine)
+        if magazine.is_full() && !self.is_closed() {
+            let bytes = magazine.len() * size_class::size_of_class(class);
+            self.class(class).full.push(magazine);
+            self.idle_more(bytes);
         } else {
-            Err(magazine)
-        };
-        match kept {
-            Ok(()) => self.idle_more(bytes),
-            Err(mut magazine) => {
-                self.empty(class, &mut magazine);
-                self.recycle(class, magazine);
-            }
+            let mut magazine = magazine;
+            self.empty(class, &mut magazine);
+            self.recycle(class, magazine);
         }
     }
 
     // ---- slabs ----
 
-    /// Fills a magazine out of slabs, half at most, so that there is room to free into.
+    /// One block out of a slab, and more for a magazine: half at most, so that there is room to free into.
     pub(crate) fn fill(
         self: &Arc<Self>,
         class: u16,
         magazine: &mut Magazine,
-    ) -> Result<(), AllocError> {
-        if magazine.is_dummy() {
-            return Ok(());
-        }
-        let want = rounds(size_class::size_of_class(class)).div_ceil(2);
+    ) -> Result<HeaderRef, AllocError> {
         let first = self.take_one(class)?;
-        let _ = magazine.push(first);
+        let more = magazine.rounds() / 2;
         let mut slabs = lock(&self.class(class).slabs);
-        while magazine.len() < want {
+        while magazine.len() < more {
             let Ok(block) = self.take_from(&mut slabs, class) else { break };
-            let _ = magazine.push(block);
+            if !magazine.push(block) {
+                break;
+            }
         }
-        Ok(())
+        Ok(first)
     }
 
     /// One block out of a slab. Idle memory of other classes makes room for it under a limit.
@@ -371,8 +362,9 @@ impl Central {
             }
         }
         for class in &self.classes {
+            while class.empty.pop().is_some() {}
             if over() == 0 {
-                break;
+                continue;
             }
             let mut slabs = lock(&class.slabs);
             let shed = slabs.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum();
@@ -399,7 +391,7 @@ impl Central {
             let slabs = lock(&shared.slabs);
             let out: usize = slabs.list.iter().flatten().map(|(slab, _)| slab.used()).sum();
             let in_depot = self.depot_blocks(shared, size);
-            let in_threads: u64 = caches.iter().map(|cache| cache.tally(class).cached()).sum();
+            let in_threads: u64 = caches.iter().map(|cache| cache.cached(class)).sum();
             let cached = in_depot + in_threads as usize;
             let live = out.saturating_sub(cached);
             stats.live += live * size;

@@ -107,7 +107,7 @@ impl Local {
         if central.is_closed() || !self.is_open() {
             return None;
         }
-        let cache = Arc::new(Cache::new(Arc::clone(central)));
+        let cache = Arc::new(Cache::try_new(Arc::clone(central))?);
         let add = |guard: &Guard| {
             self.hot.set(core::ptr::null());
             let mut caches = guard.caches.borrow_mut();
@@ -124,26 +124,24 @@ impl Local {
     }
 }
 
-/// A free block of a pool, with one credit out.
+/// A free block of a pool, if this thread has one at hand.
 #[inline]
-pub(crate) fn take(central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
-    LOCAL.with(|local| match local.hot_of(Arc::as_ptr(central).cast()) {
-        Some(cache) => cache.take(class),
-        None => take_slowly(local, central, class),
-    })
+pub(crate) fn take(central: &Arc<Central>, class: u16) -> Option<HeaderRef> {
+    LOCAL.with(|local| local.hot_of(Arc::as_ptr(central).cast())?.take(class))
 }
 
+/// A free block of a pool, after `take` had none.
 #[cold]
-fn take_slowly(local: &Local, central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
+pub(crate) fn take_slowly(central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
     let home = Arc::as_ptr(central).cast();
-    match local.find(home).or_else(|| local.found(central)) {
-        Some(cache) => cache.take(class),
+    LOCAL.with(|local| match local.find(home).or_else(|| local.found(central)) {
+        Some(cache) => cache.take(class).map_or_else(|| cache.take_slowly(class), Ok),
         None => {
             let block = central.take_one(class)?;
             central.past(class).count_shared_alloc();
             Ok(block)
         }
-    }
+    })
 }
 
 /// Sends a slab's block home.

@@ -8,18 +8,11 @@ use crate::memory::header::HeaderRef;
 const ROUNDS: usize = 64;
 
 /// The bytes that a magazine holds at most, if one block is not larger.
-const BYTES: usize = 64 * 1024;
+const BYTES: usize = 256 * 1024;
 
 /// How many blocks of `size` bytes make a magazine full.
-pub(crate) const fn rounds(size: usize) -> usize {
-    let rounds = BYTES / size;
-    if rounds == 0 {
-        1
-    } else if rounds > ROUNDS {
-        ROUNDS
-    } else {
-        rounds
-    }
+pub(crate) fn rounds(size: usize) -> usize {
+    (BYTES / size).clamp(1, ROUNDS)
 }
 
 /// An array of free blocks, last in, first out: the warmest is handed out first.
@@ -46,6 +39,11 @@ impl Magazine {
     /// Whether it is one of no size, which takes no block.
     pub(crate) fn is_dummy(&self) -> bool {
         self.blocks.is_empty()
+    }
+
+    /// How many blocks it takes.
+    pub(crate) fn rounds(&self) -> usize {
+        self.blocks.len()
     }
 
     pub(crate) fn is_full(&self) -> bool {

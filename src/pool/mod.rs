@@ -163,7 +163,7 @@ impl Default for PoolBuilder {
         let config = Config {
             chunk_size: 4 << 20,
             max_memory: None,
-            thread_cache: 512 * 1024,
+            thread_cache: 1 << 20,
             huge_pages: false,
             zero_on_release: false,
         };
@@ -189,7 +189,7 @@ impl PoolBuilder {
     }
 
     /// The bytes of free blocks that each thread may keep, beside two blocks of any class that it uses.
-    /// Default: 512 KiB.
+    /// Default: 1 MiB.
     pub fn thread_cache(mut self, bytes: usize) -> Self {
         self.config.thread_cache = bytes;
         self

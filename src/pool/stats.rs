@@ -3,14 +3,19 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts of one thread and class. One thread writes, with plain loads and stores; all may read.
+/// What one thread took and put back of one class. One thread writes, with plain loads and stores; all
+/// may read.
 #[derive(Default)]
 pub(crate) struct Tally {
     allocs: AtomicU64,
     frees: AtomicU64,
+}
+
+/// What one thread traded with the central part, of one class. Written and read as a [`Tally`] is.
+#[derive(Default)]
+pub(crate) struct Trade {
     received: AtomicU64,
     given: AtomicU64,
-    hits: AtomicU64,
 }
 
 fn bump(counter: &AtomicU64, by: u64) {
@@ -28,31 +33,10 @@ impl Tally {
         bump(&self.frees, 1);
     }
 
-    /// Takes `count_alloc` back: it failed.
-    pub(crate) fn uncount_alloc(&self) {
-        bump(&self.allocs, u64::MAX);
-    }
-
-    /// A full magazine came from the depot.
-    pub(crate) fn count_hit(&self) {
-        bump(&self.hits, 1);
-    }
-
-    /// Blocks came from the central part.
-    pub(crate) fn receive(&self, blocks: usize) {
-        bump(&self.received, blocks as u64);
-    }
-
-    /// Blocks went to the central part.
-    pub(crate) fn give(&self, blocks: usize) {
-        bump(&self.given, blocks as u64);
-    }
-
     /// Adds another's counts, for threads that are gone; several may do so at once.
     pub(crate) fn absorb(&self, other: &Self) {
         self.allocs.fetch_add(other.allocs.load(Relaxed), Relaxed);
         self.frees.fetch_add(other.frees.load(Relaxed), Relaxed);
-        self.hits.fetch_add(other.hits.load(Relaxed), Relaxed);
     }
 
     /// As `count_alloc`, where several threads write.
@@ -72,11 +56,23 @@ impl Tally {
     pub(crate) fn frees(&self) -> u64 {
         self.frees.load(Relaxed)
     }
+}
 
-    /// Blocks in the thread's magazines.
-    pub(crate) fn cached(&self) -> u64 {
-        let into = self.received.load(Relaxed).wrapping_add(self.frees());
-        into.wrapping_sub(self.given.load(Relaxed)).wrapping_sub(self.allocs())
+impl Trade {
+    /// Blocks came from the central part.
+    pub(crate) fn receive(&self, blocks: usize) {
+        bump(&self.received, blocks as u64);
+    }
+
+    /// Blocks went to the central part.
+    pub(crate) fn give(&self, blocks: usize) {
+        bump(&self.given, blocks as u64);
+    }
+
+    /// Blocks in the thread's magazines, given what it took and put back.
+    pub(crate) fn cached(&self, tally: &Tally) -> u64 {
+        let into = self.received.load(Relaxed).wrapping_add(tally.frees());
+        into.wrapping_sub(self.given.load(Relaxed)).wrapping_sub(tally.allocs())
     }
 }
 

@@ -86,7 +86,7 @@ impl Pool {
     ///
     /// Cost: a few nanoseconds for any size up to 1 MiB, no atomic read-modify-write, while the thread's
     /// cache has a block.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[track_caller]
     #[doc(alias = "directBuffer")]
@@ -101,7 +101,7 @@ impl Pool {
     /// # Errors
     ///
     /// If the pool gives no memory: over its limit, the system has none, or no memory could hold so much.
-    #[inline]
+    #[inline(always)]
     pub fn try_alloc(&self, n: usize) -> Result<ByteBuf, AllocError> {
         allocate(self.central(), 0, n)
     }
@@ -112,7 +112,7 @@ impl Pool {
     /// # Panics
     ///
     /// If the pool gives no memory.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[track_caller]
     pub fn alloc_with_headroom(&self, front: usize, n: usize) -> ByteBuf {
@@ -147,7 +147,9 @@ impl Pool {
     }
 }
 
-#[inline]
+// Inlined into its few callers: a buffer that is returned by memory is copied in wider pieces than it was
+// written in, and stalls.
+#[inline(always)]
 fn allocate(pool: &Arc<Central>, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
     let size = front.saturating_add(n);
     if size == 0 {
@@ -168,7 +170,7 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If there is no memory.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[track_caller]
     pub fn with_capacity(capacity: usize) -> Self {
