@@ -22,9 +22,9 @@ use crate::site::Site;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a peer may take to read the last reply, which a reset would destroy.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Rounds of one connection before the others have their turn.
+/// Times that one connection fills and flushes its queue before the others have their turn.
 const ROUNDS: usize = 16;
-/// Requests answered in one round.
+/// Requests answered before a flush.
 const BATCH: usize = 64;
 /// Read at a time from a file that travels by way of memory.
 const WINDOW: usize = 64 * 1024;
@@ -106,41 +106,54 @@ impl Conn {
 
     /// Does what can be done now.
     pub(crate) fn run(&mut self, site: &mut Site, now: Instant) -> Next {
-        for _ in 0..ROUNDS {
-            match self.round(site, now) {
-                Ok(None) => {}
-                Ok(Some(next)) => return next,
-                // The peer is gone, or a file is shorter than was promised: nothing on this
-                // connection can be put right any more.
-                Err(_) => return Next::Close,
-            }
-        }
-        Next::Again
+        // An error means that the peer is gone, or that a file is shorter than was promised:
+        // nothing on this connection can be put right any more.
+        self.turn(site, now).unwrap_or(Next::Close)
     }
 
-    /// Answers, sends, receives; `None` when another round may do more.
-    fn round(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
-        let pause = self.answer(site)?;
-        if !self.outbox.is_empty() {
-            if self.blocked {
-                return Ok(Some(Next::Wait));
-            }
-            let flush = self.outbox.flush(&self.socket)?;
-            if flush.bytes() > 0 {
-                self.progress = now;
-            }
-            match flush {
-                Flush::Done(_) => {}
-                Flush::WouldBlock(_) => {
-                    self.blocked = true;
+    /// Receives once, not more: what arrives after that belongs to the next turn (see `Shelved`).
+    fn turn(&mut self, site: &mut Site, now: Instant) -> io::Result<Next> {
+        if let Some(next) = self.send(site, now)? {
+            return Ok(next);
+        }
+        if !self.readable {
+            return Ok(Next::Wait);
+        }
+        self.receive(site, now)?;
+        let next = self.send(site, now)?;
+        Ok(next.unwrap_or(if self.readable { Next::Again } else { Next::Wait }))
+    }
+
+    /// Answers and sends; `None` when that is done until more is received.
+    fn send(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
+        for _ in 0..ROUNDS {
+            let pause = self.answer(site)?;
+            if !self.outbox.is_empty() {
+                if self.blocked {
                     return Ok(Some(Next::Wait));
                 }
-                Flush::BudgetSpent(_) => return Ok(Some(Next::Again)),
+                let flush = self.outbox.flush(&self.socket)?;
+                if flush.bytes() > 0 {
+                    self.progress = now;
+                }
+                match flush {
+                    Flush::Done(_) => {}
+                    Flush::WouldBlock(_) => {
+                        self.blocked = true;
+                        return Ok(Some(Next::Wait));
+                    }
+                    Flush::BudgetSpent(_) => return Ok(Some(Next::Again)),
+                }
+            }
+            if pause == Pause::Starved {
+                return self.settle(site, now);
             }
         }
-        if pause == Pause::Full {
-            return Ok(None);
-        }
+        Ok(Some(Next::Again))
+    }
+
+    /// Everything is sent: waits for more, or says farewell.
+    fn settle(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
         if self.ended {
             return Ok(Some(Next::Close));
         }
@@ -150,10 +163,6 @@ impl Conn {
             self.stage = Stage::Farewell;
             self.progress = now;
         }
-        if !self.readable {
-            return Ok(Some(Next::Wait));
-        }
-        self.receive(site, now)?;
         Ok(None)
     }
 

@@ -5,8 +5,10 @@
 //! closely, the thread stays awake for the next; once they do not, or others want the processor,
 //! it sleeps at once.
 
+use std::fs::File;
 use std::hint::spin_loop;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -31,6 +33,7 @@ pub(crate) struct Poller {
     parallel: bool,
     /// Nobody else wants the one that this thread runs on.
     alone: bool,
+    account: Account,
     /// How long this thread had been kept from running when that was last found out.
     queued: Duration,
     /// When to find it out again.
@@ -46,11 +49,13 @@ pub(crate) struct Poller {
 impl Poller {
     pub(crate) fn new() -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let account = Account::open();
         Ok(Poller {
             epoll,
             parallel: available_parallelism().is_ok_and(|cpus| cpus.get() > 1),
             alone: true,
-            queued: time_queued(),
+            queued: account.time_queued(),
+            account,
             reconsider: Instant::now() + PERIOD,
             eager: false,
             waits: 0,
@@ -98,12 +103,12 @@ impl Poller {
     /// Finds out whether this thread has had to queue for a processor: if so, others have better
     /// use for the time.
     fn adapt(&mut self, now: Instant) {
-        let before = std::mem::replace(&mut self.queued, time_queued());
+        let before = std::mem::replace(&mut self.queued, self.account.time_queued());
         let period = PERIOD + now.duration_since(self.reconsider);
         self.alone = self.queued.saturating_sub(before) < period / 50;
         self.eager &= self.alone;
         self.reconsider = now + PERIOD;
-        self.waits += 3;
+        self.waits += 1;
     }
 
     fn look(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> Result<()> {
@@ -115,9 +120,22 @@ impl Poller {
     }
 }
 
-/// The time that this thread has spent ready to run, but not running; zero where nobody counts it.
-fn time_queued() -> Duration {
-    let counted = std::fs::read_to_string("/proc/thread-self/schedstat");
-    let counted = counted.ok().and_then(|text| text.split(' ').nth(1)?.parse().ok());
-    Duration::from_nanos(counted.unwrap_or(0))
+/// The kernel's account of this thread, which is written anew for each read.
+#[derive(Debug)]
+struct Account(Option<File>);
+
+impl Account {
+    fn open() -> Self {
+        Account(File::open("/proc/thread-self/schedstat").ok())
+    }
+
+    /// The time that the thread has spent ready to run, but not running; zero where nobody
+    /// counts it.
+    fn time_queued(&self) -> Duration {
+        let mut text = [0; 64];
+        let length = self.0.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
+        let fields = str::from_utf8(&text[..length.unwrap_or(0)]).unwrap_or_default();
+        let counted = fields.split(' ').nth(1).and_then(|nanoseconds| nanoseconds.parse().ok());
+        Duration::from_nanos(counted.unwrap_or(0))
+    }
 }

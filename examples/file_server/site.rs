@@ -39,9 +39,10 @@ pub(crate) struct Site {
 
 /// A file that was asked for in this turn of the loop.
 ///
-/// Requests that wait when a turn begins are all answered after it began, so those for the same
-/// target may share one open file, and the bytes of a small one: each gets what it would have got
-/// if the others had not been there. When the turn ends, the shelf is emptied.
+/// Requests for the same target share it, and its bytes if they are few, until the turn ends. No
+/// client can tell: what is answered in a turn had begun to arrive before any file was opened in
+/// it, as a connection receives once per turn and only what its event announced. Only a client
+/// that sends a request before it has the reply to its last one may find it answered as of then.
 #[derive(Debug)]
 struct Shelved {
     target: Box<str>,
