@@ -22,7 +22,7 @@ use crate::site::Site;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a peer may take to read the last reply, which a reset would destroy.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Times that one connection fills and flushes its queue before the others have their turn.
+/// Pieces of a file that one connection sends before the others have their turn.
 const ROUNDS: usize = 16;
 /// Requests answered before a flush.
 const BATCH: usize = 64;
@@ -147,6 +147,9 @@ impl Conn {
             }
             if pause == Pause::Starved {
                 return self.settle(site, now);
+            }
+            if self.rest.is_none() {
+                break;
             }
         }
         Ok(Some(Next::Again))

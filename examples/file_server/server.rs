@@ -76,7 +76,7 @@ impl Server {
 
     /// Runs to the end, and gives the accounts.
     pub(crate) fn run(mut self) -> io::Result<(Tally, Ending)> {
-        let mut events = Vec::with_capacity(512);
+        let (mut events, mut due) = (Vec::with_capacity(512), Vec::new());
         while self.listener.is_some() || !self.conns.is_empty() {
             self.wait(&mut events)?;
             let now = Instant::now();
@@ -93,7 +93,8 @@ impl Server {
                     key => self.wake(key as usize, flags),
                 }
             }
-            for key in std::mem::take(&mut self.due) {
+            std::mem::swap(&mut self.due, &mut due);
+            for key in due.drain(..) {
                 self.drive(key, now);
             }
             if now >= self.next_tick {
