@@ -15,6 +15,7 @@ mod model;
 mod native;
 mod ops;
 mod panics;
+mod perturb;
 mod processor;
 mod replay;
 mod representation;
@@ -40,6 +41,7 @@ use std::{
 
 use self::{
     differences::DIFFERENCES,
+    perturb::{Numbers, perturbed},
     replay::{Tally, replay},
     representation::Representation,
     trace::Trace,
@@ -51,21 +53,31 @@ struct Report {
     failures: Vec<String>,
 }
 
+/// The folder of the recorded traces.
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/netty");
+
 #[test]
 fn every_representation_answers_as_netty_does() {
-    let folder = std::env::var_os("BYTEBUF_TRACES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/netty"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("BYTEBUF_TRACES").unwrap_or_else(|| RECORDED.into());
+    let folder = PathBuf::from(folder);
     let traces = trace::load(&folder);
     assert!(!traces.is_empty(), "no trace in {}", folder.display());
 
-    let report = panics::quietly(|| replay_all(&traces));
+    let report = replay_all(&traces);
 
     // Not `print!`, which the test harness keeps to itself.
     std::io::stdout().write_all(report.table(&traces).as_bytes()).expect("a place to report to");
-    let shown = report.failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
-    assert!(report.failures.is_empty(), "{} traces went wrong:\n{shown}", report.failures.len());
+    report.check();
+}
+
+#[test]
+fn every_representation_answers_as_the_model_does() {
+    let mut numbers = Numbers(4);
+    let recorded = trace::load(RECORDED.as_ref());
+    let some = recorded.iter().step_by(4).map(|trace| perturbed(trace, &mut numbers));
+    let report = replay_all(&some.collect::<Vec<_>>());
+    assert!(report.tallies.values().map(|tally| tally.steps).sum::<usize>() > 250_000);
+    report.check();
 }
 
 fn replay_all(traces: &[Trace]) -> Report {
@@ -92,6 +104,11 @@ fn replay_all(traces: &[Trace]) -> Report {
 }
 
 impl Report {
+    fn check(&self) {
+        let shown = self.failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+        assert!(self.failures.is_empty(), "{} traces went wrong:\n{shown}", self.failures.len());
+    }
+
     fn table(&self, traces: &[Trace]) -> String {
         let (count, steps) = (traces.len(), traces.iter().map(|trace| trace.steps.len()));
         let steps: usize = steps.sum();

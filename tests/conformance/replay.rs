@@ -91,7 +91,8 @@ const VIEWS: &[&str] = &[
     "retainedDuplicate",
 ];
 
-fn begin(world: &World, start: &Start, shared: bool) -> Handle {
+/// The handle with which a trace begins.
+pub(crate) fn begin(world: &World, start: &Start, shared: bool) -> Handle {
     match start {
         Start::Composite(start) => {
             assert_eq!(start.kind, "composite");

@@ -62,7 +62,7 @@ impl Content for Rope {
 
     fn resize(&mut self, capacity: usize) {
         match capacity.checked_sub(self.0.len()) {
-            Some(more) => self.0.push_back(vec![0; more]),
+            Some(more) => self.0.insert(self.0.components().len(), vec![0; more]),
             None => self.0.truncate(capacity),
         }
     }

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// A start state, the calls made on it, and what Netty answered. Its other fields are for people.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Trace {
     pub(crate) id: String,
     pub(crate) family: String,
-    init: Init,
+    pub(crate) init: Init,
     pub(crate) steps: Vec<Step>,
     /// Readable bytes of `b0` at the end, in hex; none where it is gone.
     pub(crate) r#final: Option<String>,
@@ -26,21 +26,21 @@ pub(crate) struct Trace {
     pub(crate) aliasing: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Init {
+pub(crate) struct Init {
     bufs: BTreeMap<String, Start>,
 }
 
 /// A buffer that exists when the trace begins.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Start {
     Plain(Plain),
     Composite(Composite),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Plain {
     pub(crate) capacity: usize,
@@ -53,14 +53,14 @@ pub(crate) struct Plain {
     pub(crate) pieces: Option<Vec<usize>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Composite {
     pub(crate) kind: String,
     pub(crate) max_num_components: usize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
     pub(crate) op: String,
@@ -78,10 +78,10 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) aliasing: bool,
     #[serde(default, rename = "note")]
-    _note: Value,
+    pub(crate) _note: Value,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Final {
     pub(crate) reader: usize,

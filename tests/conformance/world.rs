@@ -116,6 +116,10 @@ impl World {
         assert!(before.is_none(), "{name} is there already");
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.slots.contains_key(name)
+    }
+
     pub(crate) fn take(&mut self, name: &str) -> Slot {
         self.slots.remove(name).unwrap_or_else(|| panic!("no handle {name}"))
     }

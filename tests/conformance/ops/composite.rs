@@ -27,6 +27,17 @@ pub(crate) fn call(
         .or_else(|| change(op, args, target, world).transpose())
 }
 
+/// A composite that was written beyond its end has one component more.
+pub(crate) fn note_growth(target: &mut Handle) {
+    let capacity = target.subject.capacity();
+    if let Some(composite) = &mut target.composite {
+        let known: usize = composite.lengths.iter().sum();
+        if known < capacity {
+            composite.lengths.push(capacity - known);
+        }
+    }
+}
+
 fn list(target: &mut Handle) -> &mut Components {
     target.composite.as_mut().expect("a composite")
 }

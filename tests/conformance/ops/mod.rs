@@ -30,9 +30,16 @@ pub(crate) fn call(world: &mut World, step: &Step) -> Option<Answer> {
         .or_else(|| views::call(op, args, &mut target))
         .or_else(|| search::call(op, args, &mut target, world));
     if !matches!(answer, Some(Ok(Outcome::Dropped))) {
+        composite::note_growth(&mut target);
         world.put(&step.on, Slot::Buffer(target));
     }
     answer
+}
+
+/// Whether an op works on no handle.
+pub(crate) fn is_free(op: &str) -> bool {
+    ["alloc", "newComposite", "utf8Bytes", "decodeHexDump", "kmp", "bitap", "ahoCorasick"]
+        .contains(&op)
 }
 
 fn make(op: &str, args: Args<'_>, world: &World) -> Option<Answer> {
