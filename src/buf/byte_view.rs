@@ -278,8 +278,10 @@ impl ByteView {
     /// Drops what is behind the first `len` bytes. Nothing happens if there are no more.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
-        if len < self.len {
-            drop(self.split_off(len));
+        if len == 0 {
+            *self = self.part(0, 0);
+        } else if len < self.len {
+            self.len = len;
         }
     }
 

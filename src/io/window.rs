@@ -19,7 +19,7 @@ pub(crate) fn fill(
     call: impl for<'a> Fn(&'a mut [MaybeUninit<u8>]) -> io::Result<&'a mut [u8]>,
 ) -> io::Result<usize> {
     sys::retry(|| {
-        buf.fill(|room| {
+        buf.fill_room(|room| {
             let len = room.len().min(most);
             call(&mut room[..len])
         })

@@ -189,7 +189,7 @@ impl ByteBuf {
     ///
     /// Follow it by [`commit`](Self::commit).
     ///
-    /// Cost: O(room) the first time, nothing after. [`fill`](Self::fill) zeroes nothing.
+    /// Cost: O(room) the first time, nothing after. [`fill_room`](Self::fill_room) zeroes nothing.
     ///
     /// # Examples
     ///
@@ -242,10 +242,10 @@ impl ByteBuf {
     /// use bytebuf::ByteBuf;
     ///
     /// let mut buf = ByteBuf::with_capacity(8);
-    /// let n = buf.fill(|room| Ok::<_, ()>(room[..3].write_copy_of_slice(b"abc"))).unwrap();
+    /// let n = buf.fill_room(|room| Ok::<_, ()>(room[..3].write_copy_of_slice(b"abc"))).unwrap();
     /// assert_eq!((n, &buf[..]), (3, &b"abc"[..]));
     /// ```
-    pub fn fill<E>(
+    pub fn fill_room<E>(
         &mut self,
         f: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
     ) -> Result<usize, E> {
@@ -265,7 +265,7 @@ impl ByteBuf {
     }
 
     /// The room behind the writer index, uninitialised. Follow it by `set_len` or, better, use
-    /// [`fill`](Self::fill) or [`writable`](Self::writable).
+    /// [`fill_room`](Self::fill_room) or [`writable`](Self::writable).
     #[inline]
     #[must_use]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {

@@ -44,11 +44,11 @@ fn bytes_above_the_writer_stay_until_room_is_handed_out() {
 fn filling_other_memory_is_refused() {
     let mut buf = ByteBuf::with_capacity(8);
     let other: &'static mut [u8] = Box::leak(Box::new(*b"xyz"));
-    let lie = std::panic::AssertUnwindSafe(|| buf.fill(move |_| Ok::<_, ()>(other)));
+    let lie = std::panic::AssertUnwindSafe(|| buf.fill_room(move |_| Ok::<_, ()>(other)));
     assert!(std::panic::catch_unwind(lie).is_err());
     assert!(buf.is_empty());
-    assert_eq!(buf.fill(|_| Err("no")), Err("no"));
-    assert_eq!(buf.fill(|_| Ok::<_, ()>(&mut [])), Ok(0));
+    assert_eq!(buf.fill_room(|_| Err("no")), Err("no"));
+    assert_eq!(buf.fill_room(|_| Ok::<_, ()>(&mut [])), Ok(0));
 }
 
 #[test]
