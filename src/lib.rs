@@ -20,7 +20,10 @@ pub use buf::{
 };
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};
-pub use io::{FileRegion, FileShrank, Flush, Outgoing, QueueStats, RecvSizer, WriteQueue};
+pub use io::{
+    CorruptRecord, FileRegion, FileShrank, Flush, Outgoing, QueueStats, Record, Records, RecvSizer,
+    Segment, SegmentFull, SegmentReader, WriteQueue,
+};
 #[cfg(unix)]
 pub use io::{Splice, Spliced};
 pub use pool::{AllocError, AllocErrorKind, Pool, PoolBuilder, PoolStats};

@@ -1,9 +1,10 @@
 //! Bytes and files on their way to the kernel.
 //!
-//! `progress.rs` owns the one rule that everything here must keep, "sent once"; `region.rs` is a
-//! range of a file, `transfer.rs` how it gets to a descriptor; `queue/` keeps buffers and regions in order and sends them; `splice.rs` moves
-//! bytes between two descriptors, through the pipes of `pipes.rs`. `recv.rs` sizes what is
-//! received. `window.rs` is the memory for what has to be read after all.
+//! `progress.rs` owns the one rule that everything here must keep, "sent once". `region.rs` is a
+//! range of a file, `transfer.rs` how it gets to a descriptor. `queue/` keeps buffers and regions
+//! in order and sends them. `splice.rs` moves bytes between two descriptors, through the pipes of
+//! `pipes.rs`. `segment/` is a log file that survives crashes. `recv.rs` sizes what is received,
+//! and `window.rs` is the memory for what has to be read.
 
 #[cfg(unix)]
 mod pipes;
@@ -11,6 +12,7 @@ mod progress;
 mod queue;
 mod recv;
 mod region;
+mod segment;
 #[cfg(unix)]
 mod splice;
 mod transfer;
@@ -19,5 +21,6 @@ mod window;
 pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
 pub use recv::RecvSizer;
 pub use region::{FileRegion, FileShrank};
+pub use segment::{CorruptRecord, Record, Records, Segment, SegmentFull, SegmentReader};
 #[cfg(unix)]
 pub use splice::{Splice, Spliced};

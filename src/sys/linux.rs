@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::Advice;
+use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use rustix::pipe::{PipeFlags, SpliceFlags};
@@ -31,6 +31,18 @@ pub(super) fn read_at<'a>(
     offset: u64,
 ) -> io::Result<&'a mut [u8]> {
     Ok(rustix::io::pread(file, room, offset)?.0)
+}
+
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pwrite(file, bytes, offset)?)
+}
+
+pub(super) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
+        // Not every file system can; then a full disk shows when it is written to.
+        Err(Errno::OPNOTSUPP) => file.set_len(len.max(file.metadata()?.len())),
+        other => Ok(other?),
+    }
 }
 
 pub(super) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {

@@ -50,6 +50,14 @@ pub(crate) enum Call {
     Write,
     /// Read of a file at an offset.
     ReadAt,
+    /// Write of a file at an offset.
+    WriteAt,
+    /// Room for a file on its disk.
+    Allocate,
+    /// Length of a file.
+    SetLen,
+    /// A file's way to the disk.
+    SyncData,
     /// File to descriptor inside the kernel.
     Sendfile,
     /// File to file inside the kernel.
@@ -93,6 +101,40 @@ pub(crate) fn read_at<'a>(
 ) -> io::Result<&'a mut [u8]> {
     let len = fault::admit(Call::ReadAt, room.len().min(MAX_BYTES))?;
     os::read_at(file, &mut room[..len], offset)
+}
+
+/// Writes bytes, at least one, to `file` at `offset`; gives their number.
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    let written = retry(|| {
+        let len = fault::admit(Call::WriteAt, bytes.len().min(MAX_BYTES))?;
+        os::write_at(file, &bytes[..len], offset)
+    })?;
+    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+}
+
+/// Makes `file` at least `len` bytes long, with room on the disk for all of them where the system
+/// can do that.
+pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::Allocate, 0)?;
+        os::allocate(file, len)
+    })
+}
+
+/// Cuts `file` off at `len` bytes, or lengthens it with a hole.
+pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::SetLen, 0)?;
+        file.set_len(len)
+    })
+}
+
+/// Waits until the contents of `file` are on the disk.
+pub(crate) fn sync_data(file: &File) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::SyncData, 0)?;
+        file.sync_data()
+    })
 }
 
 /// Asks the kernel to have this range in memory soon. A hint: a system that has no such call does

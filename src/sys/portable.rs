@@ -49,6 +49,25 @@ pub(super) fn read_at<'a>(
     Err(io::ErrorKind::Unsupported.into())
 }
 
+#[cfg(unix)]
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pwrite(file, bytes, offset)?)
+}
+
+#[cfg(windows)]
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+#[cfg(not(any(unix, windows)))]
+pub(super) fn write_at(_: &File, _: &[u8], _: u64) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    file.set_len(len.max(file.metadata()?.len()))
+}
+
 pub(super) fn will_need(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
 }

@@ -1,0 +1,280 @@
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::sys::{Call, Outcome, with_plan};
+
+const EIO: i32 = 5;
+const EINTR: i32 = 4;
+const ENOSPC: i32 = 28;
+
+fn place() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    (dir, path)
+}
+
+/// Record number `i`, of a length of its own.
+fn record(i: usize) -> Vec<u8> {
+    let len = (i * 7919) % 400;
+    (0..len).map(|at| (at * 3 + i) as u8).collect()
+}
+
+fn payloads(reader: &SegmentReader) -> Vec<Vec<u8>> {
+    let records = reader.records(reader.start());
+    records.map(|record| record.unwrap().payload().to_vec()).collect()
+}
+
+/// A closed segment of `n` records, and their positions with the end.
+fn closed(path: &Path, n: usize) -> Vec<u64> {
+    let mut segment = Segment::create(path, 1 << 16).unwrap();
+    let mut positions: Vec<_> = (0..n).map(|i| segment.append(&record(i)).unwrap()).collect();
+    positions.push(segment.flush().unwrap());
+    positions
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Append(usize),
+    Publish,
+    Flush,
+    Reopen,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    /// A vector of records is the model; a failed append is not in it, everything else is.
+    #[test]
+    fn a_segment_is_a_vector_of_records(
+        ops in prop::collection::vec(prop_oneof![
+            8 => prop_oneof![0..300_usize, 60_000..70_000_usize].prop_map(Op::Append),
+            2 => Just(Op::Publish),
+            2 => Just(Op::Flush),
+            1 => Just(Op::Reopen),
+        ], 0..60),
+        plan in prop::collection::vec(prop_oneof![
+            6 => Just(Outcome::Pass),
+            2 => (1..5000_usize).prop_map(Outcome::Short),
+            1 => prop::sample::select(vec![EIO, EINTR, ENOSPC]).prop_map(Outcome::Fail),
+        ], 1..20),
+    ) {
+        let (_dir, path) = place();
+        let mut segment = Segment::create(&path, 1 << 20).unwrap();
+        let mut model: Vec<Vec<u8>> = Vec::new();
+        let mut durable = 0;
+        for op in ops {
+            let mut plan = plan.clone().into_iter();
+            // Only writing fails here: a sync that fails ends it, which another test shows.
+            let plan = move |call, _| match call {
+                Call::WriteAt | Call::ReadAt => plan.next().unwrap_or(Outcome::Pass),
+                _ => Outcome::Pass,
+            };
+            match op {
+                Op::Append(len) => {
+                    let bytes = vec![model.len() as u8; len];
+                    if with_plan(plan, || segment.append(&bytes)).is_ok() {
+                        model.push(bytes);
+                    }
+                }
+                Op::Publish => drop(with_plan(plan, || segment.publish())),
+                Op::Flush => {
+                    if with_plan(plan, || segment.flush()).is_ok() {
+                        durable = model.len();
+                        prop_assert_eq!(segment.durable(), segment.end());
+                    }
+                }
+                Op::Reopen => {
+                    drop(segment);
+                    segment = Segment::open(&path).unwrap();
+                    let found = payloads(&segment);
+                    prop_assert!(durable <= found.len() && found.len() <= model.len());
+                    model.truncate(found.len());
+                    prop_assert!(found == model);
+                }
+            }
+            prop_assert!(segment.durable() <= segment.published());
+            prop_assert!(segment.published() <= segment.end());
+        }
+        segment.flush().unwrap();
+        prop_assert!(payloads(&segment) == model);
+        drop(segment);
+        prop_assert!(payloads(&Segment::open(&path).unwrap()) == model);
+    }
+
+    /// A crash may leave any byte behind the last sync wrong, or lose all from some point on.
+    #[test]
+    fn damage_ends_the_log_exactly_in_front_of_it(
+        at in 0.0..1.0_f64,
+        bits in 1..=255_u8,
+        lost in any::<bool>(),
+    ) {
+        let (_dir, path) = place();
+        let positions = closed(&path, 40);
+        let end = *positions.last().unwrap();
+        let at = HEADER as u64 + ((end - HEADER as u64 - 1) as f64 * at) as u64;
+        let mut file = File::options().read(true).write(true).open(&path).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        if lost {
+            // Nonzero content behind may be lost too, or it may be zeros already: both are fine.
+            file.write_all(&vec![0; (end - at) as usize]).unwrap();
+        } else {
+            let mut byte = [0];
+            file.read_exact(&mut byte).unwrap();
+            file.seek(SeekFrom::Start(at)).unwrap();
+            file.write_all(&[byte[0] ^ bits]).unwrap();
+        }
+        drop(file);
+        // The record that holds the byte, and all behind it, are gone; or only zeros were lost.
+        let hit = positions.iter().rposition(|position| *position <= at).unwrap();
+        let found = payloads(&Segment::open(&path).unwrap());
+        prop_assert!(found.len() == hit || lost && found.len() > hit);
+        let whole: Vec<_> = (0..found.len()).map(record).collect();
+        prop_assert!(found == whole);
+    }
+}
+
+#[test]
+fn what_was_cut_off_does_not_come_back() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 1 << 16).unwrap();
+    let positions: Vec<_> = (0..10).map(|i| segment.append(&[i; 100]).unwrap()).collect();
+    segment.flush().unwrap();
+    drop(segment);
+    // Number 5 is torn; those behind it are whole, in the same life, at the same places.
+    let mut file = File::options().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(positions[5] + 20)).unwrap();
+    file.write_all(b"torn").unwrap();
+    drop(file);
+    let mut segment = Segment::open(&path).unwrap();
+    assert_eq!(segment.append(&[99; 100]).unwrap(), positions[5]);
+    segment.flush().unwrap();
+    drop(segment);
+    let found = payloads(&Segment::open(&path).unwrap());
+    assert_eq!(found.len(), 6);
+    assert_eq!(found[5], [99; 100]);
+}
+
+#[test]
+fn a_recycled_segment_forgets_its_earlier_life() {
+    let (_dir, path) = place();
+    closed(&path, 40);
+    let mut segment = Segment::recycle(&path).unwrap();
+    assert_eq!(segment.end(), segment.start());
+    segment.append(&record(0)).unwrap();
+    segment.flush().unwrap();
+    drop(segment);
+    let segment = Segment::open(&path).unwrap();
+    assert_eq!(payloads(&segment), [record(0)]);
+    assert_eq!(segment.capacity(), 1 << 16);
+}
+
+#[test]
+fn readers_see_whole_records_while_more_are_appended() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 4 << 20).unwrap();
+    let reader = segment.reader();
+    let follower = std::thread::spawn(move || {
+        let (mut position, mut seen) = (reader.start(), 0);
+        while seen < 10_000 {
+            let mut records = reader.records(position);
+            for found in &mut records {
+                let found = found.unwrap();
+                assert_eq!(found.payload()[..], record(seen)[..]);
+                seen += 1;
+            }
+            position = records.position();
+        }
+        let raw = reader.slice(reader.start()..reader.published()).unwrap();
+        let mut sent = Vec::new();
+        let mut queue = crate::WriteQueue::new().with_budget(u64::MAX);
+        queue.push(reader.region(reader.start()..reader.published()).unwrap());
+        assert!(queue.flush_into(&mut sent).unwrap().is_done());
+        assert!(sent == raw[..]);
+    });
+    for i in 0..10_000 {
+        segment.append(&record(i)).unwrap();
+        if i % 13 == 0 {
+            segment.publish().unwrap();
+        }
+    }
+    segment.publish().unwrap();
+    follower.join().unwrap();
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_changes_nothing() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 1000).unwrap();
+    segment.append(&[1; 500]).unwrap();
+    let end = segment.end();
+    let error = segment.append(&[2; 500]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    let full = error.get_ref().unwrap().downcast_ref::<SegmentFull>().unwrap();
+    assert_eq!((full.needed(), full.left()), (508, 1000 - end));
+    let error = segment.append(&vec![0; MAX_RECORD + 1]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    segment.append(&vec![3; full.left() as usize - FRAME]).unwrap();
+    assert_eq!(segment.flush().unwrap(), 1000);
+    assert_eq!(payloads(&segment).len(), 2);
+    let (_dir, path) = place();
+    assert_eq!(Segment::create(&path, 31).unwrap_err().kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_called_durable() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 10_000).unwrap();
+    segment.append(b"safe").unwrap();
+    let safe = segment.flush().unwrap();
+    segment.append(b"not known").unwrap();
+    let plan = |call, _| match call {
+        Call::SyncData => Outcome::Fail(EIO),
+        _ => Outcome::Pass,
+    };
+    assert!(with_plan(plan, || segment.flush()).is_err());
+    assert!(segment.flush().is_err(), "the kernel would say yes now");
+    assert_eq!(segment.durable(), safe);
+    assert_eq!(payloads(&segment).len(), 2, "readers still have it");
+}
+
+#[test]
+fn only_one_writer_and_only_segments() {
+    let (_dir, path) = place();
+    let first = Segment::create(&path, 1000).unwrap();
+    assert_eq!(Segment::open(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+    assert_eq!(Segment::recycle(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+    assert_eq!(Segment::create(&path, 1000).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    drop(first);
+    Segment::open(&path).unwrap();
+    for contents in ["", "bytebuf1", "something else, long enough to be a header of a segment"] {
+        std::fs::write(&path, contents).unwrap();
+        assert_eq!(Segment::open(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), contents, "it is left alone");
+    }
+}
+
+#[test]
+fn ranges_and_positions_that_are_not_there() {
+    let (_dir, path) = place();
+    closed(&path, 3);
+    let segment = Segment::open(&path).unwrap();
+    let end = segment.published();
+    for range in [Range { start: 0, end: end + 1 }, Range { start: 9, end: 8 }] {
+        let error = segment.region(range.clone()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(segment.slice(range).is_err());
+    }
+    for position in [segment.start() + 1, end + 1, u64::MAX] {
+        let mut records = segment.records(position);
+        let error = records.next().unwrap().unwrap_err();
+        let corrupt = error.get_ref().unwrap().downcast_ref::<CorruptRecord>().unwrap();
+        assert_eq!(corrupt.position(), position);
+        assert!(records.next().is_none(), "an error ends it");
+    }
+    assert!(segment.records(end).next().is_none());
+}
