@@ -68,13 +68,13 @@ impl Parts {
             return None;
         }
         let (views, ends) = (&self.views[self.head..], &self.ends[self.head..]);
-        let ends_behind = |end: usize| end.wrapping_sub(self.origin) > offset;
+        let is_behind = |end: usize| end.wrapping_sub(self.origin) > offset;
+        let holds = |&i: &usize| is_behind(ends[i]) && (i == 0 || !is_behind(ends[i - 1]));
         // Where all are of about one size, as in most streams, this is the one.
-        let guess = (offset as u128 * views.len() as u128 / self.bytes as u128) as usize;
-        let hit = ends_behind(ends[guess]) && (guess == 0 || !ends_behind(ends[guess - 1]));
-        let index = match hit {
-            true => guess,
-            false => ends.partition_point(|&end| !ends_behind(end)),
+        let guess = offset.checked_mul(views.len()).map(|scaled| scaled / self.bytes);
+        let index = match guess.filter(holds) {
+            Some(index) => index,
+            None => ends.partition_point(|&end| !is_behind(end)),
         };
         let view = &views[index];
         Some((index, ends[index].wrapping_sub(self.origin) - view.len(), view))

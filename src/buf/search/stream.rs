@@ -311,10 +311,11 @@ impl Partial {
         whole
     }
 
-    /// Takes bytes that are too few for a match.
+    /// Takes bytes that are too few for a match, as the first ones.
     pub(super) fn begin<'b>(&mut self, bytes: impl Iterator<Item = &'b u8>) {
         let steps = &self.steps[..];
-        self.matched = bytes.fold(self.matched, |matched, &byte| advance(steps, matched, byte));
+        let rest = bytes.skip_while(|byte| **byte != steps[0].0);
+        self.matched = rest.fold(0, |matched, &byte| advance(steps, matched, byte));
     }
 
     /// Goes on behind a whole match.
