@@ -7,15 +7,16 @@
 //!   empty.
 #![allow(unsafe_code, reason = "a slice is made of pointer and length (R1)")]
 
+mod convert;
+
 use super::byte_buf::ByteBuf;
 use super::range;
-use crate::memory::header::{BANKED, READ_ONLY};
+use crate::memory::header::READ_ONLY;
 use crate::memory::owned;
 use crate::pool::Block;
 use core::ops::{Deref, RangeBounds};
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
 
 /// A shared, read-only range of bytes: cheap to clone, to slice and to send to other threads.
 ///
@@ -346,71 +347,6 @@ impl Deref for ByteView {
     fn deref(&self) -> &[u8] {
         // SAFETY: R1; the borrow keeps the view, and so the memory.
         unsafe { NonNull::slice_from_raw_parts(self.ptr, self.len).as_ref() }
-    }
-}
-
-impl From<Vec<u8>> for ByteView {
-    /// Adopts the vector's memory. Its spare room stays unused until the vector comes back.
-    ///
-    /// Cost: copies nothing, allocates a header.
-    fn from(vec: Vec<u8>) -> Self {
-        if vec.is_empty() {
-            return Self::new();
-        }
-        let show = |vec: &mut Vec<u8>| {
-            let len = vec.len();
-            (NonNull::from(vec.as_mut_slice()).cast(), len)
-        };
-        // SAFETY: the heap memory of a vector stays put while nobody touches it, and the vector is owned.
-        let header = unsafe { owned::adopt(vec, BANKED, show) };
-        Self::whole(Block::adopted(header))
-    }
-}
-
-impl From<ByteView> for Vec<u8> {
-    /// Gives the vector back that the view was made of, if no other handle holds it; copies otherwise.
-    fn from(view: ByteView) -> Self {
-        let (ptr, len) = (view.ptr, view.len);
-        let Some(block) = view.block else { return Self::from(&*view) };
-        match block.into_owner::<Self>() {
-            Ok(mut vec) => {
-                let start = ptr.addr().get() - vec.as_ptr().addr();
-                vec.truncate(start + len);
-                vec.drain(..start);
-                vec
-            }
-            Err(block) => Self::from(&*ByteView { ptr, len, block: Some(block) }),
-        }
-    }
-}
-
-impl From<Arc<[u8]>> for ByteView {
-    fn from(bytes: Arc<[u8]>) -> Self {
-        Self::from_owner(bytes)
-    }
-}
-
-impl From<bytes::Bytes> for ByteView {
-    /// Wraps the `Bytes` without copying. [`Into<Bytes>`] gives the same one back, or a slice of it.
-    ///
-    /// Cost: one allocation.
-    fn from(bytes: bytes::Bytes) -> Self {
-        if bytes.is_empty() { Self::new() } else { Self::from_owner(bytes) }
-    }
-}
-
-impl From<ByteView> for bytes::Bytes {
-    /// The view as a `Bytes` without copying: the one that it wraps, or else one that owns the view.
-    ///
-    /// Cost: one allocation, none where a `Bytes` is wrapped or the bytes are static.
-    fn from(view: ByteView) -> Self {
-        if let Some(bytes) = view.as_static() {
-            return Self::from_static(bytes);
-        }
-        match view.block.as_ref().and_then(Block::owner::<Self>) {
-            Some(bytes) => bytes.slice_ref(&view),
-            None => Self::from_owner(view),
-        }
     }
 }
 

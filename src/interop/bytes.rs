@@ -234,9 +234,10 @@ impl From<String> for ByteView {
 }
 
 impl From<Bytes> for ByteBuf {
-    /// A copy, unless the `Bytes` is a view of ours that nobody else holds.
+    /// Takes over the memory of a `Bytes` that was made of a `Vec` and that nobody else holds; else
+    /// copies.
     fn from(bytes: Bytes) -> Self {
-        ByteView::from(bytes).into()
+        if bytes.is_unique() { Vec::from(bytes).into() } else { Self::from(&bytes[..]) }
     }
 }
 

@@ -114,47 +114,6 @@ fn absurd_sizes_are_errors_and_change_nothing() {
 }
 
 #[test]
-fn vectors_come_back() {
-    let vec = vec![1, 2, 3, 4];
-    let address = vec.as_ptr();
-    let mut view = ByteView::from(vec);
-    view.advance(1);
-    let vec = Vec::from(view);
-    assert_eq!((vec.as_ptr(), &vec[..]), (address, &[2, 3, 4][..]));
-}
-
-#[test]
-fn bytes_come_back() {
-    let bytes = bytes::Bytes::from(vec![7; 100]);
-    let address = bytes.as_ptr();
-    let view = ByteView::from(bytes.clone());
-    let same = bytes::Bytes::from(view.slice(10..));
-    assert_eq!((same.as_ptr(), same.len()), (address.wrapping_add(10), 90));
-    drop((bytes, view));
-    assert!(same.is_unique(), "it is the original, not a wrapper");
-}
-
-#[test]
-fn an_owner_that_panics_is_dropped_once() {
-    struct Owner(std::rc::Rc<()>);
-    // Only ever used on this thread.
-    #[allow(unsafe_code, reason = "a test owner")]
-    // SAFETY: the test has one thread.
-    unsafe impl Send for Owner {}
-    impl AsRef<[u8]> for Owner {
-        fn as_ref(&self) -> &[u8] {
-            panic!("no bytes")
-        }
-    }
-    let count = std::rc::Rc::new(());
-    let owner = Owner(count.clone());
-    let made =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ByteView::from_owner(owner)));
-    assert!(made.is_err());
-    assert_eq!(std::rc::Rc::strong_count(&count), 1);
-}
-
-#[test]
 fn a_small_view_gives_a_large_block_back() {
     let pool = Pool::builder().build();
     let mut buf = pool.alloc(64 * 1024);

@@ -1,0 +1,91 @@
+//! What a view takes over and gives back without copying.
+#![allow(unsafe_code, reason = "adopts the memory of a vector")]
+
+use super::ByteView;
+use crate::memory::header::BANKED;
+use crate::memory::owned;
+use crate::pool::Block;
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+impl From<Vec<u8>> for ByteView {
+    /// Adopts the vector's memory. Its spare room stays unused until the vector comes back.
+    ///
+    /// Cost: copies nothing, allocates a header.
+    fn from(vec: Vec<u8>) -> Self {
+        if vec.is_empty() {
+            return Self::new();
+        }
+        let show = |vec: &mut Vec<u8>| {
+            let len = vec.len();
+            (NonNull::from(vec.as_mut_slice()).cast(), len)
+        };
+        // SAFETY: the heap memory of a vector stays put while nobody touches it, and the vector is owned.
+        let header = unsafe { owned::adopt(vec, BANKED, show) };
+        Self::whole(Block::adopted(header))
+    }
+}
+
+impl From<ByteView> for Vec<u8> {
+    /// Gives the vector back that the view, or the `Bytes` in it, was made of, if no other handle holds
+    /// it; copies otherwise.
+    ///
+    /// Cost: nothing is allocated in the first case, and the bytes are moved only if there were others
+    /// before them.
+    fn from(view: ByteView) -> Self {
+        let (ptr, len) = (view.ptr, view.len);
+        let part_of = |whole: &[u8]| {
+            let start = ptr.addr().get() - whole.as_ptr().addr();
+            start..start + len
+        };
+        let Some(block) = view.block else { return Self::from(&*view) };
+        let block = match block.into_owner::<Self>() {
+            Ok(mut vec) => {
+                let part = part_of(&vec);
+                vec.truncate(part.end);
+                vec.drain(..part.start);
+                return vec;
+            }
+            Err(block) => block,
+        };
+        match block.into_owner::<bytes::Bytes>() {
+            Ok(mut bytes) => {
+                let part = part_of(&bytes);
+                bytes.truncate(part.end);
+                bytes::Buf::advance(&mut bytes, part.start);
+                bytes.into()
+            }
+            Err(block) => Self::from(&*ByteView { ptr, len, block: Some(block) }),
+        }
+    }
+}
+
+impl From<Arc<[u8]>> for ByteView {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self::from_owner(bytes)
+    }
+}
+
+impl From<bytes::Bytes> for ByteView {
+    /// Wraps the `Bytes` without copying. [`Into<Bytes>`] gives the same one back, or a slice of it.
+    ///
+    /// Cost: one allocation.
+    fn from(bytes: bytes::Bytes) -> Self {
+        if bytes.is_empty() { Self::new() } else { Self::from_owner(bytes) }
+    }
+}
+
+impl From<ByteView> for bytes::Bytes {
+    /// The view as a `Bytes` without copying: the one that it wraps, or else one that owns the view.
+    ///
+    /// Cost: one allocation, none where a `Bytes` is wrapped or the bytes are static.
+    fn from(view: ByteView) -> Self {
+        if let Some(bytes) = view.as_static() {
+            return Self::from_static(bytes);
+        }
+        match view.block.as_ref().and_then(Block::owner::<Self>) {
+            Some(bytes) => bytes.slice_ref(&view),
+            None => Self::from_owner(view),
+        }
+    }
+}
