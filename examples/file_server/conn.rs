@@ -6,7 +6,7 @@
 //! watermark; a few open files; and its place in the table for as long as [`PATIENCE`] allows.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use bytebuf::{ByteBuf, FileRegion, Flush, Pool, WriteQueue};
@@ -18,7 +18,7 @@ use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use crate::http::{self, HEAD_MAX, refuse};
 use crate::site::Site;
 
-/// How long a connection may go without a byte sent or a request completed.
+/// How long a connection may go without a byte sent, a request completed, or one begun.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a peer may take to read the last reply, which a reset would destroy.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -46,7 +46,7 @@ pub(crate) struct Conn {
     hung_up: bool,
     /// All that the peer ever sent is received.
     ended: bool,
-    /// The last time that something was completed.
+    /// The last time that something was completed, or a request began.
     progress: Instant,
 }
 
@@ -216,10 +216,10 @@ impl Conn {
 
     /// Takes in what the socket has, up to one full buffer.
     fn receive(&mut self, site: &mut Site, now: Instant) -> io::Result<()> {
-        let inbox = self.inbox.get_or_insert_with(|| {
+        if self.inbox.is_none() && self.stage == Stage::Open {
             self.progress = now;
-            Pool::global().alloc(HEAD_MAX)
-        });
+        }
+        let inbox = self.inbox.get_or_insert_with(|| Pool::global().alloc(HEAD_MAX));
         inbox.discard_read();
         // There is room: a head that fills the buffer has been refused.
         let room = HEAD_MAX - inbox.len();
@@ -270,11 +270,5 @@ impl Conn {
     pub(crate) fn close(self, site: &mut Site) {
         site.tally.system_calls += 1;
         site.tally.absorb(&self.outbox.stats());
-    }
-}
-
-impl AsFd for Conn {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }

@@ -8,9 +8,10 @@
 //! a pooled buffer that goes back to the pool before the connection waits again; the head of the
 //! reply and the body, be it bytes or a range of a file, leave through one `WriteQueue`.
 //!
-//! To read it from the top: `server` (the loop), `poller` (its waiting), `conn` (one connection), `site` (one request),
-//! `files` (what may be opened), `http` (what a request asks for), `reply` and `page` (what is
-//! written back), `report` (the figures at the end).
+//! To read it from the top: `start` (the command line), `server` (the loop), `poller` (its
+//! waiting), `conn` (one connection), `site` (one request), `files` (what may be opened), `http`
+//! (what a request asks for), `reply` and `page` (what is written back), `report` (the figures at
+//! the end).
 
 #[cfg(target_os = "linux")]
 mod conn;
@@ -30,7 +31,6 @@ mod report;
 mod server;
 #[cfg(target_os = "linux")]
 mod site;
-
 #[cfg(target_os = "linux")]
 mod start;
 

@@ -1,7 +1,7 @@
 //! Clients that want what they may not have, or cost what they should not.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -155,6 +155,21 @@ fn a_client_that_reads_a_byte_at_a_time_stops_nobody() {
 }
 
 #[test]
+fn a_client_that_never_stops_sending_is_cut_off() {
+    let site = Site::new().with("file", "x");
+    let server = site.start();
+    let (mut endless, mut other) = (server.connect(), server.connect());
+    endless.stream().set_nodelay(true).unwrap();
+    assert_eq!(endless.raw(request("GET", "/file", "Connection: close\r\n")).text(), "x");
+    let mut stream = endless.stream();
+    let cut_off = (0..10_000_000).any(|_| {
+        assert_eq!(other.get("/file", "").status, 200);
+        stream.write_all(b"x").is_err()
+    });
+    assert!(cut_off);
+}
+
+#[test]
 fn clients_that_vanish_leave_nothing_behind() {
     let site = Site::new().with("large", noise(4, 16 << 20)).with("small", "x");
     let server = site.start();
@@ -211,7 +226,7 @@ fn a_client_that_never_reads_its_replies_is_not_read_either() {
     // Requests for gigabytes of replies, for as long as the server takes any.
     let requests = request("GET", "/file", "").repeat(1000);
     let mut stream = greedy.stream();
-    while std::io::Write::write(&mut stream, requests.as_bytes()).is_ok() {
+    while stream.write(requests.as_bytes()).is_ok() {
         assert_eq!(client.get("/file", "").status, 200);
     }
     assert_eq!(client.get("/file", "").status, 200);
