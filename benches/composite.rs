@@ -114,24 +114,22 @@ fn main() {
         );
     }
 
+    let stop = |byte: u8| byte == 255;
+    let by_for = |composite: &mut &CompositeByteBuf| {
+        for byte in composite.iter_bytes() {
+            if stop(byte) {
+                return true;
+            }
+        }
+        false
+    };
     compare(
         "each byte, early exit",
         LEN,
         vec![
-            Candidate::new("contiguous", || &flat, |flat| flat.iter().any(|&byte| byte ^ 255 == 0)),
-            Candidate::new("any", || &composite, |c| c.iter_bytes().any(|byte| byte == 255)),
-            Candidate::new(
-                "for",
-                || &composite,
-                |c| {
-                    for byte in c.iter_bytes() {
-                        if byte == 255 {
-                            return true;
-                        }
-                    }
-                    false
-                },
-            ),
+            Candidate::new("contiguous", || &flat, |flat| flat.iter().any(|&byte| stop(byte))),
+            Candidate::new("any", || &composite, |composite| composite.iter_bytes().any(stop)),
+            Candidate::new("for", || &composite, by_for),
         ],
     );
 

@@ -69,6 +69,8 @@ pub struct CompositeByteBuf {
     rest: Parts,
 }
 
+static_assertions::assert_impl_all!(CompositeByteBuf: Send, Sync, Unpin);
+
 impl CompositeByteBuf {
     /// Creates an empty composite, without allocating.
     ///

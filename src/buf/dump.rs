@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     ByteBuf, ByteView,
-    composite::{ByteIter, CompositeByteBuf},
+    composite::{ByteIter, Components, CompositeByteBuf},
 };
 
 /// What `Debug` shows at most of any content.
@@ -88,7 +88,7 @@ fn to_hex(bytes: ByteIter<'_>) -> String {
 /// let parts = CompositeByteBuf::from_iter(["GET /", " HTTP/1.1"]);
 /// assert_eq!(parts.hex_dump().to_string(), b"GET / HTTP/1.1".hex_dump().to_string());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HexDump<'a> {
     bytes: ByteIter<'a>,
 }
@@ -201,6 +201,24 @@ impl fmt::Debug for Literal<'_> {
             0 => Ok(()),
             more => write!(f, "... and {more} bytes more"),
         }
+    }
+}
+
+impl fmt::Debug for HexDump<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HexDump").field("bytes", &Literal(self.bytes.clone())).finish()
+    }
+}
+
+impl fmt::Debug for ByteIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ByteIter").field(&Literal(self.clone())).finish()
+    }
+}
+
+impl fmt::Debug for Components<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Components").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::buf::ByteView;
 /// let lens: Vec<_> = parts.components().map(|view| view.len()).collect();
 /// assert_eq!(lens, [2, 1]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Components<'a> {
     front: Option<&'a ByteView>,
     rest: slice::Iter<'a, ByteView>,
@@ -105,7 +105,7 @@ impl<'a> IntoIterator for &'a CompositeByteBuf {
 /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
 /// assert!(parts.iter_bytes().rev().eq(*b"cba"));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ByteIter<'a> {
     front: slice::Iter<'a, u8>,
     middle: Components<'a>,

@@ -16,6 +16,9 @@ use smallvec::SmallVec;
 
 use crate::buf::ByteView;
 
+/// Room for so many views is not worth giving back.
+const KEEP: usize = 64;
+
 #[derive(Clone, Default)]
 pub(super) struct Parts {
     views: SmallVec<[ByteView; 4]>,
@@ -109,6 +112,7 @@ impl Parts {
             self.views.drain(..self.head);
             self.ends.drain(..self.head);
             self.head = 0;
+            self.shrink();
         }
         Some(view)
     }
@@ -169,8 +173,9 @@ impl Parts {
         self.ends.truncate(keep);
         self.views.drain(keep..).for_each(|view| tail.push_back(view));
         self.bytes = offset;
-        if self.is_empty() {
-            self.clear();
+        match offset {
+            0 => self.clear(),
+            _ => self.shrink(),
         }
         tail
     }
@@ -179,6 +184,14 @@ impl Parts {
         self.views.clear();
         self.ends.clear();
         (self.head, self.bytes) = (0, 0);
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        if self.views.capacity() > KEEP && self.views.len() < self.views.capacity() / 8 {
+            self.views.shrink_to_fit();
+            self.ends.shrink_to_fit();
+        }
     }
 
     /// Moves every end from `ends[at]` on by `by` (modulo, so that it can be negative), and the
@@ -186,5 +199,40 @@ impl Parts {
     fn shift(&mut self, at: usize, by: usize) {
         self.ends[at..].iter_mut().for_each(|end| *end = end.wrapping_add(by));
         self.bytes = self.bytes.wrapping_add(by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_not_remembered() {
+        let part = ByteView::from_static(b"x");
+        let mut parts = Parts::default();
+        let cut: fn(&mut Parts) = |parts| drop(parts.split_off(0));
+        let read: fn(&mut Parts) = |parts| while parts.pop_front().is_some() {};
+        for empty in [cut, read, Parts::clear] {
+            (0..10_000).for_each(|_| parts.push_back(part.clone()));
+            empty(&mut parts);
+            assert!(parts.views.capacity() <= KEEP && parts.ends.capacity() <= KEEP);
+        }
+    }
+
+    #[test]
+    fn positions_may_wrap() {
+        let mut parts = Parts { origin: usize::MAX - 5, ..Parts::default() };
+        for part in ["abc", "def", "ghi", "jkl"] {
+            parts.push_back(part.into());
+        }
+        for offset in 0..12 {
+            let (index, start, view) = parts.locate(offset).unwrap();
+            assert_eq!((index, start, view.len()), (offset / 3, offset / 3 * 3, 3));
+        }
+        parts.push_front("xyz".into());
+        parts.insert(1, "1".into());
+        assert_eq!(parts.remove(2).unwrap(), "abc");
+        let starts: Vec<_> = (0..parts.len()).map(|index| parts.start(index).unwrap()).collect();
+        assert_eq!(starts, [0, 3, 4, 7, 10]);
     }
 }

@@ -445,6 +445,7 @@ fn debug_shows_at_most_so_much() {
     let long = CompositeByteBuf::from(vec![0xFF; 1 << 20]);
     assert!(format!("{long:?}").len() < 4096);
     assert!(format!("{long:?}").contains("and 1048064 bytes more"));
+    assert!(format!("{:?}{:?}", long.components(), long.iter_bytes()).len() < 4096);
 }
 
 #[test]
