@@ -3,8 +3,8 @@
 #[allow(unused_imports, reason = "rustdoc alone looks at them")]
 use {
     crate::{
-        ByteBuf, ByteView, CompositeByteBuf, Dump, FileRegion, Finder, Found, MultiFinder,
-        OutOfRange, Peek, Poke, Pool, Search, WriteQueue, decode_hex,
+        BufExt, BufMutExt, ByteBuf, ByteView, CompositeByteBuf, Dump, FileRegion, Finder, Found,
+        MultiFinder, OutOfRange, Peek, Poke, Pool, RecvSizer, Search, WriteQueue, decode_hex,
     },
     bytes::{Buf, BufMut},
 };

@@ -72,6 +72,19 @@ impl Content for Rope {
         Some(Box::new(Indexed::full(Self(slice))))
     }
 
+    fn holds_utf8(&mut self, range: Range<usize>) -> bool {
+        self.0.slice(range).is_utf8()
+    }
+
+    fn holds_ascii(&mut self, range: Range<usize>) -> bool {
+        self.0.slice(range).is_ascii()
+    }
+
+    fn text(&mut self, range: Range<usize>) -> String {
+        let text = self.0.slice(range);
+        text.to_str().map_or_else(|_| String::from_utf8_lossy(&text.to_vec()).into(), Into::into)
+    }
+
     fn cursor(&mut self, range: Range<usize>) -> Box<dyn Buf> {
         Box::new(self.0.slice(range))
     }

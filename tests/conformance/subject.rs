@@ -38,6 +38,19 @@ pub(crate) trait Content {
     fn hex(&mut self, range: Range<usize>) -> String;
     fn hex_box(&mut self, range: Range<usize>) -> String;
 
+    fn holds_utf8(&mut self, range: Range<usize>) -> bool {
+        str::from_utf8(&self.get_bytes(range).expect("in range")).is_ok()
+    }
+
+    fn holds_ascii(&mut self, range: Range<usize>) -> bool {
+        self.get_bytes(range).expect("in range").is_ascii()
+    }
+
+    /// The range as text, with what is malformed replaced.
+    fn text(&mut self, range: Range<usize>) -> String {
+        String::from_utf8_lossy(&self.get_bytes(range).expect("in range")).into()
+    }
+
     /// The range as the pieces of memory that hold it.
     fn pieces(&mut self, range: Range<usize>) -> Vec<Vec<u8>> {
         let mut cursor = self.cursor(range);

@@ -70,9 +70,18 @@ fn get(op: &str, args: Args<'_>, target: &mut Handle, world: &mut World) -> Mayb
         ("readBytesNew", 1) => copied(world, &read(target, args.index(0)?)?),
         ("copy", 0) => copied(world, &target.bytes(target.readable())?),
         ("copy", 2) => copied(world, &target.bytes(span(args.index(0)?, args.index(1)?)?)?),
-        ("getCharSequence", 2) => text(&target.bytes(span(args.index(0)?, args.index(1)?)?)?),
-        ("readCharSequence", 1) => text(&read(target, args.index(0)?)?),
-        ("toString", 0) => text(&target.bytes(target.readable())?),
+        ("getCharSequence", 2) => {
+            let range = target.range(args.index(0)?, args.index(1)?)?;
+            text(target, range)
+        }
+        ("readCharSequence", 1) => {
+            let range = target.next_readable(args.index(0)?)?;
+            let n = range.len();
+            let text = text(target, range);
+            need(target.subject.skip(n))?;
+            text
+        }
+        ("toString", 0) => text(target, target.readable()),
         _ => return Ok(None),
     };
     Ok(Some(outcome))
@@ -169,8 +178,8 @@ fn hex(bytes: &[u8]) -> Outcome {
     Outcome::Value(Value::from(to_hex(bytes)))
 }
 
-fn text(bytes: &[u8]) -> Outcome {
-    Outcome::Value(Value::from(String::from_utf8_lossy(bytes)))
+fn text(target: &mut Handle, range: Range<usize>) -> Outcome {
+    Outcome::Value(Value::from(target.subject.content().text(range)))
 }
 
 fn copied(world: &World, bytes: &[u8]) -> Outcome {

@@ -215,10 +215,9 @@ fn dump(
 fn is_text(args: Args<'_>, target: &mut Handle) -> Answer {
     let range = range_or_readable(args, target, args.0.len() == 3)?;
     need(range.end <= target.subject.writer())?;
-    let bytes = target.bytes(range)?;
     match args.text(args.0.len() - 1) {
-        "UTF-8" => value(std::str::from_utf8(&bytes).is_ok()),
-        "US-ASCII" => value(bytes.is_ascii()),
+        "UTF-8" => value(target.subject.content().holds_utf8(range)),
+        "US-ASCII" => value(target.subject.content().holds_ascii(range)),
         other => panic!("unknown charset {other}"),
     }
 }
