@@ -6,7 +6,8 @@
 # Both serve the same directory with one worker and sendfile; wrk asks for a small and a larger
 # file over few and many connections that are kept alive. The two servers take turns within each
 # round, the first of the pair changing from round to round, so that what else the machine does
-# meets both. The table gives medians, and the median of the ratios within the rounds.
+# meets both. The table gives medians of requests per second and of the processor time (in us) that
+# the server spent on each, and the medians of their ratios within the rounds.
 set -euo pipefail
 
 rounds=${1:-5} seconds=${2:-3}
@@ -38,6 +39,7 @@ address() { # of the server that writes to this file, once it listens
 
 "$server" --listen 127.0.0.1:0 "$home/www" >"$home/ours.out" &
 pids+=($!)
+server_pid=$!
 ours=$(address "$home/ours.out")
 
 # nginx can't be told to take a free port: it gets one that was free a moment ago.
@@ -60,36 +62,53 @@ http {
 EOF
 nginx -e "$home/nginx.log" -c "$home/nginx.conf" &
 pids+=($!)
+nginx_pid=$!
 for base in "$ours" "$theirs"; do
     curl --silent --fail --retry 20 --retry-connrefused --retry-delay 1 "$base/64KiB" |
         cmp - "$home/www/64KiB"
 done
 
-rate() { # URL CONNECTIONS
-    wrk --threads 1 --connections "$2" --duration "${seconds}s" "$1" |
-        awk '/Requests\/sec/ { print $2 } /Non-2xx|Socket errors/ { print > "/dev/stderr" }'
+cpu_us() { # that a process has used
+    awk -v tick="$(getconf CLK_TCK)" '{ print ($14 + $15) * 1000000 / tick }' "/proc/$1/stat"
 }
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+measure() { # URL CONNECTIONS PID: requests per second, us of processor time per request
+    local before
+    before=$(cpu_us "$3")
+    wrk --threads 1 --connections "$2" --duration "${seconds}s" "$1" >"$home/wrk"
+    if grep -E 'Non-2xx|Socket errors' "$home/wrk" >&2; then exit 1; fi
+    awk -v used="$(cpu_us "$3") $before" '
+        / requests in / { split(used, at, " "); cpu = (at[1] - at[2]) / $1 }
+        /Requests\/sec/ { print $2, cpu }' "$home/wrk"
+}
 
+median() { # of a column, or of the ratio of two
+    awk "{ print $1 }" "$home/both" | sort -n |
+        awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+}
+
+worker=$(pgrep -P "$nginx_pid")
 nginx -v
 echo "wrk with one thread, $rounds rounds of $seconds s, congestion control" \
     "$(cat /proc/sys/net/ipv4/tcp_congestion_control), $(nproc) CPUs, load $(cut -d' ' -f1 /proc/loadavg)"
-printf '%-8s %11s %12s %12s %7s\n' file connections bytebuf/s nginx/s ratio
+row='%-8s %11s %10.0f %10.0f %6.2f %9.1f %9.1f %6.2f\n'
+printf "${row//.[0-9]f/s}" file connections bytebuf/s nginx/s ratio 'bytebuf us' 'nginx us' ratio
 for file in 1KiB 64KiB; do
     for connections in 2 64; do
-        : >"$home/ours" >"$home/theirs"
+        : >"$home/both"
         for ((round = 0; round < rounds; round++)); do
             if ((round % 2)); then
-                rate "$theirs/$file" "$connections" >>"$home/theirs"
-                rate "$ours/$file" "$connections" >>"$home/ours"
+                b=$(measure "$theirs/$file" "$connections" "$worker")
+                a=$(measure "$ours/$file" "$connections" "$server_pid")
             else
-                rate "$ours/$file" "$connections" >>"$home/ours"
-                rate "$theirs/$file" "$connections" >>"$home/theirs"
+                a=$(measure "$ours/$file" "$connections" "$server_pid")
+                b=$(measure "$theirs/$file" "$connections" "$worker")
             fi
+            echo "$a $b" >>"$home/both"
         done
-        printf '%-8s %11s %12.0f %12.0f %7.2f\n' "$file" "$connections" \
-            "$(median <"$home/ours")" "$(median <"$home/theirs")" \
-            "$(paste "$home/ours" "$home/theirs" | awk '{ print $1 / $2 }' | median)"
+        # The columns: our rate, our time, their rate, their time.
+        printf "$row" "$file" "$connections" \
+            "$(median '$1')" "$(median '$3')" "$(median '$1 / $3')" \
+            "$(median '$2')" "$(median '$4')" "$(median '$2 / $4')"
     done
 done
