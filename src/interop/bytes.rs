@@ -74,7 +74,8 @@ unsafe impl BufMut for ByteBuf {
     #[inline]
     fn chunk_mut(&mut self) -> &mut UninitSlice {
         if self.capacity() == self.len() {
-            self.reserve(CHUNK);
+            // Less just below the maximum; nothing at it.
+            self.reserve(CHUNK.min(self.remaining_mut()));
         }
         self.spare_capacity_mut().into()
     }
@@ -245,5 +246,41 @@ impl From<ByteBuf> for Bytes {
     /// Copies nothing; one allocation.
     fn from(buf: ByteBuf) -> Self {
         buf.freeze().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_maximum_is_room_that_ends() {
+        let mut buf = ByteBuf::with_capacity(10);
+        buf.set_max_capacity(30).unwrap();
+        buf.put_bytes(b'x', 10);
+        assert_eq!((buf.remaining_mut(), buf.chunk_mut().len()), (20, 20));
+        buf.put_bytes(b'y', 20);
+        assert_eq!((buf.remaining_mut(), buf.chunk_mut().len()), (0, 0));
+        assert!(fmt::Write::write_str(&mut buf, "z").is_err());
+        assert_eq!(buf.len(), 30);
+    }
+
+    #[test]
+    fn a_hint_that_lies_costs_nothing_but_room() {
+        struct Liar;
+
+        impl Iterator for Liar {
+            type Item = u8;
+
+            fn next(&mut self) -> Option<u8> {
+                None
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                (usize::MAX, None)
+            }
+        }
+
+        assert!(ByteBuf::from_iter(Liar).is_empty());
     }
 }

@@ -206,7 +206,7 @@ proptest! {
                     let shared = shared.try_into_mut();
                     prop_assert!(shared.is_err() || twin.is_empty());
                     drop(twin);
-                    a = ByteBuf::from(shared.unwrap_or_else(ByteBuf::from));
+                    a = shared.unwrap_or_else(ByteBuf::from);
                 }
                 Op::Swap => { std::mem::swap(&mut a, &mut b); std::mem::swap(&mut va, &mut vb); }
             }
