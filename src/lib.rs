@@ -26,4 +26,7 @@ pub use io::{
 };
 #[cfg(unix)]
 pub use io::{Splice, Spliced};
-pub use pool::{AllocError, AllocErrorKind, Pool, PoolBuilder, PoolStats};
+pub use pool::{
+    AllocError, AllocErrorKind, BudgetStats, Outstanding, OutstandingSite, Pool, PoolBuilder,
+    PoolStats, Track,
+};

@@ -19,6 +19,7 @@ use super::count::Count;
 use core::cell::Cell;
 use core::ops::Deref;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The block must not be written to: it belongs to an owner that only showed it.
 pub(crate) const READ_ONLY: u8 = 1;
@@ -46,7 +47,7 @@ pub(crate) struct Header {
     pub(crate) count: Count,
     data: Cell<NonNull<u8>>,
     capacity: usize,
-    granted: Cell<usize>,
+    granted: AtomicUsize,
     /// What the home put here; only the home knows its type.
     pub(crate) home: *const (),
     /// What is charged and tracked for this owner of the block; null for most.
@@ -88,7 +89,8 @@ impl Header {
         if capacity > BANKABLE {
             flags &= !BANKED;
         }
-        let (data, granted) = (Cell::new(data), Cell::new(capacity));
+        let (data, granted) =
+            (Cell::new(data), AtomicUsize::new(if kind == Kind::Slab { 0 } else { capacity }));
         let (count, extra) = (Count::one(), Cell::new(core::ptr::null_mut()));
         Self { count, data, capacity, granted, home, extra, class, kind, flags, slab, slot }
     }
@@ -111,18 +113,25 @@ impl Header {
         self.capacity
     }
 
-    /// How many of its bytes handles may use: what was asked for.
+    /// How many of its bytes handles may use: what was asked for. Atomic because the statistics read it
+    /// from other threads.
     #[inline]
     pub(crate) fn granted(&self) -> usize {
-        self.granted.get()
+        self.granted.load(Ordering::Relaxed)
     }
 
     /// Hands the block out for `size` bytes (H2).
     #[inline]
     pub(crate) fn grant(&self, size: usize) {
         debug_assert!(size <= self.capacity);
-        self.granted.set(size);
+        self.granted.store(size, Ordering::Relaxed);
         self.count.reset();
+    }
+
+    /// Notes that the block is free: nothing of it is granted (H2).
+    #[inline]
+    pub(crate) fn ungrant(&self) {
+        self.granted.store(0, Ordering::Relaxed);
     }
 
     /// Whether a sole owner may write.

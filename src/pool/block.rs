@@ -3,6 +3,7 @@
 
 use super::central::Central;
 use super::error::AllocError;
+use super::note::{self, Note};
 use super::{large, local, size_class};
 use crate::memory::count::Fate;
 use crate::memory::header::{HeaderRef, Kind};
@@ -32,7 +33,8 @@ impl Block {
         let class = size_class::class_of(size);
         let block = match local::take(central, class) {
             Some(block) => block,
-            None => local::take_slowly(central, class)?,
+            None => local::take_slowly(central, class)
+                .map_err(|error| AllocError { requested: size, ..error })?,
         };
         hooks::on_take(block);
         block.grant(size);
@@ -104,9 +106,13 @@ impl Block {
         value.ok_or_else(|| core::mem::ManuallyDrop::into_inner(block))
     }
 
-    /// The pool that the block came from, if it did.
-    pub(crate) fn pool(&self) -> Option<Arc<Central>> {
-        (!self.0.home.is_null()).then(|| local::central_of(self.0))
+    pub(super) fn header(&self) -> HeaderRef {
+        self.0
+    }
+
+    /// Attaches a note to a block that was just allocated.
+    pub(super) fn attach(&self, note: Note) -> Result<(), Note> {
+        note::attach(self.0, note)
     }
 }
 
@@ -136,18 +142,29 @@ pub(crate) fn send_home(block: HeaderRef) {
 /// As [`send_home`], with another way for blocks of slabs.
 #[inline]
 pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
+    if !block.extra.get().is_null() {
+        return send_noted(block);
+    }
     match block.kind {
         Kind::Slab => {
             if block.is_zeroed() {
                 // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
                 unsafe { block.data().write_bytes(0, block.capacity()) };
             }
+            block.ungrant();
             hooks::on_release(block);
             put(block);
         }
         // SAFETY: the caller owns the block alone.
         Kind::Large => unsafe { large::release(block) },
-        // SAFETY: as above.
+        // SAFETY: the caller owns the block alone.
         Kind::Owned => unsafe { owned::release(block) },
     }
+}
+
+/// Sends a block home that has a note, and settles that when the block is there.
+#[cold]
+fn send_noted(block: HeaderRef) {
+    let _settled_last = note::take(block);
+    send_home_by(block, local::put);
 }

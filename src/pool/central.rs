@@ -10,11 +10,13 @@
 
 use super::chunk::{Chunks, MAX_UNITS, UNIT};
 use super::error::{AllocError, AllocErrorKind};
+use super::events;
 use super::janitor::Janitor;
 use super::large::Warm;
 use super::magazine::{Magazine, rounds};
 use super::slab::{Slab, units_of};
 use super::stats::{PoolStats, Tally};
+use super::track::{Track, Tracker};
 use super::{cache::Cache, size_class};
 use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
 use crate::sys::vm::Mapping;
@@ -33,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) thread_cache: usize,
     pub(crate) huge_pages: bool,
     pub(crate) zero_on_release: bool,
+    pub(crate) track: Track,
 }
 
 /// The part of a pool that threads share.
@@ -51,6 +54,15 @@ pub(crate) struct Central {
     idle_low: AtomicUsize,
     closed: AtomicBool,
     janitor: Janitor,
+    news: News,
+    pub(super) tracker: Option<Tracker>,
+}
+
+/// Bytes mapped and unmapped that nobody has been told of.
+#[derive(Default)]
+struct News {
+    mapped: AtomicUsize,
+    returned: AtomicUsize,
 }
 
 struct Class {
@@ -83,7 +95,6 @@ impl Central {
             past: Tally::default(),
         };
         Arc::new_cyclic(|this| Self {
-            config,
             this: this.clone(),
             classes: (0..size_class::COUNT).map(class).collect(),
             chunks: Mutex::new(Chunks::new(units as u32)),
@@ -95,6 +106,9 @@ impl Central {
             idle_low: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             janitor: Janitor::default(),
+            news: News::default(),
+            tracker: Tracker::new(config.track),
+            config,
         })
     }
 
@@ -185,7 +199,11 @@ impl Central {
     /// One block out of a slab. Idle memory of other classes makes room for it under a limit.
     pub(crate) fn take_one(self: &Arc<Self>, class: u16) -> Result<HeaderRef, AllocError> {
         let take = || self.take_from(&mut lock(&self.class(class).slabs), class);
-        take().or_else(|error| if self.shed(usize::MAX) > 0 { take() } else { Err(error) })
+        let block = take();
+        let block =
+            block.or_else(|error| if self.shed(usize::MAX) > 0 { take() } else { Err(error) });
+        self.tell();
+        block
     }
 
     /// One block back to its slab.
@@ -289,29 +307,37 @@ impl Central {
     pub(super) fn map(&self, len: usize, asked: usize) -> Result<Mapping, AllocError> {
         let limit = self.config.max_memory.unwrap_or(usize::MAX);
         let room = |mapped: usize| mapped.checked_add(len).filter(|&sum| sum <= limit);
-        let in_use = match self.mapped.fetch_update(Relaxed, Relaxed, room) {
-            Ok(before) => before,
-            Err(in_use) => {
-                let kind = AllocErrorKind::OverLimit;
-                let limit = self.config.max_memory;
-                return Err(AllocError { kind, requested: asked, in_use, limit });
-            }
-        };
-        Mapping::map(len).ok_or_else(|| {
-            self.unmapped(len);
-            let (kind, limit) = (AllocErrorKind::OutOfMemory, self.config.max_memory);
-            AllocError { kind, requested: asked, in_use, limit }
-        })
+        if let Err(in_use) = self.mapped.fetch_update(Relaxed, Relaxed, room) {
+            let kind = AllocErrorKind::OverLimit;
+            return Err(AllocError { kind, in_use, ..self.refuse(asked) });
+        }
+        let mapping = Mapping::map(len).ok_or_else(|| {
+            self.mapped.fetch_sub(len, Relaxed);
+            self.refuse(asked)
+        })?;
+        self.news.mapped.fetch_add(len, Relaxed);
+        Ok(mapping)
     }
 
     /// Accounts for a mapping that is gone.
     pub(super) fn unmapped(&self, len: usize) {
         self.mapped.fetch_sub(len, Relaxed);
+        self.news.returned.fetch_add(len, Relaxed);
+    }
+
+    /// Tells what was mapped and unmapped since the last time. Not under a lock (P3).
+    pub(super) fn tell(&self) {
+        let News { mapped, returned } = &self.news;
+        for (bytes, tell) in [(mapped, events::mapped as fn(_, _)), (returned, events::returned)] {
+            if bytes.load(Relaxed) > 0 {
+                tell(bytes.swap(0, Relaxed), self.mapped.load(Relaxed));
+            }
+        }
     }
 
     pub(crate) fn refuse(&self, requested: usize) -> AllocError {
         let (in_use, limit) = (self.mapped.load(Relaxed), self.config.max_memory);
-        AllocError { kind: AllocErrorKind::OutOfMemory, requested, in_use, limit }
+        AllocError { kind: AllocErrorKind::OutOfMemory, requested, in_use, limit, budget: None }
     }
 
     pub(super) fn janitor(&self) -> &Janitor {
@@ -370,6 +396,7 @@ impl Central {
             let shed = slabs.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum();
             self.idle_less(shed);
         }
+        self.tell();
         before.saturating_sub(self.idle())
     }
 
@@ -394,7 +421,9 @@ impl Central {
             let in_threads: u64 = caches.iter().map(|cache| cache.cached(class)).sum();
             let cached = in_depot + in_threads as usize;
             let live = out.saturating_sub(cached);
-            stats.live += live * size;
+            stats.live +=
+                slabs.list.iter().flatten().map(|(slab, _)| slab.granted()).sum::<usize>();
+            stats.pinned += live * size;
             stats.live_blocks += live;
             stats.cached += cached * size;
             let tallies = || caches.iter().map(|cache| cache.tally(class)).chain([&shared.past]);
@@ -403,14 +432,15 @@ impl Central {
         }
         drop(caches);
         let warm = lock(&self.warm);
-        stats.live += warm.live_bytes();
+        stats.live += warm.asked();
+        stats.pinned += warm.pinned();
         stats.live_blocks += warm.live_blocks();
         stats.cached += warm.bytes();
-        stats.mapped = lock(&self.chunks).mapped() + warm.bytes() + warm.live_bytes();
+        stats.mapped = lock(&self.chunks).mapped() + warm.bytes() + warm.pinned();
         drop(warm);
         stats.allocations += self.large.allocs();
         stats.releases += self.large.frees();
-        stats.free = stats.mapped.saturating_sub(stats.live + stats.cached);
+        stats.free = stats.mapped.saturating_sub(stats.pinned + stats.cached);
         stats.idle = self.idle();
         stats
     }

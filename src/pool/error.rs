@@ -21,6 +21,7 @@ pub struct AllocError {
     pub(crate) requested: usize,
     pub(crate) in_use: usize,
     pub(crate) limit: Option<usize>,
+    pub(crate) budget: Option<std::sync::Arc<str>>,
 }
 
 /// What stood in the way of an allocation.
@@ -29,6 +30,8 @@ pub struct AllocError {
 pub enum AllocErrorKind {
     /// The pool's `max_memory` would have been passed.
     OverLimit,
+    /// The budget that the allocation is charged to, or one above it, is exhausted, or others wait for it.
+    OverBudget,
     /// The system gave no memory.
     OutOfMemory,
     /// No address space could hold so much: more than `isize::MAX` bytes with the room around them.
@@ -48,7 +51,13 @@ impl AllocError {
         self.requested
     }
 
-    /// How many bytes the pool had mapped.
+    /// The name of the budget that was exhausted, if one was.
+    #[must_use]
+    pub fn budget(&self) -> Option<&str> {
+        self.budget.as_deref()
+    }
+
+    /// How many bytes the pool had mapped, or the budget had given.
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.in_use
@@ -63,8 +72,13 @@ impl AllocError {
 
 impl fmt::Display for AllocError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, requested, in_use, limit } = self;
+        let Self { kind, requested, in_use, limit, budget } = self;
         match (kind, limit) {
+            (AllocErrorKind::OverBudget, Some(limit)) => write!(
+                f,
+                "{requested} bytes asked for, {in_use} in use: over the limit of {limit} of budget {}",
+                budget.as_deref().unwrap_or("?")
+            ),
             (AllocErrorKind::OverLimit, Some(limit)) => write!(
                 f,
                 "{requested} bytes asked for, {in_use} in use: over the pool's limit of {limit}"

@@ -29,7 +29,8 @@ struct Large {
 #[derive(Default)]
 pub(crate) struct Warm {
     list: Vec<HeaderRef>,
-    live_bytes: usize,
+    pinned: usize,
+    asked: usize,
     live_blocks: usize,
 }
 
@@ -38,8 +39,14 @@ impl Warm {
         self.list.iter().map(|block| block.capacity()).sum()
     }
 
-    pub(crate) fn live_bytes(&self) -> usize {
-        self.live_bytes
+    /// The full size of the blocks that are out.
+    pub(crate) fn pinned(&self) -> usize {
+        self.pinned
+    }
+
+    /// What was asked for of the blocks that are out.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked
     }
 
     pub(crate) fn live_blocks(&self) -> usize {
@@ -54,9 +61,7 @@ impl Central {
         let absurd = || AllocError { kind, requested: size, ..self.refuse(size) };
         let len = size_class::large_size(size).ok_or_else(absurd)?;
         let mut warm = lock(&self.warm);
-        // Any that wastes no more than a quarter.
-        let fits =
-            |block: &HeaderRef| (len..=len.saturating_add(len / 4)).contains(&block.capacity());
+        let fits = |block: &HeaderRef| block.capacity() == len;
         let block = match warm.list.iter().rposition(fits) {
             Some(place) => {
                 let block = warm.list.remove(place);
@@ -70,7 +75,8 @@ impl Central {
                 block
             }
         };
-        warm.live_bytes += block.capacity();
+        warm.pinned += block.capacity();
+        warm.asked += size;
         warm.live_blocks += 1;
         drop(warm);
         self.large.count_shared_alloc();
@@ -101,7 +107,8 @@ impl Central {
     fn put_large(self: &Arc<Self>, block: HeaderRef) {
         self.large.count_shared_free();
         let mut warm = lock(&self.warm);
-        warm.live_bytes -= block.capacity();
+        warm.pinned -= block.capacity();
+        warm.asked -= block.granted();
         warm.live_blocks -= 1;
         if self.is_closed() || warm.list.len() == WARM || warm.list.try_reserve(1).is_err() {
             drop(warm);

@@ -34,6 +34,7 @@ struct Local {
     bank: Bank<HeaderRef>,
     state: Cell<State>,
     loose: Cell<u32>,
+    unsampled: Cell<u32>,
 }
 
 thread_local! {
@@ -43,6 +44,7 @@ thread_local! {
             bank: Bank::new(),
             state: Cell::new(State::New),
             loose: Cell::new(0),
+            unsampled: Cell::new(0),
         }
     };
     static GUARD: Guard = const { Guard { caches: RefCell::new(Vec::new()) } };
@@ -234,6 +236,16 @@ fn release_slowly(local: &Local, block: HeaderRef) -> Fate {
 #[inline]
 pub(crate) fn is_alone(block: HeaderRef) -> bool {
     LOCAL.with(|local| local.bank.is_alone(block))
+}
+
+/// Whether this is the one in `every` allocations of this thread that is looked at.
+#[inline]
+pub(crate) fn sample(every: u32) -> bool {
+    LOCAL.with(|local| {
+        let unsampled = local.unsampled.get() + 1;
+        local.unsampled.set(if unsampled >= every { 0 } else { unsampled });
+        unsampled >= every
+    })
 }
 
 /// Gives back what this thread's bank and its cache for a pool hold.

@@ -15,24 +15,34 @@
 //! ```
 
 mod block;
+mod budget;
 mod cache;
 mod central;
 mod chunk;
 mod error;
+mod events;
 mod janitor;
 mod large;
 mod local;
 mod magazine;
+mod note;
 mod size_class;
 mod slab;
+mod source;
 mod stats;
+#[cfg(test)]
+mod tests;
+mod track;
 
 pub(crate) use block::Block;
-pub(crate) use central::Central;
+pub use budget::BudgetStats;
 pub use error::{AllocError, AllocErrorKind};
+pub(crate) use source::Source;
 pub use stats::PoolStats;
+pub use track::{Outstanding, OutstandingSite, Track};
 
-use central::Config;
+use budget::Budget;
+use central::{Central, Config};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -61,18 +71,17 @@ use std::sync::{Arc, OnceLock};
 #[doc(alias = "PooledByteBufAllocator")]
 #[doc(alias = "ByteBufAllocator")]
 pub struct Pool {
-    inner: Arc<Handle>,
+    source: Source,
+    /// Closes the pool when the last `Pool` is gone.
+    _door: Arc<Door>,
 }
 
-/// Closes the pool when the last `Pool` is gone.
-struct Handle {
-    central: Arc<Central>,
-}
+struct Door(Arc<Central>);
 
-impl Drop for Handle {
+impl Drop for Door {
     fn drop(&mut self) {
-        local::leave(&self.central);
-        self.central.close();
+        local::leave(&self.0);
+        self.0.close();
     }
 }
 
@@ -98,8 +107,140 @@ impl Pool {
     }
 
     #[inline]
-    pub(crate) fn central(&self) -> &Arc<Central> {
-        &self.inner.central
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn central(&self) -> &Arc<Central> {
+        &self.source.central
+    }
+
+    fn with_budget(&self, budget: Arc<Budget>) -> Self {
+        let source = Source::new(Arc::clone(self.central()), Some(budget));
+        Self { source, _door: Arc::clone(&self._door) }
+    }
+
+    /// A child of this pool that gives at most `bytes`: the same memory, with an account of its own.
+    ///
+    /// A buffer is charged with the full size of its block until the last view of it is gone, to this
+    /// budget and all above it. When a budget is exhausted, `try_alloc` is an error, `alloc` panics, and
+    /// [`alloc_wait`](Self::alloc_wait) waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{AllocErrorKind, Pool};
+    ///
+    /// let tenant = Pool::global().budget("tenant 7", 10_000);
+    /// let body = tenant.alloc(8192);
+    /// let error = tenant.try_alloc(4096).unwrap_err();
+    /// assert_eq!((error.kind(), error.budget()), (AllocErrorKind::OverBudget, Some("tenant 7")));
+    /// # assert!(body.is_empty());
+    /// ```
+    ///
+    /// Cost of each buffer: two atomic operations for each budget above it, and a small allocation.
+    #[must_use]
+    pub fn budget(&self, name: &str, bytes: usize) -> Self {
+        self.with_budget(Budget::new(name, bytes, self.source.budget.clone(), None))
+    }
+
+    /// As [`budget`](Self::budget); `shed` is called when it is exhausted, to free some of its buffers.
+    /// If it says that it did, the allocation is tried again, a few times at most.
+    ///
+    /// `shed` runs on the allocating thread, with no lock held; it may use the pool, but an allocation
+    /// from this budget in it may call it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let cache = Arc::new(Mutex::new(Vec::new()));
+    /// let evict = Arc::clone(&cache);
+    /// let pool =
+    ///     Pool::global().budget_shedding("cache", 8192, move |_| evict.lock().unwrap().pop().is_some());
+    /// for _ in 0..100 {
+    ///     let buffer = pool.alloc(4096);
+    ///     cache.lock().unwrap().push(buffer);
+    /// }
+    /// assert_eq!(cache.lock().unwrap().len(), 2);
+    /// ```
+    #[must_use]
+    pub fn budget_shedding(
+        &self,
+        name: &str,
+        bytes: usize,
+        shed: impl Fn(&BudgetStats) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let parent = self.source.budget.clone();
+        self.with_budget(Budget::new(name, bytes, parent, Some(Box::new(shed))))
+    }
+
+    /// The account of the budget that this pool is; `None` for a pool that is no budget.
+    #[must_use]
+    pub fn budget_stats(&self) -> Option<BudgetStats> {
+        self.source.budget.as_ref().map(|budget| budget.stats())
+    }
+
+    /// Memory for a buffer of `size` bytes, as soon as the budget has room for it.
+    #[track_caller]
+    pub(crate) fn block_wait(
+        &self,
+        size: usize,
+    ) -> impl Future<Output = Result<Block, AllocError>> + Send + '_ {
+        let reserved = self.source.wait(size);
+        async move {
+            match reserved? {
+                None => self.source.allocate(size),
+                Some(mut reserved) => {
+                    (&mut reserved.wait).await;
+                    reserved.allocate(&self.source, size)
+                }
+            }
+        }
+    }
+
+    /// The live buffers of a tracked pool, and of all budgets of it, by the line that allocated them.
+    /// Empty if the pool is not tracked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{Pool, Track};
+    ///
+    /// let pool = Pool::builder().track(Track::All).build();
+    /// let buffer = pool.alloc(100);
+    /// let outstanding = pool.outstanding();
+    /// assert_eq!((outstanding[0].count, outstanding[0].bytes), (1, 100));
+    /// println!("{outstanding}"); // src/main.rs:5:19: 1 buffers, 100 bytes, ...
+    /// # drop(buffer);
+    /// ```
+    ///
+    /// Cost: O(live buffers); takes each of the tracker's locks in turn.
+    #[must_use]
+    pub fn outstanding(&self) -> Outstanding {
+        self.central()
+            .tracker
+            .as_ref()
+            .map_or_else(Outstanding::default, track::Tracker::outstanding)
+    }
+
+    /// For tests: panics if any buffer of the pool is alive. The message lists the lines that allocated
+    /// them, if the pool is tracked.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer, or a view of one, has not been dropped.
+    #[track_caller]
+    #[doc(alias = "ResourceLeakDetector")]
+    pub fn assert_no_leaks(&self) {
+        local::settle();
+        let PoolStats { live_blocks, live, .. } = self.stats();
+        if live_blocks > 0 {
+            events::leak_found(live_blocks, live);
+            panic!("{live_blocks} buffers of {live} bytes leaked:\n{}", self.outstanding());
+        }
     }
 
     /// What the pool holds now.
@@ -166,6 +307,7 @@ impl Default for PoolBuilder {
             thread_cache: 1 << 20,
             huge_pages: false,
             zero_on_release: false,
+            track: Track::Off,
         };
         Self { config }
     }
@@ -208,9 +350,17 @@ impl PoolBuilder {
         self
     }
 
+    /// Remembers who allocated what is alive, for [`Pool::outstanding`]. Default: [`Track::Off`].
+    #[doc(alias = "leakDetection")]
+    pub fn track(mut self, track: Track) -> Self {
+        self.config.track = track;
+        self
+    }
+
     /// Makes the pool. Maps nothing yet.
     #[must_use]
     pub fn build(self) -> Pool {
-        Pool { inner: Arc::new(Handle { central: Central::new(self.config) }) }
+        let central = Central::new(self.config);
+        Pool { source: Source::new(Arc::clone(&central), None), _door: Arc::new(Door(central)) }
     }
 }

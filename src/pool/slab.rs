@@ -114,6 +114,13 @@ impl Slab {
         (self.blocks - self.free_count) as usize
     }
 
+    /// What was asked for of the blocks that are in use.
+    pub(crate) fn granted(&self) -> usize {
+        let out = (0..self.fresh).filter(|&slot| !self.free.has(slot));
+        // SAFETY: the header is written (S3), and lives as long as this borrow (S2).
+        out.map(|slot| unsafe { HeaderRef::new(self.header(slot)) }.granted()).sum()
+    }
+
     /// Bytes of free blocks that may be resident.
     pub(crate) fn warm_free(&self) -> usize {
         let warm =

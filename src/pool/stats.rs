@@ -79,7 +79,7 @@ impl Trade {
 /// A pool's memory at one moment, in bytes.
 ///
 /// While no other thread uses the pool the figures are exact and add up:
-/// `mapped = live + cached + free`.
+/// `mapped = pinned + cached + free`, and `live <= pinned`.
 ///
 /// # Examples
 ///
@@ -90,15 +90,18 @@ impl Trade {
 /// let buffer = pool.alloc(4096);
 /// let stats = pool.stats();
 /// assert_eq!(stats.live, 4096);
-/// assert_eq!(stats.mapped, stats.live + stats.cached + stats.free);
+/// assert_eq!(stats.mapped, stats.pinned + stats.cached + stats.free);
 /// println!("{stats}");
 /// # drop(buffer);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// Blocks that buffers and views hold, at their full size.
+    /// What was asked for of the blocks that buffers and views hold.
     pub live: usize,
+    /// The full size of these blocks: what handles keep from being used, however small a part of a block
+    /// they show.
+    pub pinned: usize,
     /// Free blocks in the magazines of threads, in the depot, and large blocks that are kept warm.
     pub cached: usize,
     /// Mapped memory that belongs to no block in use or cached: it may or may not be resident.
@@ -118,12 +121,13 @@ pub struct PoolStats {
 
 impl fmt::Display for PoolStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { live, cached, free, mapped, idle, live_blocks, allocations, .. } = self;
+        let Self { live, pinned, cached, free, mapped, idle, live_blocks, allocations, .. } = self;
         write!(
             f,
-            "{} live in {live_blocks} blocks, {} cached, {} free ({} idle), {} mapped; \
+            "{} live in {live_blocks} blocks that pin {}, {} cached, {} free ({} idle), {} mapped; \
              {allocations} allocations",
             Bytes(*live),
+            Bytes(*pinned),
             Bytes(*cached),
             Bytes(*free),
             Bytes(*idle),

@@ -9,9 +9,8 @@
 #![allow(unsafe_code, reason = "copies within, or out of, the handle's own range (W1)")]
 
 use super::ByteBuf;
-use crate::pool::{AllocError, Block, Central, Pool};
+use crate::pool::{AllocError, Block, Pool, Source};
 use core::fmt;
-use std::sync::Arc;
 
 /// The least capacity of a buffer that grows from nothing.
 const LEAST: usize = 64;
@@ -102,8 +101,43 @@ impl Pool {
     ///
     /// If the pool gives no memory: over its limit, the system has none, or no memory could hold so much.
     #[inline(always)]
+    #[track_caller]
     pub fn try_alloc(&self, n: usize) -> Result<ByteBuf, AllocError> {
-        allocate(self.central(), 0, n)
+        allocate(self.source(), 0, n)
+    }
+
+    /// As [`try_alloc`](Self::try_alloc), but waits until the budget has room. Who waits is served in
+    /// order; dropping the future gives the place up. A pool that is no budget never waits.
+    ///
+    /// Works on any executor.
+    ///
+    /// # Errors
+    ///
+    /// At once, if the budget, or one above it, is smaller than what is asked for; when its turn comes, if
+    /// the pool gives no memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn receive() -> Result<(), bytebuf::AllocError> {
+    /// let pool = bytebuf::Pool::global().budget("requests", 1 << 20);
+    /// let buf = pool.alloc_wait(64 * 1024).await?;
+    /// # drop(buf);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn alloc_wait(
+        &self,
+        n: usize,
+    ) -> impl Future<Output = Result<ByteBuf, AllocError>> + Send + '_ {
+        let block = (n > 0).then(|| self.block_wait(n));
+        async move {
+            match block {
+                Some(block) => Ok(ByteBuf::over(block.await?, 0, n)),
+                None => Ok(ByteBuf::new()),
+            }
+        }
     }
 
     /// As [`alloc`](Self::alloc), with room for `front` bytes before the others, which
@@ -116,7 +150,7 @@ impl Pool {
     #[must_use]
     #[track_caller]
     pub fn alloc_with_headroom(&self, front: usize, n: usize) -> ByteBuf {
-        match allocate(self.central(), front, n) {
+        match allocate(self.source(), front, n) {
             Ok(buf) => buf,
             Err(error) => refused(&error),
         }
@@ -138,10 +172,11 @@ impl Pool {
     /// let buf = bytebuf::Pool::global().alloc_aligned(512, 4096).unwrap();
     /// assert_eq!(buf.as_ptr().addr() % 4096, 0);
     /// ```
+    #[track_caller]
     pub fn alloc_aligned(&self, n: usize, align: usize) -> Result<ByteBuf, AllocError> {
         assert!(align.is_power_of_two(), "{align} is no power of two");
         let over = n.saturating_add(align - 1);
-        let block = Block::allocate(self.central(), over.max(1))?;
+        let block = self.source().allocate(over.max(1))?;
         let front = block.data().addr().get().wrapping_neg() & (align - 1);
         Ok(ByteBuf::over(block, front, n))
     }
@@ -150,12 +185,13 @@ impl Pool {
 // Inlined into its few callers: a buffer that is returned by memory is copied in wider pieces than it was
 // written in, and stalls.
 #[inline(always)]
-fn allocate(pool: &Arc<Central>, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
+#[track_caller]
+fn allocate(source: &Source, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
     let size = front.saturating_add(n);
     if size == 0 {
         return Ok(ByteBuf::new());
     }
-    Ok(ByteBuf::over(Block::allocate(pool, size)?, front, n))
+    Ok(ByteBuf::over(source.allocate(size)?, front, n))
 }
 
 #[cold]
@@ -226,6 +262,7 @@ impl ByteBuf {
     /// assert_eq!(buf, b"abc"[..]);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
         if additional > self.limit - self.writer { self.grow(additional) } else { Ok(()) }
     }
@@ -237,6 +274,7 @@ impl ByteBuf {
     }
 
     #[cold]
+    #[track_caller]
     fn grow(&mut self, additional: usize) -> Result<(), TryReserveError> {
         let len = self.len();
         let fail = |kind| TryReserveError { additional, len, kind };
@@ -255,12 +293,11 @@ impl ByteBuf {
     }
 
     /// A copy of the readable bytes in a new block of the same pool, with headroom and capacity.
+    #[track_caller]
     fn moved(&self, front: usize, capacity: usize) -> Result<Self, AllocError> {
-        let pool = self.block.as_ref().and_then(Block::pool);
-        let mut new = match &pool {
-            Some(pool) => allocate(pool, front, capacity)?,
-            None => allocate(Pool::global().central(), front, capacity)?,
-        };
+        let source = self.block.as_ref().and_then(Block::source);
+        let source = source.as_ref().unwrap_or(Pool::global().source());
+        let mut new = allocate(source, front, capacity)?;
         new.max = self.max;
         new.extend_from_slice(self);
         Ok(new)

@@ -1,0 +1,119 @@
+//! [`Source`]: where a buffer's memory comes from, and what is noted about it.
+
+use super::block::Block;
+use super::budget::{Budget, Wait};
+use super::central::Central;
+use super::error::{AllocError, AllocErrorKind};
+use super::note::{self, Note};
+use super::{local, size_class};
+use std::panic::Location;
+use std::sync::Arc;
+
+/// A pool, and the budget of it that is charged.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(super) central: Arc<Central>,
+    pub(super) budget: Option<Arc<Budget>>,
+    /// Whether nothing is noted: neither a budget nor a tracker.
+    plain: bool,
+}
+
+impl Source {
+    pub(super) fn new(central: Arc<Central>, budget: Option<Arc<Budget>>) -> Self {
+        let plain = budget.is_none() && central.tracker.is_none();
+        Self { central, budget, plain }
+    }
+
+    /// Memory of at least `size` bytes that nobody else holds.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn allocate(&self, size: usize) -> Result<Block, AllocError> {
+        if self.plain { Block::allocate(&self.central, size) } else { self.allocate_noted(size) }
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn allocate_noted(&self, size: usize) -> Result<Block, AllocError> {
+        let Some(budget) = &self.budget else {
+            return self.allocate_charged(size, None);
+        };
+        let bytes = self.charge_of(size)?;
+        budget.charge(bytes, size)?;
+        self.allocate_charged(size, Some((Arc::clone(budget), bytes)))
+    }
+
+    /// Allocates what has been charged; takes the charge back if that fails.
+    #[track_caller]
+    fn allocate_charged(
+        &self,
+        size: usize,
+        charge: Option<(Arc<Budget>, usize)>,
+    ) -> Result<Block, AllocError> {
+        let location = Location::caller();
+        let release = |charge: &Option<(Arc<Budget>, usize)>| {
+            if let Some((budget, bytes)) = charge {
+                budget.release(*bytes);
+            }
+        };
+        let block = Block::allocate(&self.central, size).inspect_err(|_| release(&charge))?;
+        let sampled =
+            self.central.tracker.as_ref().filter(|tracker| local::sample(tracker.every()));
+        let tracked =
+            sampled.and_then(|tracker| tracker.remember(location, size, block.capacity()));
+        if charge.is_none() && tracked.is_none() {
+            return Ok(block);
+        }
+        match block.attach(Note { charge, tracked }) {
+            Ok(()) => Ok(block),
+            Err(note) => {
+                if let (Some(id), Some(tracker)) = (note.tracked, &self.central.tracker) {
+                    tracker.forget(id);
+                }
+                release(&note.charge);
+                Err(self.central.refuse(size))
+            }
+        }
+    }
+
+    /// Waits until the budget has room for a block of `size` bytes.
+    pub(super) fn wait(&self, size: usize) -> Result<Option<Reserved>, AllocError> {
+        let Some(budget) = &self.budget else { return Ok(None) };
+        let bytes = self.charge_of(size)?;
+        let wait = budget.wait(bytes, size)?;
+        Ok(Some(Reserved { wait, charge: (Arc::clone(budget), bytes) }))
+    }
+
+    /// What a block for `size` bytes is charged at.
+    fn charge_of(&self, size: usize) -> Result<usize, AllocError> {
+        if size <= size_class::MAX {
+            return Ok(size_class::size_of_class(size_class::class_of(size)));
+        }
+        let kind = AllocErrorKind::TooLarge;
+        size_class::large_size(size).ok_or_else(|| AllocError { kind, ..self.central.refuse(size) })
+    }
+}
+
+/// A charge that is waited for.
+pub(super) struct Reserved {
+    pub(super) wait: Wait,
+    pub(super) charge: (Arc<Budget>, usize),
+}
+
+impl Reserved {
+    /// Allocates on the charge, once the wait is over.
+    #[track_caller]
+    pub(super) fn allocate(self, source: &Source, size: usize) -> Result<Block, AllocError> {
+        source.allocate_charged(size, Some(self.charge))
+    }
+}
+
+impl Block {
+    /// Where the block came from, so that a buffer grows from there; `None` if it came from no pool.
+    pub(crate) fn source(&self) -> Option<Source> {
+        let block = self.header();
+        if block.home.is_null() {
+            return None;
+        }
+        Some(Source::new(local::central_of(block), note::budget(block)))
+    }
+}

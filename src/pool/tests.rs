@@ -1,0 +1,227 @@
+use super::*;
+use bytes::BufMut;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// The figures add up, as the documentation says.
+fn check(pool: &Pool) -> PoolStats {
+    let stats = pool.stats();
+    assert_eq!(stats.mapped, stats.pinned + stats.cached + stats.free, "{stats}");
+    assert!(stats.live <= stats.pinned, "{stats}");
+    stats
+}
+
+#[test]
+fn figures_add_up_through_every_state() {
+    let pool = Pool::builder().build();
+    let mut held = Vec::new();
+    for (i, size) in
+        [1, 64, 1000, 4096, 70_000, 1 << 20, 3 << 20].into_iter().cycle().take(200).enumerate()
+    {
+        held.push(pool.alloc(size));
+        if i % 3 == 0 {
+            held.swap_remove(i % held.len());
+        }
+        check(&pool);
+    }
+    let stats = check(&pool);
+    assert_eq!(stats.live_blocks, held.len());
+    assert_eq!(stats.live, held.iter().map(|buf| buf.capacity()).sum::<usize>());
+    assert_eq!(stats.allocations - stats.releases, held.len() as u64);
+    held.clear();
+    assert_eq!(check(&pool).pinned, 0);
+    pool.trim();
+    assert_eq!(check(&pool).mapped, 0);
+}
+
+#[test]
+fn limits_are_errors_that_say_so() {
+    let pool = Pool::builder().chunk_size(1 << 20).max_memory(3 << 20).build();
+    let mut held = Vec::new();
+    let error = loop {
+        match pool.try_alloc(100_000) {
+            Ok(buf) => held.push(buf),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.kind(), error.limit()), (AllocErrorKind::OverLimit, Some(3 << 20)));
+    assert_eq!((error.requested(), error.in_use()), (100_000, 3 << 20));
+    assert!(held.len() >= 24, "{} of 30 fit", held.len());
+    // Another class finds the memory that this one leaves.
+    held.clear();
+    assert!(pool.try_alloc(50_000).is_ok());
+    assert!(pool.try_alloc(2 << 20).is_ok());
+    assert!(check(&pool).mapped <= 3 << 20);
+    assert_eq!(pool.try_alloc(usize::MAX).unwrap_err().kind(), AllocErrorKind::TooLarge);
+    // A limit below one chunk leaves room for nothing.
+    let none = Pool::builder().max_memory(1000).build();
+    assert_eq!(none.try_alloc(1).unwrap_err().kind(), AllocErrorKind::OverLimit);
+}
+
+#[test]
+fn a_budget_counts_what_views_pin() {
+    let pool = Pool::builder().build().budget("a", 100_000);
+    let mut buf = pool.alloc(60_000);
+    buf.put_slice(b"hello");
+    let view = buf.freeze().slice(1..2);
+    assert!(pool.budget_stats().unwrap().used >= 60_000);
+    let error = pool.try_alloc(60_000).unwrap_err();
+    assert_eq!((error.kind(), error.budget()), (AllocErrorKind::OverBudget, Some("a")));
+    assert_eq!(error.requested(), 60_000);
+    let view = view.compact();
+    assert_eq!(pool.budget_stats().unwrap().used, 0, "the copy is the global pool's");
+    assert!(pool.try_alloc(60_000).is_ok());
+    assert_eq!(&view[..], b"e");
+    assert_eq!(pool.budget_stats().unwrap().refused, 1);
+}
+
+#[test]
+fn growing_stays_within_the_budget() {
+    let pool = Pool::builder().build().budget("a", 10_000);
+    let mut buf = pool.alloc(1000);
+    buf.resize(1000, 1);
+    let error = buf.try_reserve(20_000).unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("budget a"));
+    assert_eq!(buf.len(), 1000);
+    buf.resize(4000, 2);
+    assert_eq!(pool.budget_stats().unwrap().used, 4096);
+    drop(buf);
+    assert_eq!(pool.budget_stats().unwrap().used, 0);
+}
+
+#[test]
+fn a_child_is_charged_to_its_parents() {
+    let parent = Pool::builder().build().budget("parent", 8192);
+    let (a, b) = (parent.budget("a", 8192), parent.budget("b", 1 << 30));
+    let held = a.alloc(4096);
+    let other = b.alloc(4096);
+    assert_eq!(parent.budget_stats().unwrap().used, 8192);
+    assert_eq!(b.try_alloc(64).unwrap_err().budget(), Some("parent"));
+    assert_eq!(b.budget_stats().unwrap().used, 4096, "a failed charge is taken back");
+    drop((held, other));
+    assert_eq!(parent.budget_stats().unwrap().used, 0);
+    assert_eq!(parent.budget_stats().unwrap().peak, 8192);
+}
+
+#[test]
+fn a_budget_outlives_its_pool_in_its_buffers() {
+    let tenant = Pool::builder().build().budget("t", 1 << 20);
+    let stats = tenant.clone();
+    let buf = tenant.alloc(1000);
+    drop(tenant);
+    assert!(stats.budget_stats().unwrap().used >= 1000);
+    drop(stats);
+    drop(buf);
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_waits_is_served_in_order_and_may_leave() {
+    let pool = Pool::builder().build().budget("w", 4096);
+    let wakes = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    let held = pool.alloc(4096);
+
+    let mut first = pin!(pool.alloc_wait(4096));
+    let mut second = Box::pin(pool.alloc_wait(64));
+    let mut third = pin!(pool.alloc_wait(128));
+    assert!(first.as_mut().poll(&mut cx).is_pending());
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    assert!(third.as_mut().poll(&mut cx).is_pending());
+    drop(held);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "only the first can be served");
+    assert!(pool.try_alloc(64).is_err(), "nobody passes those who wait");
+    let Poll::Ready(Ok(buf)) = first.as_mut().poll(&mut cx) else { panic!("it was served") };
+    assert_eq!(buf.capacity(), 4096);
+    drop(buf);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 3);
+    // The second was served and leaves without taking it.
+    drop(second);
+    assert!(matches!(third.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
+    assert_eq!(pool.budget_stats().unwrap().used, 0);
+
+    // Leaving the line lets the next one through.
+    let held = pool.alloc(2048);
+    let mut large = Box::pin(pool.alloc_wait(4096));
+    assert!(large.as_mut().poll(&mut cx).is_pending());
+    let mut small = pin!(pool.alloc_wait(64));
+    assert!(small.as_mut().poll(&mut cx).is_pending());
+    drop(large);
+    assert!(matches!(small.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
+    drop(held);
+    // What can never be had is refused at once.
+    let mut never = pin!(pool.alloc_wait(5000));
+    assert!(matches!(never.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn a_sibling_that_is_short_keeps_nobody_else_waiting() {
+    let parent = Pool::builder().build().budget("parent", 1 << 20);
+    let (a, b) = (parent.budget("a", 64), parent.budget("b", 1 << 20));
+    let waker = Waker::noop();
+    let mut cx = Context::from_waker(waker);
+    let held = a.alloc(64);
+    let mut waiting = pin!(a.alloc_wait(64));
+    assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    assert!(b.try_alloc(1000).is_ok());
+    drop(held);
+    assert!(waiting.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
+fn a_shedder_is_asked_a_few_times() {
+    let calls = Arc::new(Mutex::new(0));
+    let seen = calls.clone();
+    let pool = Pool::builder().build().budget_shedding("s", 64, move |stats| {
+        assert_eq!((&*stats.name, stats.used), ("s", 64));
+        *seen.lock().unwrap() += 1;
+        true
+    });
+    let held = pool.alloc(64);
+    assert!(pool.try_alloc(64).is_err());
+    assert!((1..10).contains(&*calls.lock().unwrap()));
+    drop(held);
+    assert!(pool.try_alloc(1000).is_err(), "never, whatever is shed");
+}
+
+#[test]
+fn outstanding_buffers_are_listed_by_line() {
+    let pool = Pool::builder().track(Track::All).build();
+    let mut grown = pool.alloc(10);
+    let line = line!() - 1;
+    let others: Vec<_> = (0..3).map(|_| pool.alloc(1000)).collect();
+    let list = pool.outstanding();
+    assert_eq!((list[0].count, list[0].bytes, list[0].pinned), (3, 3000, 3072));
+    assert_eq!((list[1].location.line(), list[1].count), (line, 1));
+    assert!(list[1].location.file().ends_with("tests.rs"));
+    grown.reserve(5000);
+    let line = line!() - 1;
+    assert!(pool.outstanding().iter().any(|site| site.location.line() == line));
+    let leak = std::panic::catch_unwind(|| pool.assert_no_leaks()).unwrap_err();
+    let message = leak.downcast_ref::<String>().unwrap();
+    assert!(message.contains("3 buffers, 3000 bytes"), "{message}");
+    drop((grown, others));
+    assert!(pool.outstanding().is_empty());
+    pool.assert_no_leaks();
+}
+
+#[test]
+fn sampling_sees_its_share() {
+    let pool = Pool::builder().track(Track::Sampled(10)).build();
+    let held: Vec<_> = (0..1000).map(|_| pool.alloc(64)).collect();
+    let list = pool.outstanding();
+    assert_eq!((list.every(), list[0].count), (10, 100));
+    drop(held);
+    assert!(pool.outstanding().is_empty());
+}

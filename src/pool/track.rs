@@ -1,0 +1,159 @@
+//! Tracking: who holds which blocks, by the line that allocated them.
+
+use super::central::lock;
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Shards of the list of live blocks, so that threads seldom meet.
+const SHARDS: usize = 16;
+
+/// Which allocations a pool remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Track {
+    /// None. Costs nothing.
+    #[default]
+    Off,
+    /// One in so many of each thread's.
+    Sampled(u32),
+    /// All.
+    All,
+}
+
+/// The live blocks that a pool remembers.
+pub(crate) struct Tracker {
+    every: u32,
+    next: AtomicU64,
+    shards: [Mutex<HashMap<u64, Entry>>; SHARDS],
+}
+
+struct Entry {
+    location: &'static Location<'static>,
+    bytes: usize,
+    pinned: usize,
+    born: Instant,
+}
+
+impl Tracker {
+    pub(crate) fn new(track: Track) -> Option<Self> {
+        let every = match track {
+            Track::Off => return None,
+            Track::Sampled(every) => every.max(1),
+            Track::All => 1,
+        };
+        Some(Self { every, next: AtomicU64::new(0), shards: Default::default() })
+    }
+
+    /// One in how many it remembers.
+    pub(crate) fn every(&self) -> u32 {
+        self.every
+    }
+
+    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Entry>> {
+        &self.shards[id as usize % SHARDS]
+    }
+
+    /// Remembers a block. `None` when there is no memory to do so.
+    pub(crate) fn remember(
+        &self,
+        location: &'static Location<'static>,
+        bytes: usize,
+        pinned: usize,
+    ) -> Option<u64> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let born = Instant::now();
+        let mut entries = lock(self.shard(id));
+        entries.try_reserve(1).ok()?;
+        entries.insert(id, Entry { location, bytes, pinned, born });
+        Some(id)
+    }
+
+    pub(crate) fn forget(&self, id: u64) {
+        lock(self.shard(id)).remove(&id);
+    }
+
+    pub(crate) fn outstanding(&self) -> Outstanding {
+        let now = Instant::now();
+        let mut sites: HashMap<_, OutstandingSite> = HashMap::new();
+        for shard in &self.shards {
+            for entry in lock(shard).values() {
+                let Entry { location, bytes, pinned, born } = *entry;
+                let key = (location.file(), location.line(), location.column());
+                let empty = OutstandingSite {
+                    location,
+                    count: 0,
+                    bytes: 0,
+                    pinned: 0,
+                    oldest: Duration::ZERO,
+                };
+                let site = sites.entry(key).or_insert(empty);
+                site.count += 1;
+                site.bytes += bytes;
+                site.pinned += pinned;
+                site.oldest = site.oldest.max(now.saturating_duration_since(born));
+            }
+        }
+        let mut sites: Vec<_> = sites.into_values().collect();
+        sites.sort_by_key(|site| (std::cmp::Reverse(site.pinned), site.location.line()));
+        Outstanding { every: self.every, sites }
+    }
+}
+
+/// The buffers of a tracked pool that are alive, by the line that allocated them; the one that holds the
+/// most comes first. A slice of [`OutstandingSite`]s, and a report when printed.
+#[derive(Debug, Clone, Default)]
+pub struct Outstanding {
+    every: u32,
+    sites: Vec<OutstandingSite>,
+}
+
+/// The buffers that one line of code allocated and that are alive.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OutstandingSite {
+    /// The line.
+    pub location: &'static Location<'static>,
+    /// How many blocks.
+    pub count: usize,
+    /// The bytes that were asked for.
+    pub bytes: usize,
+    /// The bytes that they keep from being used: their full size.
+    pub pinned: usize,
+    /// How long the oldest has been alive.
+    pub oldest: Duration,
+}
+
+impl Outstanding {
+    /// One in how many allocations was remembered: 1 when all were, 0 when none.
+    #[must_use]
+    pub fn every(&self) -> u32 {
+        self.every
+    }
+}
+
+impl Deref for Outstanding {
+    type Target = [OutstandingSite];
+
+    fn deref(&self) -> &[OutstandingSite] {
+        &self.sites
+    }
+}
+
+impl fmt::Display for Outstanding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.every > 1 {
+            writeln!(f, "(one allocation in {} is counted)", self.every)?;
+        }
+        for OutstandingSite { location, count, bytes, pinned, oldest } in &self.sites {
+            writeln!(
+                f,
+                "{location}: {count} buffers, {bytes} bytes, {pinned} pinned, oldest {oldest:.1?}"
+            )?;
+        }
+        Ok(())
+    }
+}
