@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Formatting.
+# Formatting, of the crate and of its fuzz targets.
 source "$(dirname "$0")/lib.sh"
 
 cargo fmt --all --check
-ran 1 package
+cargo fmt --all --check --manifest-path fuzz/Cargo.toml
+ran 2 packages
