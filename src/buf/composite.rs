@@ -16,8 +16,10 @@ mod iter;
 mod parts;
 mod read;
 
+use std::ops::{Range, RangeBounds};
+
 use self::parts::Parts;
-use super::{ByteBuf, ByteView};
+use super::{ByteBuf, ByteView, range};
 
 pub use self::iter::{ByteIter, Components, IntoComponents};
 
@@ -205,14 +207,21 @@ impl CompositeByteBuf {
         bytes
     }
 
-    /// The content, component by component.
-    pub(crate) fn chunks(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.components().map(|view| &view[..])
-    }
-
-    /// The content of `start..end`, which must be in range, in pieces of at least one byte.
-    fn chunks_in(&self, start: usize, end: usize) -> impl Iterator<Item = &[u8]> {
-        debug_assert!(start <= end && end <= self.len());
+    /// The content of `range`, in pieces of at least one byte, as they lie in memory. O(log n) to
+    /// begin with.
+    ///
+    /// # Panics
+    ///
+    /// If `range` is out of range, or ends before it starts.
+    ///
+    /// ```
+    /// let parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
+    /// assert!(parts.chunks_in(2..5).eq([&b"c"[..], b"de"]));
+    /// ```
+    #[doc(alias = "decompose")]
+    #[doc(alias = "nioBuffers")]
+    pub fn chunks_in(&self, range: impl RangeBounds<usize>) -> impl Iterator<Item = &[u8]> + Clone {
+        let Range { start, end } = range::of(range, self.len());
         let (index, mut skip) =
             self.locate(start).map_or((0, 0), |(i, first, _)| (i, start - first));
         let mut left = end - start;
@@ -222,6 +231,11 @@ impl CompositeByteBuf {
             (skip, left) = (0, left - take);
             (take > 0).then_some(chunk)
         })
+    }
+
+    /// The content, component by component.
+    pub(crate) fn chunks(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.components().map(|view| &view[..])
     }
 
     fn components_from(&self, index: usize) -> Components<'_> {

@@ -31,8 +31,11 @@ impl CompositeByteBuf {
             None => &mut self.front,
             Some(index) => self.rest.get_mut(index).expect("the caller found it"),
         };
-        let mut bytes =
-            mem::take(slot).try_into_mut().unwrap_or_else(|shared| ByteBuf::from(&shared[..]));
+        let mut bytes = mem::take(slot).try_into_mut().unwrap_or_else(|shared| {
+            // Back in its place, should there be no memory for a copy.
+            *slot = shared;
+            ByteBuf::from(&slot[..])
+        });
         change(&mut bytes);
         *slot = bytes.freeze();
     }
@@ -69,7 +72,7 @@ impl Peek for CompositeByteBuf {
     fn peek_slice(&self, offset: usize, dst: &mut [u8]) -> Result<(), OutOfRange> {
         let end = OutOfRange::check(offset, dst.len(), self.len())?;
         let mut rest = dst;
-        for chunk in self.chunks_in(offset, end) {
+        for chunk in self.chunks_in(offset..end) {
             let (this, next) = rest.split_at_mut(chunk.len());
             this.copy_from_slice(chunk);
             rest = next;

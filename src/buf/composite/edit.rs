@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{CompositeByteBuf, GATHER, MERGE_AFTER, MERGE_BELOW};
-use crate::buf::{ByteBuf, ByteView, range};
+use crate::{
+    Pool,
+    buf::{ByteView, range},
+};
 
 impl CompositeByteBuf {
     /// Appends a component. Amortised O(1).
@@ -299,7 +302,7 @@ impl CompositeByteBuf {
     /// and is alone; else, if that is small too, both go into a new block. So no byte is copied
     /// more than twice.
     fn merge_back(&mut self, part: ByteView) {
-        let Some(last) = self.rest.pop_back() else { return self.append_part(part) };
+        let last = self.rest.pop_back().unwrap_or_default();
         let last = match last.try_into_mut() {
             Ok(mut block) if block.capacity() - block.len() >= part.len() => {
                 block.extend_from_slice(&part);
@@ -308,11 +311,13 @@ impl CompositeByteBuf {
             Ok(block) => block.freeze(),
             Err(last) => last,
         };
-        if last.len() >= MERGE_BELOW {
+        let size = self.len().clamp(*GATHER.start(), *GATHER.end());
+        let block = (last.len() < MERGE_BELOW).then(|| Pool::global().try_alloc(size));
+        // Without memory for a block there is nothing lost but the chance to save some.
+        let Some(Ok(mut block)) = block else {
             self.rest.push_back(last);
             return self.rest.push_back(part);
-        }
-        let mut block = ByteBuf::with_capacity(self.len().clamp(*GATHER.start(), *GATHER.end()));
+        };
         block.extend_from_slice(&last);
         block.extend_from_slice(&part);
         self.rest.push_back(block.freeze());

@@ -22,7 +22,7 @@ const KEEP: usize = 64;
 #[derive(Clone, Default)]
 pub(super) struct Parts {
     views: SmallVec<[ByteView; 4]>,
-    // Apart from the views: a search by offset touches eight bytes a step, not forty.
+    // Apart from the views: a search by offset touches eight bytes a step, and no view but one.
     ends: SmallVec<[usize; 4]>,
     head: usize,
     origin: usize,

@@ -137,7 +137,7 @@ impl Buf for CompositeByteBuf {
             return Err(TryGetError { requested: dst.len(), available: self.len() });
         }
         let mut at = 0;
-        for chunk in self.chunks_in(0, dst.len()) {
+        for chunk in self.chunks_in(..dst.len()) {
             dst[at..at + chunk.len()].copy_from_slice(chunk);
             at += chunk.len();
         }

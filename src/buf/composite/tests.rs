@@ -156,7 +156,8 @@ impl World {
             Op::Slice(i, j) => {
                 let range = range(i, j, model.len());
                 let slice = composite.slice(range.clone());
-                check(&slice, &model[range]);
+                check(&slice, &model[range.clone()]);
+                assert_eq!(composite.chunks_in(range).collect::<Vec<_>>().concat(), slice);
                 kept.push((slice.clone(), slice.to_vec()));
             }
             Op::SplitTo(at) => {
