@@ -333,11 +333,9 @@ impl ByteBuf {
         false
     }
 
-    /// Makes at least `n` bytes of headroom, by moving the readable bytes.
+    /// Makes at least `n` bytes of headroom, by moving the readable bytes. The maximum allows it.
     #[track_caller]
     pub(super) fn make_headroom(&mut self, n: usize) {
-        let fits = n.checked_add(self.len()).is_some_and(|total| total <= self.max);
-        assert!(fits, "no room for {n} bytes before {}: the maximum is {}", self.len(), self.max);
         // As much as there is to move, so that prepending byte by byte costs O(1) each.
         match self.moved(n.max(self.len()), self.capacity()) {
             Ok(moved) => *self = moved,

@@ -148,21 +148,23 @@ impl ByteBuf {
     /// Cost: O(`bytes.len()`) with headroom; else O(`len`), and perhaps an allocation.
     #[track_caller]
     pub fn prepend(&mut self, bytes: &[u8]) {
-        let n = bytes.len();
-        if n > self.headroom() {
-            self.make_headroom(n);
-        }
+        let (n, len) = (bytes.len(), self.len());
         if n > self.reader {
             // The region starts earlier, by what the consumed bytes do not cover.
-            let more = n - self.reader;
-            self.shift_base_back(more);
+            let fits = n.checked_add(len).is_some_and(|total| total <= self.max);
+            assert!(fits, "no room for {n} bytes before {len}: the maximum is {}", self.max);
+            if n > self.headroom() {
+                self.make_headroom(n);
+            }
+            self.shift_base_back(n - self.reader);
         }
         self.reader -= n;
         // SAFETY: `n` bytes of the handle's own range (W1), before what is readable.
         unsafe { self.at(self.reader).copy_from_nonoverlapping(bytes_ptr(bytes), n) };
     }
 
-    /// Takes `more` bytes of headroom into the region. They are about to be written.
+    /// Takes `more` bytes of headroom into the region. They are about to be written. Room that would
+    /// pass the maximum is given up (W4).
     fn shift_base_back(&mut self, more: usize) {
         assert!(more <= self.front);
         // SAFETY: the headroom is part of the handle's range (W1).
@@ -170,8 +172,8 @@ impl ByteBuf {
         self.front -= more;
         self.reader += more;
         self.writer += more;
-        self.limit += more;
-        self.clean += more;
+        self.limit = (self.limit + more).min(self.max);
+        self.clean = (self.clean + more).min(self.limit);
     }
 
     /// Drops the first `n` readable bytes, `n <= len`.

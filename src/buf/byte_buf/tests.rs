@@ -101,6 +101,19 @@ fn a_maximum_is_kept() {
 }
 
 #[test]
+fn headroom_does_not_get_around_a_maximum() {
+    let mut buf = ByteBuf::with_headroom(10, 20);
+    buf.set_max_capacity(8).unwrap();
+    buf.put_slice(b"body");
+    buf.prepend(b"of");
+    assert_eq!((buf.reader_index(), buf.capacity(), &buf[..]), (0, 8, &b"ofbody"[..]));
+    assert!(buf.try_reserve(3).is_err());
+    let over = std::panic::AssertUnwindSafe(|| buf.prepend(b"too"));
+    assert!(std::panic::catch_unwind(over).is_err());
+    assert_eq!(buf, b"ofbody"[..]);
+}
+
+#[test]
 fn absurd_sizes_are_errors_and_change_nothing() {
     let mut buf = ByteBuf::from(&b"abc"[..]);
     for n in [usize::MAX, usize::MAX - 2, isize::MAX as usize, isize::MAX as usize - 2] {
