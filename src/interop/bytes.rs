@@ -165,10 +165,27 @@ impl BorrowMut<[u8]> for ByteBuf {
 
 impl Extend<u8> for ByteBuf {
     fn extend<T: IntoIterator<Item = u8>>(&mut self, bytes: T) {
-        let bytes = bytes.into_iter();
-        // A hint may lie: it costs room that stays empty, up to what one chunk has.
-        self.reserve(bytes.size_hint().0.min(1 << 20));
-        bytes.for_each(|byte| self.put_u8(byte));
+        let mut bytes = bytes.into_iter();
+        loop {
+            // A hint may lie: it costs room that stays empty, up to what one chunk has.
+            self.reserve(bytes.size_hint().0.min(1 << 20));
+            let room = self.spare_capacity_mut();
+            let (most, mut n) = (room.len(), 0);
+            for (place, byte) in room.iter_mut().zip(bytes.by_ref()) {
+                place.write(byte);
+                n += 1;
+            }
+            // SAFETY: the first `n` bytes of the room were just written.
+            unsafe { self.set_len(self.len() + n) };
+            // An iterator that has ended is not asked again: it may begin anew.
+            if n < most {
+                return;
+            }
+            match bytes.next() {
+                Some(byte) => self.put_u8(byte),
+                None => return,
+            }
+        }
     }
 }
 
@@ -282,5 +299,24 @@ mod tests {
         }
 
         assert!(ByteBuf::from_iter(Liar).is_empty());
+    }
+
+    #[test]
+    fn an_iterator_is_read_up_to_its_first_end() {
+        // Ends after `len` bytes, then begins anew.
+        let ends = |len: usize| {
+            let mut n = 0;
+            std::iter::from_fn(move || {
+                n += 1;
+                (n % (len + 1) != 0).then_some(n as u8)
+            })
+        };
+        for len in [0, 1, 63, 64, 65, 127, 128, 129, 1000] {
+            let expected: Vec<u8> = (1..=len).map(|n| n as u8).collect();
+            assert_eq!(ByteBuf::from_iter(ends(len)), expected);
+            let mut buf = ByteBuf::with_capacity(len);
+            buf.extend(ends(len));
+            assert_eq!(buf, expected);
+        }
     }
 }
