@@ -27,6 +27,6 @@ pub use io::{
 #[cfg(unix)]
 pub use io::{Splice, Spliced};
 pub use pool::{
-    AllocError, AllocErrorKind, BudgetStats, Outstanding, OutstandingSite, Pool, PoolBuilder,
-    PoolStats, Track,
+    AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,
+    PoolBuilder, PoolStats, Track,
 };

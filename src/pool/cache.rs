@@ -76,6 +76,10 @@ impl Cache {
         &self.rows[class as usize].tally
     }
 
+    pub(crate) fn trade(&self, class: u16) -> &Trade {
+        &self.trades[class as usize]
+    }
+
     /// Blocks of a class in the magazines.
     pub(crate) fn cached(&self, class: u16) -> u64 {
         self.trades[class as usize].cached(self.tally(class))
@@ -118,10 +122,13 @@ impl Cache {
     #[cold]
     pub(crate) fn take_slowly(&self, class: u16) -> Result<HeaderRef, AllocError> {
         let (loaded, previous) = self.pair(class);
-        let trade = &self.trades[class as usize];
+        let (trade, size) = (&self.trades[class as usize], size_class::size_of_class(class));
         if previous.len() > 0 {
             core::mem::swap(loaded, previous);
-        } else if let Some(full) = self.central.swap_empty(class) {
+            return self.take(class).ok_or_else(|| self.central.refuse(size));
+        }
+        trade.count_trip();
+        if let Some(full) = self.central.swap_empty(class) {
             trade.receive(full.len());
             self.central.recycle(class, core::mem::replace(loaded, full));
         } else {
@@ -131,7 +138,7 @@ impl Cache {
             self.tally(class).count_alloc();
             return Ok(first);
         }
-        self.take(class).ok_or_else(|| self.central.refuse(size_class::size_of_class(class)))
+        self.take(class).ok_or_else(|| self.central.refuse(size))
     }
 
     /// Takes a block, counted already, for which the loaded magazine has no room.

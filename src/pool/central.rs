@@ -13,9 +13,9 @@ use super::error::{AllocError, AllocErrorKind};
 use super::events;
 use super::janitor::Janitor;
 use super::large::Warm;
-use super::magazine::{Magazine, rounds};
+use super::magazine::Magazine;
 use super::slab::{Slab, units_of};
-use super::stats::{PoolStats, Tally};
+use super::stats::{Tally, Trade};
 use super::track::{Track, Tracker};
 use super::{cache::Cache, size_class};
 use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
@@ -42,10 +42,10 @@ pub(crate) struct Config {
 pub(crate) struct Central {
     pub(crate) config: Config,
     this: Weak<Central>,
-    classes: Box<[Class]>,
-    chunks: Mutex<Chunks>,
+    pub(super) classes: Box<[Class]>,
+    pub(super) chunks: Mutex<Chunks>,
     pub(super) warm: Mutex<Warm>,
-    caches: Mutex<Vec<Arc<Cache>>>,
+    pub(super) caches: Mutex<Vec<Arc<Cache>>>,
     pub(super) large: Tally,
     /// Bytes mapped, or about to be: what `max_memory` limits.
     mapped: AtomicUsize,
@@ -65,17 +65,19 @@ struct News {
     returned: AtomicUsize,
 }
 
-struct Class {
-    full: SegQueue<Magazine>,
+pub(super) struct Class {
+    /// The depot: full magazines.
+    pub(super) full: SegQueue<Magazine>,
     empty: SegQueue<Magazine>,
-    slabs: Mutex<Slabs>,
+    pub(super) slabs: Mutex<Slabs>,
     /// Counts of threads that are gone or have no cache.
-    past: Tally,
+    pub(super) past: Tally,
+    pub(super) past_trade: Trade,
 }
 
 #[derive(Default)]
-struct Slabs {
-    list: Vec<Option<(Slab, Arc<Central>)>>,
+pub(super) struct Slabs {
+    pub(super) list: Vec<Option<(Slab, Arc<Central>)>>,
     /// No slab below this index has a free block.
     hint: usize,
 }
@@ -93,6 +95,7 @@ impl Central {
             empty: SegQueue::new(),
             slabs: Mutex::default(),
             past: Tally::default(),
+            past_trade: Trade::default(),
         };
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -137,6 +140,7 @@ impl Central {
         let mut caches = lock(&self.caches);
         caches.retain(|other| !Arc::ptr_eq(other, cache));
         for (class, shared) in (0..).zip(&self.classes) {
+            shared.past_trade.absorb(cache.trade(class), cache.tally(class));
             shared.past.absorb(cache.tally(class));
         }
     }
@@ -408,46 +412,10 @@ impl Central {
         }
     }
 
-    // ---- the truth ----
-
-    pub(crate) fn stats(&self) -> PoolStats {
-        let mut stats = PoolStats::default();
-        let caches = lock(&self.caches);
-        for (class, shared) in (0_u16..).zip(&self.classes) {
-            let size = size_class::size_of_class(class);
-            let slabs = lock(&shared.slabs);
-            let out: usize = slabs.list.iter().flatten().map(|(slab, _)| slab.used()).sum();
-            let in_depot = self.depot_blocks(shared, size);
-            let in_threads: u64 = caches.iter().map(|cache| cache.cached(class)).sum();
-            let cached = in_depot + in_threads as usize;
-            let live = out.saturating_sub(cached);
-            stats.live +=
-                slabs.list.iter().flatten().map(|(slab, _)| slab.granted()).sum::<usize>();
-            stats.pinned += live * size;
-            stats.live_blocks += live;
-            stats.cached += cached * size;
-            let tallies = || caches.iter().map(|cache| cache.tally(class)).chain([&shared.past]);
-            stats.allocations += tallies().map(Tally::allocs).sum::<u64>();
-            stats.releases += tallies().map(Tally::frees).sum::<u64>();
-        }
-        drop(caches);
-        let warm = lock(&self.warm);
-        stats.live += warm.asked();
-        stats.pinned += warm.pinned();
-        stats.live_blocks += warm.live_blocks();
-        stats.cached += warm.bytes();
-        stats.mapped = lock(&self.chunks).mapped() + warm.bytes() + warm.pinned();
-        drop(warm);
-        stats.allocations += self.large.allocs();
-        stats.releases += self.large.frees();
-        stats.free = stats.mapped.saturating_sub(stats.pinned + stats.cached);
-        stats.idle = self.idle();
-        stats
-    }
-
-    /// All magazines of the depot are full.
-    fn depot_blocks(&self, class: &Class, size: usize) -> usize {
-        class.full.len() * rounds(size)
+    /// Counts a block that a thread without a cache put back.
+    pub(crate) fn count_loose_free(&self, class: u16) {
+        self.class(class).past.count_shared_free();
+        self.class(class).past_trade.count_shared_migration();
     }
 
     /// Counts of blocks that go past the threads' caches.

@@ -172,7 +172,7 @@ fn put_slowly(local: &Local, block: HeaderRef) {
 }
 
 fn put_shared(central: &Arc<Central>, block: HeaderRef) {
-    central.past(block.class).count_shared_free();
+    central.count_loose_free(block.class);
     central.put_one(block);
 }
 

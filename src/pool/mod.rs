@@ -17,6 +17,7 @@
 mod block;
 mod budget;
 mod cache;
+mod census;
 mod central;
 mod chunk;
 mod error;
@@ -38,7 +39,7 @@ pub(crate) use block::Block;
 pub use budget::BudgetStats;
 pub use error::{AllocError, AllocErrorKind};
 pub(crate) use source::Source;
-pub use stats::PoolStats;
+pub use stats::{ClassStats, PoolStats};
 pub use track::{Outstanding, OutstandingSite, Track};
 
 use budget::Budget;

@@ -110,6 +110,10 @@ impl Slab {
         self.free_count == self.blocks
     }
 
+    pub(crate) fn free(&self) -> usize {
+        self.free_count as usize
+    }
+
     pub(crate) fn used(&self) -> usize {
         (self.blocks - self.free_count) as usize
     }

@@ -16,6 +16,8 @@ pub(crate) struct Tally {
 pub(crate) struct Trade {
     received: AtomicU64,
     given: AtomicU64,
+    trips: AtomicU64,
+    migrated: AtomicU64,
 }
 
 fn bump(counter: &AtomicU64, by: u64) {
@@ -59,6 +61,31 @@ impl Tally {
 }
 
 impl Trade {
+    /// Went to the central part for blocks.
+    pub(crate) fn count_trip(&self) {
+        bump(&self.trips, 1);
+    }
+
+    /// Adds the sums of a thread that is gone.
+    pub(crate) fn absorb(&self, other: &Self, tally: &Tally) {
+        self.trips.fetch_add(other.trips(), Relaxed);
+        self.migrated.fetch_add(other.migrated(tally), Relaxed);
+    }
+
+    /// A thread without a cache put a block back.
+    pub(crate) fn count_shared_migration(&self) {
+        self.migrated.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn trips(&self) -> u64 {
+        self.trips.load(Relaxed)
+    }
+
+    /// Blocks that the thread put back beyond those that it took, and those of threads that are gone.
+    pub(crate) fn migrated(&self, tally: &Tally) -> u64 {
+        self.migrated.load(Relaxed) + tally.frees().saturating_sub(tally.allocs())
+    }
+
     /// Blocks came from the central part.
     pub(crate) fn receive(&self, blocks: usize) {
         bump(&self.received, blocks as u64);
@@ -91,7 +118,7 @@ impl Trade {
 /// let stats = pool.stats();
 /// assert_eq!(stats.live, 4096);
 /// assert_eq!(stats.mapped, stats.pinned + stats.cached + stats.free);
-/// println!("{stats}");
+/// println!("{stats}"); // `{stats:#}` lists the size classes
 /// # drop(buffer);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,6 +144,54 @@ pub struct PoolStats {
     pub allocations: u64,
     /// Blocks taken back since the pool was made.
     pub releases: u64,
+    /// How often a thread's cache had none and went to the shared part.
+    pub trips: u64,
+    /// Blocks that were dropped by other threads than took them: net, summed over threads and classes.
+    pub migrated: u64,
+    /// The size classes that have been used, the smallest first. Blocks above 1 MiB belong to none.
+    pub classes: Vec<ClassStats>,
+}
+
+/// The blocks of one size class.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClassStats {
+    /// The size of its blocks, in bytes.
+    pub size: usize,
+    /// Blocks that buffers and views hold.
+    pub live_blocks: usize,
+    /// What was asked for of these, in bytes.
+    pub live: usize,
+    /// Free blocks in the magazines of threads and in the depot.
+    pub cached_blocks: usize,
+    /// Free blocks in slabs of this class.
+    pub free_blocks: usize,
+    /// Blocks handed out.
+    pub allocations: u64,
+    /// Blocks taken back.
+    pub releases: u64,
+    /// How often a thread's cache had none and went to the shared part.
+    pub trips: u64,
+    /// Blocks that were dropped by other threads than took them, net.
+    pub migrated: u64,
+}
+
+impl PoolStats {
+    /// The part of the live blocks that nobody asked for: 0 to 1.
+    #[must_use]
+    pub fn waste(&self) -> f64 {
+        share((self.pinned - self.live) as u64, self.pinned as u64)
+    }
+
+    /// The part of the allocations that the thread's own cache served: 0 to 1.
+    #[must_use]
+    pub fn hit_rate(&self) -> f64 {
+        share(self.allocations.saturating_sub(self.trips), self.allocations)
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 impl fmt::Display for PoolStats {
@@ -125,14 +200,26 @@ impl fmt::Display for PoolStats {
         write!(
             f,
             "{} live in {live_blocks} blocks that pin {}, {} cached, {} free ({} idle), {} mapped; \
-             {allocations} allocations",
+             {allocations} allocations, {:.1} % from the thread's cache",
             Bytes(*live),
             Bytes(*pinned),
             Bytes(*cached),
             Bytes(*free),
             Bytes(*idle),
             Bytes(*mapped),
-        )
+            self.hit_rate() * 100.0,
+        )?;
+        let listed: &[ClassStats] = if f.alternate() { &self.classes } else { &[] };
+        for class in listed {
+            let ClassStats { size, live_blocks, cached_blocks, free_blocks, allocations, .. } =
+                class;
+            write!(
+                f,
+                "\n{size:>8}: {live_blocks} live, {cached_blocks} cached, {free_blocks} free; \
+                 {allocations} allocations"
+            )?;
+        }
+        Ok(())
     }
 }
 

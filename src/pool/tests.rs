@@ -38,6 +38,22 @@ fn figures_add_up_through_every_state() {
 }
 
 #[test]
+fn each_class_has_its_account() {
+    let pool = Pool::builder().build();
+    let held: Vec<_> = (0..100).map(|_| pool.alloc(1500)).collect();
+    let stats = pool.stats();
+    let [class] = &stats.classes[..] else { panic!("one class was used: {stats:#}") };
+    assert_eq!((class.size, class.live_blocks, class.live), (1536, 100, 150_000));
+    assert_eq!((class.allocations, class.releases, class.migrated), (100, 0, 0));
+    assert!(stats.waste() > 0.02 && stats.waste() < 0.03, "{}", stats.waste());
+    assert!(stats.hit_rate() > 0.9, "{}", stats.hit_rate());
+    std::thread::scope(|scope| _ = scope.spawn(|| drop(held)));
+    let stats = pool.stats();
+    assert_eq!((stats.releases, stats.migrated, stats.live), (100, 100, 0));
+    assert!(format!("{stats:#}").contains("1536: 0 live"));
+}
+
+#[test]
 fn limits_are_errors_that_say_so() {
     let pool = Pool::builder().chunk_size(1 << 20).max_memory(3 << 20).build();
     let mut held = Vec::new();

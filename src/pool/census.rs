@@ -1,0 +1,70 @@
+//! The census: what a pool holds, added up when somebody asks.
+//!
+//! Nothing is counted on the fast path for it but allocations and releases, by plain stores of each
+//! thread. The rest follows: a block of a slab is cached if a magazine or the depot has it, live otherwise.
+
+use super::central::{Central, Class, lock};
+use super::magazine::rounds;
+use super::size_class;
+use super::stats::{ClassStats, PoolStats, Tally};
+
+impl Central {
+    /// Exact while no other thread uses the pool.
+    pub(crate) fn stats(&self) -> PoolStats {
+        let mut stats = PoolStats::default();
+        for (class, shared) in (0..).zip(&self.classes) {
+            let class = self.class_stats(class, shared);
+            stats.live += class.live;
+            stats.live_blocks += class.live_blocks;
+            stats.pinned += class.live_blocks * class.size;
+            stats.cached += class.cached_blocks * class.size;
+            stats.allocations += class.allocations;
+            stats.releases += class.releases;
+            stats.trips += class.trips;
+            stats.migrated += class.migrated;
+            if class.allocations > 0 {
+                stats.classes.push(class);
+            }
+        }
+        let warm = lock(&self.warm);
+        stats.live += warm.asked();
+        stats.live_blocks += warm.live_blocks();
+        stats.pinned += warm.pinned();
+        stats.cached += warm.bytes();
+        stats.mapped = lock(&self.chunks).mapped() + warm.bytes() + warm.pinned();
+        drop(warm);
+        stats.allocations += self.large.allocs();
+        stats.releases += self.large.frees();
+        stats.free = stats.mapped.saturating_sub(stats.pinned + stats.cached);
+        stats.idle = self.idle();
+        stats
+    }
+
+    fn class_stats(&self, class: u16, shared: &Class) -> ClassStats {
+        let size = size_class::size_of_class(class);
+        let caches = lock(&self.caches);
+        let slabs = lock(&shared.slabs);
+        let slabs = || slabs.list.iter().flatten().map(|(slab, _)| slab);
+        let tallies = || caches.iter().map(|cache| cache.tally(class)).chain([&shared.past]);
+        let trades = || caches.iter().map(|cache| (cache.trade(class), cache.tally(class)));
+        let in_threads: u64 = caches.iter().map(|cache| cache.cached(class)).sum();
+        // All magazines of the depot are full.
+        let cached_blocks = shared.full.len() * rounds(size) + in_threads as usize;
+        let migrated: u64 = trades().map(|(trade, tally)| trade.migrated(tally)).sum();
+        ClassStats {
+            size,
+            live_blocks: slabs()
+                .map(|slab| slab.used())
+                .sum::<usize>()
+                .saturating_sub(cached_blocks),
+            live: slabs().map(|slab| slab.granted()).sum(),
+            cached_blocks,
+            free_blocks: slabs().map(|slab| slab.free()).sum(),
+            allocations: tallies().map(Tally::allocs).sum(),
+            releases: tallies().map(Tally::frees).sum(),
+            trips: trades().map(|(trade, _)| trade.trips()).sum::<u64>()
+                + shared.past_trade.trips(),
+            migrated: migrated + shared.past_trade.migrated(&Tally::default()),
+        }
+    }
+}
