@@ -134,6 +134,23 @@ fn main() {
     );
 
     compare(
+        "sum of all bytes",
+        LEN,
+        vec![
+            Candidate::new(
+                "contiguous",
+                || &flat,
+                |flat| flat.iter().map(|&b| u64::from(b)).sum::<u64>(),
+            ),
+            Candidate::new(
+                "CompositeByteBuf",
+                || &composite,
+                |c| c.iter_bytes().map(u64::from).sum::<u64>(),
+            ),
+        ],
+    );
+
+    compare(
         "find a byte, 64 parts",
         LEN,
         vec![

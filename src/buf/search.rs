@@ -9,7 +9,10 @@ pub(crate) mod table;
 
 use memchr::memmem;
 
-use self::{stream::Partial, table::search_methods};
+use self::{
+    stream::{Partial, feed},
+    table::search_methods,
+};
 use super::CompositeByteBuf;
 
 pub use self::stream::{Finder, Found, MultiFinder, NeedleError};
@@ -68,9 +71,13 @@ impl Search for [u8] {
 impl Search for CompositeByteBuf {
     fn find(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
         let needle = needle.as_ref();
-        let Ok(mut finder) = Finder::new(needle) else { return Some(0) };
+        if needle.is_empty() {
+            return Some(0);
+        }
+        let whole = memmem::Finder::new(needle);
+        let mut partial = Partial::new(needle.iter());
         // A match can begin in an earlier component than that where it ends.
-        let end = first(self, |chunk| finder.feed(chunk))?;
+        let end = first(self, |chunk| feed(&whole, &mut partial, chunk))?;
         Some(end - needle.len())
     }
 

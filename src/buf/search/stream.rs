@@ -67,24 +67,7 @@ impl<'n> Finder<'n> {
     /// # Ok::<_, bytebuf::NeedleError>(())
     /// ```
     pub fn feed(&mut self, chunk: &[u8]) -> Option<usize> {
-        let (needle_len, partial) = (self.whole.needle().len(), &mut self.partial);
-        let mut at = 0;
-        // As long as a match can have begun before this chunk.
-        while partial.matched() > at {
-            let byte = *chunk.get(at)?;
-            at += 1;
-            if partial.step(byte) {
-                return Some(at);
-            }
-        }
-        let start = at - partial.forget();
-        if let Some(found) = self.whole.find(&chunk[start..]) {
-            partial.found();
-            return Some(start + found + needle_len);
-        }
-        let tail = start.max(chunk.len().saturating_sub(needle_len - 1));
-        partial.begin(chunk[tail..].iter());
-        None
+        feed(&self.whole, &mut self.partial, chunk)
     }
 
     /// Forgets what was fed: the next chunk begins a new stream.
@@ -131,6 +114,33 @@ impl fmt::Debug for Finder<'_> {
             .field("matched", &self.partial.matched)
             .finish()
     }
+}
+
+/// [`Finder::feed`].
+#[inline]
+pub(super) fn feed(
+    whole: &memmem::Finder<'_>,
+    partial: &mut Partial,
+    chunk: &[u8],
+) -> Option<usize> {
+    let needle_len = whole.needle().len();
+    let mut at = 0;
+    // As long as a match can have begun before this chunk.
+    while partial.matched() > at {
+        let byte = *chunk.get(at)?;
+        at += 1;
+        if partial.step(byte) {
+            return Some(at);
+        }
+    }
+    let start = at - partial.forget();
+    if let Some(found) = whole.find(&chunk[start..]) {
+        partial.found();
+        return Some(start + found + needle_len);
+    }
+    let tail = start.max(chunk.len().saturating_sub(needle_len - 1));
+    partial.begin(chunk[tail..].iter());
+    None
 }
 
 /// A match of one of a [`MultiFinder`]'s needles.
