@@ -10,14 +10,14 @@ use std::process::{Command, Stdio};
 
 use bytebuf::Segment;
 
-const CAPACITY: u64 = 4 << 20;
+const CAPACITY: u64 = 8 << 20;
 const FILE: &str = "BYTEBUF_CRASH_FILE";
 
 /// Record number `i`: no two are alike, and lengths go from nothing to more than a buffer.
 fn record(i: u64) -> Vec<u8> {
     let len = match i % 50 {
         0 => 0,
-        1 => 100_000,
+        1 => 300_000,
         n => n * n % 977,
     };
     let mut record = vec![i as u8; len as usize];

@@ -11,7 +11,7 @@
 //!    and a second sync would not tell.
 //! 4. Records are copied into a buffer and written in large pieces, never through a mapping: a
 //!    full disk is an error and not a signal. Measured, per record of 1 KiB: `write` each 1, a
-//!    fresh mapping 0.27 to 0.44, this 0.15.
+//!    mapping that is not in memory yet 0.27 to 0.44, this 0.14 to 0.20.
 
 use std::fs::{File, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -38,8 +38,10 @@ pub use error::{CorruptRecord, SegmentFull};
 pub use log::SegmentReader;
 pub use read::{Record, Records};
 
-/// What is written at a time.
-const BUFFER: usize = 64 * 1024;
+/// What is written at a time. Measured, per record of 1 KiB with its checksum (43 ns of it), against
+/// 1250 ns for a `write` each: 64 KiB at a time 380 ns in a fresh file and 214 in a recycled one,
+/// 256 KiB 250 and 174, 1 MiB no less.
+const BUFFER: usize = 256 * 1024;
 
 /// The one writer of an append-only log file of fixed capacity.
 ///
@@ -174,7 +176,7 @@ impl Segment {
 
     /// Appends a record and gives its position.
     ///
-    /// It is in this process until it is published, which happens by itself whenever 64 KiB have
+    /// It is in this process until it is published, which happens by itself whenever 256 KiB have
     /// come together.
     ///
     /// # Errors
@@ -185,7 +187,7 @@ impl Segment {
     ///
     /// # Cost
     ///
-    /// One copy and one checksum; a system call per 64 KiB.
+    /// One copy and one checksum; a system call per 256 KiB.
     pub fn append(&mut self, record: &[u8]) -> io::Result<u64> {
         if record.len() > MAX_RECORD {
             let message = format!("a record of {} bytes; {MAX_RECORD} are allowed", record.len());

@@ -52,7 +52,7 @@ proptest! {
     #[test]
     fn a_segment_is_a_vector_of_records(
         ops in prop::collection::vec(prop_oneof![
-            8 => prop_oneof![0..300_usize, 60_000..70_000_usize].prop_map(Op::Append),
+            8 => prop_oneof![0..300_usize, 250_000..270_000_usize].prop_map(Op::Append),
             2 => Just(Op::Publish),
             2 => Just(Op::Flush),
             1 => Just(Op::Reopen),
@@ -64,7 +64,7 @@ proptest! {
         ], 1..20),
     ) {
         let (_dir, path) = place();
-        let mut segment = Segment::create(&path, 1 << 20).unwrap();
+        let mut segment = Segment::create(&path, 8 << 20).unwrap();
         let mut model: Vec<Vec<u8>> = Vec::new();
         let mut durable = 0;
         for op in ops {
