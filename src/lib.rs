@@ -20,12 +20,12 @@ pub use buf::{
 };
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};
+#[cfg(unix)]
+pub use io::{Access, MappedFile, Splice, Spliced};
 pub use io::{
     CorruptRecord, FileRegion, FileShrank, Flush, Outgoing, QueueStats, Record, Records, RecvSizer,
     Segment, SegmentFull, SegmentReader, WriteQueue,
 };
-#[cfg(unix)]
-pub use io::{Splice, Spliced};
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,
     PoolBuilder, PoolStats, Track,

@@ -3,9 +3,12 @@
 //! `progress.rs` owns the one rule that everything here must keep, "sent once". `region.rs` is a
 //! range of a file, `transfer.rs` how it gets to a descriptor. `queue/` keeps buffers and regions
 //! in order and sends them. `splice.rs` moves bytes between two descriptors, through the pipes of
-//! `pipes.rs`. `segment/` is a log file that survives crashes. `recv.rs` sizes what is received,
+//! `pipes.rs`. `segment/` is a log file that survives crashes, `mapped.rs` a
+//! file in memory. `recv.rs` sizes what is received,
 //! and `window.rs` is the memory for what has to be read.
 
+#[cfg(unix)]
+mod mapped;
 #[cfg(unix)]
 mod pipes;
 mod progress;
@@ -18,6 +21,8 @@ mod splice;
 mod transfer;
 mod window;
 
+#[cfg(unix)]
+pub use mapped::{Access, MappedFile};
 pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
 pub use recv::RecvSizer;
 pub use region::{FileRegion, FileShrank};

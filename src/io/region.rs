@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::buf::ByteBuf;
+use crate::buf::{ByteBuf, ByteView};
 use crate::io::transfer::Path;
 use crate::io::window;
 use crate::sys;
@@ -245,6 +245,25 @@ impl FileRegion {
         }
     }
 
+    /// Reads the whole region into memory; it does not move.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_at`](Self::read_at); [`io::ErrorKind::OutOfMemory`] if the pool has no block of
+    /// that length.
+    ///
+    /// # Cost
+    ///
+    /// One allocation and one copy, blocking if the pages are not in memory.
+    pub fn read_all(&self) -> io::Result<ByteView> {
+        let len = usize::try_from(self.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut bytes = window::block(len)?;
+        while bytes.len() < len {
+            self.read_at(bytes.len() as u64, &mut bytes)?;
+        }
+        Ok(bytes.freeze())
+    }
+
     /// Asks the kernel to read the region from the disk in the background, so that sending it does
     /// not stall the thread.
     ///
@@ -262,7 +281,7 @@ impl FileRegion {
 
     /// A read at `at` found the end of the file, where the region promised bytes.
     pub(super) fn shrank(&self, at: u64) -> io::Error {
-        FileShrank { expected: self.end, found: at }.into()
+        FileShrank::new(self.end, at).into()
     }
 }
 
@@ -303,6 +322,10 @@ pub struct FileShrank {
 }
 
 impl FileShrank {
+    pub(super) fn new(expected: u64, found: u64) -> FileShrank {
+        FileShrank { expected, found }
+    }
+
     /// The offset at which the region ends, so the length that the file should have had.
     pub fn expected(&self) -> u64 {
         self.expected

@@ -6,12 +6,13 @@ use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::{Advice, FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
+use rustix::mm;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
-use super::{More, Pipe};
+use super::{Mapping, More, Pipe};
 
 pub(super) const ENOTSOCK: i32 = Errno::NOTSOCK.raw_os_error();
 
@@ -104,4 +105,26 @@ pub(super) fn splice(
 ) -> io::Result<usize> {
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
     Ok(rustix::pipe::splice(from, offset.as_mut(), to, None, len, flags)?)
+}
+
+const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::WRITE);
+
+/// Whether nobody can write to the file or shorten it, ever again.
+pub(crate) fn is_sealed(file: &File) -> bool {
+    rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
+}
+
+/// A file in memory that [`seal`] works on.
+pub(crate) fn sealable_file() -> io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    Ok(rustix::fs::memfd_create("bytebuf", flags)?.into())
+}
+
+pub(crate) fn seal(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fcntl_add_seals(file, SEALS)?)
+}
+
+/// Brings a mapping into memory.
+pub(crate) fn populate(mapping: &Mapping) -> io::Result<()> {
+    mapping.advise(mm::Advice::LinuxPopulateRead)
 }

@@ -23,6 +23,8 @@ use std::{
 };
 
 mod fault;
+#[cfg(unix)]
+mod mapping;
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
 #[path = "linux.rs"]
 mod os;
@@ -30,6 +32,11 @@ mod os;
 #[path = "portable.rs"]
 mod os;
 pub(crate) mod vm;
+
+#[cfg(unix)]
+pub(crate) use mapping::Mapping;
+#[cfg(unix)]
+pub(crate) use os::{is_sealed, populate, seal, sealable_file};
 
 #[cfg(test)]
 pub(crate) use fault::{Outcome, with_plan};
@@ -56,6 +63,8 @@ pub(crate) enum Call {
     Allocate,
     /// Length of a file.
     SetLen,
+    /// A file into memory, or what is done with it there.
+    Map,
     /// A file's way to the disk.
     SyncData,
     /// File to descriptor inside the kernel.

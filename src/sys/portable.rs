@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::{io::IoSlice, os::fd::BorrowedFd};
 
 #[cfg(unix)]
-use super::{More, Pipe};
+use super::{Mapping, More, Pipe};
 
 #[cfg(unix)]
 pub(super) const ENOTSOCK: i32 = rustix::io::Errno::NOTSOCK.raw_os_error();
@@ -100,4 +100,27 @@ pub(super) fn splice(
 #[cfg(unix)]
 pub(super) fn copy_range(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
+pub(crate) fn is_sealed(_: &File) -> bool {
+    false
+}
+
+#[cfg(unix)]
+pub(crate) fn sealable_file() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
+pub(crate) fn seal(_: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Brings a mapping into memory, by reading a byte of each page.
+#[cfg(unix)]
+pub(crate) fn populate(mapping: &Mapping) -> io::Result<()> {
+    let pages = mapping.as_ref().iter().step_by(rustix::param::page_size());
+    std::hint::black_box(pages.fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
+    Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::format::HEADER;
 use super::read::Records;
 use crate::buf::ByteView;
-use crate::io::{FileRegion, window};
+use crate::io::FileRegion;
 
 /// Reads a segment while its writer appends: records, ranges of bytes, or ranges to be sent.
 ///
@@ -100,13 +100,7 @@ impl SegmentReader {
     ///
     /// [`io::ErrorKind::InvalidInput`] if the range is not published; those of reading.
     pub fn slice(&self, range: Range<u64>) -> io::Result<ByteView> {
-        let region = self.region(range)?;
-        let len = usize::try_from(region.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let mut bytes = window::block(len)?;
-        while (bytes.len() as u64) < region.len() {
-            region.read_at(bytes.len() as u64, &mut bytes)?;
-        }
-        Ok(bytes.freeze())
+        self.region(range)?.read_all()
     }
 
     /// A published range, to be sent as it is: each record is its length (u32, little-endian), a

@@ -1,0 +1,300 @@
+//! Files in memory, as views.
+//!
+//! Unsafe in one signature: [`MappedFile::map`] hands the promise of `sys/mapping.rs`, rule 3, to
+//! its caller. The safe constructors keep it themselves:
+//!
+//! 1. [`MappedFile::sealed`] takes only files whose seals forbid both writing and shrinking, and
+//!    seals can't be taken off;
+//! 2. [`MappedFile::snapshot`] copies into such a file of its own, or into memory.
+
+#![allow(unsafe_code, reason = "mapping a file that may change is the caller's promise")]
+
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use rustix::mm;
+
+use crate::buf::ByteView;
+use crate::io::FileRegion;
+use crate::sys::{self, Mapping};
+
+/// A file, or a part of one, mapped into memory, read-only.
+///
+/// It reads as a slice; [`view`](Self::view) gives a [`ByteView`] of all of it, and every slice of
+/// that keeps the mapping alive by itself.
+///
+/// A mapping shows the file as it *is*: were the file shortened, reading behind its end would kill
+/// the process (SIGBUS); were it written to, bytes would change under a shared reference. So the
+/// safe constructors take files that can't change, or copy; [`map`](Self::map) is for those who
+/// know that theirs doesn't. To send a file, or to read a changing one, use a
+/// [`FileRegion`]: measured, sending from a mapping is dearer than `sendfile` at every size.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::MappedFile;
+/// use std::io::Write;
+///
+/// let mut file = tempfile::tempfile()?;
+/// file.write_all(b"an index, searched often")?;
+///
+/// let map = MappedFile::snapshot(&file, 3..8)?;
+/// file.set_len(0)?;
+/// let index = map.view().slice(..5);
+/// drop(map);
+/// assert_eq!(&index[..], b"index");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[doc(alias = "MappedByteBuffer")]
+pub struct MappedFile {
+    /// None if the bytes are not mapped: there are none, or they were copied to memory.
+    mapping: Option<Arc<Mapping>>,
+    view: ByteView,
+}
+
+/// How a mapping will be used, for [`MappedFile::advise`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// No particular way.
+    Normal,
+    /// From the front to the end: read far ahead.
+    Sequential,
+    /// Here and there: don't read ahead.
+    Random,
+    /// Soon: begin to read it in, in the background.
+    Soon,
+}
+
+struct Shared(Arc<Mapping>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl MappedFile {
+    /// Maps all of a file that is sealed against writing and shrinking (a `memfd`).
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] if the file is not sealed so, as no file on a disk is;
+    /// those of mapping otherwise.
+    ///
+    /// # Cost
+    ///
+    /// Two system calls; pages come in as they are touched.
+    pub fn sealed(file: &File) -> io::Result<MappedFile> {
+        if !sys::is_sealed(file) {
+            let message = "the file is not sealed against writing and shrinking";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let len = file.metadata()?.len();
+        // SAFETY: sealed against all changes (rule 1).
+        unsafe { MappedFile::map(file, 0..len) }
+    }
+
+    /// Copies a range of any file into memory of its own and maps that: what happens to the file
+    /// later makes no difference.
+    ///
+    /// # Errors
+    ///
+    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// range does; those of reading and mapping otherwise.
+    ///
+    /// # Panics
+    ///
+    /// If `range` starts after its end.
+    ///
+    /// # Cost
+    ///
+    /// One copy, made by the kernel; into pooled memory where the system has no sealed files.
+    pub fn snapshot(file: &File, range: Range<u64>) -> io::Result<MappedFile> {
+        let mut region = FileRegion::new(file.try_clone()?, range);
+        let copy = match sys::sealable_file() {
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+                return Ok(MappedFile { mapping: None, view: region.read_all()? });
+            }
+            copy => copy?,
+        };
+        while !region.is_empty() {
+            region.transfer_to(&copy)?;
+        }
+        sys::seal(&copy)?;
+        MappedFile::sealed(&copy)
+    }
+
+    /// Maps a range of any file.
+    ///
+    /// # Safety
+    ///
+    /// As long as the mapping or any view of it lives, nobody may write to this range of the file,
+    /// and the file must not become shorter than its end; neither this process nor another.
+    ///
+    /// # Errors
+    ///
+    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// range does now; those of mapping otherwise.
+    ///
+    /// # Panics
+    ///
+    /// If `range` starts after its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::MappedFile;
+    /// use std::io::Write;
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(&[7; 10_000])?;
+    /// // SAFETY: the file has no name and no other descriptor, and is not written to any more.
+    /// let map = unsafe { MappedFile::map(&file, 5000..10_000)? };
+    /// assert_eq!(map.len(), 5000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "mmap")]
+    pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<MappedFile> {
+        assert!(range.start <= range.end, "file range {}..{}", range.start, range.end);
+        if range.is_empty() {
+            return Ok(MappedFile { mapping: None, view: ByteView::new() });
+        }
+        let file_len = file.metadata()?.len();
+        if file_len < range.end {
+            return Err(crate::FileShrank::new(range.end, file_len).into());
+        }
+        let lead = range.start % rustix::param::page_size() as u64;
+        let offset = range.start - lead;
+        let len = usize::try_from(range.end - offset).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        // SAFETY: the caller's promise.
+        let mapping = Arc::new(unsafe { Mapping::new(file, offset, len)? });
+        let view = ByteView::from_owner(Shared(mapping.clone())).slice(lead as usize..);
+        Ok(MappedFile { mapping: Some(mapping), view })
+    }
+
+    /// All of it, as a view that keeps the mapping alive.
+    pub fn view(&self) -> &ByteView {
+        &self.view
+    }
+
+    /// Tells the kernel how the memory will be used.
+    ///
+    /// # Errors
+    ///
+    /// Those of `madvise`.
+    pub fn advise(&self, access: Access) -> io::Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), |mapping| {
+            mapping.advise(match access {
+                Access::Normal => mm::Advice::Normal,
+                Access::Sequential => mm::Advice::Sequential,
+                Access::Random => mm::Advice::Random,
+                Access::Soon => mm::Advice::WillNeed,
+            })
+        })
+    }
+
+    /// Brings all of it into memory and waits for that, so that no later access does.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the file.
+    ///
+    /// # Cost
+    ///
+    /// The disk's; a page already in memory costs about 0.1 microseconds.
+    #[doc(alias = "load")]
+    #[doc(alias = "warmMappedFile")]
+    pub fn warm(&self) -> io::Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), |mapping| sys::populate(mapping))
+    }
+
+    /// Keeps it in memory as long as the mapping lives.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::OutOfMemory`] beyond what the user may lock.
+    #[doc(alias = "mlock")]
+    pub fn lock(&self) -> io::Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.lock())
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+    use crate::io::FileShrank;
+
+    fn file_with(contents: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(contents).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_snapshot_is_the_range_and_outlives_the_file() {
+        let contents: Vec<u8> = (0..100_000_u32).map(|i| (i / 3) as u8).collect();
+        let mut file = file_with(&contents);
+        for range in [0..100_000_u64, 1..99_999, 4096..8192, 70_000..70_000] {
+            let expected = &contents[range.start as usize..range.end as usize];
+            let map = MappedFile::snapshot(&file, range).unwrap();
+            map.advise(Access::Random).unwrap();
+            map.warm().unwrap();
+            assert!(map[..] == *expected);
+            let half = map.view().slice(expected.len() / 2..);
+            drop(map);
+            assert!(half == expected[expected.len() / 2..]);
+        }
+        let map = MappedFile::snapshot(&file, 0..100_000).unwrap();
+        file.set_len(0).unwrap();
+        file.rewind().unwrap();
+        file.write_all(&[0; 100_000]).unwrap();
+        assert!(map[..] == contents[..], "neither truncating nor writing reaches it");
+    }
+
+    #[test]
+    fn files_that_can_change_are_not_mapped_safely() {
+        let error = MappedFile::sealed(&file_with(b"on a disk")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_range_that_is_not_there_is_told_before_anybody_touches_it() {
+        let file = file_with(&[1; 5000]);
+        // SAFETY: nobody else has the file, and nobody writes to it.
+        let mapped = unsafe { MappedFile::map(&file, 0..5001) };
+        for error in [mapped.unwrap_err(), MappedFile::snapshot(&file, 0..5001).unwrap_err()] {
+            let shrank = error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
+            assert_eq!((shrank.expected(), shrank.found()), (5001, 5000));
+        }
+    }
+
+    #[test]
+    fn any_part_of_a_file_can_be_mapped() {
+        let contents: Vec<u8> = (0..20_000_u32).map(|i| (i / 7) as u8).collect();
+        let file = file_with(&contents);
+        for (start, end) in [(0, 20_000), (4095, 4097), (4096, 4096), (19_999, 20_000)] {
+            // SAFETY: nobody else has the file, and nobody writes to it.
+            let map = unsafe { MappedFile::map(&file, start as u64..end as u64) }.unwrap();
+            map.warm().unwrap();
+            assert!(map[..] == contents[start..end]);
+        }
+    }
+}
