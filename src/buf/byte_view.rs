@@ -320,13 +320,11 @@ impl ByteView {
     /// buf.prepend(b"head ");
     /// assert_eq!(buf, b"head body"[..]);
     /// ```
-    pub fn try_into_mut(self) -> Result<ByteBuf, Self> {
-        match self.block {
-            Some(block) if block.is_writable() && block.is_alone() => {
-                // SAFETY: the block is alone and writable, and R1 says that the bytes lie in it.
-                Ok(unsafe { ByteBuf::reclaim(self.ptr, self.len, block) })
-            }
-            block => Err(Self { block, ..self }),
+    pub fn try_into_mut(mut self) -> Result<ByteBuf, Self> {
+        match self.block.take_if(|block| block.is_writable() && block.claim()) {
+            // SAFETY: the block is alone and writable, and R1 says that the bytes lie in it.
+            Some(block) => Ok(unsafe { ByteBuf::reclaim(self.ptr, self.len, block) }),
+            None => Err(self),
         }
     }
 

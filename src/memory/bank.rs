@@ -10,10 +10,14 @@
 //! Rules, beside those of [`count`](super::count):
 //!
 //! * **B1** A slot with credits keeps its block's header alive (C1). A slot with none says nothing about
-//!   the block, which may be gone.
-//! * **B2** Banked credits free nothing early, only *late*: a block whose last credits lie in two banks
-//!   goes home when one of them gives back. So banks are small, keep only blocks of at most
-//!   [`BANKABLE`] bytes, and are emptied by the pool's slow paths, at thread exit and by `Pool::trim`.
+//!   the block, which may be gone, with another at its address: it counts as nobody's.
+//! * **B2** Banked credits free nothing early, only *late*: a block whose last credits lie in several
+//!   banks goes home when the last of them gives back. So banks are small, keep only blocks of at most
+//!   [`BANKABLE`] bytes, and are emptied at thread exit, by `Pool::trim` and by `Pool::settle_thread`.
+//! * **B3** What ends or resets a count on the strength of a load ([`deposit`](Bank::deposit),
+//!   [`claim`](Bank::claim)) is only for a caller who has his handle to himself. Through a handle that
+//!   is borrowed somebody else may draw between the load and what follows: for such a one
+//!   [`is_alone`](Bank::is_alone) looks and changes nothing.
 
 use super::count::{Count, Fate};
 use core::cell::Cell;
@@ -45,7 +49,7 @@ pub(crate) enum Deposit {
     Banked,
     /// It was the last one that anybody held, and is gone: the caller sends the block home.
     Last,
-    /// Another block has the slot: the credit is still the caller's.
+    /// The slot has no credits of the block: this one is still the caller's.
     NoSlot,
 }
 
@@ -74,8 +78,8 @@ impl<A: Account> Bank<A> {
     #[inline]
     pub(crate) fn withdraw(&self, account: A) -> bool {
         let slot = self.slot(account);
-        let credits = slot.credits.get();
-        if credits == 0 || slot.account.get() != Some(account) {
+        let credits = slot.credits_of(account);
+        if credits == 0 {
             return false;
         }
         slot.credits.set(credits - 1);
@@ -90,8 +94,8 @@ impl<A: Account> Bank<A> {
         self.slot(account).replace(account, DRAW - 1)
     }
 
-    /// Gives up one credit, into the bank if the block has a slot: `drop` without an atomic
-    /// read-modify-write.
+    /// Gives up one credit, into the bank if the block has credits there: `drop` without an atomic
+    /// read-modify-write (B3).
     #[inline]
     pub(crate) fn deposit(&self, account: A) -> Deposit {
         let out = account.count().credits();
@@ -99,15 +103,15 @@ impl<A: Account> Bank<A> {
             return Deposit::Last;
         }
         let slot = self.slot(account);
-        if slot.account.get() != Some(account) {
+        let credits = slot.credits_of(account);
+        if credits == 0 {
             return Deposit::NoSlot;
         }
-        let credits = slot.credits.get() + 1;
-        if credits == out {
+        if credits + 1 == out {
             slot.credits.set(0);
             return Deposit::Last;
         }
-        slot.credits.set(credits);
+        slot.credits.set(credits + 1);
         Deposit::Banked
     }
 
@@ -118,16 +122,23 @@ impl<A: Account> Bank<A> {
         self.slot(account).replace(account, 1)
     }
 
-    /// Whether the handle in the caller's hand is the only one. May say no while another thread banks
-    /// credits of the block. After a yes no credit of the block is banked.
+    /// Whether the caller's handle is the only one. May say no while another thread banks credits of the
+    /// block.
     #[inline]
     pub(crate) fn is_alone(&self, account: A) -> bool {
+        let out = account.count().credits();
+        out == 1 || out == self.slot(account).credits_of(account) + 1
+    }
+
+    /// As [`is_alone`](Self::is_alone); after a yes no credit of the block is banked (B3).
+    #[inline]
+    pub(crate) fn claim(&self, account: A) -> bool {
         let out = account.count().credits();
         if out == 1 {
             return true;
         }
         let slot = self.slot(account);
-        if slot.account.get() != Some(account) || slot.credits.get() + 1 != out {
+        if out != slot.credits_of(account) + 1 {
             return false;
         }
         slot.credits.set(0);
@@ -146,6 +157,12 @@ impl<A: Account> Bank<A> {
 }
 
 impl<A: Account> Slot<A> {
+    /// How many credits of the block lie here.
+    #[inline]
+    fn credits_of(&self, account: A) -> usize {
+        if self.account.get() == Some(account) { self.credits.get() } else { 0 }
+    }
+
     fn replace(&self, account: A, credits: usize) -> Option<A> {
         let evicted = self.clear();
         self.account.set(Some(account));

@@ -84,6 +84,12 @@ impl Block {
         local::is_alone(self.0)
     }
 
+    /// As [`is_alone`](Self::is_alone), for a caller who will write: after a yes the block is his.
+    #[inline]
+    pub(crate) fn claim(&mut self) -> bool {
+        local::claim(self.0)
+    }
+
     /// Whether both are credits of one block.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
@@ -96,8 +102,8 @@ impl Block {
 
     /// Takes the value out whose memory this is, if it was adopted as a `T` and nobody else holds the
     /// block.
-    pub(crate) fn into_owner<T: 'static>(self) -> Result<T, Self> {
-        if self.owner::<T>().is_none() || !self.is_alone() {
+    pub(crate) fn into_owner<T: 'static>(mut self) -> Result<T, Self> {
+        if self.owner::<T>().is_none() || !self.claim() {
             return Err(self);
         }
         let block = core::mem::ManuallyDrop::new(self);

@@ -238,6 +238,12 @@ pub(crate) fn is_alone(block: HeaderRef) -> bool {
     LOCAL.with(|local| local.bank.is_alone(block))
 }
 
+/// As [`is_alone`]; the caller has the handle to itself (B3), and after a yes the block.
+#[inline]
+pub(crate) fn claim(block: HeaderRef) -> bool {
+    LOCAL.with(|local| local.bank.claim(block))
+}
+
 /// Whether this is the one in `every` allocations of this thread that is looked at.
 #[inline]
 pub(crate) fn sample(every: u32) -> bool {

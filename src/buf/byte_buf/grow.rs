@@ -306,11 +306,12 @@ impl ByteBuf {
     /// Steps 1 and 2 of growing.
     fn reclaim_room(&mut self, additional: usize) -> bool {
         let Some(block) = &self.block else { return false };
+        let (data, granted) = (block.data(), block.granted());
         let len = self.len();
         let Some(needed) = len.checked_add(additional) else { return false };
-        let start = self.base.addr().get() - block.data().addr().get();
-        let end = (block.granted() - start).min(self.max);
-        if end.saturating_sub(self.writer) >= additional && block.is_alone() {
+        let start = self.base.addr().get() - data.addr().get();
+        let end = (granted - start).min(self.max);
+        if end.saturating_sub(self.writer) >= additional && self.claim() {
             // The handle is alone, so that the rest of the block is its own (W1).
             self.limit = end;
             return true;
@@ -319,18 +320,21 @@ impl ByteBuf {
             self.discard_read();
             return true;
         }
-        let gained = start + self.reader;
-        if gained >= len && needed <= block.granted() && block.is_alone() {
+        let (gained, limit) = (start + self.reader, granted.min(self.max));
+        if gained >= len && needed <= limit && self.claim() {
             let from = self.at(self.reader);
-            let to = block.data();
             // SAFETY: the handle is alone, so that both ranges are its own; they may overlap.
-            unsafe { to.copy_from(from, len) };
-            let limit = block.granted().min(self.max);
-            (self.base, self.front, self.reader) = (to, 0, 0);
+            unsafe { data.copy_from(from, len) };
+            (self.base, self.front, self.reader) = (data, 0, 0);
             (self.writer, self.clean, self.limit) = (len, len, limit);
             return true;
         }
         false
+    }
+
+    /// Whether the whole block is this handle's.
+    fn claim(&mut self) -> bool {
+        self.block.as_mut().is_some_and(Block::claim)
     }
 
     /// Makes at least `n` bytes of headroom, by moving the readable bytes. The maximum allows it.
