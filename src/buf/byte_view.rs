@@ -175,7 +175,8 @@ impl ByteView {
     /// ```
     #[must_use]
     pub fn pinned(&self) -> usize {
-        self.block.as_ref().map_or(0, Block::capacity)
+        let Some(block) = &self.block else { return 0 };
+        block.owner::<Vec<u8>>().map_or_else(|| block.capacity(), Vec::capacity)
     }
 
     /// This view, or a copy of its bytes when it is a small part of a large block: less than half, and at

@@ -96,6 +96,11 @@ fn a_maximum_is_kept() {
     assert!(matches!(buf.try_reserve(3).unwrap_err().kind(), TryReserveErrorKind::OverMaximum(10)));
     buf.put_slice(b"90");
     assert_eq!((buf.len(), buf.capacity()), (10, 10));
+    assert!(!buf.try_reclaim(1));
+    buf.advance(9);
+    assert!(!buf.try_reclaim(10), "room for 11 with a maximum of 10");
+    assert!(buf.try_reclaim(9));
+    buf.put_slice(b"123456789");
     let error = buf.set_max_capacity(9).unwrap_err();
     assert_eq!((error.index(), error.bounds()), (9, 10..=usize::MAX));
 }
@@ -124,6 +129,15 @@ fn absurd_sizes_are_errors_and_change_nothing() {
         assert!(Pool::global().alloc_aligned(n, 4096).is_err());
     }
     assert_eq!(buf, b"abc"[..]);
+}
+
+#[test]
+fn a_vector_is_pinned_with_its_spare_room() {
+    let mut vec = Vec::with_capacity(100_000);
+    vec.push(1);
+    let view = ByteView::from(vec);
+    assert!(view.pinned() >= 100_000);
+    assert!(view.compact().pinned() < 100);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "adopts the memory of a vector")]
 
 use super::ByteView;
+use crate::memory::bank::BANKABLE;
 use crate::memory::header::BANKED;
 use crate::memory::owned;
 use crate::pool::Block;
@@ -20,8 +21,10 @@ impl From<Vec<u8>> for ByteView {
             let len = vec.len();
             (NonNull::from(vec.as_mut_slice()).cast(), len)
         };
+        // A bank reckons with all that it keeps from being freed, the spare room too.
+        let flags = if vec.capacity() <= BANKABLE { BANKED } else { 0 };
         // SAFETY: the heap memory of a vector stays put while nobody touches it, and the vector is owned.
-        let header = unsafe { owned::adopt(vec, BANKED, show) };
+        let header = unsafe { owned::adopt(vec, flags, show) };
         Self::whole(Block::adopted(header))
     }
 }
