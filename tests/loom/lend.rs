@@ -36,6 +36,7 @@ fn try_into_mut_with_credits_banked() {
         }
         other.join().unwrap();
         assert!(here.bank.claim(block), "nobody else is left");
+        here.release(here.acquire(block));
         here.release(block);
         here.exit();
         assert!(block.is_home());
