@@ -29,7 +29,7 @@ impl CompositeByteBuf {
     fn change(&mut self, index: usize, change: impl FnOnce(&mut [u8])) {
         let slot = match index.checked_sub(1) {
             None => &mut self.front,
-            Some(index) => self.rest.get_mut(index).expect("the caller found it"),
+            Some(index) => &mut self.rest.views_mut()[index],
         };
         let mut bytes = mem::take(slot).try_into_mut().unwrap_or_else(|shared| {
             // Back in its place, should there be no memory for a copy.

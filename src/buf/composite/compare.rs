@@ -92,4 +92,4 @@ impl Hash for CompositeByteBuf {
 }
 
 compare_with_bytes!(CompositeByteBuf);
-compare_with!(CompositeByteBuf: ByteView, ByteBuf);
+compare_with!(CompositeByteBuf: ByteView, ByteBuf, bytes::Bytes);

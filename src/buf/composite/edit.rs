@@ -284,6 +284,24 @@ impl CompositeByteBuf {
         }
     }
 
+    /// Copies the components that are a small part of a large block out of it, so that it can be
+    /// freed: [`ByteView::compact`] of each.
+    ///
+    /// ```
+    /// use bytebuf::{ByteBuf, CompositeByteBuf};
+    ///
+    /// let mut received = ByteBuf::with_capacity(64 * 1024);
+    /// received.extend_from_slice(b"hello");
+    /// let mut parts = CompositeByteBuf::from(received);
+    /// parts.compact();
+    /// assert!(parts.component(0).unwrap().pinned() < 100);
+    /// ```
+    pub fn compact(&mut self) {
+        for view in std::iter::once(&mut self.front).chain(self.rest.views_mut()) {
+            *view = view.clone().compact();
+        }
+    }
+
     /// Takes the last component out.
     pub(super) fn pop_back(&mut self) -> Option<ByteView> {
         self.rest.pop_back().or_else(|| self.remove(0))

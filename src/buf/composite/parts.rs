@@ -53,9 +53,9 @@ impl Parts {
         self.views(index).first()
     }
 
-    /// For changing the bytes of a view, not its length.
-    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut ByteView> {
-        self.views.get_mut(self.head.checked_add(index)?)
+    /// For changing the bytes of views, not their lengths.
+    pub(super) fn views_mut(&mut self) -> &mut [ByteView] {
+        &mut self.views[self.head..]
     }
 
     /// The offset of the first byte of view `index`.

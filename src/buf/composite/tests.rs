@@ -82,6 +82,7 @@ enum Op {
     CopyToBytes(Index),
     ReadInto(Index),
     KeepClone,
+    Compact,
     Clear,
 }
 
@@ -105,6 +106,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => at().prop_map(Op::CopyToBytes),
         2 => at().prop_map(Op::ReadInto),
         1 => Just(Op::KeepClone),
+        1 => Just(Op::Compact),
         1 => Just(Op::Clear),
     ]
 }
@@ -214,6 +216,7 @@ impl World {
                 assert!(dst[..n].iter().copied().eq(model.drain(..n)));
             }
             Op::KeepClone => kept.push((composite.clone(), model.clone())),
+            Op::Compact => composite.compact(),
             Op::Clear => {
                 composite.clear();
                 model.clear();
