@@ -21,7 +21,8 @@ use super::{cache::Cache, size_class};
 use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
 use crate::sys::vm::Mapping;
 use crossbeam_queue::SegQueue;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Idle bytes that are kept for the next burst however long it takes, beside what threads cache.
@@ -122,7 +123,15 @@ impl Central {
     /// The last handle of the pool is gone: what comes home from now on goes back to the system.
     pub(crate) fn close(self: &Arc<Self>) {
         self.closed.store(true, Relaxed);
+        fence(SeqCst);
         self.shed(usize::MAX);
+    }
+
+    /// As [`is_closed`](Self::is_closed), after something was put where `close` looks for it: either this
+    /// sees that the pool is closed, or `close` sees what was put. Otherwise its slab would keep the pool.
+    fn is_closed_by_now(&self) -> bool {
+        fence(SeqCst);
+        self.is_closed()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -173,6 +182,9 @@ impl Central {
             let bytes = magazine.len() * size_class::size_of_class(class);
             self.class(class).full.push(magazine);
             self.idle_more(bytes);
+            if self.is_closed_by_now() {
+                self.shed(usize::MAX);
+            }
         } else {
             let mut magazine = magazine;
             self.empty(class, &mut magazine);
