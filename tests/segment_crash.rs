@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bytebuf::Segment;
@@ -38,12 +38,9 @@ fn count(segment: &Segment) -> u64 {
     n
 }
 
-/// The process that is killed; the parent runs this test by name.
-#[test]
-#[ignore = "run by the other test, in a process of its own"]
-fn appender() {
-    let Some(path) = std::env::var_os(FILE).map(PathBuf::from) else { return };
-    let mut segment = Segment::open(&path).expect("it was a segment");
+/// What the process does that is killed.
+fn append_until_killed(path: &Path) {
+    let mut segment = Segment::open(path).expect("it was a segment");
     let mut n = count(&segment);
     let mut out = std::io::stderr().lock();
     loop {
@@ -65,7 +62,7 @@ fn appender() {
 /// Lets a process append until it has confirmed so many flushes; gives the last count it confirmed.
 fn run_and_kill(path: &Path, flushes: u64) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "appender", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["--exact", TEST, "--nocapture", "--test-threads=1"])
         .env(FILE, path)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -85,8 +82,14 @@ fn run_and_kill(path: &Path, flushes: u64) -> u64 {
     lines.map_while(Result::ok).filter_map(|line| line.parse().ok()).last().unwrap_or(confirmed)
 }
 
+const TEST: &str = "a_killed_writer_loses_nothing_that_was_flushed_and_invents_nothing";
+
+/// The test runs itself, by its own name, as the process that it kills.
 #[test]
 fn a_killed_writer_loses_nothing_that_was_flushed_and_invents_nothing() {
+    if let Some(path) = std::env::var_os(FILE) {
+        return append_until_killed(Path::new(&path));
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     drop(Segment::create(&path, CAPACITY).unwrap());
