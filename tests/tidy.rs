@@ -1,0 +1,204 @@
+//! The house rules that no compiler checks: sizes, layers, safety comments, words, links, paths.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers of `src`, lowest first. A file imports from its own layer and from lower ones.
+const LAYERS: [&str; 8] = ["sync", "sys", "memory", "pool", "buf", "io", "interop", "testing"];
+
+/// The most lines that a file has.
+const LONGEST: usize = 700;
+
+/// What an unfinished line says; in two halves, as this file is read too.
+const UNFINISHED: [[&str; 2]; 6] = [
+    ["TO", "DO"],
+    ["FIX", "ME"],
+    ["XX", "X"],
+    ["todo", "!("],
+    ["unimplemented", "!("],
+    ["#[ign", "ore"],
+];
+
+/// How a path begins that is nobody else's, in halves as above.
+const ELSEWHERE: [[&str; 2]; 5] =
+    [["../sha", "red"], ["/wo", "rk/"], ["/ho", "me/"], ["/ro", "ot/"], ["/Us", "ers/"]];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder of the project whose name ends so, with their text.
+fn files(folder: &str, end: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.expect("an entry of a folder").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !["target", "corpus", "data", ".git"].contains(&name.as_str()) {
+                folders.push(path);
+            } else if name.ends_with(end) && path.is_file() {
+                let text = fs::read_to_string(&path).expect("source is UTF-8");
+                found.push((relative(&path), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/")
+}
+
+fn rust() -> Vec<(String, String)> {
+    let folders = ["src", "tests", "benches", "examples", "fuzz"];
+    let found: Vec<_> = folders.iter().flat_map(|folder| files(folder, ".rs")).collect();
+    assert!(found.len() > 50, "the project was not found");
+    found
+}
+
+/// What people and machines read beside the source.
+fn other() -> Vec<(String, String)> {
+    let ends = [".md", ".toml", ".sh", ".yml", "run"];
+    ends.iter().flat_map(|end| files(".", end)).collect()
+}
+
+/// Fails with all that was found, a line each.
+fn nothing(what: &str, found: impl IntoIterator<Item = String>) {
+    let found: Vec<_> = found.into_iter().collect();
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+/// The lines that have any of the words, as `file:line: text`.
+fn lines_with(files: &[(String, String)], words: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, text) in files {
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().any(|word| line.contains(word.as_str())) {
+                found.push(format!("{name}:{}: {line}", number + 1));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let long = rust().into_iter().filter(|(_, text)| text.lines().count() > LONGEST);
+    nothing("longer than a sitting", long.map(|(name, _)| name));
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    nothing("unfinished", lines_with(&rust(), &UNFINISHED.map(|halves| halves.concat())));
+}
+
+#[test]
+fn tests_wait_for_events() {
+    let asleep = ["thread::sl", "tokio::time::sl"].map(|start| format!("{start}eep("));
+    nothing("sleeps", lines_with(&files("tests", ".rs"), &asleep));
+}
+
+#[test]
+fn no_path_leads_out_of_the_project() {
+    // In the middle of a longer path they are names like others.
+    let starts = ["\"", "'", "`", " ", "(", "="].map(str::to_owned);
+    let words: Vec<_> = ELSEWHERE.map(|halves| halves.concat()).into();
+    let words: Vec<_> = starts
+        .iter()
+        .flat_map(|start| words.iter().map(move |word| format!("{start}{word}")))
+        .collect();
+    nothing("paths outside", lines_with(&[rust(), other()].concat(), &words));
+}
+
+#[test]
+fn imports_point_downward() {
+    let mut upward = Vec::new();
+    for (name, text) in files("src", ".rs") {
+        let layer = |word: &str| LAYERS.iter().position(|layer| *layer == word);
+        let own = name.trim_start_matches("src/").split(['/', '.']).next().and_then(layer);
+        // Tests may use what is above the code under test: they are not part of it.
+        let tests = name.contains("tests");
+        let (Some(own), false) = (own, tests) else { continue };
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let line = line.trim();
+            if line.starts_with("//") {
+                continue;
+            }
+            for used in line.split("crate::").skip(1) {
+                let end = used.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let used = &used[..end.unwrap_or(used.len())];
+                if layer(used).is_some_and(|used| used > own) {
+                    upward.push(format!("{name}:{}: {line}", number + 1));
+                }
+            }
+        }
+    }
+    nothing("a lower layer imports a higher one", upward);
+}
+
+#[test]
+fn every_unsafe_block_is_argued_for() {
+    let mut bare = Vec::new();
+    for (name, text) in files("src", ".rs") {
+        let blocks = text.matches("unsafe {").count() + text.matches("unsafe impl").count();
+        let proofs = text.matches("// SAFETY:").count();
+        if proofs < blocks {
+            bare.push(format!("{name}: {blocks} unsafe blocks, {proofs} SAFETY comments"));
+        }
+    }
+    nothing("unsafe without a proof", bare);
+}
+
+/// The files in which unsafe code is allowed are those that CONTRIBUTING.md lists.
+#[test]
+fn the_list_of_unsafe_files_is_true() {
+    let allowed = |text: &str| {
+        let head = text.lines().take_while(|line| !line.starts_with("use ")).collect::<String>();
+        head.contains("allow(unsafe_code")
+    };
+    let have: BTreeSet<String> = files("src", ".rs")
+        .into_iter()
+        .filter(|(_, text)| allowed(text))
+        .map(|(name, _)| name)
+        .collect();
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let listed: BTreeSet<String> = page
+        .lines()
+        .skip_while(|line| !line.starts_with("## Where unsafe code is"))
+        .skip(1)
+        .take_while(|line| !line.starts_with("## "))
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(|name| format!("src/{name}"))
+        .collect();
+    nothing("not in CONTRIBUTING.md", have.difference(&listed).cloned());
+    nothing("listed, but safe or gone", listed.difference(&have).cloned());
+}
+
+#[test]
+fn links_of_pages_lead_somewhere() {
+    let mut dead = Vec::new();
+    for (name, text) in files(".", ".md") {
+        let folder = root().join(&name).parent().map(Path::to_path_buf).unwrap_or_default();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let link = link.split('#').next().unwrap_or_default();
+            let local = !link.is_empty() && !link.contains("://") && link.contains('.');
+            if local && !folder.join(link).exists() {
+                dead.push(format!("{name}: {link}"));
+            }
+        }
+    }
+    nothing("dead links", dead);
+}
+
+#[test]
+fn every_page_is_in_the_index() {
+    let index = fs::read_to_string(root().join("docs/README.md")).expect("docs/README.md");
+    let pages = files("docs", ".md").into_iter().map(|(name, _)| PathBuf::from(name));
+    let names = pages.filter_map(|page| Some(page.file_name()?.to_str()?.to_owned()));
+    let lost = names.filter(|name| name != "README.md" && !index.contains(&format!("]({name})")));
+    nothing("not in docs/README.md", lost);
+}
