@@ -1,5 +1,13 @@
 //! `Buf` and `BufMut` of the crate `bytes`, and the std traits that its types have.
-#![allow(unsafe_code, reason = "`BufMut` is an unsafe trait; `advance_mut` is an unsafe function")]
+//!
+//! Rules:
+//!
+//! * **B1** Bytes become readable by `set_len` only after they were written: by the caller of
+//!   `advance_mut`, who vouches for it, or by the loop before it.
+#![allow(
+    unsafe_code,
+    reason = "`BufMut` is an unsafe trait; what was written into room is counted"
+)]
 
 use crate::buf::{ByteBuf, ByteView};
 use bytes::buf::{IntoIter, UninitSlice};
@@ -55,7 +63,7 @@ impl Buf for ByteBuf {
 }
 
 // SAFETY: `chunk_mut` gives the room behind the writer index, and `advance_mut` moves that index by what
-// was written there, after checking that there is so much room.
+// was written there (B1), after checking that there is so much room.
 unsafe impl BufMut for ByteBuf {
     #[inline]
     fn remaining_mut(&self) -> usize {
@@ -67,7 +75,7 @@ unsafe impl BufMut for ByteBuf {
     unsafe fn advance_mut(&mut self, n: usize) {
         let room = self.capacity() - self.len();
         assert!(n <= room, "cannot advance past the room: {n} <= {room}");
-        // SAFETY: within the capacity, as just checked; the caller vouches that it is initialised.
+        // SAFETY: within the capacity, as just checked; written, as the caller vouches (B1).
         unsafe { self.set_len(self.len() + n) }
     }
 
@@ -175,7 +183,7 @@ impl Extend<u8> for ByteBuf {
                 place.write(byte);
                 n += 1;
             }
-            // SAFETY: the first `n` bytes of the room were just written.
+            // SAFETY: the first `n` bytes of the room were just written (B1), and it has no fewer.
             unsafe { self.set_len(self.len() + n) };
             // An iterator that has ended is not asked again: it may begin anew.
             if n < most {

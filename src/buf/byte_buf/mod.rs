@@ -43,6 +43,9 @@ pub use index::IndexError;
 /// beyond it: a reader and a writer index that can be set back, headroom in front, a maximum, room that
 /// can be filled in place.
 ///
+/// As `BytesMut`, it is no `io::Read` or `Write` itself, whose methods would clash with those of `Buf`:
+/// see [`read_from`](Self::read_from), [`bytes::Buf::reader`] and [`bytes::BufMut::writer`].
+///
 /// What has been read stays there, so that a half-parsed message can be rewound, until
 /// [`discard_read`](Self::discard_read), or until growing needs the space.
 ///
