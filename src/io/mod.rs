@@ -7,6 +7,8 @@
 //! file in memory. `recv.rs` sizes what is received,
 //! and `window.rs` is the memory for what has to be read.
 
+#[cfg(all(test, unix))]
+mod faults;
 #[cfg(unix)]
 mod mapped;
 #[cfg(unix)]

@@ -100,9 +100,13 @@ impl Segment {
     pub fn create(path: impl AsRef<Path>, capacity: u64) -> io::Result<Segment> {
         let path = path.as_ref();
         let file = File::options().read(true).write(true).create_new(true).open(path)?;
-        let segment = Segment::begin(file, capacity)?;
-        sync_directory_of(path)?;
-        Ok(segment)
+        let begun = Segment::begin(file, capacity)
+            .and_then(|segment| sync_directory_of(path).map(|()| segment));
+        if begun.is_err() {
+            // Half a segment is none. If this fails too, the first error is the one to tell.
+            let _ = std::fs::remove_file(path);
+        }
+        begun
     }
 
     /// Empties an existing segment for use as a new one, at the capacity it has.
