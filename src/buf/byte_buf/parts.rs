@@ -14,10 +14,9 @@ impl ByteBuf {
     #[doc(alias = "asReadOnly")]
     pub fn freeze(self) -> ByteView {
         let (ptr, len) = (self.at(self.reader), self.len());
-        let block = if len == 0 { None } else { self.block };
         // SAFETY: initialised bytes of this handle's own range (W1, W3); the handle ends here, so that
         // nobody writes them while the view has the credit.
-        unsafe { ByteView::from_parts(ptr, len, block) }
+        unsafe { ByteView::from_parts(ptr, len, self.block) }
     }
 
     /// Splits at `at`, counted from the first readable byte: keeps what is before it, returns what is
