@@ -111,6 +111,12 @@ mod imp {
     }
 
     pub(super) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
+        // The kernel rounds the length up to pages of its own, which may be larger than ours: what
+        // follows the range would be lost.
+        let page = rustix::param::page_size();
+        if !base.addr().get().is_multiple_of(page) || !len.is_multiple_of(page) {
+            return false;
+        }
         // SAFETY: the caller owns the range and nobody uses it.
         unsafe { mm::madvise(base.as_ptr().cast(), len, mm::Advice::LinuxDontNeed) }.is_ok()
     }
@@ -147,4 +153,21 @@ mod imp {
     }
 
     pub(super) fn advise_huge(_base: NonNull<u8>, _len: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_page_is_not_discarded() {
+        let mapping = Mapping::map(2 * PAGE).unwrap();
+        // SAFETY: the mapping is this test's.
+        unsafe { mapping.base().write_bytes(7, 2 * PAGE) };
+        // SAFETY: as above; nothing is borrowed.
+        assert!(!unsafe { mapping.discard(0, 100) });
+        // SAFETY: as above.
+        let after = unsafe { mapping.at(100).read() };
+        assert_eq!(after, 7, "the rest of the page is somebody else's");
+    }
 }
