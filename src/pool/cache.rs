@@ -81,7 +81,7 @@ impl Cache {
     }
 
     /// Blocks of a class in the magazines.
-    pub(crate) fn cached(&self, class: u16) -> u64 {
+    pub(crate) fn cached(&self, class: u16) -> usize {
         self.trades[class as usize].cached(self.tally(class))
     }
 

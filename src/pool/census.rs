@@ -47,16 +47,15 @@ impl Central {
         let slabs = || slabs.list.iter().flatten().map(|(slab, _)| slab);
         let tallies = || caches.iter().map(|cache| cache.tally(class)).chain([&shared.past]);
         let trades = || caches.iter().map(|cache| (cache.trade(class), cache.tally(class)));
-        let in_threads: u64 = caches.iter().map(|cache| cache.cached(class)).sum();
-        // All magazines of the depot are full.
-        let cached_blocks = shared.full.len() * rounds(size) + in_threads as usize;
+        let in_threads: usize = caches.iter().map(|cache| cache.cached(class)).sum();
+        let used: usize = slabs().map(|slab| slab.used()).sum();
+        // All magazines of the depot are full. More than what is out can't be cached: where it seems so,
+        // threads are at work, and the sum is as good as it gets.
+        let cached_blocks = (shared.full.len() * rounds(size) + in_threads).min(used);
         let migrated: u64 = trades().map(|(trade, tally)| trade.migrated(tally)).sum();
         ClassStats {
             size,
-            live_blocks: slabs()
-                .map(|slab| slab.used())
-                .sum::<usize>()
-                .saturating_sub(cached_blocks),
+            live_blocks: used - cached_blocks,
             live: slabs().map(|slab| slab.granted()).sum(),
             cached_blocks,
             free_blocks: slabs().map(|slab| slab.free()).sum(),

@@ -5,8 +5,11 @@
 //! * **P1** A free block is in exactly one place: a magazine of one thread, the depot, or its slab.
 //! * **P2** Whoever calls in here holds an `Arc` of the pool (the type of `self` says so); each slab holds
 //!   one more, so a block that is out keeps its pool.
-//! * **P3** Locks are taken in the order class, chunks; nothing is called out to under a lock.
-//! * **P4** `idle` counts the bytes that may be resident and belong to no handle and no thread.
+//! * **P3** Locks are taken in the order caches, class, chunks, or warm, chunks; nothing is called out to
+//!   under a lock, nor where a cache may be in the middle of something (K1): [`tell`](Central::tell) is for
+//!   those who hold neither.
+//! * **P4** `idle` counts the bytes that may be resident and belong to no handle and no thread. They are
+//!   counted before others can find them, so that it never falls below zero.
 
 use super::chunk::{Chunks, MAX_UNITS, UNIT};
 use super::error::{AllocError, AllocErrorKind};
@@ -124,12 +127,12 @@ impl Central {
     pub(crate) fn close(self: &Arc<Self>) {
         self.closed.store(true, Relaxed);
         fence(SeqCst);
-        self.shed(usize::MAX);
+        self.trim();
     }
 
     /// As [`is_closed`](Self::is_closed), after something was put where `close` looks for it: either this
     /// sees that the pool is closed, or `close` sees what was put. Otherwise its slab would keep the pool.
-    fn is_closed_by_now(&self) -> bool {
+    pub(super) fn is_closed_by_now(&self) -> bool {
         fence(SeqCst);
         self.is_closed()
     }
@@ -180,8 +183,8 @@ impl Central {
     pub(crate) fn put_all(self: &Arc<Self>, class: u16, magazine: Magazine) {
         if magazine.is_full() && !self.is_closed() {
             let bytes = magazine.len() * size_class::size_of_class(class);
-            self.class(class).full.push(magazine);
             self.idle_more(bytes);
+            self.class(class).full.push(magazine);
             if self.is_closed_by_now() {
                 self.shed(usize::MAX);
             }
@@ -215,11 +218,7 @@ impl Central {
     /// One block out of a slab. Idle memory of other classes makes room for it under a limit.
     pub(crate) fn take_one(self: &Arc<Self>, class: u16) -> Result<HeaderRef, AllocError> {
         let take = || self.take_from(&mut lock(&self.class(class).slabs), class);
-        let block = take();
-        let block =
-            block.or_else(|error| if self.shed(usize::MAX) > 0 { take() } else { Err(error) });
-        self.tell();
-        block
+        take().or_else(|error| if self.shed(usize::MAX) > 0 { take() } else { Err(error) })
     }
 
     /// One block back to its slab.
@@ -341,7 +340,7 @@ impl Central {
         self.news.returned.fetch_add(len, Relaxed);
     }
 
-    /// Tells what was mapped and unmapped since the last time. Not under a lock (P3).
+    /// Tells what was mapped and unmapped since the last time. Who listens may use the pool (P3).
     pub(super) fn tell(&self) {
         let News { mapped, returned } = &self.news;
         for (bytes, tell) in [(mapped, events::mapped as fn(_, _)), (returned, events::returned)] {
@@ -360,12 +359,14 @@ impl Central {
         &self.janitor
     }
 
+    // `SeqCst` with the janitor's flag: who adds looks whether a janitor is at work; a janitor who has
+    // left looks whether there is more. One of the two sees the other.
     pub(crate) fn idle(&self) -> usize {
-        self.idle.load(Relaxed)
+        self.idle.load(SeqCst)
     }
 
     pub(super) fn idle_more(&self, bytes: usize) {
-        let idle = self.idle.fetch_add(bytes, Relaxed) + bytes;
+        let idle = self.idle.fetch_add(bytes, SeqCst) + bytes;
         if idle > RESERVE && !self.is_closed() {
             self.janitor.wake(&self.this);
         }
@@ -384,6 +385,14 @@ impl Central {
         let unused = self.idle_low.load(Relaxed).min(self.idle());
         self.shed(unused.saturating_sub(RESERVE));
         self.idle_low.store(self.idle(), Relaxed);
+        self.tell();
+    }
+
+    /// Gives all idle memory back to the system. Returns how many bytes it were.
+    pub(crate) fn trim(self: &Arc<Self>) -> usize {
+        let bytes = self.shed(usize::MAX);
+        self.tell();
+        bytes
     }
 
     /// Gives `bytes` of idle memory back to the system, or all there is. Returns how many it were.
@@ -412,7 +421,6 @@ impl Central {
             let shed = slabs.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum();
             self.idle_less(shed);
         }
-        self.tell();
         before.saturating_sub(self.idle())
     }
 

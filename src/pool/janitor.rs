@@ -21,7 +21,7 @@ impl Janitor {
     /// Sees to it that a janitor is at work.
     #[inline]
     pub(crate) fn wake(&self, pool: &Weak<Central>) {
-        if !self.at_work.load(Ordering::Relaxed) {
+        if !self.at_work.load(Ordering::SeqCst) {
             self.hire(pool);
         }
     }

@@ -82,6 +82,7 @@ impl Central {
         self.large.count_shared_alloc();
         // The block's own reference (G2).
         let _ = Arc::into_raw(Arc::clone(self));
+        self.tell();
         Ok(block)
     }
 
@@ -106,18 +107,23 @@ impl Central {
 
     fn put_large(self: &Arc<Self>, block: HeaderRef) {
         self.large.count_shared_free();
+        let size = block.capacity();
+        self.idle_more(size);
         let mut warm = lock(&self.warm);
         warm.pinned -= block.capacity();
         warm.asked -= block.granted();
         warm.live_blocks -= 1;
         if self.is_closed() || warm.list.len() == WARM || warm.list.try_reserve(1).is_err() {
             drop(warm);
+            self.idle_less(size);
             self.end_large(block);
             return;
         }
         warm.list.push(block);
         drop(warm);
-        self.idle_more(block.capacity());
+        if self.is_closed_by_now() {
+            self.shed(usize::MAX);
+        }
     }
 
     fn end_large(&self, block: HeaderRef) {

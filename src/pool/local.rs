@@ -136,14 +136,16 @@ pub(crate) fn take(central: &Arc<Central>, class: u16) -> Option<HeaderRef> {
 #[cold]
 pub(crate) fn take_slowly(central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
     let home = Arc::as_ptr(central).cast();
-    LOCAL.with(|local| match local.find(home).or_else(|| local.found(central)) {
+    let block = LOCAL.with(|local| match local.find(home).or_else(|| local.found(central)) {
         Some(cache) => cache.take(class).map_or_else(|| cache.take_slowly(class), Ok),
         None => {
             let block = central.take_one(class)?;
             central.past(class).count_shared_alloc();
             Ok(block)
         }
-    })
+    });
+    central.tell();
+    block
 }
 
 /// Sends a slab's block home.

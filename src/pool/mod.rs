@@ -266,7 +266,7 @@ impl Pool {
     #[doc(alias = "trimCurrentThreadCache")]
     pub fn trim(&self) -> usize {
         local::flush(self.central());
-        self.central().shed(usize::MAX)
+        self.central().trim()
     }
 
     /// Gives back the reference counts that this thread keeps at hand for blocks it has shared (at most

@@ -96,10 +96,11 @@ impl Trade {
         bump(&self.given, blocks as u64);
     }
 
-    /// Blocks in the thread's magazines, given what it took and put back.
-    pub(crate) fn cached(&self, tally: &Tally) -> u64 {
+    /// Blocks in the thread's magazines, given what it took and put back. While the thread is at work
+    /// some of its counts are ahead of others.
+    pub(crate) fn cached(&self, tally: &Tally) -> usize {
         let into = self.received.load(Relaxed).wrapping_add(tally.frees());
-        into.wrapping_sub(self.given.load(Relaxed)).wrapping_sub(tally.allocs())
+        into.saturating_sub(self.given.load(Relaxed).wrapping_add(tally.allocs())) as usize
     }
 }
 

@@ -241,3 +241,86 @@ fn sampling_sees_its_share() {
     drop(held);
     assert!(pool.outstanding().is_empty());
 }
+
+/// Who returns a block and who closes the pool meet: nothing stays mapped, whoever comes first.
+#[test]
+fn closing_leaves_nothing_behind() {
+    for round in 0..if cfg!(miri) { 4 } else { 2_000 } {
+        let pool = Pool::builder().thread_cache(0).build();
+        let central = Arc::clone(pool.central());
+        let held: Vec<_> = if round % 2 == 0 {
+            vec![pool.alloc(2 << 20)]
+        } else {
+            (0..12).map(|_| pool.alloc(30_000)).collect()
+        };
+        let start = Arc::new(std::sync::Barrier::new(2));
+        let other = std::thread::spawn({
+            let start = Arc::clone(&start);
+            move || {
+                start.wait();
+                drop(held);
+            }
+        });
+        start.wait();
+        drop(pool);
+        other.join().unwrap();
+        assert_eq!(central.stats().mapped, 0, "round {round}: {}", central.stats());
+    }
+}
+
+/// Figures taken while others are at work are no sum, but no nonsense either.
+#[test]
+fn figures_stay_sane_while_threads_are_at_work() {
+    let pool = Pool::builder().build();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let held: Vec<_> = (0..150).map(|_| pool.alloc(1000)).collect();
+                    drop(held);
+                }
+            });
+        }
+        for _ in 0..if cfg!(miri) { 5 } else { 2_000 } {
+            let stats = pool.stats();
+            assert!(stats.live_blocks <= 1_000 && stats.cached <= 4 << 20, "{stats}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(check(&pool).live_blocks, 0);
+}
+
+/// Who listens to the events may use the pool that they come from.
+#[cfg(feature = "tracing")]
+#[test]
+fn a_subscriber_may_allocate() {
+    use tracing::span;
+    struct Greedy(Pool, AtomicUsize);
+    impl tracing::Subscriber for Greedy {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            drop(self.0.alloc(1000));
+            drop(self.0.alloc(2 << 20));
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+    let pool = Pool::builder().build();
+    let greedy = Arc::new(Greedy(pool.clone(), AtomicUsize::new(0)));
+    tracing::subscriber::with_default(Arc::clone(&greedy), || {
+        let held: Vec<_> = (0..100).map(|_| pool.alloc(1000)).collect();
+        drop(held);
+        pool.trim();
+    });
+    assert!(greedy.1.load(Ordering::Relaxed) >= 2);
+    assert_eq!(check(&pool).live_blocks, 0);
+}
