@@ -146,10 +146,11 @@ impl Header {
         self.flags & ZEROED != 0
     }
 
-    /// Whether credits may lie in banks.
+    /// Whether credits may lie in banks. Not those of a block that is charged or tracked: who waits for
+    /// its bytes, or looks for leaks, is not to wait for an idle thread's bank.
     #[inline]
     pub(crate) fn is_banked(&self) -> bool {
-        self.flags & BANKED != 0
+        self.flags & BANKED != 0 && self.extra.get().is_null()
     }
 }
 

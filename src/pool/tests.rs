@@ -291,6 +291,31 @@ fn figures_stay_sane_while_threads_are_at_work() {
     assert_eq!(check(&pool).live_blocks, 0);
 }
 
+/// Two threads that count the references of one block at hand do not keep it from its budget.
+#[test]
+fn a_charge_ends_with_the_last_handle_on_any_thread() {
+    let pool = Pool::builder().build();
+    let budget = pool.budget("one", 4096);
+    let mut buf = budget.alloc(4096);
+    buf.put_bytes(1, 4096);
+    let view = buf.freeze();
+    let twin = view.clone();
+    std::thread::scope(|scope| {
+        let (done, wait) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            drop(twin);
+            done.send(()).unwrap();
+            // Idle, and alive.
+            let _ = ended.recv();
+        });
+        wait.recv().unwrap();
+        drop(view);
+        assert!(budget.try_alloc(4096).is_ok());
+        drop(end);
+    });
+}
+
 /// Who listens to the events may use the pool that they come from.
 #[cfg(feature = "tracing")]
 #[test]
