@@ -13,7 +13,8 @@
 //!   the block, which may be gone, with another at its address: it counts as nobody's.
 //! * **B2** Banked credits free nothing early, only *late*: a block whose last credits lie in several
 //!   banks goes home when the last of them gives back. So banks are small, keep only blocks of at most
-//!   [`BANKABLE`] bytes, and are emptied at thread exit, by `Pool::trim` and by `Pool::settle_thread`.
+//!   [`BANKABLE`] bytes, and are emptied whenever the thread's cache has
+//!   run out, at thread exit, by `Pool::trim` and by `Pool::settle_thread`.
 //! * **B3** What ends or resets a count on the strength of a load ([`deposit`](Bank::deposit),
 //!   [`claim`](Bank::claim)) is only for a caller who has his handle to himself. Through a handle that
 //!   is borrowed somebody else may draw between the load and what follows: for such a one

@@ -136,6 +136,8 @@ pub(crate) fn take(central: &Arc<Central>, class: u16) -> Option<HeaderRef> {
 #[cold]
 pub(crate) fn take_slowly(central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
     let home = Arc::as_ptr(central).cast();
+    // Blocks that only the bank keeps are better than new ones (B2).
+    settle();
     let block = LOCAL.with(|local| match local.find(home).or_else(|| local.found(central)) {
         Some(cache) => cache.take(class).map_or_else(|| cache.take_slowly(class), Ok),
         None => {
@@ -268,7 +270,7 @@ pub(crate) fn flush(central: &Arc<Central>) {
 
 /// Gives back the credits in this thread's bank.
 pub(crate) fn settle() {
-    LOCAL.with(|local| local.bank.settle(send_home_slowly));
+    LOCAL.with(|local| local.bank.settle(super::block::send_home));
 }
 
 /// Takes leave of a pool that is closing.
