@@ -84,6 +84,8 @@ pub(super) struct Slabs {
     pub(super) list: Vec<Option<(Slab, Arc<Central>)>>,
     /// No slab below this index has a free block.
     hint: usize,
+    /// No place below this index is empty.
+    vacant: usize,
 }
 
 /// A lock whose holders do not panic half-way.
@@ -260,6 +262,7 @@ impl Central {
         slabs.hint = slabs.hint.min(index);
         if slab.is_unused() {
             let (slab, _pool) = place.take().expect("it was there");
+            slabs.vacant = slabs.vacant.min(index);
             let warm = slab.warm_free();
             let span = slab.into_span();
             self.idle_more(span.len());
@@ -274,14 +277,13 @@ impl Central {
     /// A new slab; its index.
     fn add_slab(self: &Arc<Self>, slabs: &mut Slabs, class: u16) -> Result<usize, AllocError> {
         let size = size_class::size_of_class(class);
-        let index = match slabs.list.iter().position(Option::is_none) {
-            Some(index) => index,
-            None => {
-                slabs.list.try_reserve(1).map_err(|_| self.refuse(size))?;
-                slabs.list.push(None);
-                slabs.list.len() - 1
-            }
-        };
+        let empty = slabs.list.iter().skip(slabs.vacant).position(Option::is_none);
+        slabs.vacant = empty.map_or(slabs.list.len(), |ahead| slabs.vacant + ahead);
+        let index = slabs.vacant;
+        if index == slabs.list.len() {
+            slabs.list.try_reserve(1).map_err(|_| self.refuse(size))?;
+            slabs.list.push(None);
+        }
         let mut chunks = lock(&self.chunks);
         let before = chunks.dirty();
         let units = units_of(class);
