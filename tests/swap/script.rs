@@ -63,6 +63,8 @@ impl Handle {
             (Step::Thaw, this) => *this = Unique(mem::replace(this, empty()).into_unique()),
             (Step::TryIntoMut, this) => {
                 *this = match mem::replace(this, empty()) {
+                    // Ours hold no memory when they are empty, theirs may.
+                    Shared(bytes) if bytes.is_empty() => Shared(bytes),
                     Shared(bytes) => bytes.try_into_mut().map_or_else(Shared, Unique),
                     unique => unique,
                 };
