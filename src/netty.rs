@@ -4,7 +4,8 @@
 use {
     crate::{
         BufExt, BufMutExt, ByteBuf, ByteView, CompositeByteBuf, Dump, FileRegion, Finder, Found,
-        MultiFinder, OutOfRange, Peek, Poke, Pool, RecvSizer, Search, WriteQueue, decode_hex,
+        MultiFinder, OutOfRange, Peek, Poke, Pool, PoolBuilder, RecvSizer, Search, WriteQueue,
+        decode_hex,
     },
     bytes::{Buf, BufMut},
 };
