@@ -44,18 +44,21 @@ impl Outgoing {
 }
 
 impl From<ByteView> for Outgoing {
+    #[inline]
     fn from(bytes: ByteView) -> Outgoing {
         Outgoing::Bytes(bytes)
     }
 }
 
 impl From<CompositeByteBuf> for Outgoing {
+    #[inline]
     fn from(bytes: CompositeByteBuf) -> Outgoing {
         Outgoing::Composite(bytes)
     }
 }
 
 impl From<FileRegion> for Outgoing {
+    #[inline]
     fn from(region: FileRegion) -> Outgoing {
         Outgoing::File(region)
     }
@@ -65,6 +68,7 @@ impl From<FileRegion> for Outgoing {
 macro_rules! from_bytes {
     ($($source:ty),+) => {$(
         impl From<$source> for Outgoing {
+            #[inline]
             fn from(bytes: $source) -> Outgoing {
                 Outgoing::Bytes(bytes.into())
             }
