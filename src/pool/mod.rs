@@ -338,16 +338,19 @@ impl PoolBuilder {
         self
     }
 
-    /// Asks the system to back chunks and large blocks with huge pages.
-    pub fn huge_pages(mut self) -> Self {
-        self.config.huge_pages = true;
+    /// Whether to ask the system to back chunks and large blocks with huge pages. Default: no.
+    pub fn huge_pages(mut self, ask: bool) -> Self {
+        self.config.huge_pages = ask;
         self
     }
 
-    /// Overwrites each block with zeros when its last handle is dropped, for secrets. Costs a write of
-    /// the whole block each time.
-    pub fn zero_on_release(mut self) -> Self {
-        self.config.zero_on_release = true;
+    /// Whether to overwrite each block with zeros when its last handle is dropped, for secrets. Costs a
+    /// write of the whole block each time. Default: no.
+    ///
+    /// No safe call shows what an earlier owner of a block wrote, with this or without; it is for memory
+    /// that is read otherwise, as in a core dump.
+    pub fn zero_on_release(mut self, zero: bool) -> Self {
+        self.config.zero_on_release = zero;
         self
     }
 
