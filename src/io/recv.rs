@@ -1,8 +1,7 @@
 //! How much room to offer the next read.
 
-use std::io;
 #[cfg(unix)]
-use std::os::fd::AsFd;
+use std::{io, os::fd::AsFd};
 
 #[cfg(unix)]
 use crate::{buf::ByteBuf, io::window, sys};

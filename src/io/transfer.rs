@@ -10,9 +10,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
+use crate::io::region::FileRegion;
 #[cfg(unix)]
 use crate::{
-    io::{pipes, progress::clip, region::FileRegion, window},
+    io::{pipes, progress::clip, window},
     sys::{self, More, Target},
 };
 
@@ -140,12 +141,14 @@ impl FileRegion {
 }
 
 /// 0 from a call that was asked for bytes means that the file has none there.
+#[cfg(unix)]
 fn end_at_zero(moved: io::Result<usize>) -> io::Result<Sent> {
     moved.map(|moved| if moved == 0 { Sent::End } else { Sent::Bytes(moved) })
 }
 
 /// One pipe full. What the target did not take stays in the pipe and goes down with it: the file
 /// still has it.
+#[cfg(unix)]
 fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<Sent> {
     let Ok(pipe) = pipes::take() else { return Ok(Sent::Refused) };
     let held = match sys::splice_file(file, at, &pipe, len.min(pipe.capacity)) {
