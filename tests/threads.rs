@@ -260,7 +260,7 @@ fn thread_local_destructors_may_allocate() {
 #[test]
 fn buffers_outlive_their_pool_on_any_thread() {
     for len in [100, 5000, 2 << 20] {
-        let pool = Pool::builder().zero_on_release().build();
+        let pool = Pool::builder().zero_on_release(true).build();
         let (buf, view) = (stamped(&pool, len, 1), stamped(&pool, len, 2).freeze());
         let twin = view.clone();
         drop(pool);
