@@ -102,6 +102,8 @@ mod memory;
 mod pool;
 mod sync;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(doc)]
 pub mod netty;

@@ -26,6 +26,10 @@ const SHED_TRIES: u32 = 4;
 /// Frees something, when a budget is exhausted: whether it did.
 type Shedder = Box<dyn Fn(&BudgetStats) -> bool + Send + Sync>;
 
+/// Says of each allocation whether it is to fail, for tests.
+#[cfg(feature = "testing")]
+pub(crate) type Saboteur = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// A limit on the bytes of a pool, and the account of them.
 pub(crate) struct Budget {
     name: Arc<str>,
@@ -36,6 +40,8 @@ pub(crate) struct Budget {
     parent: Option<Arc<Budget>>,
     shedder: Option<Shedder>,
     line: Arc<Line>,
+    #[cfg(feature = "testing")]
+    saboteur: Option<Saboteur>,
 }
 
 // A panic of the shedder, the only foreign code in here, finds no lock held and no charge half-made.
@@ -94,7 +100,40 @@ impl Budget {
     ) -> Arc<Self> {
         let line = parent.as_ref().map_or_else(Arc::default, |parent| Arc::clone(&parent.line));
         let (used, peak, refused) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
-        Arc::new(Self { name: name.into(), limit, used, peak, refused, parent, shedder, line })
+        Arc::new(Self {
+            name: name.into(),
+            limit,
+            used,
+            peak,
+            refused,
+            parent,
+            shedder,
+            line,
+            #[cfg(feature = "testing")]
+            saboteur: None,
+        })
+    }
+
+    /// A budget without a limit, whose allocations fail where `saboteur` says so.
+    #[cfg(feature = "testing")]
+    pub(crate) fn sabotaged(parent: Option<Arc<Self>>, saboteur: Saboteur) -> Arc<Self> {
+        let mut budget = Self::new("sabotaged", usize::MAX, parent, None);
+        if let Some(budget) = Arc::get_mut(&mut budget) {
+            budget.saboteur = Some(saboteur);
+        }
+        budget
+    }
+
+    /// Fails as if the system had no memory, where a saboteur says so.
+    #[cfg(feature = "testing")]
+    fn survive(&self, requested: usize) -> Result<(), AllocError> {
+        let mut saboteurs = self.and_above().filter_map(|budget| budget.saboteur.as_ref());
+        if !saboteurs.any(|fails| fails()) {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let kind = AllocErrorKind::OutOfMemory;
+        Err(AllocError { kind, limit: None, budget: None, ..self.refusal(requested) })
     }
 
     pub(crate) fn stats(&self) -> BudgetStats {
@@ -138,6 +177,8 @@ impl Budget {
 
     /// Charges, or asks the shedder and tries again, or says why not.
     pub(crate) fn charge(&self, bytes: usize, requested: usize) -> Result<(), AllocError> {
+        #[cfg(feature = "testing")]
+        self.survive(requested)?;
         let mut short = match self.charge_in_turn(bytes) {
             Ok(()) => return Ok(()),
             Err(short) => short,
@@ -227,6 +268,8 @@ impl Budget {
         bytes: usize,
         requested: usize,
     ) -> Result<Wait, AllocError> {
+        #[cfg(feature = "testing")]
+        self.survive(requested)?;
         if let Some(never) = self.and_above().find(|budget| bytes > budget.limit) {
             never.refused.fetch_add(1, Ordering::Relaxed);
             return Err(never.refusal(requested));

@@ -178,6 +178,12 @@ impl Pool {
         self.with_budget(Budget::new(name, bytes, parent, Some(Box::new(shed))))
     }
 
+    /// A child of this pool whose allocations fail where `saboteur` says so.
+    #[cfg(feature = "testing")]
+    pub(crate) fn sabotaged(&self, saboteur: budget::Saboteur) -> Self {
+        self.with_budget(Budget::sabotaged(self.source.budget.clone(), saboteur))
+    }
+
     /// The account of the budget that this pool is; `None` for a pool that is no budget.
     #[must_use]
     pub fn budget_stats(&self) -> Option<BudgetStats> {

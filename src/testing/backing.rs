@@ -1,0 +1,89 @@
+//! [`Backing`].
+
+use crate::{ByteBuf, ByteView};
+use bytes::{Buf, Bytes};
+
+/// What memory the bytes of a view can lie in. To the reader it is all the same; a test can make sure.
+///
+/// ```
+/// use bytebuf::testing::Backing;
+///
+/// for backing in Backing::ALL {
+///     let view = backing.view(b"some bytes");
+///     assert_eq!(view, "some bytes");
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backing {
+    /// A block of the pool.
+    Pooled,
+    /// A part of a block of the pool, with other bytes on both sides.
+    PooledPart,
+    /// A `Vec` that was taken over.
+    Vec,
+    /// A part of a `Vec` that was taken over.
+    VecPart,
+    /// A value of somebody else's type.
+    Owner,
+    /// A `Bytes`.
+    Bytes,
+    /// A part of a `Bytes`.
+    BytesPart,
+    /// Leaked memory, as a static is. Every view of it leaks its bytes.
+    Static,
+}
+
+/// What stands beside a part: to be recognised, if it ever shows.
+const BESIDE: &[u8] = &[0xEE; 5];
+
+impl Backing {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Pooled,
+        Self::PooledPart,
+        Self::Vec,
+        Self::VecPart,
+        Self::Owner,
+        Self::Bytes,
+        Self::BytesPart,
+        Self::Static,
+    ];
+
+    /// A view of a copy of `bytes`, in memory of this kind.
+    #[must_use]
+    pub fn view(self, bytes: &[u8]) -> ByteView {
+        let beside = || [BESIDE, bytes, BESIDE].concat();
+        let part = BESIDE.len()..BESIDE.len() + bytes.len();
+        match self {
+            Self::Pooled => ByteView::copy_from_slice(bytes),
+            Self::PooledPart => ByteView::copy_from_slice(&beside()).slice(part),
+            Self::Vec => bytes.to_vec().into(),
+            Self::VecPart => ByteView::from(beside()).slice(part),
+            Self::Owner => ByteView::from_owner(Box::<[u8]>::from(bytes)),
+            Self::Bytes => Bytes::copy_from_slice(bytes).into(),
+            Self::BytesPart => Bytes::from(beside()).slice(part).into(),
+            Self::Static => ByteView::from_static(bytes.to_vec().leak()),
+        }
+    }
+
+    /// A buffer of a copy of `bytes`: in memory of this kind, where a buffer can be.
+    ///
+    /// A part has been read up to and has had more behind it. Without memory that can be written, the
+    /// bytes are copied into the pool.
+    #[must_use]
+    pub fn buf(self, bytes: &[u8]) -> ByteBuf {
+        match self {
+            Self::PooledPart | Self::VecPart => {
+                let mut buf = match self {
+                    Self::PooledPart => ByteBuf::from(&[BESIDE, bytes, BESIDE].concat()[..]),
+                    _ => ByteBuf::from([BESIDE, bytes, BESIDE].concat()),
+                };
+                buf.advance(BESIDE.len());
+                buf.truncate(bytes.len());
+                buf
+            }
+            _ => self.view(bytes).into(),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! [`LeakGuard`].
+
+use crate::{Pool, Track};
+use std::ops::Deref;
+use std::thread;
+
+/// A pool that panics when it is dropped while any of its buffers, or a view of one, is alive: so a
+/// leak fails the test, by the lines that allocated what is left.
+///
+/// Declare it before the buffers, so that it is dropped after them. It keeps silent while the thread
+/// is panicking already, so that the first failure is the one that is reported.
+///
+/// ```
+/// use bytebuf::testing::LeakGuard;
+///
+/// let pool = LeakGuard::new();
+/// let mut request = pool.alloc(100);
+/// request.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n");
+/// let line = request.split_to(14).freeze();
+/// assert_eq!(line, "GET / HTTP/1.1");
+/// ```
+///
+/// ```should_panic
+/// # use bytebuf::testing::LeakGuard;
+/// let pool = LeakGuard::new();
+/// std::mem::forget(pool.alloc(100)); // "1 buffers of 128 bytes leaked: src/main.rs:2:23 ..."
+/// ```
+#[derive(Debug)]
+#[must_use = "it checks when it is dropped, which would be at once"]
+#[doc(alias = "ResourceLeakDetector")]
+#[doc(alias = "LeakPresenceDetector")]
+pub struct LeakGuard {
+    pool: Pool,
+}
+
+impl LeakGuard {
+    /// A pool of its own, in which every allocation is tracked.
+    pub fn new() -> Self {
+        Self::over(Pool::builder().track(Track::All).build())
+    }
+
+    /// Guards a pool: all of it, or, if it is a [budget](Pool::budget), what the budget gave. The
+    /// message has lines if the pool is tracked.
+    ///
+    /// A budget of the global pool keeps apart the tests that run at the same time:
+    ///
+    /// ```
+    /// use bytebuf::{Pool, testing::LeakGuard};
+    ///
+    /// let pool = LeakGuard::over(Pool::global().budget("this test", 1 << 20));
+    /// assert!(pool.try_alloc(2 << 20).is_err());
+    /// ```
+    pub fn over(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Checks now, as dropping the guard will.
+    ///
+    /// # Panics
+    ///
+    /// If any buffer is alive.
+    ///
+    /// ```
+    /// use bytebuf::testing::LeakGuard;
+    ///
+    /// let pool = LeakGuard::new();
+    /// drop(pool.alloc(100));
+    /// pool.check();
+    /// ```
+    #[track_caller]
+    pub fn check(&self) {
+        Pool::settle_thread();
+        match self.pool.budget_stats() {
+            None => self.pool.assert_no_leaks(),
+            Some(budget) => {
+                assert_eq!(budget.used, 0, "{budget}, leaked:\n{}", self.pool.outstanding());
+            }
+        }
+    }
+}
+
+impl Default for LeakGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for LeakGuard {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+impl Drop for LeakGuard {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.check();
+        }
+    }
+}

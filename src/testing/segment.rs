@@ -1,0 +1,49 @@
+//! The same bytes, cut in every way.
+
+use super::Backing;
+use crate::{ByteView, CompositeByteBuf};
+
+/// A composite of these parts, with every border kept.
+pub(super) fn composite(parts: impl IntoIterator<Item = ByteView>) -> CompositeByteBuf {
+    let mut composite = CompositeByteBuf::new();
+    for part in parts {
+        composite.insert(composite.components().len(), part);
+    }
+    composite
+}
+
+/// `bytes`, cut at these places, which are in order.
+pub(super) fn cut(bytes: &[u8], at: &[usize], backing: impl Fn(usize) -> Backing) -> Vec<ByteView> {
+    let starts = std::iter::once(0).chain(at.iter().copied());
+    let ends = at.iter().copied().chain([bytes.len()]);
+    let parts = starts.zip(ends).enumerate();
+    parts.map(|(i, (start, end))| backing(i).view(&bytes[start..end])).collect()
+}
+
+/// `bytes` as composites: whole, with one border at each place, and with a border at every place. So
+/// there is a border inside every field, and none is missed by chance.
+///
+/// The parts lie in memory of all kinds. There are `bytes.len() + 1` composites (1 for no bytes).
+///
+/// ```
+/// use bytebuf::testing::borders;
+///
+/// for composite in borders(b"\x00\x03abc") {
+///     assert_eq!(composite.peek_u16(0), Some(3));
+///     assert_eq!(composite.find(b"bc"), Some(3));
+/// }
+/// assert_eq!(borders(b"abc").count(), 4);
+/// ```
+pub fn borders(bytes: &[u8]) -> impl Iterator<Item = CompositeByteBuf> {
+    let one = (0..bytes.len()).map(move |at| {
+        let places: &[usize] = if at == 0 { &[] } else { &[at] };
+        cut(bytes, places, |part| pick(at + part))
+    });
+    let everywhere: Vec<usize> = (1..bytes.len()).collect();
+    one.chain([cut(bytes, &everywhere, pick)]).map(composite)
+}
+
+/// One kind of memory after the other, but not such as leaks.
+pub(super) fn pick(number: usize) -> Backing {
+    Backing::ALL[number % (Backing::ALL.len() - 1)]
+}
