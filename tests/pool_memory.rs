@@ -1,0 +1,130 @@
+//! Memory comes back: what a pool holds once load has fallen, without anybody calling anything.
+
+use bytebuf::{ByteBuf, Pool, PoolStats};
+use bytes::BufMut;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a pool keeps for the next burst, as its documentation says.
+const RESERVE: usize = 256 * 1024;
+
+const CACHE: usize = 128 * 1024;
+
+/// What an idle thread may keep after it used so many size classes: its cache is brought back to its
+/// bound every eighth exchange with the depot, and fills a magazine of 256 KiB at most of each class in between.
+const fn idle_thread(classes: usize) -> usize {
+    CACHE + (classes + 8) * 256 * 1024
+}
+
+fn pool() -> Pool {
+    Pool::builder().thread_cache(CACHE).build()
+}
+
+fn filled(pool: &Pool, len: usize) -> ByteBuf {
+    let mut buf = pool.alloc(len);
+    buf.put_bytes(1, len);
+    buf
+}
+
+/// What is in use, cached, or may still be resident.
+fn held(stats: &PoolStats) -> usize {
+    stats.pinned + stats.cached + stats.idle
+}
+
+/// Looks until the pool holds no more than `most` bytes.
+#[track_caller]
+fn falls_to(pool: &Pool, most: usize) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let stats = pool.stats();
+        if held(&stats) <= most {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "still {} bytes where {most} would do: {stats}",
+            held(&stats)
+        );
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_producer_and_a_consumer_go_idle() {
+    let pool = pool();
+    let (sender, receiver) = mpsc::channel::<ByteBuf>();
+    let (end, idle) = mpsc::channel::<()>();
+    let its = pool.clone();
+    let producer = thread::spawn(move || {
+        // All at once: some 64 MiB are on their way before the first comes back.
+        for i in 0..16 * 1024 {
+            sender.send(filled(&its, 512 + i % 16 * 500)).unwrap();
+        }
+        drop(sender);
+        let _ = idle.recv();
+    });
+    let all: Vec<_> = receiver.iter().collect();
+    let peak = pool.stats();
+    assert_eq!(peak.live_blocks, all.len());
+    drop(all);
+    // Both threads are alive, and neither does anything any more.
+    falls_to(&pool, RESERVE + 2 * idle_thread(16));
+    assert_eq!(pool.stats().live, 0);
+    drop(end);
+    producer.join().unwrap();
+    falls_to(&pool, RESERVE + idle_thread(16));
+    pool.trim();
+    assert_eq!(pool.stats().mapped, 0);
+}
+
+#[test]
+fn ten_thousand_connections_come_and_go_and_a_hundred_stay() {
+    let pool = pool();
+    // A read buffer of 16 KiB and a small head for each.
+    let mut open: Vec<_> =
+        (0..10_000).map(|_| (filled(&pool, 16 * 1024), filled(&pool, 200))).collect();
+    let peak = pool.stats();
+    assert!(peak.mapped > 160_000_000, "{peak}");
+    let mut place = 0;
+    open.retain(|_| {
+        place += 1;
+        place % 100 == 0
+    });
+    let live = pool.stats().pinned;
+    assert_eq!(open.len(), 100);
+    // The heads that stay lie on a page of 4 KiB each, which can't go back while they do.
+    falls_to(&pool, live + 100 * 4096 + RESERVE + idle_thread(2));
+    assert!(open.iter().all(|(body, head)| body.len() == 16 * 1024 && head[..] == [1; 200]));
+    drop(open);
+    pool.trim();
+    assert_eq!(pool.stats().mapped, 0);
+}
+
+#[test]
+fn a_thread_that_only_frees_hoards_nothing() {
+    let pool = pool();
+    let (sender, receiver) = mpsc::sync_channel::<ByteBuf>(64);
+    let consumer = thread::spawn(move || receiver.iter().count());
+    let mut peak = 0;
+    for round in 0..200_000 {
+        sender.send(pool.alloc(4096)).unwrap();
+        if round % 100 == 0 {
+            peak = peak.max(pool.stats().mapped);
+        }
+    }
+    drop(sender);
+    assert_eq!(consumer.join().unwrap(), 200_000);
+    assert!(peak <= 16 << 20, "{peak} bytes mapped for 64 buffers on their way");
+}
+
+/// Large blocks stay warm for a while, and not for ever.
+#[test]
+fn large_blocks_go_back() {
+    let pool = pool();
+    for size in [2 << 20, 5 << 20, 17 << 20] {
+        drop(filled(&pool, size));
+    }
+    falls_to(&pool, RESERVE);
+    assert_eq!(pool.stats().mapped, 0);
+}
