@@ -119,7 +119,7 @@ impl RecvSizer {
                 .map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e))?;
         }
         let offered = into.capacity() - into.len();
-        let received = window::fill(into, usize::MAX, |room| sys::read(from.as_fd(), room));
+        let received = window::fill(into, usize::MAX, |room| sys::read(from.as_fd(), None, room));
         if into.is_empty() {
             *into = ByteBuf::new();
         }

@@ -67,6 +67,9 @@ pub struct Splice {
     pipe: Option<Pipe>,
     in_pipe: usize,
     moved: u64,
+    calls: u64,
+    /// Where the source, a file, is read next; at its cursor if there is none.
+    offset: Option<u64>,
     /// Bytes that may still be read from the source.
     limit: u64,
     ended: bool,
@@ -88,6 +91,18 @@ pub enum Spliced {
     BudgetSpent(u64),
 }
 
+impl Spliced {
+    /// The bytes that the target took during the call.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Spliced::Done(n)
+            | Spliced::SourceEmpty(n)
+            | Spliced::TargetFull(n)
+            | Spliced::BudgetSpent(n) => n,
+        }
+    }
+}
+
 impl Splice {
     /// A transfer that ends where its source does.
     pub fn new() -> Splice {
@@ -96,6 +111,8 @@ impl Splice {
             pipe: None,
             in_pipe: 0,
             moved: 0,
+            calls: 0,
+            offset: None,
             limit: u64::MAX,
             ended: false,
             copies: false,
@@ -137,6 +154,36 @@ impl Splice {
         self
     }
 
+    /// Reads the source, which must be a file, from `offset` on, and neither uses nor moves its
+    /// cursor: any number of transfers can be under way over one file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Splice, Spliced};
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"head and body")?;
+    ///
+    /// let (out, mut peer) = UnixStream::pair()?;
+    /// let mut download = Splice::new().with_offset(9).with_limit(4);
+    /// assert_eq!(download.transfer(&file, &out)?, Spliced::Done(4));
+    ///
+    /// let mut body = [0; 4];
+    /// peer.read_exact(&mut body)?;
+    /// assert_eq!(&body, b"body");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_offset(mut self, offset: u64) -> Splice {
+        self.offset = Some(offset);
+        self
+    }
+
     /// Sets the bytes that one call moves before it gives way to other connections (1 MiB unless
     /// set); 0 counts as 1. What it has in hand when it gets there, it still delivers.
     #[must_use]
@@ -153,6 +200,12 @@ impl Splice {
     /// The bytes that have left the source and have not arrived: they are in the pipe.
     pub fn held_bytes(&self) -> u64 {
         self.bytes.len() as u64 + self.in_pipe as u64
+    }
+
+    /// The reads, writes and splices so far. Making a pipe, which serves many transfers, is not
+    /// counted.
+    pub fn system_calls(&self) -> u64 {
+        self.calls
     }
 
     /// Moves bytes until the source is empty or has ended, the target is full, or the budget is
@@ -213,11 +266,12 @@ impl Splice {
         if !self.copies
             && let Ok(pipe) = pipes::take()
         {
-            match sys::splice_in(from, &pipe, clip(self.limit, pipe.capacity)) {
+            self.calls += 1;
+            match sys::splice_in(from, self.offset, &pipe, clip(self.limit, pipe.capacity)) {
                 Ok(read) if read > 0 => {
                     self.in_pipe = read;
                     self.pipe = Some(pipe);
-                    self.limit -= read as u64;
+                    self.took(read);
                     return Ok(());
                 }
                 other => {
@@ -235,8 +289,9 @@ impl Splice {
         // The source can't be spliced, or there is no pipe to be had.
         let most = clip(self.limit, WINDOW);
         let mut bytes = window::block(most)?;
-        let read = window::fill(&mut bytes, most, |room| sys::read(from, room))?;
-        self.limit -= read as u64;
+        self.calls += 1;
+        let read = window::fill(&mut bytes, most, |room| sys::read(from, self.offset, room))?;
+        self.took(read);
         if read > 0 {
             self.bytes = bytes;
         } else {
@@ -245,15 +300,25 @@ impl Splice {
         Ok(())
     }
 
+    /// `read` bytes have left the source.
+    fn took(&mut self, read: usize) {
+        self.limit -= read as u64;
+        if let Some(offset) = &mut self.offset {
+            *offset += read as u64;
+        }
+    }
+
     /// Writes what is held to the target; an error leaves the rest of it held.
     pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
         let mut target = Target::new(to.as_fd());
         while self.held_bytes() > 0 {
             let written = if !self.bytes.is_empty() {
+                self.calls += 1;
                 let written = target.write(&[IoSlice::new(&self.bytes)], More::No)?;
                 self.bytes.advance(written);
                 written
             } else if let Some(pipe) = self.pipe.as_ref().filter(|_| !self.copies) {
+                self.calls += 1;
                 match sys::splice_out(pipe, target.fd(), self.in_pipe) {
                     Err(e) if sys::refuses_pair(&e) => {
                         self.copies = true;
@@ -284,7 +349,9 @@ impl Splice {
         let Some(pipe) = &self.pipe else { unreachable!("bytes are held, and not in memory") };
         let most = self.in_pipe.min(WINDOW);
         let mut bytes = window::block(most)?;
-        self.in_pipe -= window::fill(&mut bytes, most, |room| sys::read(pipe.read.as_fd(), room))?;
+        self.calls += 1;
+        self.in_pipe -=
+            window::fill(&mut bytes, most, |room| sys::read(pipe.read.as_fd(), None, room))?;
         self.bytes = bytes;
         Ok(())
     }

@@ -151,7 +151,7 @@ fn end_at_zero(moved: io::Result<usize>) -> io::Result<Sent> {
 #[cfg(unix)]
 fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<Sent> {
     let Ok(pipe) = pipes::take() else { return Ok(Sent::Refused) };
-    let held = match sys::splice_file(file, at, &pipe, len.min(pipe.capacity)) {
+    let held = match sys::splice_in(file.as_fd(), Some(at), &pipe, len.min(pipe.capacity)) {
         Ok(held) if held > 0 => held,
         nothing => {
             pipes::give_back(pipe);

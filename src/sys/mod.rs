@@ -182,32 +182,33 @@ pub(crate) fn copy_range(
     })
 }
 
-/// Reads from a stream into the front of `room`; gives what was read, empty at its end.
+/// Reads from a stream, or from a file at `offset`, into the front of `room`; gives what was read,
+/// empty at its end.
 #[cfg(unix)]
 pub(crate) fn read<'a>(
     from: BorrowedFd<'_>,
+    offset: Option<u64>,
     room: &'a mut [MaybeUninit<u8>],
 ) -> io::Result<&'a mut [u8]> {
     let len = fault::admit(Call::Read, room.len().min(MAX_BYTES))?;
-    Ok(rustix::io::read(from, &mut room[..len])?.0)
-}
-
-/// Moves up to `len` bytes from a descriptor's cursor into a pipe, inside the kernel; 0 at its end.
-/// Of the two, only the pipe is never waited for.
-#[cfg(unix)]
-pub(crate) fn splice_in(from: BorrowedFd<'_>, pipe: &Pipe, len: usize) -> io::Result<usize> {
-    retry(|| {
-        let len = fault::admit(Call::SpliceIn, len.min(MAX_BYTES))?;
-        os::splice(from, None, pipe.write.as_fd(), len)
+    Ok(match offset {
+        None => rustix::io::read(from, &mut room[..len])?.0,
+        Some(offset) => rustix::io::pread(from, &mut room[..len], offset)?.0,
     })
 }
 
-/// As [`splice_in`], from `file` at `offset`.
+/// Moves up to `len` bytes into a pipe, inside the kernel, from a descriptor's cursor or from a
+/// file at `offset`; 0 at its end. Of the two, only the pipe is never waited for.
 #[cfg(unix)]
-pub(crate) fn splice_file(file: &File, offset: u64, pipe: &Pipe, len: usize) -> io::Result<usize> {
+pub(crate) fn splice_in(
+    from: BorrowedFd<'_>,
+    offset: Option<u64>,
+    pipe: &Pipe,
+    len: usize,
+) -> io::Result<usize> {
     retry(|| {
         let len = fault::admit(Call::SpliceIn, len.min(MAX_BYTES))?;
-        os::splice(file.as_fd(), Some(offset), pipe.write.as_fd(), len)
+        os::splice(from, offset, pipe.write.as_fd(), len)
     })
 }
 

@@ -125,6 +125,30 @@ fn files_are_sources_and_targets() {
 }
 
 #[test]
+fn a_file_is_read_where_it_was_said_by_either_path() {
+    let stream = pattern(700_000);
+    let mut source = tempfile::tempfile().unwrap();
+    source.write_all(&stream).unwrap();
+    let cursor = source.stream_position().unwrap();
+    for refused in [None, Some(Call::Pipe)] {
+        let target = tempfile::tempfile().unwrap();
+        let mut splice = Splice::new().with_offset(100_001).with_limit(600_000).with_budget(1);
+        let plan = move |call, _| match refused {
+            Some(refused) if call == refused => Outcome::Fail(Errno::MFILE.raw_os_error()),
+            _ => Outcome::Pass,
+        };
+        sys::with_plan(plan, || {
+            while !matches!(splice.transfer(&source, &target).unwrap(), Spliced::Done(_)) {}
+        });
+        assert!(contents_of(&target) == stream[100_001..]);
+        assert_eq!(splice.moved_bytes(), 599_999, "the file ends before the limit");
+        // Each time it was read, the end once more, and written.
+        assert!(splice.system_calls() >= 2 * 599_999_u64.div_ceil(256 * 1024) + 1);
+        assert_eq!(source.stream_position().unwrap(), cursor);
+    }
+}
+
+#[test]
 fn a_slow_target_stops_the_reading_and_an_idle_transfer_holds_nothing() {
     let (mut client, front) = pair();
     let (back, mut server) = pair();
