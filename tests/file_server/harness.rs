@@ -12,26 +12,15 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// The example's binary, brought up to date: `cargo test --test file_server` does not build it.
+#[path = "../support/example.rs"]
+mod example;
+
+/// How bodies travel.
+pub(crate) const PATHS: [&str; 3] = ["sendfile", "splice", "copy"];
+
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // target/PROFILE/deps/this-test
-        let test = std::env::current_exe().unwrap();
-        let directory = test.ancestors().nth(2).unwrap();
-        let profile = match directory.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "file_server", "--profile", profile])
-            .arg("--target-dir")
-            .arg(directory.parent().unwrap())
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(built.unwrap().success());
-        directory.join("examples/file_server")
-    })
+    BINARY.get_or_init(|| example::build("file_server"))
 }
 
 /// Files to serve, in a directory that has neighbours that must not be.

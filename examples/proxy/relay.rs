@@ -1,0 +1,122 @@
+//! One connection: two flows, each of which ends by itself.
+
+use std::io;
+
+use bytebuf::{ByteBuf, Pool, Splice};
+use bytes::Buf;
+use clap::ValueEnum;
+use rustix::net::{Shutdown, shutdown};
+use tokio::net::TcpStream;
+
+/// How bytes travel from one socket to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Path {
+    /// Inside the kernel, through a pooled pipe.
+    Splice,
+    /// Read into a buffer of 64 KiB, written from there.
+    Copy,
+}
+
+/// Both directions of a connection.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) there: Flow,
+    pub(crate) back: Flow,
+}
+
+impl Relay {
+    pub(crate) fn new(path: Path) -> Self {
+        Relay { there: Flow::new(path), back: Flow::new(path) }
+    }
+
+    /// Relays until both sides have ended, or either fails.
+    pub(crate) async fn run(&mut self, client: &TcpStream, server: &TcpStream) -> io::Result<()> {
+        // What is small goes on at once, as it came.
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        tokio::try_join!(self.there.run(client, server), self.back.run(server, client))?;
+        Ok(())
+    }
+}
+
+/// One direction, and what it has carried.
+#[derive(Debug)]
+pub(crate) enum Flow {
+    Splice(Splice),
+    Copy(Copying),
+}
+
+impl Flow {
+    fn new(path: Path) -> Self {
+        match path {
+            Path::Splice => Flow::Splice(Splice::new()),
+            Path::Copy => Flow::Copy(Copying::default()),
+        }
+    }
+
+    /// Carries everything over, and the end of it too.
+    async fn run(&mut self, from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+        match self {
+            Flow::Splice(splice) => drop(splice.transfer_all(from, to).await?),
+            Flow::Copy(copying) => copying.transfer_all(from, to).await?,
+        }
+        match shutdown(to, Shutdown::Write) {
+            // It is closed already: nobody is left to be told.
+            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn moved_bytes(&self) -> u64 {
+        match self {
+            Flow::Splice(splice) => splice.moved_bytes(),
+            Flow::Copy(copying) => copying.moved,
+        }
+    }
+
+    pub(crate) fn system_calls(&self) -> u64 {
+        match self {
+            Flow::Splice(splice) => splice.system_calls(),
+            Flow::Copy(copying) => copying.system_calls,
+        }
+    }
+}
+
+/// What proxies do without splice, to compare it with.
+#[derive(Debug, Default)]
+pub(crate) struct Copying {
+    moved: u64,
+    system_calls: u64,
+}
+
+impl Copying {
+    async fn transfer_all(&mut self, from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+        loop {
+            from.readable().await?;
+            let mut bytes = Pool::global().alloc(64 * 1024);
+            self.system_calls += 1;
+            match from.try_read_buf(&mut bytes) {
+                Ok(0) => return Ok(()),
+                Ok(_) => self.write_all(bytes, to).await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn write_all(&mut self, mut bytes: ByteBuf, to: &TcpStream) -> io::Result<()> {
+        while !bytes.is_empty() {
+            to.writable().await?;
+            self.system_calls += 1;
+            match to.try_write(&bytes) {
+                Ok(written) => {
+                    bytes.advance(written);
+                    self.moved += written as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
