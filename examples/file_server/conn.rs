@@ -9,12 +9,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use bytebuf::{ByteBuf, FileRegion, Flush, Pool, WriteQueue};
+use bytebuf::{ByteBuf, Flush, Pool, Spliced, WriteQueue};
 use bytes::Buf;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
+use crate::body::Rest;
 use crate::http::{self, HEAD_MAX, refuse};
 use crate::site::Site;
 
@@ -26,8 +27,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 16;
 /// Requests answered before a flush.
 const BATCH: usize = 64;
-/// Read at a time from a file that travels by way of memory.
-const WINDOW: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -35,8 +34,8 @@ pub(crate) struct Conn {
     /// Received and not yet consumed; no buffer at all between requests.
     inbox: Option<ByteBuf>,
     outbox: WriteQueue,
-    /// A body that goes into the queue piece by piece.
-    rest: Option<FileRegion>,
+    /// A body that is not in the queue yet, or never will be.
+    rest: Option<Rest>,
     /// Bytes of a request body that are passed over.
     skip: u64,
     stage: Stage,
@@ -148,11 +147,37 @@ impl Conn {
             if pause == Pause::Starved {
                 return self.settle(site, now);
             }
+            if let Some(next) = self.splice(site, now)? {
+                return Ok(Some(next));
+            }
             if self.rest.is_none() {
                 break;
             }
         }
         Ok(Some(Next::Again))
+    }
+
+    /// Sends a body past the queue, which is empty; `None` when it is out, or there is none.
+    fn splice(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
+        let Some(rest) = &mut self.rest else { return Ok(None) };
+        if self.blocked {
+            return Ok(Some(Next::Wait));
+        }
+        let Some(spliced) = rest.splice_to(&self.socket, &mut site.tally)? else {
+            return Ok(None);
+        };
+        if spliced.bytes() > 0 {
+            self.progress = now;
+        }
+        self.rest.take_if(|rest| rest.is_empty());
+        Ok(match spliced {
+            Spliced::Done(_) => None,
+            Spliced::TargetFull(_) => {
+                self.blocked = true;
+                Some(Next::Wait)
+            }
+            Spliced::BudgetSpent(_) | Spliced::SourceEmpty(_) => Some(Next::Again),
+        })
     }
 
     /// Everything is sent: waits for more, or says farewell.
@@ -176,11 +201,8 @@ impl Conn {
                 return Ok(Pause::Full);
             }
             if let Some(rest) = &mut self.rest {
-                let mut window = Pool::global().alloc(WINDOW);
-                site.tally.system_calls += 1;
-                let read = rest.read_at(0, &mut window)?;
-                rest.advance(read as u64);
-                self.outbox.push(window.freeze());
+                let Some(piece) = rest.piece(&mut site.tally)? else { return Ok(Pause::Full) };
+                self.outbox.push(piece);
                 self.rest.take_if(|rest| rest.is_empty());
                 continue;
             }

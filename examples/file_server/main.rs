@@ -1,7 +1,7 @@
 //! A file server on pooled buffers, one write queue per connection, and sendfile.
 //!
 //! ```text
-//! cargo run --release --example file_server -- [--listen ADDR] [--path sendfile|copy] [DIR]
+//! cargo run --release --example file_server -- [--listen ADDR] [--path sendfile|splice|copy] [DIR]
 //! ```
 //!
 //! One thread and one epoll serve every connection. A request is parsed where it was received, in
@@ -9,10 +9,13 @@
 //! reply and the body, be it bytes or a range of a file, leave through one `WriteQueue`.
 //!
 //! To read it from the top: `start` (the command line), `server` (the loop), `poller` (its
-//! waiting), `conn` (one connection), `site` (one request), `files` (what may be opened), `http`
+//! waiting), `conn` (one connection), `body` (what it
+//! sends past or piece by piece through its queue), `site` (one request), `files` (what may be opened), `http`
 //! (what a request asks for), `reply` and `page` (what is written back), `report` (the figures at
 //! the end).
 
+#[cfg(target_os = "linux")]
+mod body;
 #[cfg(target_os = "linux")]
 mod conn;
 #[cfg(target_os = "linux")]

@@ -18,6 +18,7 @@ pub(crate) struct Tally {
     pub(crate) looks: u64,
     bytes: u64,
     sendfile_bytes: u64,
+    splice_bytes: u64,
 }
 
 impl Tally {
@@ -30,6 +31,7 @@ impl Tally {
             looks: 0,
             bytes: 0,
             sendfile_bytes: 0,
+            splice_bytes: 0,
         }
     }
 
@@ -38,6 +40,13 @@ impl Tally {
         self.system_calls += queue.system_calls();
         self.bytes += queue.written_bytes + queue.sendfile_bytes;
         self.sendfile_bytes += queue.sendfile_bytes;
+    }
+
+    /// Adds what a splice did in one turn.
+    pub(crate) fn absorb_splice(&mut self, system_calls: u64, bytes: u64) {
+        self.system_calls += system_calls;
+        self.bytes += bytes;
+        self.splice_bytes += bytes;
     }
 
     pub(crate) fn report(&self) -> Report<'_> {
@@ -55,13 +64,16 @@ pub(crate) struct Report<'t> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { connections, requests, system_calls, looks, bytes, sendfile_bytes, .. } =
-            *self.tally;
+        let Tally { connections, requests, system_calls, looks, bytes, .. } = *self.tally;
+        let Tally { sendfile_bytes, splice_bytes, .. } = *self.tally;
         let per_request = system_calls as f64 / requests.max(1) as f64;
         let seconds = self.elapsed.as_secs_f64();
         writeln!(f, "requests      {requests} on {connections} connections in {seconds:.1} s")?;
         writeln!(f, "bytes         {bytes} ({})", human(bytes))?;
         writeln!(f, "by sendfile   {sendfile_bytes} ({})", human(sendfile_bytes))?;
+        if splice_bytes > 0 {
+            writeln!(f, "by splice     {splice_bytes} ({})", human(splice_bytes))?;
+        }
         writeln!(
             f,
             "system calls  {system_calls}, {per_request:.2} per request, \

@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytebuf::{ByteBuf, ByteView, FileRegion, Outgoing, WriteQueue};
 use bytes::BufMut;
 
+use crate::body::Rest;
 use crate::files::{Found, LocalPath, Opened, Root};
 use crate::http::{self, Answer, Facts, Method, Refusal, Request, Status, refuse};
 use crate::page;
@@ -23,6 +24,8 @@ const SHELF: usize = 8;
 pub(crate) enum Transfer {
     /// From the file to the socket inside the kernel.
     Sendfile,
+    /// From the file to the socket inside the kernel, by way of a pooled pipe.
+    Splice,
     /// Through pooled buffers.
     Copy,
 }
@@ -87,13 +90,8 @@ impl Site {
         self.shelf.clear();
     }
 
-    /// Queues the reply to `request`. A region that is returned has to be read and queued piece
-    /// by piece, as the queue takes it.
-    pub(crate) fn reply(
-        &mut self,
-        request: &Request<'_>,
-        out: &mut WriteQueue,
-    ) -> Option<FileRegion> {
+    /// Queues the reply to `request`, but for the rest of its body that is returned.
+    pub(crate) fn reply(&mut self, request: &Request<'_>, out: &mut WriteQueue) -> Option<Rest> {
         self.serve(request, out).unwrap_or_else(|refusal| {
             let body = if request.method == Method::Head { Body::LeftOut } else { Body::Sent };
             self.record(request, refusal.status, 0);
@@ -115,7 +113,7 @@ impl Site {
         &mut self,
         request: &Request<'_>,
         out: &mut WriteQueue,
-    ) -> Result<Option<FileRegion>, Refusal> {
+    ) -> Result<Option<Rest>, Refusal> {
         if request.method == Method::Other {
             let refusal = refuse(405, "this server knows GET and HEAD");
             return Err(refusal.with("Allow", "GET, HEAD"));
@@ -156,7 +154,7 @@ impl Site {
         request: &Request<'_>,
         shelved: usize,
         out: &mut WriteQueue,
-    ) -> Result<Option<FileRegion>, Refusal> {
+    ) -> Result<Option<Rest>, Refusal> {
         let file = &mut self.shelf[shelved];
         let opened = &file.opened;
         let length = opened.length;
@@ -181,7 +179,10 @@ impl Site {
             match self.transfer {
                 _ if length <= SMALL => body = Some(file.content(range.clone(), &mut self.tally)?),
                 Transfer::Sendfile => body = Some(region.into()),
-                Transfer::Copy => rest = Some(region),
+                Transfer::Splice => {
+                    rest = Some(Rest::spliced(&region, opened.file.clone()));
+                }
+                Transfer::Copy => rest = Some(Rest::Copied(region)),
             }
         }
         let mut head = Head::new(status, &self.clock, request.keep_alive)

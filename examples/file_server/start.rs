@@ -53,10 +53,11 @@ impl Path {
     fn transfer(self) -> io::Result<Transfer> {
         match self {
             Path::Sendfile => Ok(Transfer::Sendfile),
+            Path::Splice => Ok(Transfer::Splice),
             Path::Copy => Ok(Transfer::Copy),
-            Path::Splice | Path::Mmap => Err(io::Error::new(
+            Path::Mmap => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "this path is not built yet; take --path sendfile or --path copy",
+                "this path is not built yet; take --path sendfile, splice or copy",
             )),
         }
     }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::harness::{Server, Site, binary, hash, noise, request};
+use crate::harness::{PATHS, Server, Site, binary, hash, noise, request};
 
 #[test]
 fn nothing_outside_of_the_directory_is_served() {
@@ -139,7 +139,7 @@ fn a_client_that_sends_a_byte_at_a_time_is_served() {
 fn a_client_that_reads_a_byte_at_a_time_stops_nobody() {
     let bytes = noise(9, 8 << 20);
     let site = Site::new().with("large", &bytes).with("small", "x");
-    for path in ["sendfile", "copy"] {
+    for path in PATHS {
         let server = site.start_with(&["--path", path]);
         let (mut slow, mut quick) = (server.connect(), server.connect());
         slow.send(request("GET", "/large", ""));
@@ -239,7 +239,7 @@ fn a_file_that_shrinks_ends_its_connection_alone() {
     const LENGTH: u64 = 256 << 20;
     let site = Site::new().with("small", "x");
     let file = fs::File::create(site.root().join("shrinking")).unwrap();
-    for path in ["sendfile", "copy"] {
+    for path in PATHS {
         file.set_len(LENGTH).unwrap();
         let server = site.start_with(&["--path", path]);
         let mut client = server.connect();

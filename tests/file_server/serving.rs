@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 
-use crate::harness::{Site, hash, noise, request};
+use crate::harness::{PATHS, Site, hash, noise, request};
 
 const SIZES: [usize; 8] = [0, 1, 1024, 16 * 1024, 16 * 1024 + 1, 65536, 1 << 20, (5 << 20) + 7];
 
@@ -18,7 +18,7 @@ fn sizes() -> Site {
 #[test]
 fn whole_files_arrive_intact_by_every_path() {
     let site = sizes();
-    for path in ["sendfile", "copy"] {
+    for path in PATHS {
         let server = site.start_with(&["--path", path]);
         let mut client = server.connect();
         for size in SIZES {
@@ -79,7 +79,7 @@ fn heads_have_the_length_and_no_body() {
 fn ranges_and_conditions() {
     let bytes = noise(7, 100_000);
     let site = Site::new().with("large", &bytes).with("small", &bytes[..1000]).with("empty", "");
-    for path in ["sendfile", "copy"] {
+    for path in PATHS {
         let server = site.start_with(&["--path", path]);
         let mut client = server.connect();
         for (target, length) in [("/large", 100_000), ("/small", 1000)] {
@@ -144,7 +144,7 @@ fn five_gibibytes_by_ranges() {
     for (mark, seed) in marks.into_iter().zip(1..) {
         file.write_all_at(&noise(seed, 100), mark).unwrap();
     }
-    for path in ["sendfile", "copy"] {
+    for path in PATHS {
         let server = site.start_with(&["--path", path]);
         let mut client = server.connect();
         assert_eq!(client.head("/sparse", "").length(), LENGTH);
@@ -181,7 +181,7 @@ fn two_hundred_connections_at_once() {
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let site = sizes();
-    for path in ["sendfile", "copy"] {
+    for path in PATHS {
         let server = site.start_with(&["--path", path]);
         let mut client = server.connect();
         let mut sender = client.stream().try_clone().unwrap();

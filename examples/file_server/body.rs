@@ -1,0 +1,64 @@
+//! A body that is too large, or not made, to be queued as a whole.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use bytebuf::{FileRegion, Outgoing, Pool, Splice, Spliced};
+
+use crate::report::Tally;
+
+/// Read at a time from a file that travels by way of memory.
+const WINDOW: usize = 64 * 1024;
+
+/// What is left of a body.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// Read into pooled buffers, which are queued one by one.
+    Copied(FileRegion),
+    /// Spliced to the socket past the queue, which must be empty then.
+    Spliced { splice: Splice, file: Arc<File>, length: u64 },
+}
+
+impl Rest {
+    pub(crate) fn spliced(region: &FileRegion, file: Arc<File>) -> Self {
+        let splice = Splice::new().with_offset(region.position()).with_limit(region.len());
+        Rest::Spliced { splice, file, length: region.len() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Rest::Copied(region) => region.is_empty(),
+            Rest::Spliced { splice, .. } => splice.is_done(),
+        }
+    }
+
+    /// The next piece for the queue; none if it does not go there.
+    pub(crate) fn piece(&mut self, tally: &mut Tally) -> io::Result<Option<Outgoing>> {
+        let Rest::Copied(region) = self else { return Ok(None) };
+        let mut window = Pool::global().alloc(WINDOW);
+        tally.system_calls += 1;
+        let read = region.read_at(0, &mut window)?;
+        region.advance(read as u64);
+        Ok(Some(window.freeze().into()))
+    }
+
+    /// Moves on to the socket what goes there past the queue; none if nothing does.
+    pub(crate) fn splice_to(
+        &mut self,
+        socket: impl AsFd,
+        tally: &mut Tally,
+    ) -> io::Result<Option<Spliced>> {
+        let Rest::Spliced { splice, file, length } = self else { return Ok(None) };
+        let (calls, moved) = (splice.system_calls(), splice.moved_bytes());
+        let spliced = splice.transfer(&**file, socket);
+        tally.absorb_splice(splice.system_calls() - calls, splice.moved_bytes() - moved);
+        let spliced = spliced?;
+        if splice.is_done() && splice.moved_bytes() < *length {
+            let message = "the file is shorter than it was when its length was sent";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        Ok(Some(spliced))
+    }
+}
