@@ -20,6 +20,7 @@ mod region;
 mod segment;
 #[cfg(unix)]
 mod splice;
+#[cfg(unix)]
 mod transfer;
 mod window;
 

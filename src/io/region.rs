@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::buf::{ByteBuf, ByteView};
-use crate::io::transfer::Path;
 use crate::io::window;
 use crate::sys;
 
@@ -55,6 +54,31 @@ pub struct FileRegion {
     end: u64,
     /// How its bytes get to where they were sent last time.
     pub(super) path: Path,
+}
+
+/// The paths, in the order in which they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// File to anything: one system call.
+    #[cfg(unix)]
+    Sendfile,
+    /// By way of a pipe: where `sendfile` is forbidden.
+    #[cfg(unix)]
+    Splice,
+    /// File to file.
+    #[cfg(unix)]
+    CopyRange,
+    /// Through a window of memory: always works.
+    Copy,
+}
+
+impl Path {
+    pub(crate) const fn first() -> Path {
+        #[cfg(unix)]
+        return Path::Sendfile;
+        #[cfg(not(unix))]
+        return Path::Copy;
+    }
 }
 
 impl FileRegion {
@@ -277,6 +301,11 @@ impl FileRegion {
     /// has no such call.
     pub fn prefetch(&self) -> io::Result<()> {
         sys::will_need(&self.file, self.next, self.len())
+    }
+
+    /// Whether earlier calls found that the bytes have to go through memory.
+    pub(crate) fn must_copy(&self) -> bool {
+        self.path == Path::Copy
     }
 
     /// A read at `at` found the end of the file, where the region promised bytes.

@@ -3,51 +3,17 @@
 //! A path that refuses the two descriptors is not tried again by the same region; the next one is.
 //! None of them moves the region: it moves by what they report, in one place.
 
-#[cfg(unix)]
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::io::region::FileRegion;
-#[cfg(unix)]
-use crate::{
-    io::{pipes, progress::clip, window},
-    sys::{self, More, Target},
-};
-
-/// What the copying path reads at a time: large enough that the system calls don't show, small
-/// enough that the bytes are still in the cache when the kernel takes them.
-pub(crate) const WINDOW: usize = 64 * 1024;
-
-/// The paths, in the order in which they are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Path {
-    /// File to anything: one system call.
-    #[cfg(unix)]
-    Sendfile,
-    /// By way of a pipe: where `sendfile` is forbidden.
-    #[cfg(unix)]
-    Splice,
-    /// File to file.
-    #[cfg(unix)]
-    CopyRange,
-    /// Through a window of memory: always works.
-    Copy,
-}
-
-impl Path {
-    pub(crate) const fn first() -> Path {
-        #[cfg(unix)]
-        return Path::Sendfile;
-        #[cfg(not(unix))]
-        return Path::Copy;
-    }
-}
+use crate::io::pipes;
+use crate::io::progress::clip;
+use crate::io::region::{FileRegion, Path};
+use crate::io::window::{self, WINDOW};
+use crate::sys::{self, More, Target};
 
 /// What one path made of its call.
-#[cfg(unix)]
 enum Sent {
     Bytes(usize),
     /// Not these two descriptors: the next path.
@@ -56,14 +22,6 @@ enum Sent {
     End,
 }
 
-impl FileRegion {
-    /// Whether earlier calls found that the bytes have to go through memory.
-    pub(crate) fn must_copy(&self) -> bool {
-        self.path == Path::Copy
-    }
-}
-
-#[cfg(unix)]
 impl FileRegion {
     /// Sends as much as `dst` takes in one call, moves on by that, and gives the number of bytes.
     ///
@@ -77,9 +35,10 @@ impl FileRegion {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full; [`FileShrank`](crate::FileShrank) (as the
-    /// source of the error) if the file ends before the region does; those of writing otherwise.
-    /// Whatever the error, the region stands exactly behind the bytes that were sent.
+    /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full;
+    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// region does; those of writing otherwise. Whatever the error, the region stands exactly
+    /// behind the bytes that were sent.
     ///
     /// `sendfile` to a peer that is gone raises SIGPIPE. Rust programs ignore that signal and get
     /// [`io::ErrorKind::BrokenPipe`]; a host that resets it has to block it.
@@ -141,14 +100,12 @@ impl FileRegion {
 }
 
 /// 0 from a call that was asked for bytes means that the file has none there.
-#[cfg(unix)]
 fn end_at_zero(moved: io::Result<usize>) -> io::Result<Sent> {
     moved.map(|moved| if moved == 0 { Sent::End } else { Sent::Bytes(moved) })
 }
 
 /// One pipe full. What the target did not take stays in the pipe and goes down with it: the file
 /// still has it.
-#[cfg(unix)]
 fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<Sent> {
     let Ok(pipe) = pipes::take() else { return Ok(Sent::Refused) };
     let held = match sys::splice_in(file.as_fd(), Some(at), &pipe, len.min(pipe.capacity)) {

@@ -7,6 +7,10 @@ use crate::buf::ByteBuf;
 use crate::pool::Pool;
 use crate::sys;
 
+/// What the copying path reads at a time: large enough that the system calls don't show, small
+/// enough that the bytes are still in the cache when the kernel takes them.
+pub(crate) const WINDOW: usize = 64 * 1024;
+
 /// A block of at least `size` bytes; a pool that has none is an error like any other of I/O.
 pub(crate) fn block(size: usize) -> io::Result<ByteBuf> {
     Pool::global().try_alloc(size).map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e))

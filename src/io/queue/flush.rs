@@ -16,8 +16,7 @@ use super::outgoing::Part;
 use super::push::SMALL;
 use crate::io::progress::clip;
 use crate::io::region::FileRegion;
-use crate::io::transfer::WINDOW;
-use crate::io::window;
+use crate::io::window::{self, WINDOW};
 #[cfg(unix)]
 use crate::sys::Target;
 use crate::sys::{MAX_BYTES, MAX_SLICES, More};
