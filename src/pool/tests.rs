@@ -273,20 +273,20 @@ fn closing_leaves_nothing_behind() {
 fn figures_stay_sane_while_threads_are_at_work() {
     let pool = Pool::builder().build();
     let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let held: Vec<_> = (0..150).map(|_| pool.alloc(1000)).collect();
-                    drop(held);
-                }
-            });
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let held: Vec<_> = (0..150).map(|_| pool.alloc(1000)).collect();
+            drop(held);
         }
+    };
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(work), scope.spawn(work)];
         for _ in 0..if cfg!(miri) { 5 } else { 2_000 } {
             let stats = pool.stats();
             assert!(stats.live_blocks <= 1_000 && stats.cached <= 4 << 20, "{stats}");
         }
         stop.store(true, Ordering::Relaxed);
+        threads.map(|thread| thread.join().unwrap());
     });
     assert_eq!(check(&pool).live_blocks, 0);
 }
