@@ -206,6 +206,39 @@ fn a_file_that_shrinks_or_grows_under_way() {
     assert_eq!(contents_of(&out).len(), 100_000);
 }
 
+/// A device, a terminal, and a file that takes only whole, aligned blocks: the first two get the
+/// bytes; the last gets them or says that it can't, and the region stands where it stood.
+#[test]
+#[cfg(target_os = "linux")]
+fn odd_targets() {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let contents: Vec<u8> = (0..100_000_u32).map(|i| (i / 5) as u8).collect();
+    let region = FileRegion::new(file_with(&contents), 0..100_000);
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    assert_eq!(send_all(&mut region.clone(), &null).unwrap(), 100_000);
+
+    if let Ok(terminal) = File::options().read(true).write(true).open("/dev/ptmx") {
+        assert_eq!(send_all(&mut region.slice(0..50), &terminal).unwrap(), 50);
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("direct");
+    let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
+    let options = File::options().write(true).create(true).custom_flags(direct).clone();
+    // Not every file system has it.
+    if let Ok(direct) = options.open(&path) {
+        assert_eq!(send_all(&mut region.slice(0..65_536), &direct).unwrap(), 65_536);
+        let mut rest = region.slice(65_536..65_600);
+        if let Err(e) = send_all(&mut rest, &direct) {
+            assert_eq!(e.kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(rest.len(), 64);
+        }
+        let arrived = (65_600 - rest.len()) as usize;
+        assert!(std::fs::read(&path).unwrap() == contents[..arrived]);
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn files_that_the_kernel_makes_up_go_by_copy() {

@@ -137,7 +137,7 @@ fn a_file_is_read_where_it_was_said_by_either_path() {
             Some(refused) if call == refused => Outcome::Fail(Errno::MFILE.raw_os_error()),
             _ => Outcome::Pass,
         };
-        sys::with_plan(plan, || {
+        with_plan(plan, || {
             while !matches!(splice.transfer(&source, &target).unwrap(), Spliced::Done(_)) {}
         });
         assert!(contents_of(&target) == stream[100_001..]);
