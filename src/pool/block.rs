@@ -2,9 +2,10 @@
 #![allow(unsafe_code, reason = "ends blocks that nobody holds any more")]
 
 use super::central::Central;
-use super::error::AllocError;
+use super::error::{AllocError, AllocErrorKind};
 use super::note::{self, Note};
 use super::{large, local, size_class};
+use crate::memory::bank::Deposit;
 use crate::memory::count::Fate;
 use crate::memory::header::{HeaderRef, Kind};
 use crate::memory::{hooks, owned};
@@ -24,26 +25,49 @@ impl UnwindSafe for Block {}
 impl RefUnwindSafe for Block {}
 
 impl Block {
-    /// Memory of at least `size` bytes that nobody else holds.
+    /// Memory of at least `size` bytes that nobody else holds, if this thread has a block of that class
+    /// at hand.
     #[inline(always)]
+    pub(crate) fn at_hand(central: &Arc<Central>, size: usize) -> Option<Self> {
+        // No slab has blocks of no bytes, or of so many; with zero, this wraps.
+        if size.wrapping_sub(1) >= size_class::MAX {
+            return None;
+        }
+        let block = local::take(central, size_class::class_of(size))?;
+        Some(Self::granted_to(block, size))
+    }
+
+    /// As [`at_hand`](Self::at_hand), wherever it must come from.
     pub(crate) fn allocate(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
+        if let Some(block) = Self::at_hand(central, size) {
+            return Ok(block);
+        }
         if size > size_class::MAX {
             return Self::allocate_large(central, size);
         }
-        let class = size_class::class_of(size);
-        let block = match local::take(central, class) {
-            Some(block) => block,
-            None => local::take_slowly(central, class)
-                .map_err(|error| AllocError { requested: size, ..error })?,
-        };
+        let block = local::take_slowly(central, size_class::class_of(size))
+            .map_err(|error| AllocError { requested: size, ..error })?;
+        Ok(Self::granted_to(block, size))
+    }
+
+    #[inline(always)]
+    fn granted_to(block: HeaderRef, size: usize) -> Self {
         hooks::on_take(block);
         block.grant(size);
-        Ok(Self(block))
+        Self(block)
     }
 
     #[cold]
     fn allocate_large(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
-        let block = central.take_large(size)?;
+        let take = || central.take_large(size);
+        let block = take().or_else(|error| match error.kind {
+            AllocErrorKind::TooLarge => Err(error),
+            _ => {
+                // What this thread keeps makes room.
+                local::flush(central);
+                take()
+            }
+        })?;
         block.grant(size);
         Ok(Self(block))
     }
@@ -133,9 +157,18 @@ impl Clone for Block {
 impl Drop for Block {
     #[inline]
     fn drop(&mut self) {
-        if local::release(self.0) == Fate::Last {
-            send_home(self.0);
+        match local::release(self.0) {
+            Deposit::Banked => {}
+            Deposit::Last => send_home(self.0),
+            Deposit::NoSlot => release_slowly(self.0),
         }
+    }
+}
+
+#[cold]
+fn release_slowly(block: HeaderRef) {
+    if local::release_slowly(block) == Fate::Last {
+        send_home(block);
     }
 }
 
@@ -154,8 +187,7 @@ pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     match block.kind {
         Kind::Slab => {
             if block.is_zeroed() {
-                // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
-                unsafe { block.data().write_bytes(0, block.capacity()) };
+                wipe(block);
             }
             block.ungrant();
             hooks::on_release(block);
@@ -173,4 +205,11 @@ pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
 fn send_noted(block: HeaderRef) {
     let _settled_last = note::take(block);
     send_home_by(block, local::put);
+}
+
+/// Zeroes a block that the caller owns alone.
+#[cold]
+fn wipe(block: HeaderRef) {
+    // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
+    unsafe { block.data().write_bytes(0, block.capacity()) };
 }

@@ -139,7 +139,14 @@ pub(crate) fn take_slowly(central: &Arc<Central>, class: u16) -> Result<HeaderRe
     // Blocks that only the bank keeps are better than new ones (B2).
     settle();
     let block = LOCAL.with(|local| match local.find(home).or_else(|| local.found(central)) {
-        Some(cache) => cache.take(class).map_or_else(|| cache.take_slowly(class), Ok),
+        Some(cache) => {
+            let take = || cache.take(class).map_or_else(|| cache.take_slowly(class), Ok);
+            // Under a limit, what this thread keeps of other classes makes room.
+            take().or_else(|_| {
+                cache.flush();
+                take()
+            })
+        }
         None => {
             let block = central.take_one(class)?;
             central.past(class).count_shared_alloc();
@@ -214,26 +221,25 @@ fn acquire_slowly(local: &Local, block: HeaderRef) {
     }
 }
 
-/// Drops one handle: whether the block is the caller's alone now, to send home.
+/// Drops one handle, if that needs no atomic read-modify-write; else it is for [`release_slowly`].
 #[inline]
-pub(crate) fn release(block: HeaderRef) -> Fate {
-    LOCAL.with(|local| match local.bank.deposit(block) {
-        Deposit::Banked => Fate::Shared,
-        Deposit::Last => Fate::Last,
-        Deposit::NoSlot => release_slowly(local, block),
-    })
+pub(crate) fn release(block: HeaderRef) -> Deposit {
+    LOCAL.with(|local| local.bank.deposit(block))
 }
 
-#[cold]
-fn release_slowly(local: &Local, block: HeaderRef) -> Fate {
-    if block.is_banked() && local.is_open() {
-        if let Some(evicted) = local.bank.open(block) {
-            super::block::send_home(evicted);
+/// Drops one handle, after `release` had no slot for it: whether the block is the caller's alone now, to
+/// send home.
+pub(crate) fn release_slowly(block: HeaderRef) -> Fate {
+    LOCAL.with(|local| {
+        if block.is_banked() && local.is_open() {
+            if let Some(evicted) = local.bank.open(block) {
+                super::block::send_home(evicted);
+            }
+            Fate::Shared
+        } else {
+            block.count.give_back(1)
         }
-        Fate::Shared
-    } else {
-        block.count.give_back(1)
-    }
+    })
 }
 
 /// Whether the caller's handle of a block is the only one.

@@ -24,14 +24,18 @@ impl Source {
         Self { central, budget, plain }
     }
 
-    /// Memory of at least `size` bytes that nobody else holds.
+    /// Memory of at least `size` bytes that nobody else holds, if that can be had without ado.
     #[inline(always)]
+    pub(crate) fn at_hand(&self, size: usize) -> Option<Block> {
+        if self.plain { Block::at_hand(&self.central, size) } else { None }
+    }
+
+    /// As [`at_hand`](Self::at_hand), wherever it must come from and whatever is to be noted.
     #[track_caller]
     pub(crate) fn allocate(&self, size: usize) -> Result<Block, AllocError> {
         if self.plain { Block::allocate(&self.central, size) } else { self.allocate_noted(size) }
     }
 
-    #[inline(never)]
     #[track_caller]
     fn allocate_noted(&self, size: usize) -> Result<Block, AllocError> {
         let Some(budget) = &self.budget else {

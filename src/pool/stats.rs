@@ -20,6 +20,7 @@ pub(crate) struct Trade {
     migrated: AtomicU64,
 }
 
+#[inline]
 fn bump(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
 }

@@ -150,10 +150,7 @@ impl Pool {
     #[must_use]
     #[track_caller]
     pub fn alloc_with_headroom(&self, front: usize, n: usize) -> ByteBuf {
-        match allocate(self.source(), front, n) {
-            Ok(buf) => buf,
-            Err(error) => refused(&error),
-        }
+        allocate_or_panic(self.source(), front, n)
     }
 
     /// A buffer whose first byte lies at a multiple of `align`, for direct I/O.
@@ -182,16 +179,44 @@ impl Pool {
     }
 }
 
-// Inlined into its few callers: a buffer that is returned by memory is copied in wider pieces than it was
-// written in, and stalls.
+// Inlined into its few callers, and what is rare gives a block, not a buffer: a buffer that is returned by
+// memory is copied in wider pieces than it was written in, and stalls.
 #[inline(always)]
 #[track_caller]
 fn allocate(source: &Source, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
-    let size = front.saturating_add(n);
-    if size == 0 {
-        return Ok(ByteBuf::new());
+    let block = match source.at_hand(front.saturating_add(n)) {
+        Some(block) => Some(block),
+        None => allocate_slowly(source, front.saturating_add(n))?,
+    };
+    Ok(ByteBuf::with_block(block, front, n))
+}
+
+/// As [`allocate`], or a panic.
+#[inline(always)]
+#[track_caller]
+fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
+    let block = match source.at_hand(front.saturating_add(n)) {
+        Some(block) => Some(block),
+        None => allocate_slowly_or_panic(source, front.saturating_add(n)),
+    };
+    ByteBuf::with_block(block, front, n)
+}
+
+/// A block of at least `size` bytes; none for no bytes.
+#[cold]
+#[track_caller]
+fn allocate_slowly(source: &Source, size: usize) -> Result<Option<Block>, AllocError> {
+    // No closure: it would be the caller that a leak is blamed on.
+    if size == 0 { Ok(None) } else { Ok(Some(source.allocate(size)?)) }
+}
+
+#[cold]
+#[track_caller]
+fn allocate_slowly_or_panic(source: &Source, size: usize) -> Option<Block> {
+    match allocate_slowly(source, size) {
+        Ok(block) => block,
+        Err(error) => refused(&error),
     }
-    Ok(ByteBuf::over(source.allocate(size)?, front, n))
 }
 
 #[cold]

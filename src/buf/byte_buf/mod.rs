@@ -119,6 +119,15 @@ impl ByteBuf {
         }
     }
 
+    /// As [`over`](Self::over); without a block, the buffer is empty.
+    #[inline(always)]
+    fn with_block(block: Option<Block>, front: usize, limit: usize) -> Self {
+        match block {
+            Some(block) => Self::over(block, front, limit),
+            None => Self::new(),
+        }
+    }
+
     /// Takes a view back for writing, with all the room of its block.
     ///
     /// # Safety
