@@ -21,17 +21,26 @@ use std::sync::Arc;
 /// How many exchanges with the depot go by between two looks at the cache's size.
 const LOOK: u32 = 8;
 
-/// The magazines of one class: two, so that a thread that goes back and forth over a border does not
-/// trade each time.
+/// What each buffer of one class goes through.
 #[derive(Default)]
 #[repr(align(64))]
 struct Row {
+    /// The block that was freed last. A thread that takes one and frees it, again and again, has it here
+    /// at a fixed address: behind a magazine's length, each step would wait for the last one's stores.
+    top: Cell<Option<HeaderRef>>,
     loaded: UnsafeCell<Magazine>,
     tally: Tally,
-    previous: UnsafeCell<Magazine>,
 }
 
 static_assertions::const_assert_eq!(size_of::<Row>(), 64);
+
+/// What is needed of one class now and then: a second magazine, so that a thread that goes back and forth
+/// over the border of the first does not trade each time.
+#[derive(Default)]
+struct Spare {
+    previous: UnsafeCell<Magazine>,
+    trade: Trade,
+}
 
 /// What of a class is handed over.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,7 +53,7 @@ enum Part {
 pub(crate) struct Cache {
     central: Arc<Central>,
     rows: Box<[Row; size_class::COUNT]>,
-    trades: Box<[Trade]>,
+    spares: Box<[Spare]>,
     exchanges: Cell<u32>,
 }
 
@@ -58,8 +67,8 @@ impl Cache {
     /// for it.
     pub(crate) fn try_new(central: Arc<Central>) -> Option<Self> {
         let rows = default_array(size_class::COUNT)?.try_into().ok()?;
-        let trades = default_array(size_class::COUNT)?;
-        Some(Self { central, rows, trades, exchanges: Cell::new(0) })
+        let spares = default_array(size_class::COUNT)?;
+        Some(Self { central, rows, spares, exchanges: Cell::new(0) })
     }
 
     /// Whether it is the given pool's.
@@ -77,20 +86,23 @@ impl Cache {
     }
 
     pub(crate) fn trade(&self, class: u16) -> &Trade {
-        &self.trades[class as usize]
+        &self.spares[class as usize].trade
     }
 
-    /// Blocks of a class in the magazines.
+    /// Free blocks of a class that are here.
     pub(crate) fn cached(&self, class: u16) -> usize {
-        self.trades[class as usize].cached(self.tally(class))
+        self.trade(class).cached(self.tally(class))
     }
 
     /// A free block, if one is loaded.
     #[inline]
     pub(crate) fn take(&self, class: u16) -> Option<HeaderRef> {
         let row = &self.rows[class as usize];
-        // SAFETY: K1: this thread's, and nothing else looks at it until this borrow is over.
-        let block = unsafe { &mut *row.loaded.get() }.pop()?;
+        let block = match row.top.take() {
+            Some(block) => block,
+            // SAFETY: K1: this thread's, and nothing else looks at it until this borrow is over.
+            None => unsafe { &mut *row.loaded.get() }.pop()?,
+        };
         row.tally.count_alloc();
         Some(block)
     }
@@ -100,6 +112,10 @@ impl Cache {
     pub(crate) fn put(&self, block: HeaderRef) {
         let row = &self.rows[block.class as usize];
         row.tally.count_free();
+        if row.top.get().is_none() {
+            row.top.set(Some(block));
+            return;
+        }
         // SAFETY: as in `take`.
         if !unsafe { &mut *row.loaded.get() }.push(block) {
             self.put_slowly(block);
@@ -109,12 +125,12 @@ impl Cache {
     /// Both magazines of a class.
     #[allow(clippy::mut_from_ref, reason = "opens cells that are this thread's alone")]
     fn pair(&self, class: u16) -> (&mut Magazine, &mut Magazine) {
-        let row = &self.rows[class as usize];
+        let (row, spare) = (&self.rows[class as usize], &self.spares[class as usize]);
         // SAFETY: K1: the callers are this file's slow paths, which use one pair at a time and hold
         // nothing of it when they end; what they call never calls a cache.
         let loaded = unsafe { &mut *row.loaded.get() };
         // SAFETY: as above.
-        let previous = unsafe { &mut *row.previous.get() };
+        let previous = unsafe { &mut *spare.previous.get() };
         (loaded, previous)
     }
 
@@ -122,7 +138,7 @@ impl Cache {
     #[cold]
     pub(crate) fn take_slowly(&self, class: u16) -> Result<HeaderRef, AllocError> {
         let (loaded, previous) = self.pair(class);
-        let (trade, size) = (&self.trades[class as usize], size_class::size_of_class(class));
+        let (trade, size) = (self.trade(class), size_class::size_of_class(class));
         if previous.len() > 0 {
             core::mem::swap(loaded, previous);
             return self.take(class).ok_or_else(|| self.central.refuse(size));
@@ -146,7 +162,7 @@ impl Cache {
     fn put_slowly(&self, block: HeaderRef) {
         let class = block.class;
         let (loaded, previous) = self.pair(class);
-        let trade = &self.trades[class as usize];
+        let trade = self.trade(class);
         if loaded.len() > 0 {
             if previous.len() > 0 {
                 let full = core::mem::take(previous);
@@ -187,22 +203,29 @@ impl Cache {
     fn bytes(&self) -> usize {
         let bytes = |class| {
             let (loaded, previous) = self.pair(class);
-            (loaded.len() + previous.len()) * size_class::size_of_class(class)
+            let top = usize::from(self.rows[class as usize].top.get().is_some());
+            (top + loaded.len() + previous.len()) * size_class::size_of_class(class)
         };
         (0..size_class::COUNT as u16).map(bytes).sum()
     }
 
     /// Hands magazines of a class over. Returns the bytes that they held.
     fn flush_class(&self, class: u16, part: Part) -> usize {
-        let (loaded, previous) = self.pair(class);
         let mut blocks = 0;
+        if part == Part::All
+            && let Some(top) = self.rows[class as usize].top.take()
+        {
+            self.central.put_one(top);
+            blocks += 1;
+        }
+        let (loaded, previous) = self.pair(class);
         for magazine in [previous, loaded] {
             if magazine.len() > 0 && (part == Part::All || magazine.is_full()) {
                 blocks += magazine.len();
                 self.central.put_all(class, core::mem::take(magazine));
             }
         }
-        self.trades[class as usize].give(blocks);
+        self.trade(class).give(blocks);
         blocks * size_class::size_of_class(class)
     }
 

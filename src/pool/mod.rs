@@ -337,8 +337,8 @@ impl PoolBuilder {
         self
     }
 
-    /// The bytes of free blocks that each thread may keep, beside a magazine of each size class that it
-    /// uses and eight more: 64 blocks each, or 256 KiB, whichever is less. Default: 1 MiB.
+    /// The bytes of free blocks that each thread may keep, beside a block and a magazine of each size
+    /// class that it uses and eight more: 64 blocks each, or 256 KiB, whichever is less. Default: 1 MiB.
     pub fn thread_cache(mut self, bytes: usize) -> Self {
         self.config.thread_cache = bytes;
         self
