@@ -48,39 +48,41 @@ fn item() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Pushes everything and gives the stream.
-fn push_all(items: &[Item], file: &Arc<File>, contents: &[u8]) -> (WriteQueue, Vec<u8>) {
-    let mut queue = WriteQueue::new().with_budget(50_000);
-    let mut stream = Vec::new();
-    for (salt, item) in items.iter().enumerate() {
-        match *item {
-            Item::View(len) => {
-                let bytes = pattern(len, salt as u8);
-                stream.extend_from_slice(&bytes);
-                queue.push(bytes);
-            }
-            Item::Static => {
-                stream.extend_from_slice(b"static");
-                queue.push("static");
-            }
-            Item::Composite(ref lens) => {
-                let parts: Vec<_> = lens.iter().map(|len| pattern(*len, salt as u8)).collect();
-                stream.extend(parts.iter().flatten());
-                queue.push(parts.into_iter().collect::<CompositeByteBuf>());
-            }
-            Item::Copy(len) => {
-                let bytes = pattern(len, salt as u8);
-                stream.extend_from_slice(&bytes);
-                queue.push_copy(&bytes);
-            }
-            Item::File { start, len } => {
-                stream.extend_from_slice(&contents[start..start + len]);
-                queue.push(FileRegion::new(file.clone(), start as u64..(start + len) as u64));
-            }
+/// Pushes an item and appends what it stands for to `stream`.
+fn push(
+    queue: &mut WriteQueue,
+    stream: &mut Vec<u8>,
+    (salt, item): (usize, &Item),
+    file: &Arc<File>,
+    contents: &[u8],
+) {
+    let before = (queue.pending_bytes(), stream.len());
+    match *item {
+        Item::View(len) => {
+            let bytes = pattern(len, salt as u8);
+            stream.extend_from_slice(&bytes);
+            queue.push(bytes);
         }
-        assert_eq!(queue.pending_bytes(), stream.len() as u64);
+        Item::Static => {
+            stream.extend_from_slice(b"static");
+            queue.push("static");
+        }
+        Item::Composite(ref lens) => {
+            let parts: Vec<_> = lens.iter().map(|len| pattern(*len, salt as u8)).collect();
+            stream.extend(parts.iter().flatten());
+            queue.push(parts.into_iter().collect::<CompositeByteBuf>());
+        }
+        Item::Copy(len) => {
+            let bytes = pattern(len, salt as u8);
+            stream.extend_from_slice(&bytes);
+            queue.push_copy(&bytes);
+        }
+        Item::File { start, len } => {
+            stream.extend_from_slice(&contents[start..start + len]);
+            queue.push(FileRegion::new(file.clone(), start as u64..(start + len) as u64));
+        }
     }
-    (queue, stream)
+    assert_eq!(queue.pending_bytes() - before.0, (stream.len() - before.1) as u64);
 }
 
 /// What goes wrong with the coming calls, over and over.
@@ -166,19 +168,25 @@ proptest! {
     // `PROPTEST_CASES` asks for more.
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(500)))]
 
-    /// Sent once, over a real socket: whatever the kernel refuses or cuts short, and however often
-    /// the caller comes back, the peer sees the stream.
+    /// Sent once, over a real socket: whatever the kernel refuses or cuts short, however often the
+    /// caller comes back, and whatever it pushes in between, the peer sees the stream.
     #[test]
     fn the_stream_survives_every_plan(
         items in prop::collection::vec(item(), 0..30),
+        at_once in 0..30_usize,
         plan in outcomes(),
     ) {
         let contents = pattern(FILE_LEN, 99);
-        let (mut queue, stream) = push_all(&items, &file_with(&contents), &contents);
+        let file = file_with(&contents);
+        let (mut queue, mut stream) = (WriteQueue::new().with_budget(50_000), Vec::new());
+        let mut items = items.iter().enumerate();
         let (out, mut peer) = UnixStream::pair().unwrap();
         out.set_nonblocking(true).unwrap();
         peer.set_nonblocking(true).unwrap();
         let mut received = Vec::new();
+        for item in items.by_ref().take(at_once) {
+            push(&mut queue, &mut stream, item, &file, &contents);
+        }
         with_plan(cycle(plan), || loop {
             let before = queue.flushed_bytes();
             let flush = queue.flush(&out);
@@ -188,9 +196,11 @@ proptest! {
             if let Ok(flush) = flush {
                 assert_eq!(flush.bytes(), queue.flushed_bytes() - before);
                 assert_eq!(flush.is_done(), queue.is_empty());
-                if flush.is_done() {
-                    break;
-                }
+            }
+            match items.next() {
+                Some(item) => push(&mut queue, &mut stream, item, &file, &contents),
+                None if queue.is_empty() => break,
+                None => {}
             }
         });
         prop_assert!(received == stream);
@@ -204,7 +214,11 @@ proptest! {
         give_up_after in 0..20_usize,
     ) {
         let contents = pattern(FILE_LEN, 98);
-        let (mut queue, stream) = push_all(&items, &file_with(&contents), &contents);
+        let file = file_with(&contents);
+        let (mut queue, mut stream) = (WriteQueue::new().with_budget(50_000), Vec::new());
+        for item in items.iter().enumerate() {
+            push(&mut queue, &mut stream, item, &file, &contents);
+        }
         let mut out = Moody { received: Vec::new(), plan: Box::new(cycle(plan)) };
         for _ in 0..give_up_after {
             let _ = queue.flush_into(&mut out).map(Flush::bytes);
