@@ -4,6 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 need_nightly rust-src
 own_target
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
 short && export PROPTEST_CASES=64
 RUSTFLAGS="-Zsanitizer=address --cfg asan" \

@@ -1,35 +1,10 @@
 #!/usr/bin/env bash
 # The loom models can fail: each weakening of the counting protocol, made in a copy, is caught by one.
-#
-# The copy is a package of its own that holds the models, the two files they are about, and loom: it
-# builds in seconds where the whole crate takes minutes.
 source "$(dirname "$0")/lib.sh"
 
-copy=$target/weaken/package
-rm -rf "$copy"
-mkdir -p "$copy/src" "$copy/tests"
-cp -r tests/loom "$copy/tests/"
-touch "$copy/src/lib.rs"
-cat >"$copy/Cargo.toml" <<'TOML'
-[package]
-name = "models"
-edition = "2024"
+models_package
 
-[workspace]
-
-[dev-dependencies]
-loom = "0.7"
-
-[lints.rust]
-unexpected_cfgs = { level = "allow", check-cfg = ['cfg(loom)'] }
-TOML
-
-export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$target/weaken
-
-fresh() {
-    mkdir -p "$copy/src/memory"
-    cp src/memory/count.rs src/memory/bank.rs "$copy/src/memory/"
-}
+fresh() { cp src/memory/count.rs src/memory/bank.rs "$copy/src/memory/"; }
 
 models() { # [NAME...]: runs the models whose names contain one of these
     (cd "$copy" && timeout 300 cargo test --release --quiet --test loom -- "$@") >>"$log" 2>&1
