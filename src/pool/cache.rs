@@ -149,12 +149,16 @@ impl Cache {
             self.central.recycle(class, core::mem::replace(loaded, full));
         } else {
             ensure(loaded, class);
-            let first = self.central.fill(class, loaded)?;
+            // As many again as so far: a size that is seldom asked for is not hoarded.
+            let first = self.central.fill(class, loaded, trade.received())?;
             trade.receive(loaded.len() + 1);
             self.tally(class).count_alloc();
+            self.look();
             return Ok(first);
         }
-        self.take(class).ok_or_else(|| self.central.refuse(size))
+        let block = self.take(class).ok_or_else(|| self.central.refuse(size));
+        self.look();
+        block
     }
 
     /// Takes a block, counted already, for which the loaded magazine has no room.

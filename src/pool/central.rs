@@ -199,14 +199,16 @@ impl Central {
 
     // ---- slabs ----
 
-    /// One block out of a slab, and more for a magazine: half at most, so that there is room to free into.
+    /// One block out of a slab, and up to `more` for a magazine: to the half at most, so that there is room
+    /// to free into.
     pub(crate) fn fill(
         self: &Arc<Self>,
         class: u16,
         magazine: &mut Magazine,
+        more: usize,
     ) -> Result<HeaderRef, AllocError> {
         let first = self.take_one(class)?;
-        let more = magazine.rounds() / 2;
+        let more = more.min(magazine.rounds() / 2);
         let mut slabs = lock(&self.class(class).slabs);
         while magazine.len() < more {
             let Ok(block) = self.take_from(&mut slabs, class) else { break };

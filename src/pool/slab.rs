@@ -22,16 +22,13 @@ use std::alloc::Layout;
 const MAX_BLOCKS: usize = UNIT / size_class::MIN;
 const WORDS: usize = MAX_BLOCKS / 64;
 
-/// How many units a slab of a class takes: many blocks in one where they are small, so that the headers
-/// come in few allocations; few where they are large, so that one survivor keeps little.
+/// How many units a slab of a class takes: the fewest of which blocks fill seven eighths, so that one
+/// survivor keeps little.
 pub(crate) fn units_of(class: u16) -> u32 {
     let size = size_class::size_of_class(class);
-    let bytes = match size {
-        0..=4096 => UNIT,
-        4097..=32_768 => 4 * UNIT,
-        _ => size * ((1 << 20) / size).clamp(1, 4),
-    };
-    bytes.div_ceil(UNIT) as u32
+    let least = size.div_ceil(UNIT);
+    let units = (least..).find(|units| units * UNIT % size <= units * UNIT / 8);
+    units.expect("as many units as a block has bytes leave nothing over") as u32
 }
 
 /// A set of block numbers.
@@ -223,5 +220,20 @@ impl Slab {
         // SAFETY: `new` allocated it with this layout; no block is out, so nobody has a reference (S2).
         unsafe { std::alloc::dealloc(self.headers.as_ptr().cast(), headers_layout(self.blocks)) };
         self.span
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slab_of_any_class_fits_a_chunk_and_wastes_little() {
+        for class in 0..size_class::COUNT as u16 {
+            let (size, bytes) = (size_class::size_of_class(class), units_of(class) as usize * UNIT);
+            assert!(bytes <= size_class::MAX && bytes >= size, "{size} in {bytes}");
+            assert!(bytes % size <= bytes / 8, "{size} in {bytes}");
+            assert!(bytes / size <= MAX_BLOCKS);
+        }
     }
 }

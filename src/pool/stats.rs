@@ -92,6 +92,11 @@ impl Trade {
         bump(&self.received, blocks as u64);
     }
 
+    /// Blocks that came from the central part.
+    pub(crate) fn received(&self) -> usize {
+        usize::try_from(self.received.load(Relaxed)).unwrap_or(usize::MAX)
+    }
+
     /// Blocks went to the central part.
     pub(crate) fn give(&self, blocks: usize) {
         bump(&self.given, blocks as u64);
