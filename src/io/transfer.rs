@@ -29,8 +29,8 @@ impl FileRegion {
     /// kernel moves the bytes by itself where it can (`sendfile`, else `splice`, else
     /// `copy_file_range`); where it refuses the two descriptors, they are copied through a pooled
     /// window. The region remembers which way worked. A file as `dst` is written at its cursor, or
-    /// at its end if it was opened to append; one opened for direct I/O takes whole blocks only, and
-    /// refuses the rest with [`io::ErrorKind::InvalidInput`].
+    /// at its end if it was opened to append; one opened for direct I/O takes whole blocks only,
+    /// and refuses the rest with [`io::ErrorKind::InvalidInput`].
     ///
     /// Like `write`, one call may send less than there is; call until [`is_empty`](Self::is_empty).
     /// 0 is returned only when the region is empty.

@@ -240,8 +240,8 @@ impl Pipe {
     }
 }
 
-/// Whether an error of [`sendfile`] or of a splice speaks about the kind of the two descriptors, not about the
-/// transfer: another path can still work, and nothing has moved.
+/// Whether an error of [`sendfile`] or of a splice speaks about the kind of the two descriptors,
+/// not about the transfer: another path can still work, and nothing has moved.
 #[cfg(unix)]
 pub(crate) fn refuses_pair(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported

@@ -24,8 +24,9 @@ impl WriteQueue {
     ///
     /// # Cost
     ///
-    /// Amortised O(1), per component of a composite. Bytes are not copied, but for parts of up to 1 KiB that follow one
-    /// another: those are copied into one pooled block, and what they came from is released.
+    /// Amortised O(1), per component of a composite. Bytes are not copied, but for parts of up to 1
+    /// KiB that follow one another: those are copied into one pooled block, and what they came from
+    /// is released.
     ///
     /// # Examples
     ///
@@ -81,8 +82,8 @@ impl WriteQueue {
 
     fn push_region(&mut self, region: FileRegion) {
         if !region.is_empty() {
-            self.files += 1;
             self.append(Part::File(region));
+            self.files += 1;
         }
     }
 
@@ -93,14 +94,15 @@ impl WriteQueue {
     }
 
     fn append(&mut self, part: Part) {
-        self.count(part.len());
+        self.pending = self.counting(part.len());
         self.parts.push_back(part);
         self.update_writable();
     }
 
-    /// Files of made-up length can add up to more than there are numbers; real ones can't.
-    fn count(&mut self, bytes: u64) {
-        self.pending = self.pending.checked_add(bytes).expect("2^64 bytes in one queue");
+    /// What is pending with so many bytes more. Files of made-up length can add up to more than
+    /// there are numbers; then nothing has changed yet.
+    fn counting(&self, bytes: u64) -> u64 {
+        self.pending.checked_add(bytes).expect("2^64 bytes in one queue")
     }
 
     /// Copies `bytes` into the tail of the queue, if they are few and it is a block with room or a
@@ -113,6 +115,7 @@ impl WriteQueue {
         if bytes.len() > SMALL {
             return false;
         }
+        let pending = self.counting(bytes.len() as u64);
         if let Some(Part::Block(block)) = self.parts.back_mut()
             && block.capacity() - block.len() >= bytes.len()
         {
@@ -120,7 +123,7 @@ impl WriteQueue {
         } else if !self.begin_block(bytes) {
             return false;
         }
-        self.count(bytes.len() as u64);
+        self.pending = pending;
         self.stats.merged_bytes += bytes.len() as u64;
         self.update_writable();
         true

@@ -485,3 +485,18 @@ fn positions_tell_when_a_message_is_out() {
     assert!(queue.flush(&out).unwrap().is_done());
     assert_eq!(queue.flushed_bytes(), second);
 }
+
+#[test]
+fn more_bytes_than_there_are_numbers_are_refused_before_anything_changes() {
+    let region = FileRegion::new(file_with(&[]), 0..u64::MAX);
+    let mut queue = WriteQueue::new();
+    queue.push("head");
+    queue.push(region.slice(10..u64::MAX));
+    for part in [Outgoing::from(region), Outgoing::from("seven..")] {
+        let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| queue.push(part)));
+        assert!(pushed.is_err());
+        assert_eq!(queue.pending_bytes(), u64::MAX - 6);
+    }
+    let unsent: Vec<u64> = queue.take_unsent().iter().map(Outgoing::len).collect();
+    assert_eq!(unsent, [4, u64::MAX - 10]);
+}
