@@ -1,8 +1,9 @@
 //! What is told to memory checkers when a block changes hands: without it a pool blinds them.
 //!
-//! In normal builds both hooks are nothing. Under Miri each owner gets an allocation of its own, so that
-//! a late access, an overrun and an uninitialised read are seen though the pool recycles its blocks.
-//! With `--cfg asan` a free block is poisoned for AddressSanitizer.
+//! In normal builds the hooks are nothing. Under Miri each owner gets an allocation of its own, as large
+//! as what it asked for, so that a late access, an overrun and an uninitialised read are seen though the
+//! pool recycles its blocks. With `--cfg asan` AddressSanitizer is told that a block is poison, but for
+//! what its owner asked for while there is one.
 #![cfg_attr(
     any(miri, asan),
     allow(unsafe_code, reason = "allocates for Miri, calls the sanitizer's interface")
@@ -10,21 +11,23 @@
 
 use super::header::HeaderRef;
 
-/// The pool hands the block to an owner.
+/// The pool has granted the block to an owner.
 #[inline(always)]
 pub(crate) fn on_take(header: HeaderRef) {
     #[cfg(miri)]
-    header.set_data(each::allocate(header.capacity()));
+    header.set_data(each::allocate(header.granted()));
     #[cfg(asan)]
-    each::unpoison(header.data(), header.capacity());
+    each::poison(header.data(), header.capacity());
+    #[cfg(asan)]
+    each::unpoison(header.data(), header.granted());
     let _ = header;
 }
 
-/// The block's owner is gone; the pool has it back.
+/// The block's owner is gone, though it is granted still; the pool has it back.
 #[inline(always)]
 pub(crate) fn on_release(header: HeaderRef) {
     #[cfg(miri)]
-    each::deallocate(header.data(), header.capacity());
+    each::deallocate(header.data(), header.granted());
     #[cfg(asan)]
     each::poison(header.data(), header.capacity());
     let _ = header;
@@ -48,7 +51,7 @@ mod each {
     }
 
     pub(super) fn allocate(size: usize) -> NonNull<u8> {
-        // SAFETY: a block has at least one byte.
+        // SAFETY: at least one byte is granted.
         let data = unsafe { std::alloc::alloc(layout(size)) };
         NonNull::new(data).expect("memory under Miri")
     }

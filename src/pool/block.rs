@@ -52,8 +52,8 @@ impl Block {
 
     #[inline(always)]
     fn granted_to(block: HeaderRef, size: usize) -> Self {
-        hooks::on_take(block);
         block.grant(size);
+        hooks::on_take(block);
         Self(block)
     }
 
@@ -69,6 +69,7 @@ impl Block {
             }
         })?;
         block.grant(size);
+        hooks::on_take(block);
         Ok(Self(block))
     }
 
@@ -189,8 +190,8 @@ pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
             if block.is_zeroed() {
                 wipe(block);
             }
-            block.ungrant();
             hooks::on_release(block);
+            block.ungrant();
             put(block);
         }
         // SAFETY: the caller owns the block alone.
@@ -211,5 +212,5 @@ fn send_noted(block: HeaderRef) {
 #[cold]
 fn wipe(block: HeaderRef) {
     // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
-    unsafe { block.data().write_bytes(0, block.capacity()) };
+    unsafe { block.data().write_bytes(0, block.granted()) };
 }

@@ -161,7 +161,8 @@ pub(crate) unsafe fn release(block: HeaderRef) {
     let pool = unsafe { Arc::from_raw(block.home.cast::<Central>()) };
     if pool.config.zero_on_release {
         // SAFETY: the caller owns the block alone (H3).
-        unsafe { block.data().write_bytes(0, block.capacity()) };
+        unsafe { block.data().write_bytes(0, block.granted()) };
     }
+    hooks::on_release(block);
     pool.put_large(block);
 }

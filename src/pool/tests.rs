@@ -286,7 +286,9 @@ fn figures_stay_sane_while_threads_are_at_work() {
             assert!(stats.live_blocks <= 1_000 && stats.cached <= 4 << 20, "{stats}");
         }
         stop.store(true, Ordering::Relaxed);
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
     assert_eq!(check(&pool).live_blocks, 0);
 }
