@@ -384,12 +384,15 @@ impl Central {
     }
 
     /// Gives back what nobody has needed since the last tick, but for the reserve: the working-set
-    /// rule of Bonwick's depot.
-    pub(crate) fn tick(self: &Arc<Self>) {
-        let unused = self.idle_low.load(Relaxed).min(self.idle());
-        self.shed(unused.saturating_sub(RESERVE));
-        self.idle_low.store(self.idle(), Relaxed);
+    /// rule of Bonwick's depot. Returns how much idle memory is no work for another tick: the reserve, or
+    /// all that there is, where none of it could be given back (its pages have blocks in use).
+    pub(crate) fn tick(self: &Arc<Self>) -> usize {
+        let unused = self.idle_low.load(Relaxed).min(self.idle()).saturating_sub(RESERVE);
+        let shed = self.shed(unused);
+        let idle = self.idle();
+        self.idle_low.store(idle, Relaxed);
         self.tell();
+        if unused > 0 && shed == 0 { idle } else { RESERVE }
     }
 
     /// Gives all idle memory back to the system. Returns how many bytes it were.

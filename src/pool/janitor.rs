@@ -3,7 +3,7 @@
 //! A thread that exists only while a pool holds more idle memory than its reserve. Each period it lets
 //! the pool give back what stayed idle the whole time.
 
-use super::central::{Central, RESERVE};
+use super::central::Central;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -41,10 +41,15 @@ impl Janitor {
     }
 
     /// Ends the work unless there is more: whether it ended.
-    fn leave(&self, idle: impl Fn() -> usize) -> bool {
+    fn leave(&self, is_done: impl Fn() -> bool) -> bool {
         self.at_work.store(false, Ordering::SeqCst);
         // Who made more idle before the store saw a janitor at work, and relied on it.
-        idle() <= RESERVE || self.at_work.swap(true, Ordering::SeqCst)
+        is_done() || self.at_work.swap(true, Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_at_work(&self) -> bool {
+        self.at_work.load(Ordering::SeqCst)
     }
 }
 
@@ -52,8 +57,9 @@ fn work(pool: &Weak<Central>) {
     loop {
         std::thread::sleep(PERIOD);
         let Some(pool) = pool.upgrade() else { return };
-        pool.tick();
-        if pool.idle() <= RESERVE && pool.janitor().leave(|| pool.idle()) {
+        let enough = pool.tick();
+        let is_done = || pool.idle() <= enough;
+        if is_done() && pool.janitor().leave(is_done) {
             return;
         }
     }

@@ -293,6 +293,26 @@ fn figures_stay_sane_while_threads_are_at_work() {
     assert_eq!(check(&pool).live_blocks, 0);
 }
 
+/// Free blocks on pages that live ones share can't go back: no janitor tries for ever.
+#[test]
+#[cfg(not(miri))]
+fn the_janitor_goes_home_when_there_is_nothing_to_do() {
+    let pool = Pool::builder().thread_cache(0).build();
+    let mut buffers: Vec<_> = (0..64 * 1024).map(|_| pool.alloc(64)).collect();
+    let mut place = 0;
+    buffers.retain(|_| {
+        place += 1;
+        place % 64 == 0
+    });
+    local::flush(pool.central());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while pool.central().janitor().is_at_work() {
+        assert!(std::time::Instant::now() < deadline, "still at work: {}", pool.stats());
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+    assert!(pool.stats().idle > central::RESERVE, "nothing kept it: {}", pool.stats());
+}
+
 /// Two threads that count the references of one block at hand do not keep it from its budget.
 #[test]
 fn a_charge_ends_with_the_last_handle_on_any_thread() {
