@@ -3,42 +3,22 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use rustix::net::{RecvFlags, recv};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::cost::{Cost, Meter, discard};
 use crate::relay::{Path, Relay};
 
 /// Measurements of each path; the median of them counts.
 const ROUNDS: usize = 5;
 
-const GIB: f64 = (1_u64 << 30) as f64;
-
-/// What it took to relay some bytes.
-#[derive(Clone, Copy, Debug)]
-struct Cost {
-    bytes: u64,
-    seconds: f64,
-    /// Of the proxy's thread alone.
-    cpu_seconds: f64,
-    system_calls: u64,
-}
-
-impl Cost {
-    fn per_gib(&self, amount: f64) -> f64 {
-        amount * GIB / self.bytes as f64
-    }
-
-    fn print(&self, title: &str) {
-        println!(
-            "{title:<10} {:>7.2} GiB/s {:>7.3} CPU s/GiB {:>9.0} system calls/GiB",
-            self.bytes as f64 / GIB / self.seconds,
-            self.per_gib(self.cpu_seconds),
-            self.per_gib(self.system_calls as f64),
-        );
-    }
+fn print(title: &str, cost: &Cost) {
+    println!(
+        "{title:<10} {:>7.2} GiB/s {:>7.3} CPU s/GiB {:>9.0} system calls/GiB",
+        cost.gib_per_second(),
+        cost.cpu_seconds_per_gib(),
+        cost.calls_per_gib(),
+    );
 }
 
 /// Measures both paths in turn, so that whatever else the machine does meets both of them.
@@ -48,22 +28,17 @@ pub(crate) async fn run(bytes: u64) -> io::Result<()> {
     for round in 1..=ROUNDS {
         for (path, costs) in [(Path::Copy, &mut copy), (Path::Splice, &mut splice)] {
             let cost = measure(path, bytes).await?;
-            cost.print(&format!("{round} {path:?}").to_lowercase());
+            print(&format!("{round} {path:?}").to_lowercase(), &cost);
             costs.push(cost);
         }
     }
-    let (copy, splice) = (median(copy), median(splice));
+    let (copy, splice) = (Cost::median(copy), Cost::median(splice));
     println!("\nmedians");
-    copy.print("copy");
-    splice.print("splice");
-    let ratio = splice.per_gib(splice.cpu_seconds) / copy.per_gib(copy.cpu_seconds);
+    print("copy", &copy);
+    print("splice", &splice);
+    let ratio = splice.cpu_seconds_per_gib() / copy.cpu_seconds_per_gib();
     println!("\nsplice takes {ratio:.2} of the processor time of read + write with 64 KiB");
     Ok(())
-}
-
-fn median(mut costs: Vec<Cost>) -> Cost {
-    costs.sort_by(|a, b| a.cpu_seconds.total_cmp(&b.cpu_seconds));
-    costs[costs.len() / 2]
 }
 
 async fn measure(path: Path, bytes: u64) -> io::Result<Cost> {
@@ -73,21 +48,21 @@ async fn measure(path: Path, bytes: u64) -> io::Result<Cost> {
     let server = TcpStream::connect(back.local_addr()?).await?;
     let sink = back.accept().await?.0.into_std()?;
     let source = thread::spawn(move || send(front_address, bytes));
-    let sink = thread::spawn(move || receive(&sink));
+    sink.set_nonblocking(false)?;
+    let sink = thread::spawn(move || discard(&sink));
     let (client, _) = front.accept().await?;
 
-    let (begun, cpu) = (Instant::now(), cpu_time());
+    let meter = Meter::start();
     let mut relay = Relay::new(path);
     relay.run(&client, &server).await?;
-    let (seconds, cpu_seconds) = (begun.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
+    let cost = meter.stop(bytes, relay.there.system_calls() + relay.back.system_calls());
 
     source.join().expect("the source does not panic")?;
     let received = sink.join().expect("the sink does not panic")?;
     if (relay.there.moved_bytes(), received) != (bytes, bytes) {
         return Err(io::Error::other(format!("of {bytes} bytes {received} arrived")));
     }
-    let system_calls = relay.there.system_calls() + relay.back.system_calls();
-    Ok(Cost { bytes, seconds, cpu_seconds, system_calls })
+    Ok(cost)
 }
 
 fn send(to: SocketAddr, bytes: u64) -> io::Result<()> {
@@ -100,25 +75,4 @@ fn send(to: SocketAddr, bytes: u64) -> io::Result<()> {
         left -= length as u64;
     }
     Ok(())
-}
-
-/// Throws away what comes without looking at it, so that the sink does not hold up the proxy.
-fn receive(stream: &std::net::TcpStream) -> io::Result<u64> {
-    stream.set_nonblocking(false)?;
-    let mut room = vec![0; 1 << 20];
-    // To truncate is to discard, but only Linux does so for streams.
-    let flags = if cfg!(target_os = "linux") { RecvFlags::TRUNC } else { RecvFlags::empty() };
-    let mut received = 0;
-    loop {
-        match recv(stream, &mut room, flags)? {
-            (_, 0) => return Ok(received),
-            (_, length) => received += length as u64,
-        }
-    }
-}
-
-/// The processor time of this thread.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

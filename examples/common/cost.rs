@@ -1,0 +1,77 @@
+//! What it costs to move bytes: time, processor time of one thread, system calls.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::net::{RecvFlags, recv};
+use rustix::time::{ClockId, clock_gettime};
+
+const GIB: f64 = (1_u64 << 30) as f64;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    bytes: u64,
+    seconds: f64,
+    cpu_seconds: f64,
+    system_calls: u64,
+}
+
+impl Cost {
+    pub(crate) fn gib_per_second(&self) -> f64 {
+        self.bytes as f64 / GIB / self.seconds
+    }
+
+    pub(crate) fn cpu_seconds_per_gib(&self) -> f64 {
+        self.cpu_seconds * GIB / self.bytes as f64
+    }
+
+    pub(crate) fn calls_per_gib(&self) -> f64 {
+        self.system_calls as f64 * GIB / self.bytes as f64
+    }
+
+    /// The one in the middle by processor time, of at least one.
+    pub(crate) fn median(mut costs: Vec<Cost>) -> Cost {
+        costs.sort_by(|a, b| a.cpu_seconds_per_gib().total_cmp(&b.cpu_seconds_per_gib()));
+        costs[costs.len() / 2]
+    }
+}
+
+/// Measures the thread that starts and stops it.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    begun: Instant,
+    cpu: Duration,
+}
+
+impl Meter {
+    pub(crate) fn start() -> Meter {
+        Meter { begun: Instant::now(), cpu: cpu_time() }
+    }
+
+    pub(crate) fn stop(self, bytes: u64, system_calls: u64) -> Cost {
+        let cpu_seconds = (cpu_time() - self.cpu).as_secs_f64();
+        Cost { bytes, seconds: self.begun.elapsed().as_secs_f64(), cpu_seconds, system_calls }
+    }
+}
+
+/// The processor time of this thread.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Throws away what comes up to the end, and gives its length. It is not even copied, so that the
+/// receiver does not hold up whom it measures.
+pub(crate) fn discard(stream: &TcpStream) -> io::Result<u64> {
+    let mut room = vec![0; 1 << 20];
+    // To truncate is to discard, but only Linux does so for streams.
+    let flags = if cfg!(target_os = "linux") { RecvFlags::TRUNC } else { RecvFlags::empty() };
+    let mut received = 0;
+    loop {
+        match recv(stream, &mut room, flags)? {
+            (_, 0) => return Ok(received),
+            (_, length) => received += length as u64,
+        }
+    }
+}
