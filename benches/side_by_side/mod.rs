@@ -1,47 +1,69 @@
 //! Candidates for one job, measured in turns in one process, so that a busy or slow machine treats
 //! them alike. What counts is the ratio of their medians.
 
+#![allow(dead_code, reason = "each benchmark uses its part")]
+
 use std::{hint::black_box, time::Instant};
 
 const ROUNDS: usize = 41;
 
-/// A candidate: what it is called, how it is set up, and what it does, timed, with that.
+/// A candidate: what it is called, and a round of what it does, which gives its cost in nanoseconds.
 pub(crate) struct Candidate<'a> {
-    name: &'static str,
+    pub(crate) name: &'static str,
     round: Box<dyn FnMut() -> f64 + 'a>,
 }
 
 impl<'a> Candidate<'a> {
+    /// One that is timed by the clock on the wall, all but its setting up.
     pub(crate) fn new<S, T>(
         name: &'static str,
         mut set_up: impl FnMut() -> S + 'a,
         mut run: impl FnMut(&mut S) -> T + 'a,
     ) -> Self {
-        let round = move || {
+        Self::metered(name, move || {
             let mut state = set_up();
             let start = Instant::now();
             black_box(run(black_box(&mut state)));
             start.elapsed().as_nanos() as f64
-        };
+        })
+    }
+
+    /// One that measures itself.
+    pub(crate) fn metered(name: &'static str, round: impl FnMut() -> f64 + 'a) -> Self {
         Self { name, round: Box::new(round) }
     }
 }
 
-/// Measures all candidates and prints nanoseconds per unit, and each one's part of the first one's.
-pub(crate) fn compare(job: &str, units: usize, mut candidates: Vec<Candidate<'_>>) {
-    // `cargo test` only wants to see that it runs.
-    let rounds = if std::env::args().any(|arg| arg == "--bench") { ROUNDS } else { 1 };
-    let mut times = vec![Vec::with_capacity(rounds); candidates.len()];
-    for _ in 0..rounds {
-        for (candidate, times) in candidates.iter_mut().zip(&mut times) {
-            times.push((candidate.round)());
+/// Whether figures are wanted. `cargo test`, and `--quick`, only want to see that it runs.
+pub(crate) fn in_earnest() -> bool {
+    let given = |wanted| std::env::args().any(|arg| arg == wanted);
+    given("--bench") && !given("--quick")
+}
+
+/// What each round cost each of the candidates. The first of a round is the last of the next one,
+/// since what a candidate leaves behind meets the one after it.
+pub(crate) fn in_turns(candidates: &mut [Candidate<'_>], rounds: usize) -> Vec<Vec<f64>> {
+    let mut costs = vec![vec![0.0; rounds]; candidates.len()];
+    for round in 0..rounds {
+        for turn in 0..candidates.len() {
+            let who = (round + turn) % candidates.len();
+            costs[who][round] = (candidates[who].round)();
         }
     }
-    let medians = times.into_iter().map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[rounds / 2] / units as f64
-    });
-    let medians: Vec<f64> = medians.collect();
+    costs
+}
+
+pub(crate) fn median(costs: impl IntoIterator<Item = f64>) -> f64 {
+    let mut costs: Vec<f64> = costs.into_iter().collect();
+    costs.sort_by(f64::total_cmp);
+    costs[costs.len() / 2]
+}
+
+/// Measures all candidates and prints nanoseconds per unit, and each one's part of the first one's.
+pub(crate) fn compare(job: &str, units: usize, mut candidates: Vec<Candidate<'_>>) {
+    let rounds = if in_earnest() { ROUNDS } else { 1 };
+    let costs = in_turns(&mut candidates, rounds);
+    let medians: Vec<f64> = costs.into_iter().map(|costs| median(costs) / units as f64).collect();
     for (candidate, median) in candidates.iter().zip(&medians) {
         println!("{job:<28} {:<24} {median:>9.3} ns {:>7.2}", candidate.name, median / medians[0]);
     }

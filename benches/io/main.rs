@@ -1,0 +1,48 @@
+//! What the ways to the kernel cost, each beside the best that can be written by hand.
+//!
+//! ```text
+//! cargo bench --bench io -- [--quick] [--only JOB] [--picture FILE.svg]
+//! ```
+//!
+//! Every line is one bar: our cost, the peer's, the ratio, and what the ratio may be. Costs are
+//! processor time of the one thread that does the work, as the kernel accounts it to that thread,
+//! so that neither a waiting peer nor a busy machine counts. `--quick` only shows that everything
+//! runs, and `--only` takes the jobs whose name holds that text.
+//!
+//! `report.rs` measures, judges and prints, `picture.rs` draws; `wire.rs` is the other end of a
+//! connection. The jobs: `file.rs` (files to sockets), `small.rs` (many small buffers), `through.rs`
+//! (a proxy, an upload), `log.rs` (appending to a file).
+
+#[path = "../side_by_side/mod.rs"]
+#[cfg(target_os = "linux")]
+mod side_by_side;
+
+#[cfg(target_os = "linux")]
+mod file;
+#[cfg(target_os = "linux")]
+mod log;
+#[cfg(target_os = "linux")]
+mod picture;
+#[cfg(target_os = "linux")]
+mod report;
+#[cfg(target_os = "linux")]
+mod small;
+#[cfg(target_os = "linux")]
+mod through;
+#[cfg(target_os = "linux")]
+mod wire;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::io::Result<()> {
+    let mut report = report::Report::from_args();
+    file::run(&mut report)?;
+    small::run(&mut report)?;
+    through::run(&mut report)?;
+    log::run(&mut report)?;
+    report.finish()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("sendfile to a socket and splice, which this measures, are Linux's");
+}

@@ -1,0 +1,119 @@
+//! Bars: what a job costs us, what it costs its peers, and whether the ratio is low enough.
+
+use std::{fs, io};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::picture;
+use crate::side_by_side::{Candidate, in_earnest, in_turns, median};
+
+const ROUNDS: usize = 41;
+
+/// One line of the table. Costs are nanoseconds of processor time per unit.
+pub(crate) struct Row {
+    pub(crate) job: String,
+    unit: &'static str,
+    ours: f64,
+    /// What the others are called and what they cost.
+    peers: Vec<(&'static str, f64)>,
+    /// Against the cheapest peer: the median of the ratios within the rounds, which is steadier
+    /// than the ratio of medians.
+    pub(crate) ratio: f64,
+    pub(crate) bar: f64,
+}
+
+impl Row {
+    pub(crate) fn is_met(&self) -> bool {
+        self.ratio <= self.bar
+    }
+
+    /// The row of a table in Markdown.
+    fn line(&self) -> String {
+        let Row { job, unit, ours, peers, ratio, bar } = self;
+        let peers: Vec<_> = peers.iter().map(|(name, cost)| format!("{name}: {cost:.1}")).collect();
+        let peers = peers.join("; ");
+        let verdict = match (in_earnest(), self.is_met()) {
+            (false, _) => "ran",
+            (true, true) => "pass",
+            (true, false) => "FAIL",
+        };
+        format!("| {job} | {unit} | {ours:.1} | {peers} | {ratio:.3} | {bar:.2} | {verdict} |")
+    }
+}
+
+pub(crate) struct Report {
+    rows: Vec<Row>,
+    only: Option<String>,
+    picture: Option<String>,
+}
+
+impl Report {
+    pub(crate) fn from_args() -> Report {
+        let value_of = |name| std::env::args().skip_while(|arg| arg != name).nth(1);
+        Report { rows: Vec::new(), only: value_of("--only"), picture: value_of("--picture") }
+    }
+
+    pub(crate) fn wants(&self, job: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| job.contains(only))
+    }
+
+    /// Measures a job of so many units. The first candidate is ours; `bar` is what our cost may be
+    /// in parts of that of each peer.
+    pub(crate) fn measure(
+        &mut self,
+        job: &str,
+        (units, unit): (usize, &'static str),
+        bar: f64,
+        mut candidates: Vec<Candidate<'_>>,
+    ) {
+        let rounds = if in_earnest() { ROUNDS } else { 1 };
+        let costs = in_turns(&mut candidates, rounds);
+        let per_unit = |costs: &[f64]| median(costs.iter().copied()) / units as f64;
+        let (ours, peers) = costs.split_first().expect("a candidate of ours");
+        let against = |peer: &[f64]| median(ours.iter().zip(peer).map(|(ours, peer)| ours / peer));
+        let peer_costs = peers.iter().map(|costs| per_unit(costs));
+        let row = Row {
+            job: job.into(),
+            unit,
+            ours: per_unit(ours),
+            ratio: peers.iter().map(|peer| against(peer)).fold(0.0, f64::max),
+            peers: candidates[1..].iter().map(|it| it.name).zip(peer_costs).collect(),
+            bar,
+        };
+        if self.rows.is_empty() {
+            println!("| job | CPU ns per | ours | peers | ratio | bar | |");
+            println!("| --- | --- | ---: | --- | ---: | ---: | --- |");
+        }
+        println!("{}", row.line());
+        self.rows.push(row);
+    }
+
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let met = self.rows.iter().filter(|row| row.is_met()).count();
+        if in_earnest() {
+            println!("{met} of {} bars met", self.rows.len());
+        } else {
+            println!("{} jobs ran; one round each, which proves nothing else", self.rows.len());
+        }
+        match &self.picture {
+            Some(path) => fs::write(path, picture::draw(&self.rows)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `full` where figures are wanted, else `quick`.
+pub(crate) fn scaled(full: usize, quick: usize) -> usize {
+    if in_earnest() { full } else { quick }
+}
+
+/// The processor time that this thread spends on `work`, in nanoseconds.
+pub(crate) fn cpu(work: impl FnOnce() -> io::Result<()>) -> f64 {
+    let now = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        time.tv_sec * 1_000_000_000 + time.tv_nsec
+    };
+    let start = now();
+    work().expect("what is measured works");
+    (now() - start) as f64
+}

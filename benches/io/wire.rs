@@ -1,0 +1,108 @@
+//! Connections on this machine, and threads at their other ends.
+
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use rustix::net::{RecvFlags, recv, sockopt};
+
+/// A connection over loopback, with the congestion control that most machines have.
+pub(crate) fn tcp() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let here = TcpStream::connect(listener.local_addr()?)?;
+    let (there, _) = listener.accept()?;
+    for end in [&here, &there] {
+        end.set_nodelay(true)?;
+        // Else what the system has; the ratios are of one and the same connection.
+        let _ = sockopt::set_tcp_congestion(end, "cubic");
+    }
+    Ok((here, there))
+}
+
+/// Somewhere to send to: a thread takes everything and counts it.
+pub(crate) struct Sink {
+    out: OwnedFd,
+    taken: Arc<AtomicU64>,
+}
+
+impl Sink {
+    /// Bytes that arrive over TCP are dropped where they are, without a copy.
+    pub(crate) fn tcp() -> io::Result<Sink> {
+        let (out, peer) = tcp()?;
+        Ok(Sink::reading(out.into(), peer.into(), RecvFlags::TRUNC))
+    }
+
+    /// Unix sockets can't drop what arrives; it is copied.
+    pub(crate) fn unix() -> io::Result<Sink> {
+        let (out, peer) = UnixStream::pair()?;
+        Ok(Sink::reading(out.into(), peer.into(), RecvFlags::empty()))
+    }
+
+    fn reading(out: OwnedFd, peer: OwnedFd, flags: RecvFlags) -> Sink {
+        let taken = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&taken);
+        thread::spawn(move || {
+            let mut room = vec![0; 256 * 1024];
+            while let Ok((_, bytes @ 1..)) = recv(&peer, &mut room[..], flags) {
+                count.fetch_add(bytes as u64, Ordering::Release);
+            }
+        });
+        Sink { out, taken }
+    }
+
+    /// Waits until so many bytes have arrived since the last time.
+    pub(crate) fn await_bytes(&self, bytes: usize) {
+        while self.taken.load(Ordering::Acquire) != bytes as u64 {
+            thread::yield_now();
+        }
+        self.taken.store(0, Ordering::Release);
+    }
+}
+
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.out.as_fd()
+    }
+}
+
+/// Somewhere to receive from over TCP: a thread sends as many bytes as it is asked for.
+pub(crate) struct Source {
+    pub(crate) stream: TcpStream,
+    asked: Sender<usize>,
+}
+
+impl Source {
+    pub(crate) fn new() -> io::Result<Source> {
+        let (stream, mut peer) = tcp()?;
+        let (asked, orders) = mpsc::channel::<usize>();
+        thread::spawn(move || -> io::Result<()> {
+            let bytes = vec![7; 256 * 1024];
+            for order in orders {
+                let mut left = order;
+                while left > 0 {
+                    left -= peer.write(&bytes[..left.min(bytes.len())])?;
+                }
+            }
+            Ok(())
+        });
+        Ok(Source { stream, asked })
+    }
+
+    pub(crate) fn ask_for(&self, bytes: usize) {
+        self.asked.send(bytes).expect("the sender lives as long as its channel");
+    }
+}
+
+/// Writes all of it, however little each call takes.
+pub(crate) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = rustix::io::write(&to, bytes)?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
