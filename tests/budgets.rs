@@ -60,7 +60,7 @@ fn work(pool: &Pool, seed: u64, check: impl Fn()) {
             }
         }
         let bytes: usize = held.iter().map(ByteBuf::capacity).sum();
-        if bytes > LIMIT / 4 || rng.next_u32() % 2 == 0 {
+        if bytes > LIMIT / 4 || rng.next_u32().is_multiple_of(2) {
             let place = rng.next_u32() as usize % held.len();
             held.swap_remove(place);
         }
