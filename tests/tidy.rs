@@ -153,12 +153,30 @@ fn every_unsafe_block_is_argued_for() {
     nothing("unsafe without a proof", bare);
 }
 
+/// A SAFETY comment that cites `W1` means one rule.
+#[test]
+fn a_rule_has_one_home() {
+    let mut homes = BTreeSet::new();
+    let mut twice = Vec::new();
+    for (name, text) in files("src", ".rs") {
+        let named =
+            text.lines().filter_map(|line| line.strip_prefix("//! * **")?.split("**").next());
+        twice.extend(
+            named
+                .filter(|rule| !homes.insert(rule.to_string()))
+                .map(|rule| format!("{name}: {rule}")),
+        );
+    }
+    assert!(homes.contains("W1"), "the rules were not found");
+    nothing("rules whose name another has", twice);
+}
+
 /// The files in which unsafe code is allowed are those that CONTRIBUTING.md lists.
 #[test]
 fn the_list_of_unsafe_files_is_true() {
     let allowed = |text: &str| {
-        let head = text.lines().take_while(|line| !line.starts_with("use ")).collect::<String>();
-        head.contains("allow(unsafe_code")
+        let head = text.lines().take_while(|line| !line.starts_with("use "));
+        head.flat_map(str::split_whitespace).collect::<String>().contains("allow(unsafe_code")
     };
     let have: BTreeSet<String> = files("src", ".rs")
         .into_iter()

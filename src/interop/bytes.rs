@@ -2,7 +2,7 @@
 //!
 //! Rules:
 //!
-//! * **B1** Bytes become readable by `set_len` only after they were written: by the caller of
+//! * **A1** Bytes become readable by `set_len` only after they were written: by the caller of
 //!   `advance_mut`, who vouches for it, or by the loop before it.
 #![allow(
     unsafe_code,
@@ -63,7 +63,7 @@ impl Buf for ByteBuf {
 }
 
 // SAFETY: `chunk_mut` gives the room behind the writer index, and `advance_mut` moves that index by what
-// was written there (B1), after checking that there is so much room.
+// was written there (A1), after checking that there is so much room.
 unsafe impl BufMut for ByteBuf {
     #[inline]
     fn remaining_mut(&self) -> usize {
@@ -75,7 +75,7 @@ unsafe impl BufMut for ByteBuf {
     unsafe fn advance_mut(&mut self, n: usize) {
         let room = self.capacity() - self.len();
         assert!(n <= room, "cannot advance past the room: {n} <= {room}");
-        // SAFETY: within the capacity, as just checked; written, as the caller vouches (B1).
+        // SAFETY: within the capacity, as just checked; written, as the caller vouches (A1).
         unsafe { self.set_len(self.len() + n) }
     }
 
@@ -183,7 +183,7 @@ impl Extend<u8> for ByteBuf {
                 place.write(byte);
                 n += 1;
             }
-            // SAFETY: the first `n` bytes of the room were just written (B1), and it has no fewer.
+            // SAFETY: the first `n` bytes of the room were just written (A1), and it has no fewer.
             unsafe { self.set_len(self.len() + n) };
             // An iterator that has ended is not asked again: it may begin anew.
             if n < most {
