@@ -5,18 +5,26 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use bytebuf::{FileRegion, Outgoing, Pool, Splice, Spliced};
+use bytebuf::{FileRegion, MappedFile, Outgoing, Pool, Splice, Spliced};
 
 use crate::report::Tally;
 
 /// Read at a time from a file that travels by way of memory.
 const WINDOW: usize = 64 * 1024;
+/// Mapped at a time.
+const MAP: u64 = 256 * 1024;
+/// What it takes to map so much: a file in memory to make, fill, seal, look at, map and unmap, and
+/// three descriptors to copy or close.
+const MAP_CALLS: u64 = 9;
 
 /// What is left of a body.
 #[derive(Debug)]
 pub(crate) enum Rest {
     /// Read into pooled buffers, which are queued one by one.
     Copied(FileRegion),
+    /// Mapped and queued part by part: a copy of each, as a file that somebody may truncate would
+    /// take the process down with it if it were mapped itself.
+    Mapped(FileRegion),
     /// Spliced to the socket past the queue, which must be empty then.
     Spliced { splice: Splice, file: Arc<File>, length: u64 },
 }
@@ -29,19 +37,30 @@ impl Rest {
 
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Rest::Copied(region) => region.is_empty(),
+            Rest::Copied(region) | Rest::Mapped(region) => region.is_empty(),
             Rest::Spliced { splice, .. } => splice.is_done(),
         }
     }
 
     /// The next piece for the queue; none if it does not go there.
     pub(crate) fn piece(&mut self, tally: &mut Tally) -> io::Result<Option<Outgoing>> {
-        let Rest::Copied(region) = self else { return Ok(None) };
-        let mut window = Pool::global().alloc(WINDOW);
-        tally.system_calls += 1;
-        let read = region.read_at(0, &mut window)?;
-        region.advance(read as u64);
-        Ok(Some(window.freeze().into()))
+        match self {
+            Rest::Copied(region) => {
+                let mut window = Pool::global().alloc(WINDOW);
+                tally.system_calls += 1;
+                let read = region.read_at(0, &mut window)?;
+                region.advance(read as u64);
+                Ok(Some(window.freeze().into()))
+            }
+            Rest::Mapped(region) => {
+                let part = region.split_to(region.len().min(MAP));
+                let range = part.position()..part.position() + part.len();
+                tally.system_calls += MAP_CALLS;
+                let map = MappedFile::snapshot(part.file(), range)?;
+                Ok(Some(map.view().clone().into()))
+            }
+            Rest::Spliced { .. } => Ok(None),
+        }
     }
 
     /// Moves on to the socket what goes there past the queue; none if nothing does.

@@ -1,7 +1,7 @@
 //! A file server on pooled buffers, one write queue per connection, and sendfile.
 //!
 //! ```text
-//! cargo run --release --example file_server -- [--listen ADDR] [--path sendfile|splice|copy] [DIR]
+//! cargo run --release --example file_server -- [--listen ADDR] [--path sendfile|splice|mmap|copy] [DIR]
 //! ```
 //!
 //! One thread and one epoll serve every connection. A request is parsed where it was received, in

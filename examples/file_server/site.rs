@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytebuf::{ByteBuf, ByteView, FileRegion, Outgoing, WriteQueue};
 use bytes::BufMut;
+use clap::ValueEnum;
 
 use crate::body::Rest;
 use crate::files::{Found, LocalPath, Opened, Root};
@@ -20,13 +21,15 @@ const SMALL: u64 = 16 * 1024;
 const SHELF: usize = 8;
 
 /// How the bodies of large files travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transfer {
     /// From the file to the socket inside the kernel.
     Sendfile,
-    /// From the file to the socket inside the kernel, by way of a pooled pipe.
+    /// Through a pooled pipe inside the kernel.
     Splice,
-    /// Through pooled buffers.
+    /// From a mapping of what the file was when it was sent.
+    Mmap,
+    /// Read into pooled buffers, written from there.
     Copy,
 }
 
@@ -182,6 +185,7 @@ impl Site {
                 Transfer::Splice => {
                     rest = Some(Rest::spliced(&region, opened.file.clone()));
                 }
+                Transfer::Mmap => rest = Some(Rest::Mapped(region)),
                 Transfer::Copy => rest = Some(Rest::Copied(region)),
             }
         }

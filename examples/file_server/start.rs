@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -25,8 +25,8 @@ struct Options {
     listen: String,
 
     /// How the bodies of files travel to the socket.
-    #[arg(long, value_enum, default_value_t = Path::Sendfile)]
-    path: Path,
+    #[arg(long, value_enum, default_value_t = Transfer::Sendfile)]
+    path: Transfer,
 
     /// Print a line for every request.
     #[arg(long)]
@@ -35,32 +35,6 @@ struct Options {
     /// The directory to serve.
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Path {
-    /// From the file to the socket inside the kernel.
-    Sendfile,
-    /// Through a pooled pipe inside the kernel.
-    Splice,
-    /// From a mapping of the file.
-    Mmap,
-    /// Read into pooled buffers, written from there.
-    Copy,
-}
-
-impl Path {
-    fn transfer(self) -> io::Result<Transfer> {
-        match self {
-            Path::Sendfile => Ok(Transfer::Sendfile),
-            Path::Splice => Ok(Transfer::Splice),
-            Path::Copy => Ok(Transfer::Copy),
-            Path::Mmap => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this path is not built yet; take --path sendfile, splice or copy",
-            )),
-        }
-    }
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -77,7 +51,6 @@ fn serve(options: &Options) -> io::Result<()> {
     let context = |what: String| {
         move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
     };
-    let transfer = options.path.transfer()?;
     let directory = &options.directory;
     let root = Root::new(directory)
         .map_err(|errno| context(format!("cannot serve {}", directory.display()))(errno.into()))?;
@@ -94,7 +67,7 @@ fn serve(options: &Options) -> io::Result<()> {
     pipe::register(SIGTERM, signalled)?;
 
     let address = listener.local_addr()?;
-    let server = Server::new(listener, signals, Site::new(root, transfer, options.log))?;
+    let server = Server::new(listener, signals, Site::new(root, options.path, options.log))?;
     let mut out = io::stdout();
     // Nobody may be reading; that is no reason to stop serving.
     let _ = writeln!(out, "listening on http://{address}");

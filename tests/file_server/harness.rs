@@ -16,7 +16,7 @@ use tempfile::TempDir;
 mod example;
 
 /// How bodies travel.
-pub(crate) const PATHS: [&str; 3] = ["sendfile", "splice", "copy"];
+pub(crate) const PATHS: [&str; 4] = ["sendfile", "splice", "mmap", "copy"];
 
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
