@@ -5,8 +5,7 @@ need_nightly
 
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz ||
     skip "no cargo-fuzz, and it can't be installed"
-command -v c++ >/dev/null || apt-get install -y --no-install-recommends g++ >/dev/null 2>&1 ||
-    skip "no C++ compiler for libFuzzer, and it can't be installed"
+have c++ g++ || skip "no C++ compiler for libFuzzer, and it can't be installed"
 
 seconds=600
 short && seconds=20

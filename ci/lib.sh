@@ -42,7 +42,19 @@ passed() { awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log"; }
 # each other's artefacts.
 own_target() { export CARGO_TARGET_DIR=$target/$check; }
 
+# Has the command, or installs the package where that can be done; fails otherwise.
+have() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null && return
+    { apt-get update && apt-get install -y --no-install-recommends "$2"; } >/dev/null 2>&1
+}
+
 host() { rustc -vV | sed -n 's/^host: //p'; }
+
+# A component of the toolchain in use, or a skip.
+need_component() {
+    cargo "${1#rust}" --version >/dev/null 2>&1 || rustup component add "$1" >/dev/null 2>&1 ||
+        skip "no $1, and it can't be installed"
+}
 
 # The nightly toolchain with these components, or a skip that says which is missing.
 need_nightly() {
