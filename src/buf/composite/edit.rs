@@ -240,8 +240,10 @@ impl CompositeByteBuf {
     /// assert!(parts.is_empty());
     /// ```
     pub fn clear(&mut self) {
-        self.front = ByteView::new();
+        let front = mem::take(&mut self.front);
         self.rest.clear();
+        // Last, as are all that may be the end of an owner: it may panic.
+        drop(front);
     }
 
     /// Copies everything into one component, if there are more.
@@ -253,8 +255,10 @@ impl CompositeByteBuf {
     /// ```
     pub fn consolidate(&mut self) {
         if !self.rest.is_empty() {
-            self.front = self.gather(self.components());
+            let one = self.gather(self.components());
+            let front = mem::replace(&mut self.front, one);
             self.rest.clear();
+            drop(front);
         }
     }
 
@@ -278,8 +282,9 @@ impl CompositeByteBuf {
         match from.checked_sub(1) {
             Some(from) => self.rest.replace(from, to - 1, one),
             None => {
-                (1..to).for_each(|_| drop(self.rest.pop_front()));
-                self.front = one;
+                let front = mem::replace(&mut self.front, one);
+                let old: Vec<_> = (1..to).map(|_| self.rest.pop_front()).collect();
+                drop((front, old));
             }
         }
     }

@@ -9,6 +9,8 @@
 //!    `pop_front` leaves and `push_front` fills. It is closed when it is three quarters of the list
 //!    and opened as large as what is in use, so that every element moved is paid for by a push or a
 //!    pop.
+//! 4. A view that is dropped may be the last of an owner whose `drop` panics: views are dropped when
+//!    the list is in order again.
 
 use std::{iter, mem};
 
@@ -144,9 +146,10 @@ impl Parts {
     /// Replaces the views `from..to`, which must exist and be some, by one of the same length.
     pub(super) fn replace(&mut self, from: usize, to: usize, view: ByteView) {
         let (from, to) = (self.head + from, self.head + to);
-        self.views.drain(from + 1..to);
-        self.views[from] = view;
         self.ends.drain(from..to - 1);
+        let first = mem::replace(&mut self.views[from], view);
+        let others: Vec<_> = self.views.drain(from + 1..to).collect();
+        drop((first, others)); // rule 4
     }
 
     pub(super) fn remove(&mut self, index: usize) -> Option<ByteView> {
@@ -181,9 +184,11 @@ impl Parts {
     }
 
     pub(super) fn clear(&mut self) {
-        self.views.clear();
+        let mut views = mem::take(&mut self.views);
         self.ends.clear();
         (self.head, self.bytes) = (0, 0);
+        views.clear(); // rule 4
+        self.views = views;
         self.shrink();
     }
 
