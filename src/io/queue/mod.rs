@@ -240,25 +240,32 @@ impl WriteQueue {
             let lie = format!("{moved} bytes reported as written, {offered} were offered");
             return Err(io::Error::new(io::ErrorKind::InvalidData, lie));
         };
-        for part in self.parts.drain(..settled.whole) {
-            self.files -= usize::from(matches!(part, Part::File(_)));
-        }
+        let sent = self.parts.range(..settled.whole);
+        self.files -= sent.filter(|part| matches!(part, Part::File(_))).count();
         if settled.cut > 0
-            && let Some(first) = self.parts.front_mut()
+            && let Some(first) = self.parts.get_mut(settled.whole)
         {
             first.advance(settled.cut);
         }
-        if self.parts.is_empty() {
+        let left = self.parts.len() - settled.whole;
+        if left == 0 {
             self.block = BLOCK.0;
         }
         self.pending -= moved;
         self.flushed += moved;
-        self.update_writable();
+        self.weigh(left);
+        // Last: the owner of a part may panic as it is dropped, and what is sent must be counted then.
+        self.parts.drain(..settled.whole);
         Ok(())
     }
 
     fn update_writable(&mut self) {
-        let overhead = PART_OVERHEAD * self.parts.len() as u64;
+        self.weigh(self.parts.len());
+    }
+
+    /// Decides whether the queue is full, with so many parts.
+    fn weigh(&mut self, parts: usize) {
+        let overhead = PART_OVERHEAD * parts as u64;
         let load = self.pending.saturating_add(overhead);
         self.full = if self.full { load > self.low } else { load > self.high };
     }
