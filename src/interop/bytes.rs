@@ -97,6 +97,7 @@ unsafe impl BufMut for ByteBuf {
         while source.has_remaining() {
             let chunk = source.chunk();
             let n = chunk.len();
+            assert!(n > 0, "a Buf says that bytes remain, and shows none");
             self.extend_from_slice(chunk);
             source.advance(n);
         }

@@ -1,0 +1,159 @@
+//! Memory that is not there, handles that are never dropped, and drops in any order.
+
+use super::outcome;
+use bytebuf::testing::{LeakGuard, each_failing_allocation};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
+use bytes::{Buf, BufMut, Bytes};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+/// Runs `operation`, which may fail for lack of memory, by panic: then nothing has changed.
+fn or_nothing(buf: &mut ByteBuf, model: &mut Vec<u8>, operation: impl Fn(&mut ByteBuf) -> Vec<u8>) {
+    let done = outcome(|| operation(buf));
+    if let Ok(expected) = done {
+        *model = expected;
+    }
+    assert_eq!(buf, model);
+}
+
+#[test]
+fn every_allocation_may_fail_and_changes_nothing() {
+    let allocations = each_failing_allocation(|pool| {
+        let Ok(mut buf) = outcome(|| pool.alloc(16)) else { return };
+        let mut model = Vec::new();
+        for round in 0..3_u8 {
+            let more = vec![round; 70];
+            or_nothing(&mut buf, &mut model, |buf| {
+                let before = buf.to_vec();
+                buf.put_slice(&more);
+                [before, more.clone()].concat()
+            });
+            or_nothing(&mut buf, &mut model, |buf| {
+                let before = buf.to_vec();
+                buf.prepend(&more);
+                [more.clone(), before].concat()
+            });
+            or_nothing(&mut buf, &mut model, |buf| {
+                let longer = buf.len() + 1000;
+                let mut expected = buf.to_vec();
+                expected.resize(longer, 5);
+                buf.resize(longer, 5);
+                expected
+            });
+            or_nothing(&mut buf, &mut model, |buf| {
+                buf.extend_from_within(..);
+                buf[..buf.len() / 2].repeat(2)
+            });
+            // A view keeps the block from being used again, so that the next round needs another.
+            let kept = buf.clone().freeze();
+            assert_eq!(buf.try_reserve(100_000).is_ok(), buf.capacity() - buf.len() >= 100_000);
+            assert_eq!((kept, &buf), (ByteView::from(model.clone()), &ByteBuf::from(&model[..])));
+            let front = buf.split_to(model.len() / 2);
+            assert_eq!(front, model[..model.len() / 2]);
+            model.drain(..front.len());
+        }
+    });
+    assert!(allocations > 5, "{allocations}");
+}
+
+#[test]
+fn reads_without_memory_are_errors_that_lose_nothing() {
+    each_failing_allocation(|pool| {
+        let Ok(mut buf) = pool.try_alloc(8) else { return };
+        let content: Vec<u8> = (0..=255).collect();
+        let mut source = &content[..];
+        for _ in 0..1000 {
+            match buf.read_from(&mut source) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory),
+            }
+            assert_eq!([&buf[..], source].concat(), content);
+        }
+    });
+}
+
+#[test]
+fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
+    let pool = Pool::builder().build();
+    let filled = || {
+        let mut buf = pool.alloc(100);
+        buf.put_bytes(1, 100);
+        buf
+    };
+    let forget: [fn(ByteBuf); 6] = [
+        std::mem::forget,
+        |buf| std::mem::forget(buf.freeze()),
+        |buf| std::mem::forget(buf.freeze().slice(3..4)),
+        |buf| std::mem::forget(CompositeByteBuf::from(buf)),
+        |buf| std::mem::forget(Bytes::from(buf)),
+        |mut buf| std::mem::forget(buf.split_to(50)),
+    ];
+    for (lost, forget) in (1..).zip(forget) {
+        forget(filled());
+        Pool::settle_thread();
+        assert_eq!(pool.stats().live_blocks, lost);
+    }
+    // Nobody waits for them.
+    drop(filled());
+    pool.trim();
+    drop(pool);
+}
+
+#[test]
+fn a_place_in_line_may_be_forgotten() {
+    let pool = Pool::builder().build();
+    let budget = pool.budget("small", 4096);
+    let held = budget.alloc(4096);
+    let context = &mut Context::from_waker(Waker::noop());
+    let mut lost = Box::pin(budget.alloc_wait(100));
+    assert!(lost.as_mut().poll(context).is_pending());
+    std::mem::forget(lost);
+    drop(held);
+    // It has been served, and keeps that for ever; what is left goes to others.
+    let used = budget.budget_stats().expect("a budget").used;
+    assert!(used < 1000, "{used}");
+    let mut next = pin!(budget.alloc_wait(1000));
+    let Poll::Ready(Ok(buf)) = next.as_mut().poll(context) else { panic!("nobody is before it") };
+    assert!(buf.capacity() >= 1000);
+    assert!(budget.try_alloc(1000).is_ok());
+}
+
+/// All orders of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![vec![]];
+    }
+    let shorter = orders(count - 1);
+    let with = |order: &Vec<usize>, at| {
+        let mut order = order.clone();
+        order.insert(at, count - 1);
+        order
+    };
+    shorter.iter().flat_map(|order| (0..count).map(move |at| with(order, at))).collect()
+}
+
+#[test]
+fn handles_are_dropped_in_any_order_on_any_thread() {
+    for order in orders(5) {
+        let pool = LeakGuard::new();
+        let mut buf = pool.alloc(200);
+        buf.put_bytes(9, 150);
+        let rest = buf.split_off(100);
+        let mut view = buf.freeze();
+        let front = view.split_to(10);
+        let handles: [CompositeByteBuf; 5] =
+            [view.clone().into(), view.slice(5..).into(), view.into(), front.into(), rest.into()];
+        let mut handles = handles.map(Some);
+        for (nth, index) in order.into_iter().enumerate() {
+            let handle = handles[index].take().expect("each once");
+            assert!(handle.chunk().iter().all(|&byte| byte == 9));
+            if nth % 2 == 0 {
+                drop(handle);
+            } else {
+                thread::spawn(move || drop(handle)).join().expect("a drop");
+            }
+        }
+    }
+}

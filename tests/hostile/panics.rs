@@ -1,0 +1,274 @@
+//! Owners, closures and traits that panic: at each of their calls, in each operation that calls them.
+
+use super::{Owner, outcome};
+use bytebuf::testing::LeakGuard;
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool, Search, WriteQueue};
+use bytes::{Buf, BufMut, Bytes};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// So many owned parts of two bytes each, of which one panics as it is dropped.
+fn owned_parts(count: usize, panics: usize, drops: &Arc<AtomicUsize>) -> CompositeByteBuf {
+    let part = |index| Owner {
+        bytes: vec![index as u8; 2],
+        drops: Arc::clone(drops),
+        panics: index == panics,
+    };
+    (0..count).map(|index| ByteView::from_owner(part(index))).collect()
+}
+
+type Operation = fn(&mut CompositeByteBuf);
+
+#[test]
+fn an_owner_that_panics_costs_nobody_elses_bytes() {
+    const PARTS: usize = 6;
+    let operations: [(&str, Operation); 13] = [
+        ("advance", |parts| parts.advance(9)),
+        ("advance over all", |parts| parts.advance(12)),
+        ("truncate", |parts| parts.truncate(3)),
+        ("clear", CompositeByteBuf::clear),
+        ("consolidate", CompositeByteBuf::consolidate),
+        ("consolidate the first", |parts| parts.consolidate_components(..3)),
+        ("consolidate the last", |parts| parts.consolidate_components(2..)),
+        ("compact", CompositeByteBuf::compact),
+        ("split and drop", |parts| drop(parts.split_to(7))),
+        ("split off and drop", |parts| drop(parts.split_off(5))),
+        ("copy out", |parts| drop(parts.copy_to_bytes(9))),
+        ("into a vector", |parts| drop(Vec::from(std::mem::take(parts)))),
+        ("drop", |parts| drop(std::mem::take(parts))),
+    ];
+    for (name, operation) in operations {
+        for panics in 0..PARTS {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let mut parts = owned_parts(PARTS, panics, &drops);
+            _ = outcome(|| operation(&mut parts));
+            // What is left is consistent, and bytes of some of the parts in their order.
+            let left = parts.to_vec();
+            assert_eq!(left.len(), parts.len(), "{name}, part {panics}");
+            let is_part = |byte: &u8| usize::from(*byte) < PARTS;
+            assert!(
+                left.iter().all(is_part) && left.is_sorted(),
+                "{name}, part {panics}: {left:?}"
+            );
+            assert_eq!(parts.components().map(|part| part.len()).sum::<usize>(), parts.len());
+            parts.push_back("usable");
+            assert!(parts.to_vec().ends_with(b"usable"), "{name}, part {panics}: {parts:?}");
+            _ = outcome(|| drop(parts));
+            let dropped = drops.load(Ordering::SeqCst);
+            assert_eq!(dropped, PARTS, "{name}, part {panics}");
+        }
+    }
+}
+
+#[test]
+fn an_owner_may_panic_in_whoever_drops_it_last() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let owner = || Owner { bytes: vec![1; 100], drops: Arc::clone(&drops), panics: true };
+    let last: [fn(ByteView); 6] = [
+        drop,
+        |view| drop(Bytes::from(view)),
+        |view| drop(Vec::from(view)),
+        |view| drop(ByteBuf::from(view)),
+        |view| drop(view.compact()),
+        |mut view| {
+            view.truncate(0);
+            drop(view);
+        },
+    ];
+    for (times, last) in last.into_iter().enumerate() {
+        let view = ByteView::from_owner(owner());
+        let text = outcome(|| last(view)).unwrap_err();
+        assert!(text.contains("does not want to go"), "{text}");
+        assert_eq!(drops.load(Ordering::SeqCst), times + 1);
+    }
+}
+
+#[test]
+fn an_owner_may_use_the_pool_that_its_drop_interrupts() {
+    struct Busy(Pool, Vec<u8>);
+
+    impl AsRef<[u8]> for Busy {
+        fn as_ref(&self) -> &[u8] {
+            &self.1
+        }
+    }
+
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            let mut buf = self.0.alloc(1000);
+            buf.put_bytes(1, 1000);
+            drop(buf.freeze().clone());
+            self.0.trim();
+            Pool::settle_thread();
+        }
+    }
+
+    let pool = LeakGuard::new();
+    let mut parts = CompositeByteBuf::new();
+    for _ in 0..10 {
+        parts.push_back(ByteView::from_owner(Busy(pool.pool().clone(), vec![0; 100])));
+        let mut own = pool.alloc(100);
+        own.put_bytes(2, 100);
+        parts.push_back(own);
+    }
+    parts.advance(1950);
+    assert_eq!(parts, [2; 50][..]);
+}
+
+/// Panics at one of its calls, whatever it is called for; else it does what is asked.
+struct Fuse(usize);
+
+impl Fuse {
+    fn burn(&mut self) {
+        let left = self.0.checked_sub(1);
+        self.0 = left.expect("the fuse has burnt down");
+    }
+}
+
+impl Read for Fuse {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let n = room.len().min(3);
+        room[..n].fill(b'r');
+        self.burn();
+        Ok(n)
+    }
+}
+
+impl Iterator for Fuse {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        self.burn();
+        Some(b'i')
+    }
+}
+
+#[test]
+fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
+    for fuse in 0..50 {
+        let pool = LeakGuard::new();
+        let mut buf = pool.alloc(8);
+        buf.put_slice(b"kept");
+        let mut reader = Fuse(fuse);
+        let failed = outcome(|| while buf.read_from(&mut reader).is_ok() {});
+        assert!(failed.is_err());
+        assert_eq!(buf, [b"kept", &vec![b'r'; buf.len() - 4][..]].concat());
+
+        buf.truncate(4);
+        assert!(outcome(|| buf.extend(Fuse(fuse))).is_err());
+        // Of what the iterator gave, all or nothing may be there, but nothing else.
+        assert!(buf.starts_with(b"kept") && buf[4..].iter().all(|&byte| byte == b'i'));
+
+        buf.truncate(4);
+        let filled = outcome(|| {
+            buf.fill_room(|room| {
+                room[0].write(b'f');
+                Fuse(0).burn();
+                Ok::<_, ()>(room[..1].write_copy_of_slice(b"f"))
+            })
+        });
+        assert!(filled.is_err());
+        assert_eq!(buf, "kept");
+    }
+}
+
+#[test]
+fn a_search_may_be_left_by_a_panic() {
+    let parts = CompositeByteBuf::from_iter(["abc", "def"]);
+    for fuse in 0..6 {
+        let mut burning = Fuse(fuse);
+        let found = outcome(|| {
+            parts.find_by(|_| {
+                burning.burn();
+                false
+            })
+        });
+        assert!(found.is_err());
+        let mut burning = Fuse(fuse);
+        let found = outcome(|| {
+            b"abcdef".rfind_by(|_| {
+                burning.burn();
+                false
+            })
+        });
+        assert!(found.is_err());
+    }
+    assert_eq!(parts, "abcdef");
+}
+
+/// Takes a few bytes at a time, until it panics.
+struct Sink {
+    fuse: Fuse,
+    received: Vec<u8>,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.fuse.burn();
+        let n = bytes.len().min(7);
+        self.received.extend_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_queue_goes_on_where_a_writer_panicked() {
+    let parts = (0..20_u8).map(|i| vec![i; usize::from(i) * 3]);
+    let expected = parts.clone().collect::<Vec<_>>().concat();
+    for fuse in 0..100 {
+        let mut queue = WriteQueue::new();
+        parts.clone().for_each(|part| _ = queue.push(part));
+        let mut sink = Sink { fuse: Fuse(fuse), received: Vec::new() };
+        assert!(outcome(|| queue.flush_into(&mut sink)).is_err() || sink.received == expected);
+        assert_eq!(queue.flushed_bytes(), sink.received.len() as u64);
+        sink.fuse = Fuse(usize::MAX);
+        assert!(queue.flush_into(&mut sink).expect("a sink without errors").is_done());
+        assert_eq!(sink.received, expected);
+    }
+}
+
+#[test]
+fn a_queue_sends_on_when_an_owner_panics() {
+    const PARTS: usize = 8;
+    for panics in 0..PARTS {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let mut queue = WriteQueue::new();
+        // Large enough not to be merged.
+        for index in 0..PARTS {
+            let (bytes, drops) = (vec![index as u8; 5000], Arc::clone(&drops));
+            let owner = Owner { bytes, drops, panics: index == panics };
+            queue.push(ByteView::from_owner(owner));
+        }
+        let expected = (0..PARTS as u8).flat_map(|index| vec![index; 5000]).collect::<Vec<_>>();
+        let mut received = Vec::new();
+        let first = outcome(|| queue.flush_into(&mut received).map(|_| ()));
+        assert!(first.is_err());
+        assert_eq!(queue.flushed_bytes(), received.len() as u64, "part {panics}");
+        queue.push("more");
+        assert!(queue.flush_into(&mut received).expect("a sink without errors").is_done());
+        assert_eq!(received, [&expected, &b"more"[..]].concat());
+        assert_eq!(drops.load(Ordering::SeqCst), PARTS);
+    }
+}
+
+#[test]
+fn a_shedder_may_panic() {
+    let guard = LeakGuard::new();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let pool = guard.budget_shedding("shedding", 4096, move |_| {
+        assert_ne!(counter.fetch_add(1, Ordering::SeqCst), 0, "shedding fails");
+        false
+    });
+    let held = pool.alloc(4096);
+    assert!(outcome(|| pool.try_alloc(100)).is_err());
+    assert!(pool.try_alloc(100).is_err());
+    drop(held);
+    assert_eq!(pool.budget_stats().expect("a budget").used, 0);
+    assert!(pool.try_alloc(100).is_ok());
+}
