@@ -43,11 +43,11 @@ pub(crate) fn in_earnest() -> bool {
 /// What each round cost each of the candidates. The first of a round is the last of the next one,
 /// since what a candidate leaves behind meets the one after it.
 pub(crate) fn in_turns(candidates: &mut [Candidate<'_>], rounds: usize) -> Vec<Vec<f64>> {
-    let mut costs = vec![vec![0.0; rounds]; candidates.len()];
+    let mut costs = vec![Vec::with_capacity(rounds); candidates.len()];
     for round in 0..rounds {
         for turn in 0..candidates.len() {
             let who = (round + turn) % candidates.len();
-            costs[who][round] = (candidates[who].round)();
+            costs[who].push((candidates[who].round)());
         }
     }
     costs
