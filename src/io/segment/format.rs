@@ -6,8 +6,8 @@
 //! ...         the next record, without a gap                     ... and so on
 //! ```
 //!
-//! 1. A record's check is the CRC-32 of epoch, position, length and payload: it is valid only where
-//!    it was written and only in the life of the segment that wrote it. What an earlier life left
+//! 1. A record's check is made of epoch, position, length and payload: it is valid only where it
+//!    was written and only in the life of the segment that wrote it. What an earlier life left
 //!    behind, or what is found a few bytes off, is no record.
 //! 2. The valid end of a segment is the end of the longest run of valid records from the header on.
 //! 3. No record is longer than [`MAX_RECORD`], so a length made of garbage costs bounded memory.
@@ -59,13 +59,14 @@ pub(super) fn is_valid(found: [u8; FRAME], epoch: u64, position: u64, payload: &
     found == frame(epoch, position, payload)
 }
 
+/// The CRC-32 of the payload, begun at a value that the place decides. Hashing the 20 bytes of the
+/// place instead costs half as much as a payload of a kilobyte, since the fast ways of this
+/// checksum begin at 128 bytes.
 fn check(epoch: u64, position: u64, len: u32, payload: &[u8]) -> u32 {
-    let mut place = [0; 20];
-    place[..8].copy_from_slice(&epoch.to_le_bytes());
-    place[8..16].copy_from_slice(&position.to_le_bytes());
-    place[16..].copy_from_slice(&len.to_le_bytes());
-    let mut hasher = Hasher::new();
-    hasher.update(&place);
+    // Odd factors lose nothing, and leave the mixture in the upper half.
+    let place = (epoch ^ position).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    let place = (place ^ u64::from(len)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let mut hasher = Hasher::new_with_initial((place >> 32) as u32);
     hasher.update(payload);
     // Never 0, so that the zeros behind the end are no empty record.
     hasher.finalize().max(1)

@@ -206,6 +206,45 @@ fn readers_see_whole_records_while_more_are_appended() {
     follower.join().unwrap();
 }
 
+/// Records that cross one border of a piece or two, or go past the buffer, and a file that takes
+/// only a part of what it is given, or nothing.
+#[test]
+fn what_is_published_is_whole_and_in_the_file_however_it_was_written() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 16 << 20).unwrap();
+    let (mut appended, mut calls) = (Vec::new(), 0_usize);
+    let plan = move |call, len: usize| {
+        calls += usize::from(call == Call::WriteAt);
+        match (call, calls % 5) {
+            (Call::WriteAt, 1) => Outcome::Short(1 + len / 2),
+            (Call::WriteAt, 2) => Outcome::Fail(EIO),
+            _ => Outcome::Pass,
+        }
+    };
+    with_plan(plan, || {
+        for i in 0..400_usize {
+            let len = [10, 1000, 70_000, 300_000, 400_000][i * i % 13 % 5] + i;
+            let record = vec![i as u8; len];
+            let end = segment.end();
+            match segment.append(&record) {
+                Ok(position) => {
+                    assert_eq!(position, end);
+                    appended.push(record);
+                }
+                Err(e) if e.kind() == io::ErrorKind::StorageFull => break,
+                Err(_) => assert_eq!(segment.end(), end),
+            }
+            let found = payloads(&segment);
+            assert!(found[..] == appended[..found.len()]);
+        }
+        assert!(appended.len() > 50);
+        while segment.publish().is_err() {}
+    });
+    assert!(payloads(&segment) == appended);
+    drop(segment);
+    assert!(payloads(&Segment::open(&path).unwrap()) == appended);
+}
+
 #[test]
 fn what_does_not_fit_is_refused_and_changes_nothing() {
     let (_dir, path) = place();
