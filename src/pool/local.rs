@@ -256,12 +256,21 @@ pub(crate) fn claim(block: HeaderRef) -> bool {
 
 /// Whether this is the one in `every` allocations of this thread that is looked at.
 #[inline]
+pub(crate) fn is_sample_due(every: u32) -> bool {
+    LOCAL.with(|local| local.unsampled.get() + 1 >= every)
+}
+
+/// Counts an allocation that was not the one.
+#[inline]
+pub(crate) fn count_unsampled() {
+    LOCAL.with(|local| local.unsampled.set(local.unsampled.get() + 1));
+}
+
+/// Counts an allocation: whether it is the one.
 pub(crate) fn sample(every: u32) -> bool {
-    LOCAL.with(|local| {
-        let unsampled = local.unsampled.get() + 1;
-        local.unsampled.set(if unsampled >= every { 0 } else { unsampled });
-        unsampled >= every
-    })
+    let due = is_sample_due(every);
+    LOCAL.with(|local| local.unsampled.set(if due { 0 } else { local.unsampled.get() + 1 }));
+    due
 }
 
 /// Gives back what this thread's bank and its cache for a pool hold.

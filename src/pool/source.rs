@@ -14,26 +14,37 @@ use std::sync::Arc;
 pub(crate) struct Source {
     pub(super) central: Arc<Central>,
     pub(super) budget: Option<Arc<Budget>>,
-    /// Whether nothing is noted: neither a budget nor a tracker.
-    plain: bool,
+    /// One in how many allocations is noted: none is if zero; with a budget, all are.
+    noted: u32,
 }
 
 impl Source {
     pub(super) fn new(central: Arc<Central>, budget: Option<Arc<Budget>>) -> Self {
-        let plain = budget.is_none() && central.tracker.is_none();
-        Self { central, budget, plain }
+        let tracked = central.tracker.as_ref().map_or(0, |tracker| tracker.every());
+        let noted = if budget.is_some() { 1 } else { tracked };
+        Self { central, budget, noted }
     }
 
     /// Memory of at least `size` bytes that nobody else holds, if that can be had without ado.
     #[inline(always)]
     pub(crate) fn at_hand(&self, size: usize) -> Option<Block> {
-        if self.plain { Block::at_hand(&self.central, size) } else { None }
+        if self.noted == 0 {
+            return Block::at_hand(&self.central, size);
+        }
+        if local::is_sample_due(self.noted) {
+            return None;
+        }
+        Block::at_hand(&self.central, size).inspect(|_| local::count_unsampled())
     }
 
     /// As [`at_hand`](Self::at_hand), wherever it must come from and whatever is to be noted.
     #[track_caller]
     pub(crate) fn allocate(&self, size: usize) -> Result<Block, AllocError> {
-        if self.plain { Block::allocate(&self.central, size) } else { self.allocate_noted(size) }
+        if self.noted == 0 {
+            Block::allocate(&self.central, size)
+        } else {
+            self.allocate_noted(size)
+        }
     }
 
     #[track_caller]
