@@ -168,7 +168,7 @@ mod tests {
             (0..=64 - units).find(|&at| bits >> at & run_of(units) == run_of(units))
         };
         let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
-        for _ in 0..2_000 {
+        for _ in 0..if cfg!(miri) { 10 } else { 2_000 } {
             bits = bits.rotate_left(7).wrapping_mul(0x5851_f42d_4c95_7f2d) | bits >> 33;
             for units in 1..=20 {
                 assert_eq!(find_run(bits, units), scan(bits, units), "{bits:b} {units}");

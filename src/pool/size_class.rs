@@ -52,9 +52,12 @@ pub(crate) fn large_size(size: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
+    /// All sizes; an interpreter looks at some.
+    const STEP: usize = if cfg!(miri) { 997 } else { 1 };
+
     #[test]
     fn every_size_fits_its_class_and_no_smaller_one() {
-        for size in 1..=MAX {
+        for size in (1..=MAX).step_by(STEP) {
             let class = class_of(size);
             let fits = size_of_class(class);
             assert!(fits >= size, "{size} in {fits}");
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn waste_is_bounded() {
-        for size in 65..=MAX {
+        for size in (65..=MAX).step_by(STEP) {
             let waste = size_of_class(class_of(size)) - size;
             let bound = if size <= 128 { size / 4 } else { size / 8 };
             assert!(waste <= bound, "{size} wastes {waste}");
