@@ -220,3 +220,19 @@ fn every_page_is_in_the_index() {
     let lost = names.filter(|name| name != "README.md" && !index.contains(&format!("]({name})")));
     nothing("not in docs/README.md", lost);
 }
+
+#[test]
+fn tests_that_pages_name_exist() {
+    let mut lost = Vec::new();
+    for (name, text) in files("docs", ".md") {
+        let named = text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::"));
+        for (file, test) in named {
+            let file = format!("{file}.rs");
+            let source = fs::read_to_string(root().join(&file)).unwrap_or_default();
+            if ![format!("fn {test}("), format!("fn {test}<")].iter().any(|f| source.contains(f)) {
+                lost.push(format!("{name}: {file}::{test}"));
+            }
+        }
+    }
+    nothing("no such test", lost);
+}
