@@ -15,9 +15,10 @@ use std::os::fd::AsFd;
 use bytes::Buf;
 
 use crate::buf::ByteBuf;
+use crate::io::pipes::{self, Pipe};
 use crate::io::progress::clip;
-use crate::io::{pipes, window};
-use crate::sys::{self, More, Pipe, Target};
+use crate::io::window;
+use crate::sys::{self, More, Target};
 
 /// What one call moves before it gives way to other connections.
 const BUDGET: u64 = 1024 * 1024;
@@ -225,7 +226,7 @@ impl Splice {
     ///
     /// # Cost
     ///
-    /// Two system calls per 256 KiB, or per what the source has; no copy and no memory in this
+    /// Two system calls per 1 MiB, or per what the source has; no copy and no memory in this
     /// process. On the copying path a pooled buffer of 256 KiB, and two copies.
     pub fn transfer(&mut self, from: impl AsFd, to: impl AsFd) -> io::Result<Spliced> {
         let start = self.moved;

