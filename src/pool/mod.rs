@@ -345,6 +345,10 @@ impl PoolBuilder {
     }
 
     /// Whether to ask the system to back chunks and large blocks with huge pages. Default: no.
+    ///
+    /// Measured on Linux 6.18: a read at random in 256 MiB of buffers took 16 ns instead of 26; the first
+    /// touch of fresh memory took 0.07 to 2.5 ms for each MiB instead of 0.5, by how much the kernel had
+    /// to move to find huge pages. For pools that stay large; not where memory comes and goes.
     pub fn huge_pages(mut self, ask: bool) -> Self {
         self.config.huge_pages = ask;
         self
