@@ -3,5 +3,5 @@
 source "$(dirname "$0")/lib.sh"
 
 have curl curl || echo "no curl: the test that drives the file server with it does not run"
-logged cargo test --all-features
+logged cargo test --all-features --no-fail-fast
 ran "$(passed)" tests
