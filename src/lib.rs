@@ -74,7 +74,9 @@
 //! | a range of a file | [`FileRegion`] |
 //! | something to send | [`WriteQueue`] |
 //! | two descriptors to join | `Splice` (Unix) |
+//! | a file to read in place | `MappedFile` (Unix) |
 //! | records to keep | [`Segment`] |
+//! | code of one's own to test | the module `testing` (feature `testing`) |
 //!
 //! Those who come from Netty find every method of theirs [on one page](mod@netty), and each by its name in the search
 //! above.
@@ -92,7 +94,7 @@
 //! # Features
 //!
 //! All off by default. `serde`: the byte types as bytes. `tokio`: flushing, receiving and splicing by the readiness
-//! of tokio's streams. `testing`: what it takes to test one's own code.
+//! of tokio's streams. `tracing`: what a pool does, as events. `testing`: what it takes to test one's own code.
 
 // House order, lowest first; a module imports only from modules above it in this list.
 mod buf;
