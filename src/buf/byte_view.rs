@@ -245,6 +245,7 @@ impl ByteView {
     /// # Panics
     ///
     /// If `at > len`.
+    #[inline]
     #[must_use = "consider `truncate` if the rest is not needed"]
     pub fn split_off(&mut self, at: usize) -> Self {
         range::check_split("split_off", at, self.len);
@@ -321,6 +322,7 @@ impl ByteView {
     /// buf.prepend(b"head ");
     /// assert_eq!(buf, b"head body"[..]);
     /// ```
+    #[inline]
     pub fn try_into_mut(mut self) -> Result<ByteBuf, Self> {
         match self.block.take_if(|block| block.is_writable() && block.claim()) {
             // SAFETY: the block is alone and writable, and R1 says that the bytes lie in it.

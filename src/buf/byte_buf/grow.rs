@@ -266,8 +266,8 @@ impl ByteBuf {
     #[track_caller]
     #[doc(alias = "ensureWritable")]
     pub fn reserve(&mut self, additional: usize) {
-        if let Err(error) = self.try_reserve(additional) {
-            panic!("{error}");
+        if additional > self.limit - self.writer {
+            self.grow_or_panic(additional);
         }
     }
 
@@ -296,6 +296,14 @@ impl ByteBuf {
     #[must_use = "the room is there only if this says so"]
     pub fn try_reclaim(&mut self, additional: usize) -> bool {
         additional <= self.limit - self.writer || self.reclaim_room(additional)
+    }
+
+    #[cold]
+    #[track_caller]
+    fn grow_or_panic(&mut self, additional: usize) {
+        if let Err(error) = self.grow(additional) {
+            panic!("{error}");
+        }
     }
 
     #[cold]

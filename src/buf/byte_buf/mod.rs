@@ -133,6 +133,7 @@ impl ByteBuf {
     /// # Safety
     ///
     /// Nobody else holds the block, it is writable, and the bytes lie in it.
+    #[inline]
     pub(super) unsafe fn reclaim(ptr: NonNull<u8>, len: usize, block: Block) -> Self {
         let front = ptr.addr().get() - block.data().addr().get();
         let limit = block.granted() - front;
@@ -312,9 +313,7 @@ impl ByteBuf {
     #[track_caller]
     #[doc(alias = "writeBytes")]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        if bytes.len() > self.limit - self.writer {
-            self.reserve(bytes.len());
-        }
+        self.reserve(bytes.len());
         // SAFETY: there is room (W1), and nobody else's slice can lie in it.
         unsafe { self.at(self.writer).copy_from_nonoverlapping(bytes_ptr(bytes), bytes.len()) };
         self.writer += bytes.len();
