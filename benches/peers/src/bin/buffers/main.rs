@@ -1,0 +1,24 @@
+//! Handles against those of other crates: what sharing, cutting, reading and writing costs.
+//!
+//! ```text
+//! cargo run --release --bin buffers -- [--quick] [--only WORDS] [--save DIR]
+//! ```
+
+mod composite;
+mod cursors;
+mod framing;
+mod shares;
+
+use clap::Parser;
+use peers::race::Bench;
+use peers::{Arguments, finish};
+
+fn main() {
+    let arguments = Arguments::parse();
+    let mut bench = Bench::new("Buffers", arguments.quick, arguments.only.clone());
+    shares::run(&mut bench);
+    framing::run(&mut bench);
+    cursors::run(&mut bench);
+    composite::run(&mut bench);
+    finish(&bench, "buffers", &arguments);
+}

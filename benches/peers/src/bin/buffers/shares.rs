@@ -1,0 +1,160 @@
+//! Clone, slice, split, freeze.
+
+use bytebuf::{ByteBuf, ByteView};
+use bytes::{Bytes, BytesMut};
+use peers::race::{Bar, Bench, Contender, cpu};
+use std::hint::black_box;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+const DATA: [u8; 1000] = [7; 1000];
+
+fn ours() -> ByteView {
+    ByteView::copy_from_slice(&DATA)
+}
+
+fn bytes() -> Bytes {
+    // From a `BytesMut`, so that the count is there from the start.
+    BytesMut::from(&DATA[..]).freeze()
+}
+
+/// The same work with each kind of handle: they share their methods' names.
+macro_rules! each {
+    ($($name:literal: $new:expr),+; |$n:ident, $handle:ident| $work:expr) => {
+        vec![$({
+            let $handle = $new;
+            Contender::cpu($name, move |$n| $work)
+        }),+]
+    };
+}
+
+pub(crate) fn run(bench: &mut Bench) {
+    const QUARTER: [Bar; 1] = [Bar::Of(&["bytes"], 0.25)];
+    bench.section("Sharing and cutting");
+    bench.race(
+        "clone + drop",
+        &QUARTER,
+        each!("bytebuf": ours(), "bytes": bytes(), "Arc": Arc::<[u8]>::from(&DATA[..]),
+          "ntex": ntex_bytes::Bytes::copy_from_slice(&DATA);
+        |n, handle| for _ in 0..n {
+            black_box(&black_box(&handle).clone());
+        }),
+    );
+    bench.race(
+        "slice + drop",
+        &QUARTER,
+        each!("bytebuf": ours(), "bytes": bytes(), "ntex": ntex_bytes::Bytes::copy_from_slice(&DATA);
+        |n, handle| for _ in 0..n {
+            black_box(&black_box(&handle).slice(black_box(100)..black_box(900)));
+        }),
+    );
+    // A hundred cuts of each clone.
+    bench.race(
+        "split_to + drop",
+        &QUARTER,
+        each!("bytebuf": ours(), "bytes": bytes(); |n, handle| for _ in 0..n / 100 {
+            let mut rest = black_box(&handle).clone();
+            for _ in 0..100 {
+                black_box(&rest.split_to(black_box(8)));
+            }
+        }),
+    );
+    bench.race(
+        "split_off + drop",
+        &QUARTER,
+        each!("bytebuf": ours(), "bytes": bytes(); |n, handle| for _ in 0..n / 100 {
+            let mut rest = black_box(&handle).clone();
+            for _ in 0..100 {
+                black_box(&rest.split_off(rest.len() - black_box(8)));
+            }
+        }),
+    );
+    bench.race(
+        "writable: split_to + drop",
+        &[Bar::Of(&["bytes"], 1.0)],
+        each!("bytebuf": ByteBuf::from(&DATA[..]), "bytes": BytesMut::from(&DATA[..]);
+        |n, handle| for _ in 0..n / 100 {
+            let mut rest = handle.clone();
+            for _ in 0..100 {
+                black_box(&rest.split_to(black_box(8)));
+            }
+        }),
+    );
+    bench.race(
+        "clone + drop, two threads on one buffer",
+        &[Bar::Of(&["bytes"], 0.15)],
+        vec![
+            together("bytebuf", ours()),
+            together("bytes", bytes()),
+            together("Arc", Arc::new(DATA)),
+        ],
+    );
+    bench.section("Giving writing up, and back");
+    let filled = |len| {
+        move || {
+            let mut buf = ByteBuf::with_capacity(1000);
+            buf.extend_from_slice(&DATA[..len]);
+            buf
+        }
+    };
+    let filled_bytes = |len| {
+        move || {
+            let mut buf = BytesMut::with_capacity(1000);
+            buf.extend_from_slice(&DATA[..len]);
+            buf
+        }
+    };
+    for (name, len) in [("freeze, full", 1000), ("freeze, half full", 500)] {
+        let contenders = vec![
+            convert("bytebuf", filled(len), ByteBuf::freeze),
+            convert("bytes", filled_bytes(len), BytesMut::freeze),
+        ];
+        bench.race(name, &[Bar::Most(2.5)], contenders);
+    }
+    let contenders = vec![
+        convert("bytebuf", move || filled(500)().freeze(), |view| view.try_into_mut().ok()),
+        convert("bytes", move || filled_bytes(500)().freeze(), |view| view.try_into_mut().ok()),
+    ];
+    bench.race("try_into_mut", &[Bar::Most(2.5)], contenders);
+}
+
+/// The processor time per clone and drop while two threads do it to one buffer.
+fn together<T: Clone + Send + Sync + 'static>(name: &'static str, handle: T) -> Contender<'static> {
+    Contender::new(name, move |n| {
+        let start = Barrier::new(2);
+        let work = || {
+            start.wait();
+            cpu(|| {
+                for _ in 0..n {
+                    black_box(&black_box(&handle).clone());
+                }
+            })
+        };
+        thread::scope(|scope| {
+            let other = scope.spawn(work);
+            let this = work();
+            (this + other.join().expect("it only clones")) / 2.0
+        })
+    })
+}
+
+/// The time to turn one kind of handle into another, moves included, making and dropping not.
+fn convert<A: 'static, B>(
+    name: &'static str,
+    make: impl Fn() -> A + 'static,
+    turn: impl Fn(A) -> B + Copy + 'static,
+) -> Contender<'static> {
+    const BATCH: usize = 512;
+    Contender::new(name, move |n| {
+        let mut before: Vec<A> = Vec::with_capacity(BATCH);
+        let mut after: Vec<B> = Vec::with_capacity(BATCH);
+        let mut time = 0.0;
+        for _ in 0..n / BATCH {
+            after.clear();
+            before.extend((0..BATCH).map(|_| make()));
+            // Many at once, as reading the clock takes as long as a hundred of them.
+            time += cpu(|| after.extend(black_box(&mut before).drain(..).map(turn)));
+        }
+        time
+    })
+}

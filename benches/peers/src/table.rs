@@ -1,0 +1,160 @@
+//! Results: rows, their bars, and the table of them.
+
+use crate::race::{Bar, Role};
+use std::fmt::Write;
+
+/// What one contender took.
+#[derive(Clone)]
+pub struct Entry {
+    pub name: &'static str,
+    pub role: Role,
+    pub value: f64,
+}
+
+/// One workload.
+pub struct Row {
+    pub section: &'static str,
+    pub name: String,
+    unit: &'static str,
+    pub entries: Vec<Entry>,
+    bars: Vec<Bar>,
+}
+
+/// By how much a bar may be passed and still count as reached: what two runs of the same code differ by.
+const NOISE: f64 = 0.03;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    /// Within the noise of the bar.
+    Tie,
+    Miss,
+}
+
+impl Row {
+    pub fn compared(name: String, unit: &'static str, bars: &[Bar], entries: Vec<Entry>) -> Self {
+        Self { section: "", name, unit, entries, bars: bars.to_vec() }
+    }
+
+    /// A figure of ours that is compared with nobody's.
+    pub fn alone(name: impl Into<String>, unit: &'static str, bar: Bar, value: f64) -> Self {
+        let ours = Entry { name: "bytebuf", role: Role::Ours, value };
+        Self::compared(name.into(), unit, &[bar], vec![ours])
+    }
+
+    pub fn ours(&self) -> f64 {
+        self.entries.iter().find(|e| e.role == Role::Ours).expect("a row has us in it").value
+    }
+
+    pub fn best_peer(&self) -> Option<&Entry> {
+        let peers = self.entries.iter().filter(|e| e.role == Role::Peer);
+        peers.min_by(|a, b| a.value.total_cmp(&b.value))
+    }
+
+    /// The highest value that reaches the bar (the lowest, for `Bar::Least`).
+    pub fn limit(&self, bar: Bar) -> f64 {
+        match bar {
+            Bar::Most(limit) | Bar::Least(limit) => limit,
+            Bar::OfBest(times) => self.best_peer().map_or(f64::INFINITY, |e| e.value) * times,
+            Bar::Of(names, times) => {
+                let named = self.entries.iter().filter(|e| names.contains(&e.name));
+                named.map(|e| e.value).fold(f64::INFINITY, f64::min) * times
+            }
+        }
+    }
+
+    pub fn verdict(&self) -> Option<Verdict> {
+        let judge = |&bar: &Bar| {
+            let (ours, limit) = (self.ours(), self.limit(bar));
+            let over = if matches!(bar, Bar::Least(_)) { limit / ours } else { ours / limit };
+            match over {
+                ..=1.0 => Verdict::Pass,
+                over if over <= 1.0 + NOISE => Verdict::Tie,
+                _ => Verdict::Miss,
+            }
+        };
+        let verdicts = self.bars.iter().map(judge);
+        verdicts.max_by_key(|&verdict| verdict as u8)
+    }
+
+    fn bar_text(&self) -> String {
+        let text = |&bar: &Bar| match bar {
+            Bar::OfBest(times) => format!("≤ {times} × best peer"),
+            Bar::Of(names, times) => format!("≤ {times:.3} × {}", names.join(", ")),
+            Bar::Most(most) => format!("≤ {most} {}", self.unit),
+            Bar::Least(least) => format!("≥ {least} {}", self.unit),
+        };
+        self.bars.iter().map(text).collect::<Vec<_>>().join("; ")
+    }
+
+    fn line(&self) -> String {
+        let ours = self.ours();
+        let (peer, ratio) = match self.best_peer() {
+            Some(best) => {
+                (format!("{:.2} {}", best.value, best.name), format!("{:.2}", ours / best.value))
+            }
+            None => Default::default(),
+        };
+        let floor = self.entries.iter().find(|e| e.role == Role::Floor);
+        let floor = floor.map_or(String::new(), |e| format!("{:.2}", e.value));
+        let verdict = match self.verdict() {
+            Some(Verdict::Pass) => "pass",
+            Some(Verdict::Tie) => "tie",
+            Some(Verdict::Miss) => "**miss**",
+            None => "",
+        };
+        let (name, unit, bar) = (&self.name, self.unit, self.bar_text());
+        format!("| {name} | {ours:.2} {unit} | {peer} | {ratio} | {bar} | {floor} | {verdict} |")
+    }
+}
+
+/// All rows.
+pub struct Table {
+    title: &'static str,
+    pub section: &'static str,
+    pub rows: Vec<Row>,
+}
+
+const HEAD: &str =
+    "| workload | bytebuf | best peer | ratio | bar | floor | |\n|---|---:|---:|---:|---|---:|---|";
+
+impl Table {
+    pub(crate) fn new(title: &'static str) -> Self {
+        Self { title, section: "", rows: Vec::new() }
+    }
+
+    /// Takes a row in, and prints it.
+    pub fn add(&mut self, row: Row) {
+        if self.rows.last().is_none_or(|last| last.section != self.section) {
+            println!("\n## {}\n\n{HEAD}", self.section);
+        }
+        println!("{}", row.line());
+        self.rows.push(Row { section: self.section, ..row });
+    }
+
+    /// The table as Markdown, and what each contender took.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# {}\n", self.title);
+        let mut section = "";
+        for row in &self.rows {
+            if row.section != section {
+                section = row.section;
+                let _ = write!(text, "\n## {section}\n\n{HEAD}\n");
+            }
+            text += &row.line();
+            text.push('\n');
+        }
+        text += "\n## All contenders\n\n";
+        for row in &self.rows {
+            let all = row.entries.iter().map(|e| format!("{} {:.2}", e.name, e.value));
+            let _ = writeln!(text, "- {}: {}", row.name, all.collect::<Vec<_>>().join(", "));
+        }
+        text
+    }
+
+    /// How many rows have a bar, and how many of these miss it.
+    pub fn score(&self) -> (usize, usize) {
+        let verdicts = || self.rows.iter().filter_map(Row::verdict);
+        (verdicts().count(), verdicts().filter(|&v| v == Verdict::Miss).count())
+    }
+}
