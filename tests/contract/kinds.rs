@@ -1,7 +1,11 @@
 //! The kinds of buffer: every memory there is, every way to come by a part of it.
 
+#[cfg(unix)]
+use std::io::Write;
 use std::sync::Arc;
 
+#[cfg(unix)]
+use bytebuf::MappedFile;
 use bytebuf::testing::Backing;
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 use bytes::{Buf, Bytes};
@@ -53,7 +57,26 @@ fn middle(mut whole: ByteView) -> Made<ByteView> {
     Made::from(part).beside([all, whole, behind])
 }
 
+/// A view of a file that nobody can change any more.
+#[cfg(unix)]
+fn mapped(bytes: &[u8]) -> ByteView {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(bytes).expect("room on the disk");
+    let map = MappedFile::snapshot(&file, 0..bytes.len() as u64).expect("a mapping");
+    map.view().clone()
+}
+
 pub(crate) fn views() -> Vec<Kind<ByteView>> {
+    let mut kinds = in_memory();
+    #[cfg(unix)]
+    kinds.extend(kinds! {
+        view_mapped: |bytes| mapped(bytes).into();
+        view_mapped_part: |bytes| middle(mapped(&between(bytes)));
+    });
+    kinds
+}
+
+fn in_memory() -> Vec<Kind<ByteView>> {
     kinds! {
         view_pooled: |bytes| Backing::Pooled.view(bytes).into();
         view_large: |bytes| {
