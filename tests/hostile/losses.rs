@@ -8,6 +8,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+/// How often a buffer is made to grow; an interpreter takes its time.
+const ROUNDS: u8 = if cfg!(miri) { 1 } else { 3 };
+
 /// Runs `operation`, which may fail for lack of memory, by panic: then nothing has changed.
 fn or_nothing(buf: &mut ByteBuf, model: &mut Vec<u8>, operation: impl Fn(&mut ByteBuf) -> Vec<u8>) {
     let done = outcome(|| operation(buf));
@@ -22,7 +25,7 @@ fn every_allocation_may_fail_and_changes_nothing() {
     let allocations = each_failing_allocation(|pool| {
         let Ok(mut buf) = outcome(|| pool.alloc(16)) else { return };
         let mut model = Vec::new();
-        for round in 0..3_u8 {
+        for round in 0..ROUNDS {
             let more = vec![round; 70];
             or_nothing(&mut buf, &mut model, |buf| {
                 let before = buf.to_vec();
@@ -54,7 +57,7 @@ fn every_allocation_may_fail_and_changes_nothing() {
             model.drain(..front.len());
         }
     });
-    assert!(allocations > 5, "{allocations}");
+    assert!(allocations >= 3, "{allocations}");
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn handles_are_dropped_in_any_order_on_any_thread() {
-    for order in orders(5) {
+    for order in orders(5).into_iter().step_by(if cfg!(miri) { 17 } else { 1 }) {
         let pool = LeakGuard::new();
         let mut buf = pool.alloc(200);
         buf.put_bytes(9, 150);
