@@ -10,7 +10,7 @@
 //! 4. A pipe with bytes in it is never given back for reuse.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::Buf;
 
@@ -23,7 +23,9 @@ use crate::sys::{self, More, Target};
 /// What one call moves before it gives way to other connections.
 const BUDGET: u64 = 1024 * 1024;
 
-/// What the copying path reads at a time: measured, 256 KiB costs 0.7 of the CPU of 64 KiB.
+/// What the copying path reads at a time: measured, 256 KiB costs 0.7 of the CPU of 64 KiB. Into a
+/// file, 0.56 if each write also begins and ends at a multiple of it, where the page cache takes it
+/// as one folio; splicing into a file costs 0.8.
 const WINDOW: usize = 256 * 1024;
 
 /// Moves bytes from one descriptor to another without bringing them into the process: a proxy's
@@ -75,6 +77,10 @@ pub struct Splice {
     limit: u64,
     ended: bool,
     copies: bool,
+    /// The target is a file: bytes are gathered to whole windows before they are written.
+    gathers: bool,
+    /// What ended the gathering, to be told when the bytes before it are out.
+    failure: Option<io::Error>,
     budget: u64,
 }
 
@@ -117,6 +123,8 @@ impl Splice {
             limit: u64::MAX,
             ended: false,
             copies: false,
+            gathers: false,
+            failure: None,
             budget: BUDGET,
         }
     }
@@ -227,9 +235,13 @@ impl Splice {
     /// # Cost
     ///
     /// Two system calls per 1 MiB, or per what the source has; no copy and no memory in this
-    /// process. On the copying path a pooled buffer of 256 KiB, and two copies.
+    /// process. On the copying path a pooled buffer of 256 KiB, and two copies; a file as `to` is
+    /// written that way, which is cheaper than splicing to it.
     pub fn transfer(&mut self, from: impl AsFd, to: impl AsFd) -> io::Result<Spliced> {
         let start = self.moved;
+        if start == 0 && self.held_bytes() == 0 && sys::is_file(to.as_fd()) {
+            (self.copies, self.gathers) = (true, true);
+        }
         loop {
             let drained = self.drain_to(to.as_fd());
             let moved = self.moved - start;
@@ -287,18 +299,34 @@ impl Splice {
                 }
             }
         }
-        // The source can't be spliced, or there is no pipe to be had.
-        let most = clip(self.limit, WINDOW);
-        let mut bytes = window::block(most)?;
-        self.calls += 1;
-        let read = window::fill(&mut bytes, most, |room| sys::read(from, self.offset, room))?;
-        self.took(read);
-        if read > 0 {
-            self.bytes = bytes;
-        } else {
-            self.ended = true;
+        self.read_from(from)
+    }
+
+    /// Reads into memory: the source can't be spliced, there is no pipe to be had, or the target
+    /// is a file.
+    fn read_from(&mut self, from: BorrowedFd<'_>) -> io::Result<()> {
+        if let Some(e) = self.failure.take() {
+            return Err(e);
         }
-        Ok(())
+        let past_border = if self.gathers { self.moved % WINDOW as u64 } else { 0 };
+        let most = clip(self.limit, WINDOW - past_border as usize);
+        let mut bytes = window::block(most)?;
+        loop {
+            let left = most - bytes.len();
+            self.calls += 1;
+            match window::fill(&mut bytes, left, |room| sys::read(from, self.offset, room)) {
+                Ok(0) => self.ended = true,
+                Ok(read) => self.took(read),
+                Err(e) if bytes.is_empty() => return Err(e),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => self.failure = Some(e),
+            }
+            let over = self.ended || self.failure.is_some() || bytes.len() == most;
+            if over || !self.gathers || !sys::is_readable(from) {
+                self.bytes = bytes;
+                return Ok(());
+            }
+        }
     }
 
     /// `read` bytes have left the source.

@@ -182,6 +182,21 @@ pub(crate) fn copy_range(
     })
 }
 
+/// Whether this is a regular file.
+#[cfg(unix)]
+pub(crate) fn is_file(fd: BorrowedFd<'_>) -> bool {
+    let kind = |stat: rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode);
+    rustix::fs::fstat(fd).is_ok_and(|stat| kind(stat).is_file())
+}
+
+/// Whether a read would give something now, be it an end or an error.
+#[cfg(unix)]
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 /// Reads from a stream, or from a file at `offset`, into the front of `room`; gives what was read,
 /// empty at its end.
 #[cfg(unix)]

@@ -124,6 +124,32 @@ fn files_are_sources_and_targets() {
     assert!(contents_of(&target) == stream);
 }
 
+/// An upload is gathered before it is written; what ends the gathering must wait its turn.
+#[test]
+fn an_error_behind_bytes_for_a_file_is_told_when_they_are_out() {
+    let (mut client, server) = pair();
+    client.write_all(&pattern(1000)).unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let mut reads = 0;
+    let plan = move |call, _| {
+        reads += usize::from(call == Call::Read);
+        match (call, reads) {
+            (Call::Read, 1) => Outcome::Short(600),
+            (Call::Read, 2) => Outcome::Fail(Errno::CONNRESET.raw_os_error()),
+            _ => Outcome::Pass,
+        }
+    };
+    let mut upload = Splice::new();
+    with_plan(plan, || {
+        let error = upload.transfer(&server, &file).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!((upload.moved_bytes(), upload.held_bytes()), (600, 0));
+        assert!(!upload.is_done(), "a connection that broke is no end");
+        assert_eq!(upload.transfer(&server, &file).unwrap(), Spliced::SourceEmpty(400));
+    });
+    assert_eq!(contents_of(&file), pattern(1000));
+}
+
 #[test]
 fn a_file_is_read_where_it_was_said_by_either_path() {
     let stream = pattern(700_000);
