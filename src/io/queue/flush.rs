@@ -225,7 +225,8 @@ impl WriteQueue {
 
     /// Writes the buffers at the front.
     fn write_gathered<S: Sink>(&mut self, sink: &mut S, limit: usize) -> io::Result<()> {
-        let mut bufs = SmallVec::<[IoSlice<'_>; 64]>::new();
+        let mut bufs =
+            SmallVec::<[IoSlice<'_>; 64]>::with_capacity(self.parts.len().min(MAX_SLICES));
         let mut room = limit;
         let mut more = More::No;
         for part in &self.parts {

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 
-use crate::io::progress::settle;
+use crate::io::progress::{clip, settle};
 
 mod flush;
 mod outgoing;
@@ -88,6 +88,8 @@ pub struct WriteQueue {
     flushed: u64,
     /// Room of the next block for small parts.
     block: usize,
+    /// How much had been merged when the queue was empty last.
+    merged_before: u64,
     budget: u64,
     low: u64,
     high: u64,
@@ -110,6 +112,7 @@ impl WriteQueue {
             pending: 0,
             flushed: 0,
             block: BLOCK.0,
+            merged_before: 0,
             budget: BUDGET,
             low: WATERMARKS.0,
             high: WATERMARKS.1,
@@ -224,6 +227,7 @@ impl WriteQueue {
         self.files = 0;
         self.pending = 0;
         self.block = BLOCK.0;
+        self.merged_before = self.stats.merged_bytes;
         self.update_writable();
         parts.into_iter().map(Outgoing::from).collect()
     }
@@ -249,7 +253,10 @@ impl WriteQueue {
         }
         let left = self.parts.len() - settled.whole;
         if left == 0 {
-            self.block = BLOCK.0;
+            // One block takes as much as this time, so that it leaves in one piece.
+            let merged = clip(self.stats.merged_bytes - self.merged_before, BLOCK.1);
+            self.block = merged.next_power_of_two().max(BLOCK.0);
+            self.merged_before = self.stats.merged_bytes;
         }
         self.pending -= moved;
         self.flushed += moved;

@@ -10,8 +10,8 @@ use crate::io::window;
 /// of their own: 0.7 to 0.9 of the CPU at 512 bytes, level at 1 KiB for TCP, dearer from 2 KiB on.
 pub(super) const SMALL: usize = 1024;
 
-/// The first block that small parts are copied into; each further one while the queue is not
-/// empty is twice as large, up to the second figure.
+/// The least and the most that one block for small parts holds. The first block has room for what
+/// was copied before the queue was last empty; each further one is twice as large.
 pub(super) const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
 
 impl WriteQueue {
