@@ -4,6 +4,7 @@
 //! the pool give back what stayed idle the whole time.
 
 use super::central::Central;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -57,7 +58,10 @@ fn work(pool: &Weak<Central>) {
     loop {
         std::thread::sleep(PERIOD);
         let Some(pool) = pool.upgrade() else { return };
-        let enough = pool.tick();
+        // Who listens to the pool's events may panic: then the next wake hires another janitor.
+        let Ok(enough) = catch_unwind(AssertUnwindSafe(|| pool.tick())) else {
+            return pool.janitor().at_work.store(false, Ordering::SeqCst);
+        };
         let is_done = || pool.idle() <= enough;
         if is_done() && pool.janitor().leave(is_done) {
             return;
