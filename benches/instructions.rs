@@ -52,7 +52,9 @@ const OPERATIONS: &[Operation] = &[
     }),
     ("get_u32", |n| {
         let mut view = ByteView::from(vec![7; 4 * n]);
-        (0..n).for_each(|_| drop(black_box(view.get_u32())));
+        (0..n).for_each(|_| {
+            black_box(view.get_u32());
+        });
     }),
     ("message cut from a block", |n| {
         let mut block = ByteBuf::with_capacity(64 * 1024);
@@ -72,7 +74,9 @@ const OPERATIONS: &[Operation] = &[
         let mut parts = CompositeByteBuf::new();
         (0..4096).for_each(|_| parts.push_back(ByteView::from_static(&DATA)));
         let places = parts.len() - 4;
-        (0..n).for_each(|i| drop(black_box(parts.peek_u32(i.wrapping_mul(1_234_567) % places))));
+        (0..n).for_each(|i| {
+            black_box(parts.peek_u32(i.wrapping_mul(1_234_567) % places));
+        });
     }),
 ];
 
