@@ -75,15 +75,15 @@ fn a_soak_under_a_hard_limit_stays_under_it() {
     let root = Pool::builder().max_memory(LIMIT + OVERHEAD).build();
     let pool = root.budget("soak", LIMIT);
     std::thread::scope(|scope| {
-        for seed in 0..THREADS {
-            let (root, pool) = (&root, &pool);
-            scope.spawn(move || {
-                work(pool, seed, || {
-                    assert!(pool.budget_stats().unwrap().used <= LIMIT);
-                    assert!(root.stats().mapped <= LIMIT + OVERHEAD);
-                });
-            });
-        }
+        let (root, pool) = (&root, &pool);
+        let check = || {
+            assert!(pool.budget_stats().unwrap().used <= LIMIT);
+            assert!(root.stats().mapped <= LIMIT + OVERHEAD);
+        };
+        let start = |seed| scope.spawn(move || work(pool, seed, check));
+        let threads: Vec<_> = (0..THREADS).map(start).collect();
+        // The scope alone would not wait for the threads to give their caches back.
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     let stats = pool.budget_stats().unwrap();
     assert_eq!(stats.used, 0, "{stats}");
