@@ -18,49 +18,34 @@ use core::fmt;
 /// What `chunk_mut` reserves when there is no room.
 const CHUNK: usize = 64;
 
-impl Buf for ByteView {
-    #[inline]
-    fn remaining(&self) -> usize {
-        self.len()
-    }
+macro_rules! buf {
+    ($type:ty) => {
+        impl Buf for $type {
+            #[inline]
+            fn remaining(&self) -> usize {
+                self.len()
+            }
 
-    #[inline]
-    fn chunk(&self) -> &[u8] {
-        self
-    }
+            #[inline]
+            fn chunk(&self) -> &[u8] {
+                self
+            }
 
-    #[inline]
-    fn advance(&mut self, n: usize) {
-        self.skip(n);
-    }
+            #[inline]
+            fn advance(&mut self, n: usize) {
+                self.skip(n);
+            }
 
-    /// Copies nothing.
-    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
-        self.split_to(len).into()
-    }
+            /// Copies nothing.
+            fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+                self.split_to(len).into()
+            }
+        }
+    };
 }
 
-impl Buf for ByteBuf {
-    #[inline]
-    fn remaining(&self) -> usize {
-        self.len()
-    }
-
-    #[inline]
-    fn chunk(&self) -> &[u8] {
-        self
-    }
-
-    #[inline]
-    fn advance(&mut self, n: usize) {
-        self.skip(n);
-    }
-
-    /// Copies nothing.
-    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
-        self.split_to(len).freeze().into()
-    }
-}
+buf!(ByteView);
+buf!(ByteBuf);
 
 // SAFETY: `chunk_mut` gives the room behind the writer index, and `advance_mut` moves that index by what
 // was written there (A1), after checking that there is so much room.
