@@ -10,7 +10,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpStream, UnixStream, unix::pipe};
 
-use crate::io::{Flush, Splice, WriteQueue};
+use crate::buf::{ByteBuf, CompositeByteBuf};
+use crate::io::{Flush, RecvSizer, Splice, WriteQueue};
+use crate::pool::Pool;
 
 /// A descriptor that tokio watches: [`WriteQueue::poll_flush`] sends to it.
 ///
@@ -25,7 +27,8 @@ pub trait WriteReady: AsFd {
     fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
 }
 
-/// A descriptor that tokio watches for reading: [`Splice::poll_transfer`] takes from it.
+/// A descriptor that tokio watches for reading: [`Splice::poll_transfer`] and
+/// [`RecvSizer::poll_receive`] take from it.
 ///
 /// It is there for the same types as [`WriteReady`].
 pub trait ReadReady: AsFd {
@@ -223,6 +226,92 @@ impl Splice {
         to: &impl WriteReady,
     ) -> io::Result<u64> {
         poll_fn(|cx| self.poll_transfer(cx, from, to)).await
+    }
+}
+
+impl RecvSizer {
+    /// Waits until there is something, then [receives](Self::receive) it; gives the number of
+    /// bytes, 0 at the end of the stream.
+    ///
+    /// Who waits with an empty buffer holds no memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive), but for [`io::ErrorKind::WouldBlock`].
+    pub fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &impl ReadReady,
+        into: &mut ByteBuf,
+    ) -> Poll<io::Result<usize>> {
+        if_ready(cx, from, || self.receive(from, into))
+    }
+
+    /// Waits until there is something, then receives it;
+    /// [`poll_receive`](Self::poll_receive) as a future.
+    ///
+    /// Dropping the future loses nothing: it has received nothing then.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_receive`](Self::poll_receive).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+    /// use bytebuf::{ByteBuf, RecvSizer};
+    /// use tokio::io::AsyncWriteExt;
+    /// use tokio::net::UnixStream;
+    ///
+    /// let (mut peer, socket) = UnixStream::pair()?;
+    /// peer.write_all(b"a request").await?;
+    ///
+    /// let (mut sizer, mut input) = (RecvSizer::new(), ByteBuf::new());
+    /// assert_eq!(sizer.receive_some(&socket, &mut input).await?, 9);
+    /// assert_eq!(&input[..], b"a request");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub async fn receive_some(
+        &mut self,
+        from: &impl ReadReady,
+        into: &mut ByteBuf,
+    ) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_receive(cx, from, into)).await
+    }
+
+    /// As [`poll_receive`](Self::poll_receive), into several blocks of `pool`:
+    /// [`receive_vectored`](Self::receive_vectored).
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_receive`](Self::poll_receive).
+    pub fn poll_receive_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &impl ReadReady,
+        pool: &Pool,
+        into: &mut CompositeByteBuf,
+    ) -> Poll<io::Result<usize>> {
+        if_ready(cx, from, || self.receive_vectored(from, pool, into))
+    }
+}
+
+/// Runs `call` when `from` has something, and again when it turned out to have nothing.
+fn if_ready<T>(
+    cx: &mut Context<'_>,
+    from: &impl ReadReady,
+    mut call: impl FnMut() -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    loop {
+        ready!(from.poll_read_ready(cx))?;
+        match from.try_read(&mut call) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            other => return Poll::Ready(other),
+        }
     }
 }
 

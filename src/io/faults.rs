@@ -17,7 +17,8 @@ use std::sync::{Arc, LazyLock};
 use rustix::io::Errno;
 
 use super::*;
-use crate::buf::ByteBuf;
+use crate::buf::{ByteBuf, CompositeByteBuf};
+use crate::pool::Pool;
 use crate::sys::{Call, Outcome, with_plan};
 
 const ERRNOS: [Errno; 11] = [
@@ -165,6 +166,28 @@ fn receive(_: &Path) -> Run {
     run
 }
 
+fn receive_vectored(_: &Path) -> Run {
+    let (mut peer, socket) = UnixStream::pair().unwrap();
+    let meant = pattern(50_000);
+    let mut run = Run { meant, ..Run::default() };
+    peer.write_all(&run.meant).unwrap();
+    drop(peer);
+    let pool = Pool::builder().build();
+    let (mut sizer, mut input) = (RecvSizer::new(), CompositeByteBuf::new());
+    loop {
+        match sizer.receive_vectored(&socket, &pool, &mut input) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => run.note(e),
+        }
+    }
+    run.arrived = input.to_vec();
+    drop(input);
+    assert_eq!(pool.stats().live, 0);
+    run
+}
+
 fn log(dir: &Path) -> Run {
     let mut run = Run::default();
     let path = dir.join("log");
@@ -267,6 +290,7 @@ fn every_call_may_fail_in_every_way() {
         (relay, &[Call::Read, Call::Send], &[Call::SpliceIn]),
         (relay, &[Call::Read, Call::Send], &[Call::SpliceOut]),
         (receive, &[Call::Read], &[]),
+        (receive_vectored, &[Call::ReadVectored], &[]),
         (log, &[Call::WriteAt, Call::ReadAt, Call::Allocate, Call::SetLen, Call::SyncData], &[]),
         (snapshot, &[Call::Map, Call::Sendfile], &[]),
     ];

@@ -4,7 +4,15 @@
 use std::{io, os::fd::AsFd};
 
 #[cfg(unix)]
-use crate::{buf::ByteBuf, io::window, sys};
+use smallvec::SmallVec;
+
+#[cfg(unix)]
+use crate::{
+    buf::{ByteBuf, CompositeByteBuf},
+    io::window,
+    pool::Pool,
+    sys,
+};
 
 /// Sizes from a small request to what makes an upload cheap: measured, reading 256 KiB at a time
 /// costs 0.7 of the CPU of 64 KiB, and more gains nothing.
@@ -12,6 +20,10 @@ const RANGE: (usize, usize) = (1024, 256 * 1024);
 
 /// Where a new connection begins.
 const FIRST: usize = 2048;
+
+/// The largest of the blocks that one receive spreads over: a view of a few bytes keeps no more.
+#[cfg(unix)]
+const LARGEST_BLOCK: usize = 64 * 1024;
 
 /// Learns how much a connection sends at a time, so that each receive gets fitting room.
 ///
@@ -127,6 +139,80 @@ impl RecvSizer {
         self.record(received, offered);
         Ok(received)
     }
+
+    /// Receives into several blocks of `pool` by one system call, appends what came to `into`, and
+    /// gives the number of bytes; 0 at the end of the stream.
+    ///
+    /// The blocks are small first and then as large as all before them together, up to 64 KiB each.
+    /// Those that nothing came into go back at once, so what is received keeps about twice
+    /// its length of memory at most, or [the least room](Self::with_range) if that is more; and nothing is
+    /// copied to make room for more.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive); [`io::ErrorKind::OutOfMemory`] only if the pool has not even
+    /// the first block. `into` holds what it held.
+    ///
+    /// # Cost
+    ///
+    /// One system call, no copy; a block of the pool for each time that the size doubles, and for
+    /// each 64 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{CompositeByteBuf, Pool, RecvSizer};
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (mut peer, socket) = UnixStream::pair()?;
+    /// peer.write_all(&[7; 10_000])?;
+    ///
+    /// let pool = Pool::builder().build();
+    /// let mut sizer = RecvSizer::with_range(1024, 64 * 1024);
+    /// let mut message = CompositeByteBuf::new();
+    /// while message.len() < 10_000 {
+    ///     sizer.receive_vectored(&socket, &pool, &mut message)?;
+    /// }
+    /// assert_eq!(message, [7; 10_000][..]);
+    /// assert!(pool.stats().live <= 2 * 10_000 + 1024);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(unix)]
+    #[doc(alias = "readv")]
+    pub fn receive_vectored(
+        &mut self,
+        from: impl AsFd,
+        pool: &Pool,
+        into: &mut CompositeByteBuf,
+    ) -> io::Result<usize> {
+        let (mut blocks, offered) = self.blocks(pool)?;
+        let received =
+            ByteBuf::fill_rooms(&mut blocks, |rooms| sys::read_vectored(from.as_fd(), rooms))?;
+        self.record(received, offered);
+        into.extend(blocks.into_iter().take_while(|block| !block.is_empty()).map(ByteBuf::freeze));
+        Ok(received)
+    }
+
+    /// Blocks for the next receive, and the bytes that they hold together.
+    #[cfg(unix)]
+    fn blocks(&self, pool: &Pool) -> io::Result<(SmallVec<[ByteBuf; 16]>, usize)> {
+        let (mut blocks, mut room) = (SmallVec::new(), 0);
+        let size = self.size.min(sys::MAX_BYTES);
+        while room < size && blocks.len() < sys::MAX_SLICES {
+            let next = room.max(self.min).min(LARGEST_BLOCK).min(size - room);
+            match pool.try_alloc(next) {
+                Ok(block) => blocks.push(block),
+                // Less room is as good.
+                Err(_) if room > 0 => break,
+                Err(e) => return Err(io::Error::new(io::ErrorKind::OutOfMemory, e)),
+            }
+            room += next;
+        }
+        Ok((blocks, room))
+    }
 }
 
 impl Default for RecvSizer {
@@ -202,6 +288,83 @@ mod tests {
                 assert_eq!(&input[..], b"held, then more");
             },
         );
+    }
+
+    #[test]
+    fn a_stream_comes_whole_through_many_blocks() {
+        let stream: Vec<u8> = (0..500_000_u32).map(|i| (i / 3) as u8).collect();
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        let send = stream.clone();
+        let feeder = std::thread::spawn(move || peer.write_all(&send).unwrap());
+        let pool = Pool::builder().build();
+        let (mut sizer, mut input) = (RecvSizer::new(), CompositeByteBuf::new());
+        let mut largest = 0;
+        loop {
+            let before = input.len();
+            match sizer.receive_vectored(&socket, &pool, &mut input).unwrap() {
+                0 => break,
+                received => largest = largest.max(received),
+            }
+            assert!(input.len() > before);
+        }
+        feeder.join().unwrap();
+        assert!(input == stream[..]);
+        assert!(largest > LARGEST_BLOCK, "one call fills several blocks: {largest}");
+        let parts = input.components().len();
+        let kept = pool.stats().live;
+        assert!(kept <= 2 * stream.len() + parts * RANGE.0, "{kept} bytes are kept by {parts}");
+    }
+
+    /// Every border of the blocks, and every way that a call ends.
+    #[test]
+    fn what_many_blocks_get_is_exactly_what_came() {
+        let pool = Pool::builder().build();
+        let mut dirty = pool.alloc(LARGEST_BLOCK);
+        dirty.resize(LARGEST_BLOCK, 0xAA);
+        drop(dirty);
+        let bytes: Vec<u8> = (0..100_u8).collect();
+        for sent in 0..=bytes.len() {
+            let (mut peer, socket) = UnixStream::pair().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            peer.write_all(&bytes[..sent]).unwrap();
+            let mut sizer = RecvSizer::with_range(4, 64);
+            (0..3).for_each(|_| sizer.record(64, 64));
+            let mut input = CompositeByteBuf::from("held");
+            let plan = [Outcome::Fail(rustix::io::Errno::INTR.raw_os_error()), Outcome::Short(33)];
+            let mut plan = plan.into_iter();
+            let plan = move |_, _| plan.next().unwrap_or(Outcome::Pass);
+            let got = with_plan(plan, || sizer.receive_vectored(&socket, &pool, &mut input));
+            match got {
+                Ok(received) => assert_eq!(received, sent.min(33)),
+                Err(e) => assert_eq!((e.kind(), sent), (io::ErrorKind::WouldBlock, 0)),
+            }
+            assert_eq!(input.slice(4..), bytes[..sent.min(33)]);
+            // 4, 4, 8, 16, 32: as many of them as are needed.
+            let needed = [0, 4, 8, 16, 32].iter().filter(|before| sent.min(33) > **before).count();
+            assert_eq!(input.components().len(), 1 + needed);
+            drop(peer);
+            while sizer.receive_vectored(&socket, &pool, &mut input).unwrap() > 0 {}
+            assert_eq!(input.slice(4..), bytes[..sent]);
+        }
+        assert_eq!(pool.stats().live, 0);
+    }
+
+    #[test]
+    fn a_pool_with_little_left_gives_less_room_and_an_empty_one_an_error() {
+        let pool = Pool::builder().build();
+        let tenant = pool.budget("tenant", 3000);
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        peer.write_all(&[1; 5000]).unwrap();
+        let mut sizer = RecvSizer::with_range(1024, 64 * 1024);
+        (0..3).for_each(|_| sizer.record(64 * 1024, 64 * 1024));
+        let mut input = CompositeByteBuf::new();
+        assert_eq!(sizer.receive_vectored(&socket, &tenant, &mut input).unwrap(), 2048);
+        let error = sizer.receive_vectored(&socket, &tenant, &mut input).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        assert_eq!(input, [1; 2048][..]);
+        drop(input);
+        let mut rest = CompositeByteBuf::new();
+        assert_eq!(sizer.receive_vectored(&socket, &tenant, &mut rest).unwrap(), 2048);
     }
 
     #[test]

@@ -31,12 +31,16 @@ mod os;
 #[cfg(not(all(target_os = "linux", not(bytebuf_portable))))]
 #[path = "portable.rs"]
 mod os;
+#[cfg(unix)]
+mod rooms;
 pub(crate) mod vm;
 
 #[cfg(unix)]
 pub(crate) use mapping::Mapping;
 #[cfg(unix)]
 pub(crate) use os::{is_sealed, populate, seal, sealable_file};
+#[cfg(unix)]
+pub(crate) use rooms::read_vectored;
 
 #[cfg(test)]
 pub(crate) use fault::{Outcome, with_plan};
@@ -73,6 +77,8 @@ pub(crate) enum Call {
     CopyRange,
     /// Read of a stream.
     Read,
+    /// Read of a stream into several pieces of memory.
+    ReadVectored,
     /// A new pipe.
     Pipe,
     /// Descriptor to pipe inside the kernel.

@@ -56,6 +56,31 @@ fn filling_other_memory_is_refused() {
 }
 
 #[test]
+fn several_rooms_are_filled_exactly_and_not_shown_otherwise() {
+    let pool = dirty_pool();
+    let mut bufs = [pool.alloc(4), pool.alloc(4), pool.alloc(4)];
+    bufs[0].put_slice(b"ab");
+    let filled = ByteBuf::fill_rooms(&mut bufs, |rooms| {
+        let mut rooms = rooms.into_iter();
+        let first = rooms.next().unwrap().write_copy_of_slice(b"cd");
+        let second = rooms.next().unwrap()[..1].write_copy_of_slice(b"e");
+        Ok::<_, ()>([first, second].into_iter().collect())
+    });
+    assert_eq!(filled, Ok(3));
+    assert_eq!((&bufs[0][..], &bufs[1][..], &bufs[2][..]), (&b"abcd"[..], &b"e"[..], &b""[..]));
+    assert_eq!(bufs[1].writable(), [0; 3], "nobody else's bytes");
+    assert_eq!(ByteBuf::fill_rooms(&mut bufs, |_| Err("no")), Err("no"));
+    let swapped = std::panic::AssertUnwindSafe(|| {
+        ByteBuf::fill_rooms(&mut bufs, |rooms| {
+            let parts =
+                rooms.into_iter().rev().map(|room| room.write_copy_of_slice(&[7; 4][..room.len()]));
+            Ok::<_, ()>(parts.collect())
+        })
+    });
+    assert!(std::panic::catch_unwind(swapped).is_err());
+}
+
+#[test]
 fn headroom_is_used_before_anything_moves() {
     let mut buf = ByteBuf::with_headroom(10, 20);
     buf.put_slice(b"body");

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::task::Waker;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::io::FileRegion;
@@ -175,5 +175,32 @@ fn a_peer_that_is_gone_is_an_error() {
         let error = queue.flush_all(&out).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert_eq!(queue.pending_bytes(), 6);
+    });
+}
+
+#[test]
+fn receiving_waits_without_memory_and_ends_with_the_stream() {
+    run(async {
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        let (mut sizer, mut input) = (RecvSizer::new(), ByteBuf::new());
+        let pool = Pool::builder().build();
+        let mut parts = CompositeByteBuf::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(sizer.poll_receive(&mut cx, &socket, &mut input).is_pending());
+        assert!(sizer.poll_receive_vectored(&mut cx, &socket, &pool, &mut parts).is_pending());
+        assert_eq!((input.capacity(), pool.stats().live), (0, 0));
+
+        let late = async { peer.write_all(b"first").await.unwrap() };
+        let (received, ()) = both(sizer.receive_some(&socket, &mut input), late).await;
+        assert_eq!((received.unwrap(), &input[..]), (5, &b"first"[..]));
+
+        let late = async { peer.write_all(b"second").await.unwrap() };
+        let parted = poll_fn(|cx| sizer.poll_receive_vectored(cx, &socket, &pool, &mut parts));
+        let (received, ()) = both(parted, late).await;
+        assert_eq!((received.unwrap(), &parts), (6, &CompositeByteBuf::from("second")));
+
+        drop(peer);
+        assert_eq!(sizer.receive_some(&socket, &mut input).await.unwrap(), 0);
+        assert_eq!(&input[..], b"first");
     });
 }

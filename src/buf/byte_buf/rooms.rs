@@ -1,0 +1,36 @@
+//! Several buffers that one call fills, one behind the other.
+
+use super::ByteBuf;
+use core::mem::MaybeUninit;
+use smallvec::SmallVec;
+
+impl ByteBuf {
+    /// As [`fill_room`](Self::fill_room), over the rooms of several buffers: `f` returns the parts
+    /// that it filled, from the start of each room, and these become readable. Returns how many
+    /// bytes they are.
+    ///
+    /// # Panics
+    ///
+    /// If `f` returns other memory than the starts of the rooms in order.
+    pub(crate) fn fill_rooms<E, F>(buffers: &mut [Self], f: F) -> Result<usize, E>
+    where
+        F: for<'a> FnOnce(
+            SmallVec<[&'a mut [MaybeUninit<u8>]; 16]>,
+        ) -> Result<SmallVec<[&'a mut [u8]; 16]>, E>,
+    {
+        let rooms: SmallVec<[_; 16]> = buffers.iter_mut().map(Self::spare_capacity_mut).collect();
+        let given: SmallVec<[_; 16]> =
+            rooms.iter().map(|room| (room.as_ptr().cast::<u8>(), room.len())).collect();
+        let filled = f(rooms)?;
+        // The proof is that of `fill_room`.
+        let proven = filled.iter().zip(&given).filter(|(part, (start, most))| {
+            part.is_empty() || (part.as_ptr() == *start && part.len() <= *most)
+        });
+        assert_eq!(proven.count(), filled.len(), "what was filled are not the starts of the rooms");
+        let lens: SmallVec<[usize; 16]> = filled.into_iter().map(|part| part.len()).collect();
+        for (buffer, len) in buffers.iter_mut().zip(&lens) {
+            buffer.writer += len;
+        }
+        Ok(lens.iter().sum())
+    }
+}
