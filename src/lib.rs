@@ -74,7 +74,7 @@
 //! | a range of a file | [`FileRegion`] |
 //! | something to send | [`WriteQueue`] |
 //! | two descriptors to join | `Splice` (Unix) |
-//! | a file to read in place | `MappedFile` (Unix) |
+//! | a file to read or to write in place | `MappedFile`, `MappedFileMut` (Unix) |
 //! | records to keep | [`Segment`] |
 //! | code of one's own to test | the module `testing` (feature `testing`) |
 //!
@@ -119,7 +119,7 @@ pub use buf::{
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};
 #[cfg(unix)]
-pub use io::{Access, MappedFile, Splice, Spliced};
+pub use io::{Access, MappedFile, MappedFileMut, Splice, Spliced};
 pub use io::{
     CorruptRecord, FileRegion, FileShrank, Flush, Outgoing, QueueStats, Record, Records, RecvSizer,
     Segment, SegmentFull, SegmentReader, WriteQueue,

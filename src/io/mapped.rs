@@ -17,7 +17,7 @@ use std::sync::Arc;
 use rustix::mm;
 
 use crate::buf::ByteView;
-use crate::io::FileRegion;
+use crate::io::{FileRegion, FileShrank};
 use crate::sys::{self, Mapping};
 
 /// A file, or a part of one, mapped into memory, read-only.
@@ -28,7 +28,7 @@ use crate::sys::{self, Mapping};
 /// A mapping shows the file as it *is*: were the file shortened, reading behind its end would kill
 /// the process (SIGBUS); were it written to, bytes would change under a shared reference. So the
 /// safe constructors take files that can't change, or copy; [`map`](Self::map) is for those who
-/// know that theirs doesn't. To send a file, or to read a changing one, use a
+/// know that theirs doesn't. [`MappedFileMut`](crate::MappedFileMut) writes one. To send a file, or to read a changing one, use a
 /// [`FileRegion`]: measured, sending from a mapping is dearer than `sendfile` at every size.
 ///
 /// # Examples
@@ -49,7 +49,7 @@ use crate::sys::{self, Mapping};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[doc(alias = "MappedByteBuffer")]
 pub struct MappedFile {
     /// None if the bytes are not mapped: there are none, or they were copied to memory.
@@ -69,6 +69,30 @@ pub enum Access {
     Random,
     /// Soon: begin to read it in, in the background.
     Soon,
+}
+
+impl Access {
+    pub(super) fn advice(self) -> mm::Advice {
+        match self {
+            Access::Normal => mm::Advice::Normal,
+            Access::Sequential => mm::Advice::Sequential,
+            Access::Random => mm::Advice::Random,
+            Access::Soon => mm::Advice::WillNeed,
+        }
+    }
+}
+
+/// Whether there is something to map; an error if the file ends before the range does.
+pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
+    assert!(range.start <= range.end, "file range {}..{}", range.start, range.end);
+    if range.is_empty() {
+        return Ok(false);
+    }
+    let file_len = sys::len_of(file)?;
+    if file_len < range.end {
+        return Err(FileShrank::new(range.end, file_len).into());
+    }
+    Ok(true)
 }
 
 struct Shared(Arc<Mapping>);
@@ -95,7 +119,7 @@ impl MappedFile {
             let message = "the file is not sealed against writing and shrinking";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let len = file.metadata()?.len();
+        let len = sys::len_of(file)?;
         // SAFETY: sealed against all changes (rule 1).
         unsafe { MappedFile::map(file, 0..len) }
     }
@@ -116,7 +140,7 @@ impl MappedFile {
     ///
     /// One copy, made by the kernel; into pooled memory where the system has no sealed files.
     pub fn snapshot(file: &File, range: Range<u64>) -> io::Result<MappedFile> {
-        let mut region = FileRegion::new(file.try_clone()?, range);
+        let mut region = FileRegion::new(sys::duplicate(file)?, range);
         let copy = match sys::sealable_file() {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 return Ok(MappedFile { mapping: None, view: region.read_all()? });
@@ -163,21 +187,17 @@ impl MappedFile {
     /// ```
     #[doc(alias = "mmap")]
     pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<MappedFile> {
-        assert!(range.start <= range.end, "file range {}..{}", range.start, range.end);
-        if range.is_empty() {
-            return Ok(MappedFile { mapping: None, view: ByteView::new() });
+        if !is_there(file, &range)? {
+            return Ok(MappedFile::default());
         }
-        let file_len = file.metadata()?.len();
-        if file_len < range.end {
-            return Err(crate::FileShrank::new(range.end, file_len).into());
-        }
-        let lead = range.start % rustix::param::page_size() as u64;
-        let offset = range.start - lead;
-        let len = usize::try_from(range.end - offset).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // SAFETY: the caller's promise.
-        let mapping = Arc::new(unsafe { Mapping::new(file, offset, len)? });
-        let view = ByteView::from_owner(Shared(mapping.clone())).slice(lead as usize..);
-        Ok(MappedFile { mapping: Some(mapping), view })
+        Ok(MappedFile::over(unsafe { Mapping::new(file, range)? }))
+    }
+
+    pub(super) fn over(mapping: Mapping) -> MappedFile {
+        let mapping = Arc::new(mapping);
+        let view = ByteView::from_owner(Shared(mapping.clone()));
+        MappedFile { mapping: Some(mapping), view }
     }
 
     /// All of it, as a view that keeps the mapping alive.
@@ -191,14 +211,7 @@ impl MappedFile {
     ///
     /// Those of `madvise`.
     pub fn advise(&self, access: Access) -> io::Result<()> {
-        self.mapping.as_ref().map_or(Ok(()), |mapping| {
-            mapping.advise(match access {
-                Access::Normal => mm::Advice::Normal,
-                Access::Sequential => mm::Advice::Sequential,
-                Access::Random => mm::Advice::Random,
-                Access::Soon => mm::Advice::WillNeed,
-            })
-        })
+        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
     }
 
     /// Brings all of it into memory and waits for that, so that no later access does.
@@ -240,7 +253,6 @@ mod tests {
     use std::io::{Seek, Write};
 
     use super::*;
-    use crate::io::FileShrank;
 
     fn file_with(contents: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();

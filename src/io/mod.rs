@@ -4,13 +4,15 @@
 //! range of a file, `transfer.rs` how it gets to a descriptor. `queue/` keeps buffers and regions
 //! in order and sends them. `splice.rs` moves bytes between two descriptors, through the pipes of
 //! `pipes.rs`. `segment/` is a log file that survives crashes, `mapped.rs` a
-//! file in memory. `recv.rs` sizes what is received,
-//! and `window.rs` is the memory for what has to be read.
+//! file in memory, `mapped_mut.rs` one that is written there. `recv.rs` sizes what is received, and
+//! `window.rs` is the memory for what has to be read.
 
 #[cfg(all(test, unix))]
 mod faults;
 #[cfg(unix)]
 mod mapped;
+#[cfg(unix)]
+mod mapped_mut;
 #[cfg(unix)]
 mod pipes;
 mod progress;
@@ -26,6 +28,8 @@ mod window;
 
 #[cfg(unix)]
 pub use mapped::{Access, MappedFile};
+#[cfg(unix)]
+pub use mapped_mut::MappedFileMut;
 pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
 pub use recv::RecvSizer;
 pub use region::{FileRegion, FileShrank};

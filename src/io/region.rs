@@ -96,8 +96,8 @@ impl FileRegion {
     ///
     /// Two system calls, one allocation.
     pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<FileRegion> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+        let file = sys::open(File::options().read(true), path.as_ref())?;
+        let metadata = sys::metadata(&file)?;
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }

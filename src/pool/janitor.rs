@@ -4,6 +4,7 @@
 //! the pool give back what stayed idle the whole time.
 
 use super::central::Central;
+use crate::sys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +37,7 @@ impl Janitor {
         let pool = pool.clone();
         let thread = std::thread::Builder::new().name("bytebuf-janitor".into());
         // Without a thread (a limit, a sandbox) the next wake tries again.
-        if thread.stack_size(128 * 1024).spawn(move || work(&pool)).is_err() {
+        if sys::spawn(thread.stack_size(128 * 1024), move || work(&pool)).is_err() {
             self.at_work.store(false, Ordering::Relaxed);
         }
     }

@@ -77,11 +77,13 @@ mod planned {
     }
 
     pub(in crate::sys) fn admit(call: Call, len: usize) -> io::Result<usize> {
-        PLAN.with_borrow_mut(|plan| match plan.as_mut().map(|plan| plan(call, len)) {
+        let ask = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
+        // A thread at its end has no plan any more.
+        match PLAN.try_with(ask).ok().flatten() {
             None | Some(Outcome::Pass) => Ok(len),
             Some(Outcome::Short(most)) => Ok(len.min(most.max(1))),
             Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
-        })
+        }
     }
 
     #[cfg(unix)]

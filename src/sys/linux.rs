@@ -4,15 +4,16 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 
-use rustix::fs::{Advice, FallocateFlags, MemfdFlags, SealFlags};
+use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
-use super::{Mapping, More, Pipe};
+use super::{Call, Mapping, MappingMut, More, Pipe, fault};
 
 pub(super) const ENOTSOCK: i32 = Errno::NOTSOCK.raw_os_error();
 
@@ -38,12 +39,23 @@ pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
     Ok(rustix::io::pwrite(file, bytes, offset)?)
 }
 
-pub(super) fn allocate(file: &File, len: u64) -> io::Result<()> {
+pub(super) fn preallocate(file: &File, len: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
-        // Not every file system can; then a full disk shows when it is written to.
-        Err(Errno::OPNOTSUPP) => file.set_len(len.max(file.metadata()?.len())),
+        // Not every file system can.
+        Err(Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
         other => Ok(other?),
     }
+}
+
+pub(super) fn unnamed_file(directory: &Path) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, directory, flags, Mode::from_raw_mode(0o666))?.into())
+}
+
+pub(super) fn give_name(file: &File, path: &Path) -> io::Result<File> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+    file.try_clone()
 }
 
 pub(super) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {
@@ -91,8 +103,10 @@ pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: More) -> io::
 pub(super) fn pipe(capacity: usize) -> io::Result<Pipe> {
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     // `EPERM` and `EBUSY` are limits of this user, not failures: the pipe works as it is.
-    let capacity = rustix::pipe::fcntl_setpipe_size(write.as_fd(), capacity)
-        .or_else(|_| rustix::pipe::fcntl_getpipe_size(write.as_fd()))?;
+    let set = || Ok(rustix::pipe::fcntl_setpipe_size(write.as_fd(), capacity)?);
+    let capacity = fault::admit(Call::PipeSize, 0)
+        .and_then(|_| set())
+        .or_else(|_: io::Error| rustix::pipe::fcntl_getpipe_size(write.as_fd()))?;
     Ok(Pipe { read, write, capacity })
 }
 
@@ -109,22 +123,25 @@ pub(super) fn splice(
 
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::WRITE);
 
-/// Whether nobody can write to the file or shorten it, ever again.
-pub(crate) fn is_sealed(file: &File) -> bool {
+pub(super) fn is_sealed(file: &File) -> bool {
     rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
 }
 
-/// A file in memory that [`seal`] works on.
-pub(crate) fn sealable_file() -> io::Result<File> {
+pub(super) fn sealable_file() -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     Ok(rustix::fs::memfd_create("bytebuf", flags)?.into())
 }
 
-pub(crate) fn seal(file: &File) -> io::Result<()> {
+pub(super) fn seal(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fcntl_add_seals(file, SEALS)?)
 }
 
 /// Brings a mapping into memory.
 pub(crate) fn populate(mapping: &Mapping) -> io::Result<()> {
     mapping.advise(mm::Advice::LinuxPopulateRead)
+}
+
+/// As [`populate`], so that writing does not wait either.
+pub(crate) fn populate_mut(mapping: &mut MappingMut) -> io::Result<()> {
+    mapping.advise(mm::Advice::LinuxPopulateWrite)
 }

@@ -23,6 +23,7 @@ use std::{
 };
 
 mod fault;
+mod file;
 #[cfg(unix)]
 mod mapping;
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
@@ -35,10 +36,18 @@ mod os;
 mod rooms;
 pub(crate) mod vm;
 
+pub(crate) use file::{
+    allocate, len_of, lock_file, metadata, open, set_len, sync_data, sync_directory_of, unlink,
+    will_need,
+};
 #[cfg(unix)]
-pub(crate) use mapping::Mapping;
+pub(crate) use file::{
+    duplicate, fill_with_zeros, give_name, is_sealed, seal, sealable_file, unnamed_file,
+};
 #[cfg(unix)]
-pub(crate) use os::{is_sealed, populate, seal, sealable_file};
+pub(crate) use mapping::{Mapping, MappingMut};
+#[cfg(unix)]
+pub(crate) use os::{populate, populate_mut};
 #[cfg(unix)]
 pub(crate) use rooms::read_vectored;
 
@@ -53,7 +62,10 @@ pub(crate) const MAX_SLICES: usize = 1024;
 
 /// The calls, as a fault plan sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(not(unix), allow(dead_code, reason = "only reads exist there"))]
+#[cfg_attr(
+    not(all(target_os = "linux", not(bytebuf_portable))),
+    allow(dead_code, reason = "fewer of them exist there")
+)]
 pub(crate) enum Call {
     /// Gathered write to a socket.
     Send,
@@ -67,8 +79,44 @@ pub(crate) enum Call {
     Allocate,
     /// Length of a file.
     SetLen,
-    /// A file into memory, or what is done with it there.
+    /// A file into memory.
     Map,
+    /// A file out of memory again.
+    Unmap,
+    /// How a file in memory will be used.
+    Advise,
+    /// A file in memory that is to stay there.
+    Lock,
+    /// A range of a file in memory to the disk.
+    Flush,
+    /// Memory for the pool.
+    MapMemory,
+    /// Memory of the pool back to the system.
+    UnmapMemory,
+    /// Pages of the pool back to the system, or how they are to be backed.
+    AdviseMemory,
+    /// A thread.
+    Spawn,
+    /// A file opened.
+    Open,
+    /// A second descriptor for a file.
+    Duplicate,
+    /// What a descriptor is and how long its file is.
+    Stat,
+    /// A lock on a file.
+    LockFile,
+    /// A name for a file.
+    Link,
+    /// A name removed.
+    Unlink,
+    /// A file in memory alone.
+    MemoryFile,
+    /// What may be done with a file in memory: set, or asked.
+    Seal,
+    /// A range of a file into memory in the background.
+    WillNeed,
+    /// Whether a descriptor has something.
+    Poll,
     /// A file's way to the disk.
     SyncData,
     /// File to descriptor inside the kernel.
@@ -81,6 +129,8 @@ pub(crate) enum Call {
     ReadVectored,
     /// A new pipe.
     Pipe,
+    /// How much a pipe holds.
+    PipeSize,
     /// Descriptor to pipe inside the kernel.
     SpliceIn,
     /// Pipe to descriptor inside the kernel.
@@ -127,35 +177,13 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
 
-/// Makes `file` at least `len` bytes long, with room on the disk for all of them where the system
-/// can do that.
-pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
-    retry(|| {
-        fault::admit(Call::Allocate, 0)?;
-        os::allocate(file, len)
-    })
-}
-
-/// Cuts `file` off at `len` bytes, or lengthens it with a hole.
-pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {
-    retry(|| {
-        fault::admit(Call::SetLen, 0)?;
-        file.set_len(len)
-    })
-}
-
-/// Waits until the contents of `file` are on the disk.
-pub(crate) fn sync_data(file: &File) -> io::Result<()> {
-    retry(|| {
-        fault::admit(Call::SyncData, 0)?;
-        file.sync_data()
-    })
-}
-
-/// Asks the kernel to have this range in memory soon. A hint: a system that has no such call does
-/// nothing.
-pub(crate) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    retry(|| os::will_need(file, offset, len))
+/// Starts a thread, of which nothing is awaited.
+pub(crate) fn spawn(
+    thread: std::thread::Builder,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    fault::admit(Call::Spawn, 0)?;
+    thread.spawn(work).map(drop)
 }
 
 /// Moves up to `len` bytes of `file` from `offset` on to `dst`, inside the kernel. 0 means that
@@ -192,7 +220,8 @@ pub(crate) fn copy_range(
 #[cfg(unix)]
 pub(crate) fn is_file(fd: BorrowedFd<'_>) -> bool {
     let kind = |stat: rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode);
-    rustix::fs::fstat(fd).is_ok_and(|stat| kind(stat).is_file())
+    let admitted = fault::admit(Call::Stat, 0);
+    admitted.is_ok() && rustix::fs::fstat(fd).is_ok_and(|stat| kind(stat).is_file())
 }
 
 /// Whether a read would give something now, be it an end or an error.
@@ -200,7 +229,8 @@ pub(crate) fn is_file(fd: BorrowedFd<'_>) -> bool {
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    let admitted = fault::admit(Call::Poll, 0);
+    admitted.is_ok() && poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Reads from a stream, or from a file at `offset`, into the front of `room`; gives what was read,

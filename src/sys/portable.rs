@@ -7,10 +7,15 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 #[cfg(unix)]
-use std::{io::IoSlice, os::fd::BorrowedFd};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{IoSlice, Seek},
+    os::fd::BorrowedFd,
+    path::Path,
+};
 
 #[cfg(unix)]
-use super::{Mapping, More, Pipe};
+use super::{Mapping, MappingMut, More, Pipe};
 
 #[cfg(unix)]
 pub(super) const ENOTSOCK: i32 = rustix::io::Errno::NOTSOCK.raw_os_error();
@@ -64,8 +69,33 @@ pub(super) fn write_at(_: &File, _: &[u8], _: u64) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(super) fn allocate(file: &File, len: u64) -> io::Result<()> {
-    file.set_len(len.max(file.metadata()?.len()))
+pub(super) fn preallocate(_: &File, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Under a name that nobody guesses, for a moment.
+#[cfg(unix)]
+pub(super) fn unnamed_file(directory: &Path) -> io::Result<File> {
+    let path = directory.join(format!(".{:016x}", RandomState::new().build_hasher().finish()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// What has lost its name gets none again: it is copied.
+#[cfg(unix)]
+pub(super) fn give_name(mut file: &File, path: &Path) -> io::Result<File> {
+    let mut named = File::options().read(true).write(true).create_new(true).open(path)?;
+    let copied =
+        file.rewind().and_then(|()| io::copy(&mut file, &mut named)).and_then(|_| named.sync_all());
+    match copied {
+        Ok(()) => Ok(named),
+        Err(e) => {
+            // The first error is the one to tell.
+            let _ = std::fs::remove_file(path);
+            Err(e)
+        }
+    }
 }
 
 pub(super) fn will_need(_: &File, _: u64, _: u64) -> io::Result<()> {
@@ -103,17 +133,17 @@ pub(super) fn copy_range(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> io::R
 }
 
 #[cfg(unix)]
-pub(crate) fn is_sealed(_: &File) -> bool {
+pub(super) fn is_sealed(_: &File) -> bool {
     false
 }
 
 #[cfg(unix)]
-pub(crate) fn sealable_file() -> io::Result<File> {
+pub(super) fn sealable_file() -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(unix)]
-pub(crate) fn seal(_: &File) -> io::Result<()> {
+pub(super) fn seal(_: &File) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -122,5 +152,13 @@ pub(crate) fn seal(_: &File) -> io::Result<()> {
 pub(crate) fn populate(mapping: &Mapping) -> io::Result<()> {
     let pages = mapping.as_ref().iter().step_by(rustix::param::page_size());
     std::hint::black_box(pages.fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
+    Ok(())
+}
+
+/// As [`populate`], by writing a byte of each page as it is.
+#[cfg(unix)]
+pub(crate) fn populate_mut(mapping: &mut MappingMut) -> io::Result<()> {
+    let pages = mapping.as_mut().iter_mut().step_by(rustix::param::page_size());
+    pages.for_each(|byte| *byte = std::hint::black_box(*byte));
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! * **V2** Fresh and discarded pages read as zero.
 #![allow(unsafe_code, reason = "mmap, munmap, madvise, and the allocator where there are none")]
 
+use super::{Call, fault};
 use core::ptr::NonNull;
 
 /// The page size that the pool reckons with, in bytes. A larger one of the system's costs only accuracy.
@@ -30,6 +31,7 @@ impl Mapping {
         if len == 0 || len > isize::MAX as usize - PAGE {
             return None;
         }
+        fault::admit(Call::MapMemory, 0).ok()?;
         Some(Self { base: imp::map(len)?, len })
     }
 
@@ -52,7 +54,9 @@ impl Mapping {
 
     /// Asks for huge pages. A hint: failure is no error.
     pub(crate) fn advise_huge(&self) {
-        imp::advise_huge(self.base, self.len);
+        if fault::admit(Call::AdviseMemory, 0).is_ok() {
+            imp::advise_huge(self.base, self.len);
+        }
     }
 
     /// As [`discard`], for a range of this mapping.
@@ -75,7 +79,7 @@ impl Mapping {
 /// The range consists of whole pages of one [`Mapping`], and nothing in it is in use.
 pub(crate) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
     // SAFETY: as the caller vouches.
-    unsafe { imp::discard(base, len) }
+    fault::admit(Call::AdviseMemory, 0).is_ok() && unsafe { imp::discard(base, len) }
 }
 
 impl Drop for Mapping {
@@ -87,6 +91,7 @@ impl Drop for Mapping {
 
 #[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
 mod imp {
+    use super::super::{Call, fault};
     use core::ptr::NonNull;
     use rustix::mm;
 
@@ -100,11 +105,14 @@ mod imp {
     }
 
     pub(super) unsafe fn unmap(base: NonNull<u8>, len: usize) {
-        // SAFETY: the caller owns the mapping and is done with it.
-        let done = unsafe { mm::munmap(base.as_ptr().cast(), len) };
+        let unmap = || {
+            fault::admit(Call::UnmapMemory, 0)?;
+            // SAFETY: the caller owns the mapping and is done with it.
+            Ok::<_, std::io::Error>(unsafe { mm::munmap(base.as_ptr().cast(), len) }?)
+        };
         // It fails only for want of kernel memory (a split mapping); then the pages are given back and
         // the range of addresses is lost.
-        if done.is_err() {
+        if unmap().is_err() {
             // SAFETY: as above.
             unsafe { discard(base, len) };
         }

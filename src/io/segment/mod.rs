@@ -105,12 +105,12 @@ impl Segment {
     /// Allocates the file and syncs it and its directory.
     pub fn create(path: impl AsRef<Path>, capacity: u64) -> io::Result<Segment> {
         let path = path.as_ref();
-        let file = File::options().read(true).write(true).create_new(true).open(path)?;
+        let file = sys::open(File::options().read(true).write(true).create_new(true), path)?;
         let begun = Segment::begin(file, capacity)
-            .and_then(|segment| sync_directory_of(path).map(|()| segment));
+            .and_then(|segment| sys::sync_directory_of(path).map(|()| segment));
         if begun.is_err() {
             // Half a segment is none. If this fails too, the first error is the one to tell.
-            let _ = std::fs::remove_file(path);
+            let _ = sys::unlink(path);
         }
         begun
     }
@@ -125,8 +125,8 @@ impl Segment {
     /// Those of opening and writing a file; [`io::ErrorKind::ResourceBusy`] if another writer has
     /// it.
     pub fn recycle(path: impl AsRef<Path>) -> io::Result<Segment> {
-        let file = File::options().read(true).write(true).open(path)?;
-        let capacity = file.metadata()?.len();
+        let file = sys::open(File::options().read(true).write(true), path.as_ref())?;
+        let capacity = sys::len_of(&file)?;
         Segment::begin(file, capacity)
     }
 
@@ -143,7 +143,7 @@ impl Segment {
     ///
     /// Reads all of its records once.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Segment> {
-        let file = File::options().read(true).write(true).open(path)?;
+        let file = sys::open(File::options().read(true).write(true), path.as_ref())?;
         lock(&file)?;
         let mut header = window::block(HEADER)?;
         while header.len() < HEADER {
@@ -158,7 +158,7 @@ impl Segment {
         let epoch = format::epoch_of(&header).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "the file does not begin as a segment")
         })?;
-        let capacity = file.metadata()?.len();
+        let capacity = sys::len_of(&file)?;
         let reader = SegmentReader::new(file, epoch, capacity, capacity);
         let end = read::valid_end(&reader)?;
         reader.publish(end);
@@ -312,7 +312,7 @@ impl Deref for Segment {
 }
 
 fn lock(file: &File) -> io::Result<()> {
-    file.try_lock().map_err(|e| match e {
+    sys::lock_file(file).map_err(|e| match e {
         TryLockError::WouldBlock => {
             io::Error::new(io::ErrorKind::ResourceBusy, "another writer has the segment")
         }
@@ -332,15 +332,6 @@ fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()
         let written = sys::write_at(file, bytes, offset)?;
         bytes = &bytes[written..];
         offset += written as u64;
-    }
-    Ok(())
-}
-
-/// A file is there after a crash only if the entry in its directory is.
-fn sync_directory_of(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sys::sync_data(&File::open(directory.unwrap_or(Path::new(".")))?)?;
     }
     Ok(())
 }

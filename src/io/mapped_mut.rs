@@ -1,0 +1,390 @@
+//! A file in memory that is written there.
+//!
+//! Unsafe in one signature, as in `mapped.rs`: [`MappedFileMut::map`] hands the promise of
+//! `sys/mapping.rs`, rule 3, to its caller. Rules:
+//!
+//! 1. A file made by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped,
+//!    so nobody else shortens or writes it; and all of it has its place on the disk.
+//! 2. Its descriptor is given away, and its name made, only together with the mapping's end.
+//! 3. After a flush failed nothing is called durable any more: the kernel may have dropped the
+//!    pages, and a second flush would not tell.
+
+#![allow(unsafe_code, reason = "mapping a file that others may have is the caller's promise")]
+
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, DerefMut, Range, RangeBounds};
+use std::path::Path;
+
+use crate::buf::range;
+use crate::io::mapped::{Access, MappedFile, is_there};
+use crate::sys::{self, MappingMut};
+
+/// A file, or a part of one, mapped into memory to be written there.
+///
+/// It is a mutable slice; [`flush`](Self::flush) brings a range of it to the disk. When it is
+/// written, [`freeze`](Self::freeze) makes a [`MappedFile`] of it, whose views anybody shares, or
+/// [`persist`](Self::persist) gives the file a name, all at once: others find it whole or not at
+/// all.
+///
+/// # What SIGBUS can do
+///
+/// Touching a mapped page that the file system can't give kills the process. There are three ways
+/// to that. The file was shortened: [`create_in`](Self::create_in) makes a file that nobody else
+/// has. The disk is full: it has all of its room from the start. The disk fails, and a page that
+/// was written back and dropped can't be read again: that is left; [`lock`](Self::lock) keeps the
+/// pages in memory. So is a file system that copies on write and has no room for the copy.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::MappedFileMut;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path();
+/// let mut index = MappedFileMut::create_in(directory, 100_000)?;
+/// index[..4].copy_from_slice(b"head");
+/// index.flush(..4)?;
+/// index[50_000] = 1;
+///
+/// index.persist(directory.join("index"))?;
+/// assert_eq!(std::fs::read(directory.join("index"))?.len(), 100_000);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[doc(alias = "MappedByteBuffer")]
+#[doc(alias = "MmapMut")]
+pub struct MappedFileMut {
+    /// None if there are no bytes.
+    mapping: Option<MappingMut>,
+    file: File,
+    failed: bool,
+}
+
+impl MappedFileMut {
+    /// Makes a file of `len` zeros in a directory, without a name, and maps it.
+    ///
+    /// Nobody else has it. It goes with the mapping, unless [`persist`](Self::persist) names it.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::StorageFull`] if the disk has no room for all of it,
+    /// [`io::ErrorKind::Unsupported`] if the file system has no files without names; those of
+    /// making and mapping a file otherwise.
+    ///
+    /// # Cost
+    ///
+    /// Three system calls. Where the file system can't set room aside, `len` zeros are written.
+    /// Pages come in as they are touched, at 1 to 2 microseconds each: see [`warm`](Self::warm).
+    pub fn create_in(directory: impl AsRef<Path>, len: usize) -> io::Result<MappedFileMut> {
+        let file = sys::unnamed_file(directory.as_ref())?;
+        if len > 0 {
+            sys::fill_with_zeros(&file, len as u64)?;
+        }
+        // SAFETY: nobody else has the file, which is as long as that (rules 1 and 2).
+        unsafe { MappedFileMut::over(file, 0..len as u64) }
+    }
+
+    /// Maps a range of any file, which must be open for reading and writing.
+    ///
+    /// # Safety
+    ///
+    /// As long as the mapping lives, or any view of what it was [frozen](Self::freeze) into, nobody
+    /// may write to this range of the file or map it to be written, nobody may read it through
+    /// another mapping, and the file must not become shorter than the range's end; neither this
+    /// process nor another.
+    ///
+    /// # Errors
+    ///
+    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// range does now; those of mapping otherwise.
+    ///
+    /// # Panics
+    ///
+    /// If `range` starts after its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::MappedFileMut;
+    ///
+    /// let file = tempfile::tempfile()?;
+    /// file.set_len(10_000)?;
+    /// // SAFETY: the file has no name, and its other descriptor is not used.
+    /// let mut map = unsafe { MappedFileMut::map(&file, 5000..10_000)? };
+    /// map[0] = b'x';
+    /// map.flush(..)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<MappedFileMut> {
+        // SAFETY: the caller's promise.
+        unsafe { MappedFileMut::over(sys::duplicate(file)?, range) }
+    }
+
+    /// # Safety
+    ///
+    /// As [`map`](Self::map).
+    unsafe fn over(file: File, range: Range<u64>) -> io::Result<MappedFileMut> {
+        let mapping = match is_there(&file, &range)? {
+            // SAFETY: the caller's promise.
+            true => Some(unsafe { MappingMut::new(&file, range)? }),
+            false => None,
+        };
+        Ok(MappedFileMut { mapping, file, failed: false })
+    }
+
+    /// Writes a range to the disk and waits for that; what else is in its pages goes with it.
+    ///
+    /// Linux begins to write changed pages by itself after some seconds, so there is no call that
+    /// only begins it: `msync` with `MS_ASYNC` does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing to the disk. After one, what the disk holds is not known, and every further
+    /// `flush` and [`persist`](Self::persist) fails.
+    ///
+    /// # Panics
+    ///
+    /// If the range is reversed or reaches past the end.
+    ///
+    /// # Cost
+    ///
+    /// One system call, and the disk's time for the changed pages of the range.
+    #[doc(alias = "force")]
+    #[doc(alias = "msync")]
+    pub fn flush(&mut self, range: impl RangeBounds<usize>) -> io::Result<()> {
+        let range = range::of(range, self.len());
+        self.check()?;
+        let Some(mapping) = self.mapping.as_ref().filter(|_| !range.is_empty()) else {
+            return Ok(());
+        };
+        self.failed = true;
+        mapping.flush(range)?;
+        self.failed = false;
+        Ok(())
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let message = "an earlier flush of the file failed";
+        if self.failed { Err(io::Error::other(message)) } else { Ok(()) }
+    }
+
+    /// Gives up writing: what was written, to be shared. The descriptor is closed.
+    ///
+    /// # Cost
+    ///
+    /// One system call; nothing is copied.
+    pub fn freeze(self) -> MappedFile {
+        match self.mapping {
+            Some(mapping) => MappedFile::over(mapping.into_shared()),
+            None => MappedFile::default(),
+        }
+    }
+
+    /// Brings all of it to the disk, gives the file a name that nothing else has, and gives the
+    /// file: after a crash it is there whole, or not at all.
+    ///
+    /// This value is empty then, as whoever knows the name can shorten the file. After an error it
+    /// is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if something has the name,
+    /// [`io::ErrorKind::CrossesDevices`] if it is on another file system than the file; those of
+    /// writing to the disk, as [`flush`](Self::flush).
+    ///
+    /// # Cost
+    ///
+    /// The disk's time; elsewhere than on Linux the file is copied.
+    pub fn persist(&mut self, path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref();
+        self.check()?;
+        self.failed = true;
+        sys::sync_data(&self.file)?;
+        self.failed = false;
+        let file = sys::give_name(&self.file, path)?;
+        if let Err(e) = sys::sync_directory_of(path) {
+            // If this fails too, the first error is the one to tell.
+            let _ = sys::unlink(path);
+            return Err(e);
+        }
+        self.mapping = None;
+        Ok(file)
+    }
+
+    /// Tells the kernel how the memory will be used.
+    ///
+    /// # Errors
+    ///
+    /// Those of `madvise`.
+    pub fn advise(&self, access: Access) -> io::Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
+    }
+
+    /// Brings all of it into memory, ready to be written, and waits for that, so that no later
+    /// access does: off the path on which records are written.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the file.
+    ///
+    /// # Cost
+    ///
+    /// The disk's, and about a microsecond for a page that was never touched.
+    #[doc(alias = "load")]
+    pub fn warm(&mut self) -> io::Result<()> {
+        self.mapping.as_mut().map_or(Ok(()), sys::populate_mut)
+    }
+
+    /// Keeps it in memory as long as the mapping lives.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::OutOfMemory`] beyond what the user may lock.
+    #[doc(alias = "mlock")]
+    pub fn lock(&self) -> io::Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.lock())
+    }
+}
+
+impl Deref for MappedFileMut {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.mapping.as_ref().map_or(&[], |mapping| mapping.as_ref())
+    }
+}
+
+impl DerefMut for MappedFileMut {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.mapping.as_mut().map_or(&mut [], MappingMut::as_mut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, SeekFrom};
+
+    use super::*;
+    use crate::sys::{Call, Outcome, with_plan};
+
+    #[test]
+    fn what_is_written_is_in_the_file_and_nobody_has_it_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = || std::fs::read_dir(directory.path()).unwrap().count();
+        for len in [0, 1, 4095, 4096, 4097, 300_000] {
+            let mut map = MappedFileMut::create_in(directory.path(), len).unwrap();
+            assert!(map.len() == len && map.iter().all(|byte| *byte == 0));
+            map.warm().unwrap();
+            map.iter_mut().enumerate().for_each(|(i, byte)| *byte = (i / 3) as u8);
+            let written = map.to_vec();
+            for range in [0..len, len / 2..len, len..len, len / 3..len / 2] {
+                map.flush(range).unwrap();
+            }
+            assert_eq!(names(), 0);
+            let path = directory.path().join("named");
+            let mut file = map.persist(&path).unwrap();
+            assert!(map.is_empty());
+            assert!(std::fs::read(&path).unwrap() == written);
+            file.seek(SeekFrom::Start(len as u64 / 2)).unwrap();
+            let mut half = Vec::new();
+            file.read_to_end(&mut half).unwrap();
+            assert!(half == written[len / 2..]);
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn frozen_it_is_shared_and_outlives_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut map = MappedFileMut::create_in(directory.path(), 10_000).unwrap();
+        map[5000..5005].copy_from_slice(b"views");
+        drop(directory);
+        let map = map.freeze();
+        let view = map.view().slice(5000..5005);
+        drop(map);
+        let reader = std::thread::spawn(move || assert_eq!(view, b"views"[..]));
+        reader.join().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        assert!(MappedFileMut::create_in(directory.path(), 0).unwrap().freeze().is_empty());
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_written_and_the_rest_is_not() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(20_000).unwrap();
+        for (start, end) in [(0, 20_000), (4095, 4097), (4097, 12_288), (19_999, 20_000), (7, 7)] {
+            // SAFETY: the file has no name, and it is not used meanwhile.
+            let mut map = unsafe { MappedFileMut::map(&file, start as u64..end as u64) }.unwrap();
+            map.fill(7);
+            map.flush(..).unwrap();
+            drop(map);
+            let mut contents = Vec::new();
+            file.rewind().unwrap();
+            file.read_to_end(&mut contents).unwrap();
+            assert_eq!(contents.len(), 20_000);
+            let is_ours = |i| (start..end).contains(&i);
+            assert!(contents.iter().enumerate().all(|(i, byte)| (*byte == 7) == is_ours(i)));
+            file.set_len(0).unwrap();
+            file.set_len(20_000).unwrap();
+        }
+        // SAFETY: as above.
+        let error = unsafe { MappedFileMut::map(&file, 0..20_001) }.unwrap_err();
+        assert!(error.get_ref().unwrap().is::<crate::FileShrank>());
+    }
+
+    #[test]
+    fn a_name_that_is_taken_costs_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = directory.path().join("taken");
+        std::fs::write(&taken, "somebody's").unwrap();
+        let mut map = MappedFileMut::create_in(directory.path(), 100).unwrap();
+        map[0] = 1;
+        assert_eq!(map.persist(&taken).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
+        assert_eq!((map.len(), map[0]), (100, 1));
+        map.persist(directory.path().join("free")).unwrap();
+    }
+
+    #[test]
+    fn a_disk_without_room_is_an_error_before_anything_is_touched() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = MappedFileMut::create_in(directory.path(), 1 << 60).unwrap_err();
+        let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge];
+        assert!(kinds.contains(&error.kind()), "{error:?}");
+    }
+
+    #[test]
+    fn after_a_failed_flush_nothing_is_called_durable() {
+        const EIO: i32 = 5;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("name");
+        for failing in [Call::Flush, Call::SyncData] {
+            let mut map = MappedFileMut::create_in(directory.path(), 10_000).unwrap();
+            map[0] = 1;
+            let plan = move |call, _| match call {
+                _ if call == failing => Outcome::Fail(EIO),
+                _ => Outcome::Pass,
+            };
+            let failed = with_plan(plan, || match failing {
+                Call::Flush => map.flush(..1),
+                _ => map.persist(&path).map(drop),
+            });
+            assert_eq!(failed.unwrap_err().raw_os_error(), Some(EIO));
+            assert!(map.flush(..).is_err(), "the kernel would say yes now");
+            assert!(map.persist(&path).is_err() && !path.exists());
+            assert_eq!((map.len(), map[0]), (10_000, 1));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "11")]
+    fn a_range_past_the_end_is_not_flushed() {
+        let directory = tempfile::tempdir().unwrap();
+        let _ = MappedFileMut::create_in(directory.path(), 10).unwrap().flush(..11);
+    }
+}
