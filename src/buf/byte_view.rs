@@ -111,6 +111,11 @@ impl ByteView {
         Self::whole(Block::adopted(header))
     }
 
+    /// The block that keeps the bytes; none for static and empty ones.
+    pub(crate) fn block(&self) -> Option<&Block> {
+        self.block.as_ref()
+    }
+
     /// A view of a whole block.
     fn whole(block: Block) -> Self {
         Self { ptr: block.data(), len: block.capacity(), block: Some(block) }

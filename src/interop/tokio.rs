@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream, unix::pipe};
 use crate::buf::{ByteBuf, CompositeByteBuf};
 use crate::io::{Flush, RecvSizer, Splice, WriteQueue};
 use crate::pool::Pool;
+use crate::sys::Target;
 
 /// A descriptor that tokio watches: [`WriteQueue::poll_flush`] sends to it.
 ///
@@ -103,7 +104,9 @@ impl WriteQueue {
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             ready!(dst.poll_write_ready(cx))?;
-            let flush = dst.try_write(|| match self.flush(dst)? {
+            // By copying: the kernel's notice of a loan would look like the end of the stream.
+            let copying = |queue: &mut Self| queue.flush_copying(Target::new(dst.as_fd()));
+            let flush = dst.try_write(|| match copying(self)? {
                 Flush::WouldBlock(_) => Err(io::ErrorKind::WouldBlock.into()),
                 other => Ok(other),
             });

@@ -95,7 +95,8 @@ pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
     Ok(true)
 }
 
-struct Shared(Arc<Mapping>);
+/// What views of a mapping own.
+pub(super) struct Shared(Arc<Mapping>);
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {

@@ -9,6 +9,7 @@ use crate::memory::bank::Deposit;
 use crate::memory::count::Fate;
 use crate::memory::header::{HeaderRef, Kind};
 use crate::memory::{hooks, owned};
+use crate::sys::vm;
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -103,16 +104,32 @@ impl Block {
         self.0.is_writable()
     }
 
-    /// Whether no other handle of the block exists. May say no while another thread's bank has credits.
+    /// Whether no other handle of the block exists, and the kernel is not sending from it. May say no while
+    /// another thread's bank has credits.
     #[inline]
     pub(crate) fn is_alone(&self) -> bool {
-        local::is_alone(self.0)
+        local::is_alone(self.0) && !self.0.is_in_flight()
     }
 
     /// As [`is_alone`](Self::is_alone), for a caller who will write: after a yes the block is his.
     #[inline]
     pub(crate) fn claim(&mut self) -> bool {
-        local::claim(self.0)
+        // In this order: only who is alone is sure to see the flag (H4).
+        local::claim(self.0) && !self.0.is_in_flight()
+    }
+
+    /// Whether the block's pages can be replaced by others, so that [`put_in_flight`](Self::put_in_flight)
+    /// may be called: it is the pool's, and nobody else's bytes are on them.
+    pub(crate) fn has_pages_of_its_own(&self) -> bool {
+        let (start, len) = (self.0.data().addr().get(), self.0.capacity());
+        self.0.kind != Kind::Owned && vm::are_whole_pages(start, len)
+    }
+
+    /// Notes that the kernel may be sending from the block's pages, for as long as it likes and without
+    /// telling when it is done. Nobody will write to these pages: the last handle replaces them.
+    pub(crate) fn put_in_flight(&self) {
+        debug_assert!(self.has_pages_of_its_own());
+        self.0.set_in_flight();
     }
 
     /// Whether both are credits of one block.
@@ -187,8 +204,8 @@ pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     }
     match block.kind {
         Kind::Slab => {
-            if block.is_zeroed() {
-                wipe(block);
+            if block.is_special() && !prepare(block) {
+                return;
             }
             hooks::on_release(block);
             block.ungrant();
@@ -208,9 +225,24 @@ fn send_noted(block: HeaderRef) {
     send_home_by(block, local::put);
 }
 
-/// Zeroes a block that the caller owns alone.
+/// Does to a slab's block, which the caller owns alone, what its flags ask for. Says whether it can go
+/// home: not if the kernel may be sending from its pages and they can't be replaced, which takes a process
+/// that locks all its memory. Then it stays out for ever.
 #[cold]
-fn wipe(block: HeaderRef) {
-    // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
-    unsafe { block.data().write_bytes(0, block.granted()) };
+fn prepare(block: HeaderRef) -> bool {
+    if block.is_in_flight() {
+        // Fresh pages are zero (V2). The old ones are the kernel's alone now.
+        // SAFETY: whole pages of a mapping of the pool's, as `has_pages_of_its_own` has found, and the
+        // caller owns the block alone.
+        let replaced = unsafe { vm::discard(block.data(), block.capacity()) };
+        if replaced {
+            block.clear_in_flight();
+        }
+        return replaced;
+    }
+    if block.is_zeroed() {
+        // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
+        unsafe { block.data().write_bytes(0, block.granted()) };
+    }
+    true
 }

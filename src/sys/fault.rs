@@ -2,7 +2,8 @@
 //!
 //! A plan is asked before each call and may let it pass, shorten it, or have it fail with an
 //! errno. The call that passes is a real one, so a plan can only make the kernel slower or more
-//! hostile, never more lenient.
+//! hostile, never more lenient. The one thing that it may make up is what the kernel tells of
+//! zero-copy sends, since that comes in orders which no test can wait for.
 
 #[cfg(not(test))]
 pub(super) use inert::*;
@@ -20,6 +21,12 @@ mod inert {
     #[inline(always)]
     pub(in crate::sys) fn admit(_: Call, len: usize) -> io::Result<usize> {
         Ok(len)
+    }
+
+    #[cfg(unix)]
+    #[inline(always)]
+    pub(in crate::sys) fn notice(_: Call) -> io::Result<Option<crate::sys::Notice>> {
+        Ok(None)
     }
 
     #[cfg(unix)]
@@ -51,6 +58,10 @@ mod planned {
         Short(usize),
         /// The call fails with this errno and moves nothing.
         Fail(i32),
+        /// The error queue is not read, and is said to have held this.
+        #[cfg(unix)]
+        #[allow(dead_code, reason = "there are tests where memory is lent")]
+        Told(crate::sys::Notice),
     }
 
     type Plan = Box<dyn FnMut(Call, usize) -> Outcome>;
@@ -77,13 +88,27 @@ mod planned {
     }
 
     pub(in crate::sys) fn admit(call: Call, len: usize) -> io::Result<usize> {
-        let ask = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
-        // A thread at its end has no plan any more.
-        match PLAN.try_with(ask).ok().flatten() {
-            None | Some(Outcome::Pass) => Ok(len),
+        match asked(call, len) {
             Some(Outcome::Short(most)) => Ok(len.min(most.max(1))),
             Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            _ => Ok(len),
         }
+    }
+
+    /// What the plan says instead of the error queue.
+    #[cfg(unix)]
+    pub(in crate::sys) fn notice(call: Call) -> io::Result<Option<crate::sys::Notice>> {
+        match asked(call, 0) {
+            Some(Outcome::Told(notice)) => Ok(Some(notice)),
+            Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            _ => Ok(None),
+        }
+    }
+
+    fn asked(call: Call, len: usize) -> Option<Outcome> {
+        let ask = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
+        // A thread at its end has no plan any more.
+        PLAN.try_with(ask).ok().flatten()
     }
 
     #[cfg(unix)]

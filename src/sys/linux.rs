@@ -87,12 +87,22 @@ pub(super) fn copy_range(
     }
 }
 
-/// A peer that is gone gives `EPIPE`, never a signal.
 pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
-    let flags = match more {
-        More::No => SendFlags::NOSIGNAL,
-        More::Follows => SendFlags::NOSIGNAL | SendFlags::MORE,
-    };
+    send_with(fd, bufs, more, SendFlags::empty())
+}
+
+/// A peer that is gone gives `EPIPE`, never a signal.
+pub(super) fn send_with(
+    fd: BorrowedFd<'_>,
+    bufs: &[IoSlice<'_>],
+    more: More,
+    flags: SendFlags,
+) -> io::Result<usize> {
+    let flags = flags
+        | match more {
+            More::No => SendFlags::NOSIGNAL,
+            More::Follows => SendFlags::NOSIGNAL | SendFlags::MORE,
+        };
     Ok(match bufs {
         // Spares the kernel the message header.
         [one] => rustix::net::send(fd, one, flags)?,

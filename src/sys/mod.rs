@@ -35,6 +35,8 @@ mod os;
 #[cfg(unix)]
 mod rooms;
 pub(crate) mod vm;
+#[cfg(unix)]
+mod zerocopy;
 
 pub(crate) use file::{
     allocate, len_of, lock_file, metadata, open, set_len, sync_data, sync_directory_of, unlink,
@@ -50,6 +52,8 @@ pub(crate) use mapping::{Mapping, MappingMut};
 pub(crate) use os::{populate, populate_mut};
 #[cfg(unix)]
 pub(crate) use rooms::read_vectored;
+#[cfg(unix)]
+pub(crate) use zerocopy::{Notice, Refusal, lend_to, next_notice, refusal, socket_id};
 
 #[cfg(test)]
 pub(crate) use fault::{Outcome, with_plan};
@@ -71,6 +75,12 @@ pub(crate) enum Call {
     Send,
     /// Gathered write to anything.
     Write,
+    /// Gathered write to a socket that takes the memory itself.
+    SendZeroCopy,
+    /// A socket that is to be lent memory.
+    SetZeroCopy,
+    /// Read of a socket's error queue.
+    Notice,
     /// Read of a file at an offset.
     ReadAt,
     /// Write of a file at an offset.
@@ -331,5 +341,13 @@ impl<'fd> Target<'fd> {
             }
         }
         retry(|| fault::clipped(Call::Write, bufs, |bufs| Ok(rustix::io::writev(self.fd, bufs)?)))
+    }
+
+    /// As [`write`](Self::write), to a socket that [`lend_to`] has prepared. The kernel may read the
+    /// memory until it gives a [`Notice`] of this call; each call that succeeds counts as one. No
+    /// call that fails has lent anything.
+    pub(crate) fn send_zero_copy(&self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
+        let send = |bufs: &[IoSlice<'_>]| zerocopy::send(self.fd, bufs, more);
+        retry(|| fault::clipped(Call::SendZeroCopy, bufs, send))
     }
 }

@@ -72,6 +72,11 @@ impl Mapping {
     }
 }
 
+/// Whether a range consists of whole pages of the system's, so that [`discard`] can work on it.
+pub(crate) fn are_whole_pages(start: usize, len: usize) -> bool {
+    imp::are_whole_pages(start, len)
+}
+
 /// Gives the pages of a range back to the system; they read as zero afterwards (V2). Says whether it did.
 ///
 /// # Safety
@@ -118,11 +123,15 @@ mod imp {
         }
     }
 
+    pub(super) fn are_whole_pages(start: usize, len: usize) -> bool {
+        let page = rustix::param::page_size();
+        start.is_multiple_of(page) && len.is_multiple_of(page)
+    }
+
     pub(super) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
         // The kernel rounds the length up to pages of its own, which may be larger than ours: what
         // follows the range would be lost.
-        let page = rustix::param::page_size();
-        if !base.addr().get().is_multiple_of(page) || !len.is_multiple_of(page) {
+        if !are_whole_pages(base.addr().get(), len) {
             return false;
         }
         // SAFETY: the caller owns the range and nobody uses it.
@@ -154,6 +163,10 @@ mod imp {
         let layout = layout(len).expect("it was valid when the range was mapped");
         // SAFETY: `map` allocated it with this layout, and the caller is done with it.
         unsafe { std::alloc::dealloc(base.as_ptr(), layout) }
+    }
+
+    pub(super) fn are_whole_pages(_start: usize, _len: usize) -> bool {
+        false
     }
 
     pub(super) unsafe fn discard(_base: NonNull<u8>, _len: usize) -> bool {

@@ -76,6 +76,12 @@ trait Sink {
 
     /// Sends bytes from the front of `region` without reading them; `None` if that can't be done.
     fn send_file(&mut self, region: &mut FileRegion, limit: usize) -> io::Result<Option<u64>>;
+
+    /// The descriptor, if it may be lent memory.
+    #[cfg(unix)]
+    fn borrower(&self) -> Option<&Target<'_>> {
+        None
+    }
 }
 
 #[cfg(unix)]
@@ -88,6 +94,27 @@ impl Sink for Target<'_> {
 
     fn send_file(&mut self, region: &mut FileRegion, limit: usize) -> io::Result<Option<u64>> {
         region.send_in_kernel(self.fd(), limit)
+    }
+}
+
+/// A descriptor that may be lent memory.
+#[cfg(unix)]
+struct Borrower<'fd>(Target<'fd>);
+
+#[cfg(unix)]
+impl Sink for Borrower<'_> {
+    const SENDS_FILES: bool = true;
+
+    fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
+        self.0.write(bufs, more)
+    }
+
+    fn send_file(&mut self, region: &mut FileRegion, limit: usize) -> io::Result<Option<u64>> {
+        self.0.send_file(region, limit)
+    }
+
+    fn borrower(&self) -> Option<&Target<'_>> {
+        Some(&self.0)
     }
 }
 
@@ -139,7 +166,16 @@ impl WriteQueue {
     /// [`FileRegion::prefetch`](crate::FileRegion::prefetch).
     #[cfg(unix)]
     pub fn flush(&mut self, dst: impl AsFd) -> io::Result<Flush> {
-        self.drain(&mut Target::new(dst.as_fd()))
+        let target = Target::new(dst.as_fd());
+        let Some(zero_copy) = &mut self.zero_copy else { return self.flush_copying(target) };
+        zero_copy.begin(target.fd(), &mut self.stats);
+        self.drain(&mut Borrower(target))
+    }
+
+    /// As [`flush`](Self::flush), without lending memory.
+    #[cfg(unix)]
+    pub(crate) fn flush_copying(&mut self, mut target: Target<'_>) -> io::Result<Flush> {
+        self.drain(&mut target)
     }
 
     /// Sends to any writer what it takes, up to the budget of one call: for TLS streams, for
@@ -217,6 +253,12 @@ impl WriteQueue {
             }
             return Ok(());
         }
+        #[cfg(unix)]
+        if let Some(target) = sink.borrower()
+            && self.lend(target, limit)?
+        {
+            return Ok(());
+        }
         if self.files > 0 {
             self.read_files::<S>()?;
         }
@@ -238,6 +280,14 @@ impl WriteQueue {
                 more = More::Follows;
                 break;
             };
+            #[cfg(unix)]
+            if !bufs.is_empty()
+                && let (Some(target), Some(zero_copy)) = (sink.borrower(), &mut self.zero_copy)
+                && zero_copy.takes(part, target.fd(), &mut self.stats).is_some()
+            {
+                more = More::Follows;
+                break;
+            }
             let taken = &bytes[..bytes.len().min(room)];
             room -= taken.len();
             bufs.push(IoSlice::new(taken));

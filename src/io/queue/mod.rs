@@ -2,7 +2,8 @@
 //!
 //! `outgoing.rs` says what can be queued, `push.rs` how it comes in, this file how it is kept and
 //! counted, `flush.rs` how it leaves, `stats.rs` what that cost. What has been sent is decided by
-//! `io/progress.rs` alone.
+//! `io/progress.rs` alone. `zero_copy.rs` decides which memory is lent to the kernel instead of being
+//! copied, `lease.rs` holds it meanwhile.
 //!
 //! Rules of the queue:
 //!
@@ -17,11 +18,15 @@ use std::io;
 use crate::io::progress::{clip, settle};
 
 mod flush;
+#[cfg(unix)]
+mod lease;
 mod outgoing;
 mod push;
 mod stats;
 #[cfg(all(test, unix))]
 mod tests;
+#[cfg(unix)]
+mod zero_copy;
 
 use outgoing::Part;
 use push::BLOCK;
@@ -96,6 +101,9 @@ pub struct WriteQueue {
     /// Above `high`, and not yet back at `low`.
     full: bool,
     stats: QueueStats,
+    /// If memory may be lent to the kernel.
+    #[cfg(unix)]
+    zero_copy: Option<Box<zero_copy::ZeroCopy>>,
 }
 
 impl WriteQueue {
@@ -118,6 +126,8 @@ impl WriteQueue {
             high: WATERMARKS.1,
             full: false,
             stats: QueueStats::default(),
+            #[cfg(unix)]
+            zero_copy: None,
         }
     }
 

@@ -107,6 +107,15 @@ impl Part {
         }
     }
 
+    /// The bytes, if they are a view.
+    #[cfg(unix)]
+    pub(super) fn view(&self) -> Option<&ByteView> {
+        match self {
+            Part::View(view) => Some(view),
+            Part::Block(_) | Part::File(_) => None,
+        }
+    }
+
     /// Drops the first `n` bytes; `n` is less than the length.
     pub(super) fn advance(&mut self, n: u64) {
         match self {

@@ -40,11 +40,25 @@ pub struct QueueStats {
     pub read_bytes: u64,
     /// Bytes of small parts that were copied behind each other.
     pub merged_bytes: u64,
+    /// Sends whose memory was lent to the kernel instead of being copied: `sendmsg` with
+    /// `MSG_ZEROCOPY`. They are not among `writes`.
+    pub zero_copy_sends: u64,
+    /// Bytes that those sends took.
+    pub zero_copy_bytes: u64,
+    /// How many of those sends the kernel is done with.
+    pub zero_copy_completions: u64,
+    /// How many of those it has copied after all.
+    pub zero_copy_copied: u64,
+    /// Sends that the kernel refused to take without a copy, and that were made with one.
+    pub zero_copy_fallbacks: u64,
+    /// System calls around those sends: to prepare a socket, to know it again, to read completions.
+    pub zero_copy_controls: u64,
 }
 
 impl QueueStats {
     /// All system calls together. A call repeated after a signal counts once.
     pub fn system_calls(&self) -> u64 {
-        self.writes + self.sendfiles + self.reads
+        let zero_copy = self.zero_copy_sends + self.zero_copy_fallbacks + self.zero_copy_controls;
+        self.writes + self.sendfiles + self.reads + zero_copy
     }
 }

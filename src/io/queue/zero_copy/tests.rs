@@ -1,0 +1,427 @@
+//! Loans over real connections. The peers read when they are told to: while they don't, what was lent
+//! and is beyond their window lies in the sender's pages alone, over loopback too.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+
+use super::*;
+use crate::buf::ByteBuf;
+use crate::io::{Flush, MappedFile, Outgoing};
+use crate::pool::Pool;
+use crate::sys::{Call, Notice, Outcome, with_plan};
+
+const PART: usize = 64 * 1024;
+
+/// A connection whose receiver takes little before it is read.
+fn connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    sockopt::set_socket_recv_buffer_size(&listener, 16 * 1024).unwrap();
+    let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    out.set_nonblocking(true).unwrap();
+    (out, listener.accept().unwrap().0)
+}
+
+fn pattern(n: usize) -> Vec<u8> {
+    (0..PART).map(|at| (at / 3 + n * 7) as u8 & 0x7f).collect()
+}
+
+/// Part number `n`, in memory of the pool.
+fn part(pool: &Pool, n: usize) -> ByteBuf {
+    let mut part = pool.alloc(PART);
+    part.extend_from_slice(&pattern(n));
+    part
+}
+
+fn lending() -> WriteQueue {
+    WriteQueue::new().with_budget(u64::MAX).with_zero_copy(PART / 2)
+}
+
+fn read_to_end(mut peer: TcpStream) -> Vec<u8> {
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received).unwrap();
+    received
+}
+
+/// Waits until the socket can be written to, or has something in its error queue.
+fn wait(out: &TcpStream) {
+    poll(&mut [PollFd::new(out, PollFlags::OUT)], None).unwrap();
+}
+
+/// Waits for the end of all loans.
+fn reap_all(queue: &mut WriteQueue, out: &TcpStream) {
+    while queue.reap_completions(out).unwrap() > 0 {
+        poll(&mut [PollFd::new(out, PollFlags::empty())], None).unwrap();
+    }
+}
+
+fn flush_all(queue: &mut WriteQueue, out: &TcpStream) {
+    while !queue.flush(out).unwrap().is_done() {
+        wait(out);
+    }
+}
+
+/// Answers all that is read from the error queue, and lets the rest pass.
+fn telling(
+    mut tell: impl FnMut() -> Option<Notice> + 'static,
+) -> impl FnMut(Call, usize) -> Outcome {
+    move |call, _| match call {
+        Call::Notice => tell().map_or(Outcome::Fail(Errno::AGAIN.raw_os_error()), Outcome::Told),
+        _ => Outcome::Pass,
+    }
+}
+
+#[test]
+fn over_loopback_the_kernel_says_that_it_copies_and_is_asked_no_more() {
+    let (out, peer) = connection();
+    let reader = std::thread::spawn(|| read_to_end(peer));
+    let mut queue = lending();
+    let mut stream = Vec::new();
+    for n in 0..100 {
+        queue.push("a header");
+        queue.push(part(Pool::global(), n));
+        stream.extend_from_slice(b"a header");
+        stream.extend(pattern(n));
+        flush_all(&mut queue, &out);
+    }
+    reap_all(&mut queue, &out);
+    drop(out);
+    assert!(reader.join().unwrap() == stream);
+    let stats = queue.stats();
+    assert_eq!(queue.flushed_bytes(), stream.len() as u64);
+    assert_eq!(stats.zero_copy_bytes + stats.written_bytes, stream.len() as u64);
+    assert!(stats.zero_copy_sends >= COPIED, "{stats:?}");
+    assert_eq!(stats.zero_copy_completions, stats.zero_copy_sends);
+    assert_eq!(stats.zero_copy_copied, stats.zero_copy_sends);
+    assert_eq!(queue.zero_copy.as_ref().unwrap().state, State::Off);
+    let controls = stats.zero_copy_controls;
+    queue.push(part(Pool::global(), 0));
+    assert_eq!(queue.flush(UnixStream::pair().unwrap().0).unwrap(), Flush::Done(PART as u64));
+    assert_eq!(queue.stats().zero_copy_controls, controls, "off costs nothing");
+}
+
+#[test]
+fn what_can_be_lent_is_and_the_rest_is_copied() {
+    let (out, peer) = connection();
+    let reader = std::thread::spawn(|| read_to_end(peer));
+    static BYTES: [u8; PART] = [b's'; PART];
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&pattern(1)).unwrap();
+    let mapped = MappedFile::snapshot(&file, 0..PART as u64).unwrap();
+    let lent: [Outgoing; 4] = [
+        part(Pool::global(), 0).into(),
+        BYTES[..].into(),
+        mapped.view().clone().into(),
+        part(Pool::global(), 2).freeze().slice(1..PART / 2 + 1).into(),
+    ];
+    let copied: [Outgoing; 4] = [
+        pattern(3).into(),
+        bytes::Bytes::from(pattern(4)).into(),
+        part(Pool::global(), 5).freeze().slice(..PART / 2 - 1).into(),
+        "small".into(),
+    ];
+    let mut stream = [&pattern(0), &BYTES[..], &pattern(1), &pattern(2)[1..][..PART / 2]].concat();
+    let lent_length = stream.len() as u64;
+    stream.extend([&pattern(3), &pattern(4), &pattern(5)[..PART / 2 - 1], b"small"].concat());
+    let mut queue = lending();
+    for part in lent.into_iter().chain(copied) {
+        queue.push(part);
+        flush_all(&mut queue, &out);
+    }
+    reap_all(&mut queue, &out);
+    drop(out);
+    assert!(reader.join().unwrap() == stream);
+    // The rest of a part that was taken in pieces may be too small to be lent.
+    let stats = queue.stats();
+    assert!(stats.zero_copy_bytes > lent_length - 4 * PART as u64 / 2, "{stats:?}");
+    assert!(stats.zero_copy_bytes <= lent_length, "{stats:?}");
+    assert!(stats.zero_copy_sends >= 4, "{stats:?}");
+}
+
+#[test]
+fn a_header_leaves_in_front_of_what_is_lent_and_is_not_lent_itself() {
+    let (out, peer) = connection();
+    let mut queue = lending();
+    queue.push("header");
+    queue.push(part(Pool::global(), 0));
+    queue.push(part(Pool::global(), 1));
+    queue.push("trailer");
+    assert!(queue.flush(&out).unwrap().is_done());
+    let stats = queue.stats();
+    assert_eq!((stats.writes, stats.written_bytes), (2, 13));
+    assert_eq!((stats.zero_copy_sends, stats.zero_copy_bytes), (1, 2 * PART as u64));
+    assert_eq!(queue.lent_bytes(), 2 * PART as u64);
+    drop(out);
+    let stream = [b"header", &pattern(0)[..], &pattern(1), b"trailer"].concat();
+    assert!(read_to_end(peer) == stream);
+}
+
+#[test]
+fn what_is_no_tcp_socket_is_asked_once_and_copied_to() {
+    let (out, mut peer) = UnixStream::pair().unwrap();
+    let file = tempfile::tempfile().unwrap();
+    for to in [out.as_fd(), file.as_fd()] {
+        let mut queue = lending();
+        for _ in 0..3 {
+            queue.push(part(Pool::global(), 0));
+            assert_eq!(queue.flush(to).unwrap(), Flush::Done(PART as u64));
+            peer.set_nonblocking(true).unwrap();
+            let _ = peer.read_to_end(&mut Vec::new());
+        }
+        let stats = queue.stats();
+        assert_eq!((stats.writes, stats.zero_copy_sends, stats.zero_copy_fallbacks), (3, 0, 0));
+        assert!(stats.zero_copy_controls <= 2, "{stats:?}");
+    }
+}
+
+/// The numbers of its sends are not known to a second queue, and those of another socket not to the first.
+#[test]
+fn a_queue_lends_to_one_socket_and_a_socket_borrows_from_one_queue() {
+    let (out, _peer) = connection();
+    let (other, _other_peer) = connection();
+    let (mut queue, mut second) = (lending(), lending());
+    let sends = |queue: &mut WriteQueue, out: &TcpStream| {
+        queue.push(part(Pool::global(), 0));
+        assert!(queue.flush(out).unwrap().is_done());
+        queue.stats().zero_copy_sends
+    };
+    assert_eq!(sends(&mut queue, &out), 1);
+    assert_eq!(sends(&mut second, &out), 0);
+    assert_eq!(sends(&mut queue, &other), 1);
+    assert_eq!(sends(&mut queue, &out), 2);
+    assert_eq!(second.zero_copy.as_ref().unwrap().state, State::Off);
+    assert_eq!(queue.reap_completions(&other).unwrap(), 2 * PART as u64, "not this one's");
+}
+
+/// Without a loan there is none to wait for; with one, the next notice makes room.
+#[test]
+fn without_room_for_loans_parts_are_copied_until_some_end() {
+    for (loans_first, state) in [(0_u64, State::Off), (1, State::Full)] {
+        let (out, peer) = connection();
+        let mut queue = lending();
+        let mut sends = 0;
+        let refuse_one = move |call, _| match call {
+            Call::SendZeroCopy => {
+                sends += 1;
+                let refused = sends == loans_first + 1;
+                if refused { Outcome::Fail(Errno::NOBUFS.raw_os_error()) } else { Outcome::Pass }
+            }
+            Call::Notice if sends < 2 => Outcome::Fail(Errno::AGAIN.raw_os_error()),
+            Call::Notice => Outcome::Told(Notice { first: 0, last: 0, copied: false }),
+            _ => Outcome::Pass,
+        };
+        let (mut stream, mut kept) = (Vec::new(), Vec::new());
+        with_plan(refuse_one, || {
+            for n in 0..3 {
+                let part = part(Pool::global(), n).freeze();
+                // The notice is a lie.
+                kept.push(part.clone());
+                queue.push(part);
+                stream.extend(pattern(n));
+                assert_eq!(queue.flush(&out).unwrap(), Flush::Done(PART as u64));
+                if n as u64 == loans_first {
+                    assert_eq!(queue.zero_copy.as_ref().unwrap().state, state);
+                }
+            }
+        });
+        let stats = queue.stats();
+        assert_eq!((stats.zero_copy_fallbacks, stats.writes), (1, 3 - 2 * loans_first));
+        assert_eq!(stats.zero_copy_sends, 2 * loans_first);
+        drop(out);
+        assert!(read_to_end(peer) == stream, "nothing lost, nothing twice");
+    }
+}
+
+#[test]
+fn a_socket_that_refuses_the_flag_is_copied_to() {
+    let (out, peer) = connection();
+    let mut queue = lending();
+    let refuse = |call, _| match call {
+        Call::SendZeroCopy => Outcome::Fail(Errno::OPNOTSUPP.raw_os_error()),
+        _ => Outcome::Pass,
+    };
+    with_plan(refuse, || {
+        queue.push(part(Pool::global(), 0));
+        queue.push(part(Pool::global(), 1));
+        assert!(queue.flush(&out).unwrap().is_done());
+    });
+    let stats = queue.stats();
+    assert_eq!((stats.zero_copy_fallbacks, stats.zero_copy_sends, stats.writes), (1, 0, 1));
+    drop(out);
+    assert!(read_to_end(peer) == [pattern(0), pattern(1)].concat());
+}
+
+/// How many sends have been made, for plans that tell of them.
+type Sends = Rc<Cell<u64>>;
+
+#[test]
+fn copies_turn_it_off_only_in_a_row() {
+    let (out, peer) = connection();
+    let reader = std::thread::spawn(|| read_to_end(peer));
+    let mut queue = lending();
+    // Each send is told of by the next flush, and the fifth was not copied. These notices are lies, so the
+    // memory is kept.
+    let mut kept = Vec::new();
+    let (sends, mut told) = (Sends::default(), 0);
+    let made = sends.clone();
+    let tell = move || {
+        let number = told as u32;
+        (told < made.get()).then(|| {
+            told += 1;
+            Notice { first: number, last: number, copied: number != 4 }
+        })
+    };
+    let mut stream = Vec::new();
+    with_plan(telling(tell), || {
+        for n in 0..30 {
+            let part = part(Pool::global(), n).freeze();
+            kept.push(part.clone());
+            queue.push(part);
+            stream.extend(pattern(n));
+            while !queue.flush(&out).unwrap().is_done() {
+                sends.set(queue.stats().zero_copy_sends);
+                wait(&out);
+            }
+            sends.set(queue.stats().zero_copy_sends);
+        }
+    });
+    // Four, the fifth, eight more; and what the flush made that knew of the last but one.
+    assert!((13..16).contains(&sends.get()), "{sends:?}");
+    assert_eq!(queue.zero_copy.as_ref().unwrap().state, State::Off);
+    drop(out);
+    assert!(reader.join().unwrap() == stream);
+}
+
+#[test]
+fn a_queue_that_does_not_know_the_numbers_lends_no_more_and_releases_nothing() {
+    let (out, peer) = connection();
+    let mut queue = lending();
+    let mut kept = Vec::new();
+    let stray = || Some(Notice { first: 7, last: 7, copied: false });
+    with_plan(telling(stray), || {
+        for n in 0..3 {
+            let part = part(Pool::global(), n).freeze();
+            kept.push(part.clone());
+            queue.push(part);
+            assert!(queue.flush(&out).unwrap().is_done());
+        }
+    });
+    assert_eq!(queue.stats().zero_copy_sends, 1);
+    for _ in 0..3 {
+        assert_eq!(queue.reap_completions(&out).unwrap(), PART as u64);
+    }
+    assert!(!kept[0].is_unique() && kept[1].is_unique());
+    drop(out);
+    assert_eq!(read_to_end(peer).len(), 3 * PART);
+}
+
+#[test]
+fn a_connection_that_breaks_gives_all_loans_back() {
+    let (out, peer) = connection();
+    let mut queue = lending();
+    let mut kept = Vec::new();
+    for n in 0..8 {
+        let part = part(Pool::global(), n).freeze();
+        kept.push(part.clone());
+        queue.push(part);
+    }
+    let _ = queue.flush(&out).unwrap();
+    assert!(queue.lent_bytes() > 0);
+    // With bytes that nobody has read, this is a reset.
+    drop(peer);
+    wait(&out);
+    queue.push("more");
+    let error = loop {
+        match queue.flush(&out) {
+            Ok(_) => wait(&out),
+            Err(error) => break error,
+        }
+    };
+    assert!([io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe].contains(&error.kind()));
+    reap_all(&mut queue, &out);
+    let unsent = queue.pending_bytes();
+    assert_eq!(queue.flushed_bytes() + unsent, 8 * PART as u64 + 4);
+    assert_eq!(queue.take_unsent().iter().map(Outgoing::len).sum::<u64>(), unsent);
+    assert!(kept.iter().all(ByteView::is_unique), "memory comes back with its last holder");
+}
+
+/// What a test does to an open loan, before the memory is used for something else.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    QueueFirst,
+    SocketFirst,
+    QueueAlone,
+}
+
+/// Fills the connection with parts of `pool`, ends the queue while most of it is lent and has not left,
+/// writes to all the memory that the pool gives, and gives what the peer reads in the end.
+fn overwritten(
+    pool: &Pool,
+    size: usize,
+    ending: Ending,
+    lend: fn(WriteQueue) -> WriteQueue,
+) -> bool {
+    let (out, peer) = connection();
+    let mut queue = lend(WriteQueue::new().with_budget(u64::MAX));
+    let mut stream = Vec::new();
+    let parts = 512 * 1024 / size.min(512 * 1024) * 2;
+    let mut places = Vec::new();
+    for n in 0..parts {
+        let mut part = pool.alloc(size);
+        let bytes: Vec<u8> = (0..size).map(|at| (at / 3 + n * 7) as u8 & 0x7f).collect();
+        part.extend_from_slice(&bytes);
+        places.push(part.as_ptr().addr());
+        stream.extend(bytes);
+        queue.push(part);
+    }
+    let sent = queue.flush(&out).unwrap().bytes() as usize;
+    assert!(sent > 4 * 64 * 1024, "{sent} bytes fit the connection");
+    let out = match ending {
+        Ending::QueueFirst => {
+            drop(queue);
+            drop(out);
+            None
+        }
+        Ending::SocketFirst => {
+            drop(out);
+            drop(queue);
+            None
+        }
+        Ending::QueueAlone => {
+            drop(queue);
+            Some(out)
+        }
+    };
+    let mut others = Vec::new();
+    let mut again = 0;
+    for _ in 0..parts {
+        let mut other = pool.alloc(size);
+        again += usize::from(places.contains(&other.as_ptr().addr()));
+        other.resize(size, 0xee);
+        others.push(other);
+    }
+    assert!(size > 1 << 20 || again > 0, "the pool gives the same places again");
+    drop(out);
+    let received = read_to_end(peer);
+    assert_eq!(received.len(), sent);
+    received == stream[..sent]
+}
+
+#[test]
+fn memory_that_is_lent_when_the_queue_ends_is_never_written_to() {
+    for ending in [Ending::QueueFirst, Ending::SocketFirst, Ending::QueueAlone] {
+        for zeroed in [false, true] {
+            for size in [16 * 1024, 40 * 1024, PART, 1 << 20, (1 << 20) + 1] {
+                let pool = Pool::builder().zero_on_release(zeroed).build();
+                assert!(overwritten(&pool, size, ending, |queue| queue.with_zero_copy(1)));
+                drop(pool);
+            }
+        }
+    }
+}
