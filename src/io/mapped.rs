@@ -116,7 +116,7 @@ impl MappedFile {
     ///
     /// Two system calls; pages come in as they are touched.
     pub fn sealed(file: &File) -> io::Result<MappedFile> {
-        if !sys::is_sealed(file) {
+        if !sys::is_sealed(file)? {
             let message = "the file is not sealed against writing and shrinking";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }

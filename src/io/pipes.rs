@@ -69,6 +69,12 @@ pub(crate) fn give_back(pipe: Pipe) {
     }
 }
 
+/// Closes what is kept, so that the next one who needs a pipe makes one.
+#[cfg(test)]
+pub(crate) fn forget_all() {
+    STORE.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
 /// Counts the places that are taken.
 #[derive(Debug)]
 struct Places(AtomicUsize);

@@ -75,8 +75,10 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
 /// Another descriptor of the same open file.
 #[cfg(unix)]
 pub(crate) fn duplicate(file: &File) -> io::Result<File> {
-    fault::admit(Call::Duplicate, 0)?;
-    file.try_clone()
+    retry(|| {
+        fault::admit(Call::Duplicate, 0)?;
+        file.try_clone()
+    })
 }
 
 /// What the system knows of a file.
@@ -141,15 +143,20 @@ pub(crate) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {
 
 /// Whether nobody can write to the file or shorten it, ever again.
 #[cfg(unix)]
-pub(crate) fn is_sealed(file: &File) -> bool {
-    fault::admit(Call::Seal, 0).is_ok() && os::is_sealed(file)
+pub(crate) fn is_sealed(file: &File) -> io::Result<bool> {
+    retry(|| {
+        fault::admit(Call::Seal, 0)?;
+        os::is_sealed(file)
+    })
 }
 
 /// A file in memory that [`seal`] works on.
 #[cfg(unix)]
 pub(crate) fn sealable_file() -> io::Result<File> {
-    fault::admit(Call::MemoryFile, 0)?;
-    os::sealable_file()
+    retry(|| {
+        fault::admit(Call::MemoryFile, 0)?;
+        os::sealable_file()
+    })
 }
 
 /// Forbids writing to a file and shortening it, for ever.

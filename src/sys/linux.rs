@@ -133,8 +133,12 @@ pub(super) fn splice(
 
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::WRITE);
 
-pub(super) fn is_sealed(file: &File) -> bool {
-    rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALS))
+pub(super) fn is_sealed(file: &File) -> io::Result<bool> {
+    match rustix::fs::fcntl_get_seals(file) {
+        // It is of a kind that can't be sealed.
+        Err(Errno::INVAL) => Ok(false),
+        seals => Ok(seals?.contains(SEALS)),
+    }
 }
 
 pub(super) fn sealable_file() -> io::Result<File> {

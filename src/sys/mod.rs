@@ -147,6 +147,69 @@ pub(crate) enum Call {
     SpliceOut,
 }
 
+#[cfg(test)]
+impl Call {
+    pub(crate) const ALL: &[Call] = &[
+        Call::Send,
+        Call::Write,
+        Call::ReadAt,
+        Call::WriteAt,
+        Call::Allocate,
+        Call::SetLen,
+        Call::Map,
+        Call::Unmap,
+        Call::Advise,
+        Call::Lock,
+        Call::Flush,
+        Call::MapMemory,
+        Call::UnmapMemory,
+        Call::AdviseMemory,
+        Call::Spawn,
+        Call::Open,
+        Call::Duplicate,
+        Call::Stat,
+        Call::LockFile,
+        Call::Link,
+        Call::Unlink,
+        Call::MemoryFile,
+        Call::Seal,
+        Call::WillNeed,
+        Call::Poll,
+        Call::SyncData,
+        Call::Sendfile,
+        Call::CopyRange,
+        Call::Read,
+        Call::ReadVectored,
+        Call::Pipe,
+        Call::PipeSize,
+        Call::SpliceIn,
+        Call::SpliceOut,
+    ];
+
+    /// Whether it may move a part of what it is offered.
+    pub(crate) fn moves_bytes(self) -> bool {
+        use Call::*;
+        matches!(
+            self,
+            Send | Write
+                | ReadAt
+                | WriteAt
+                | Sendfile
+                | CopyRange
+                | Read
+                | ReadVectored
+                | SpliceIn
+                | SpliceOut
+        )
+    }
+
+    /// Whether it is made for the pool's sake: on whatever thread, at whatever time.
+    pub(crate) fn is_of_pool(self) -> bool {
+        use Call::*;
+        matches!(self, MapMemory | UnmapMemory | AdviseMemory | Spawn)
+    }
+}
+
 /// Whether more bytes follow at once, so that TCP can keep a partial segment back for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "only descriptors are told"))]

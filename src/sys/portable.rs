@@ -133,8 +133,8 @@ pub(super) fn copy_range(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> io::R
 }
 
 #[cfg(unix)]
-pub(super) fn is_sealed(_: &File) -> bool {
-    false
+pub(super) fn is_sealed(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 #[cfg(unix)]

@@ -1,0 +1,298 @@
+//! What is done while calls fail: each job moves a known stream, by every way that there is.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use crate::buf::{ByteBuf, CompositeByteBuf};
+use crate::io::*;
+use crate::pool::Pool;
+
+/// Moves a stream under whatever plan stands, and gives what was meant to arrive, what arrived, and
+/// the errors on the way.
+pub(super) type Job = fn(&Path) -> Run;
+
+#[derive(Default)]
+pub(super) struct Run {
+    pub(super) meant: Vec<u8>,
+    pub(super) arrived: Vec<u8>,
+    pub(super) errors: Vec<io::Error>,
+}
+
+impl Run {
+    /// Notes an error, and gives up when one comes again and again.
+    fn note(&mut self, error: io::Error) {
+        self.errors.push(error);
+        assert!(self.errors.len() < 10, "it does not recover: {:?}", self.errors);
+    }
+
+    /// Calls until it works.
+    fn again<T>(&mut self, mut call: impl FnMut() -> io::Result<T>) -> T {
+        loop {
+            match call() {
+                Ok(done) => return done,
+                Err(e) => self.note(e),
+            }
+        }
+    }
+
+    /// The same of a transfer, which says by its result that it would block.
+    fn note_transfer(&mut self, error: io::Error) {
+        assert_ne!(error.kind(), io::ErrorKind::WouldBlock);
+        self.note(error);
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    static BYTES: LazyLock<Vec<u8>> =
+        LazyLock::new(|| (0..400_000).map(|i| (i / 3) as u8 ^ (i >> 10) as u8).collect());
+    BYTES[..len].to_vec()
+}
+
+fn file(dir: &Path, contents: &[u8]) -> Arc<File> {
+    let path = dir.join("source");
+    std::fs::write(&path, contents).unwrap();
+    Arc::new(File::open(path).unwrap())
+}
+
+fn read_available(from: &mut impl Read, into: &mut Vec<u8>) {
+    if let Err(e) = from.read_to_end(into) {
+        assert_eq!(e.kind(), io::ErrorKind::WouldBlock);
+    }
+}
+
+fn nonblocking_pair() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    (near, far)
+}
+
+/// Heads, a small file, a large one: every way that the queue has.
+fn queue_and_stream(dir: &Path) -> (WriteQueue, Vec<u8>) {
+    let contents = pattern(120_000);
+    let file = file(dir, &contents);
+    let mut queue = WriteQueue::new().with_budget(80_000);
+    queue.push_copy(b"head");
+    queue.push(FileRegion::new(file.clone(), 100..5000));
+    queue.push(contents[..3000].to_vec());
+    queue.push(FileRegion::new(file, 0..120_000));
+    queue.push("tail");
+    let stream = [b"head", &contents[100..5000], &contents[..3000], &contents, b"tail"].concat();
+    (queue, stream)
+}
+
+pub(super) fn queue_to_socket(dir: &Path) -> Run {
+    let (mut queue, meant) = queue_and_stream(dir);
+    let mut run = Run { meant, ..Run::default() };
+    let (out, mut peer) = nonblocking_pair();
+    while !queue.is_empty() {
+        let _ = queue.flush(&out).map(Flush::bytes).map_err(|e| run.note_transfer(e));
+        read_available(&mut peer, &mut run.arrived);
+        assert_eq!(queue.flushed_bytes(), run.arrived.len() as u64);
+    }
+    drop(out);
+    peer.set_nonblocking(false).unwrap();
+    // Returns only if nobody else has the other end.
+    peer.read_to_end(&mut run.arrived).unwrap();
+    run
+}
+
+pub(super) fn queue_to_file(dir: &Path) -> Run {
+    let (mut queue, meant) = queue_and_stream(dir);
+    let mut run = Run { meant, ..Run::default() };
+    let mut out = File::create_new(dir.join("target")).unwrap();
+    while !queue.is_empty() {
+        let _ = queue.flush(&out).map(Flush::bytes).map_err(|e| run.note_transfer(e));
+        assert_eq!(queue.flushed_bytes(), out.stream_position().unwrap());
+    }
+    run.arrived = std::fs::read(dir.join("target")).unwrap();
+    run
+}
+
+pub(super) fn relay(_: &Path) -> Run {
+    let (mut client, front) = nonblocking_pair();
+    let (back, mut server) = nonblocking_pair();
+    let meant = pattern(400_000);
+    let mut run = Run { meant, ..Run::default() };
+    let mut sent = 0;
+    let mut splice = Splice::new();
+    while !splice.is_done() {
+        if sent == run.meant.len() {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+        } else if let Ok(written) = client.write(&run.meant[sent..]) {
+            sent += written;
+        }
+        let _ = splice.transfer(&front, &back).map(|_| ()).map_err(|e| run.note_transfer(e));
+        read_available(&mut server, &mut run.arrived);
+        assert_eq!(splice.moved_bytes(), run.arrived.len() as u64);
+    }
+    run
+}
+
+pub(super) fn receive(_: &Path) -> Run {
+    let (mut peer, socket) = UnixStream::pair().unwrap();
+    let meant = pattern(50_000);
+    let mut run = Run { meant, ..Run::default() };
+    peer.write_all(&run.meant).unwrap();
+    drop(peer);
+    let (mut sizer, mut input) = (RecvSizer::new(), ByteBuf::new());
+    loop {
+        match sizer.receive(&socket, &mut input) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => run.note(e),
+        }
+    }
+    run.arrived = input.to_vec();
+    run
+}
+
+pub(super) fn receive_vectored(_: &Path) -> Run {
+    let (mut peer, socket) = UnixStream::pair().unwrap();
+    let meant = pattern(50_000);
+    let mut run = Run { meant, ..Run::default() };
+    peer.write_all(&run.meant).unwrap();
+    drop(peer);
+    let pool = Pool::builder().build();
+    let (mut sizer, mut input) = (RecvSizer::new(), CompositeByteBuf::new());
+    loop {
+        match sizer.receive_vectored(&socket, &pool, &mut input) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => run.note(e),
+        }
+    }
+    run.arrived = input.to_vec();
+    drop(input);
+    assert_eq!(pool.stats().live, 0);
+    run
+}
+
+/// A socket into a file.
+pub(super) fn upload(dir: &Path) -> Run {
+    let (mut client, server) = nonblocking_pair();
+    let mut run = Run { meant: pattern(300_000), ..Run::default() };
+    let target = File::create_new(dir.join("target")).unwrap();
+    let mut sent = 0;
+    let mut splice = Splice::new();
+    while !splice.is_done() {
+        if sent == run.meant.len() {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+        } else if let Ok(written) = client.write(&run.meant[sent..]) {
+            sent += written;
+        }
+        let _ = splice.transfer(&server, &target).map(|_| ()).map_err(|e| run.note_transfer(e));
+    }
+    run.arrived = std::fs::read(dir.join("target")).unwrap();
+    run
+}
+
+/// A file opened, asked for in advance, and read.
+pub(super) fn region(dir: &Path) -> Run {
+    let mut run = Run { meant: pattern(100_000), ..Run::default() };
+    let path = dir.join("source");
+    std::fs::write(&path, &run.meant).unwrap();
+    let region = run.again(|| FileRegion::open(&path));
+    run.again(|| region.prefetch());
+    run.arrived = run.again(|| region.read_all()).to_vec();
+    run
+}
+
+/// Everything that is done with a log, and a log that can't be made.
+pub(super) fn log(dir: &Path) -> Run {
+    let mut run = Run::default();
+    let path = dir.join("log");
+    for _ in 0..2 {
+        assert!(Segment::create(&path, 8).is_err(), "8 bytes hold no segment");
+        // It is gone already, unless removing it was what failed.
+        let _ = std::fs::remove_file(&path);
+    }
+    let mut segment = run.again(|| Segment::create(&path, 2 << 20));
+    for i in 0..40 {
+        let record = pattern(if i == 20 { 300_000 } else { i * 500 });
+        run.meant.extend_from_slice(&record);
+        run.again(|| segment.append(&record));
+    }
+    run.again(|| segment.publish());
+    drop(segment);
+    let segment = run.again(|| Segment::open(&path));
+    let mut position = segment.start();
+    while position < segment.published() {
+        for record in segment.records(position) {
+            match record {
+                Ok(record) => {
+                    run.arrived.extend_from_slice(record.payload());
+                    position = record.position() + 8 + record.payload().len() as u64;
+                }
+                Err(e) => run.note(e),
+            }
+        }
+    }
+    drop(segment);
+    drop(run.again(|| Segment::recycle(&path)));
+    run
+}
+
+/// A copy of a file in memory, read there.
+pub(super) fn snapshot(dir: &Path) -> Run {
+    let mut run = Run { meant: pattern(100_000), ..Run::default() };
+    let file = file(dir, &run.meant);
+    let map = run.again(|| MappedFile::snapshot(&file, 0..100_000));
+    run.again(|| map.advise(Access::Sequential));
+    run.again(|| map.warm());
+    run.again(|| map.lock());
+    run.arrived = map.to_vec();
+    run
+}
+
+/// A file written in memory, a part of it before the rest, and given a name.
+pub(super) fn in_place(dir: &Path) -> Run {
+    let mut run = Run { meant: pattern(100_000), ..Run::default() };
+    let path = dir.join("named");
+    let mut map = run.again(|| MappedFileMut::create_in(dir, 100_000));
+    run.again(|| map.advise(Access::Random));
+    run.again(|| map.warm());
+    run.again(|| map.lock());
+    map.copy_from_slice(&run.meant);
+    // What the disk holds is not known after a failure: then there is no going on.
+    let done = map.flush(..5000).and_then(|()| map.flush(5000..)).and_then(|()| map.persist(&path));
+    if let Err(e) = done {
+        run.note(e);
+        assert!(map.flush(..).is_err() || map.is_empty() || map.persist(&path).is_ok());
+    }
+    if map.is_empty() {
+        run.arrived = std::fs::read(path).unwrap();
+    } else {
+        assert!(!path.exists());
+        run.arrived = map.to_vec();
+    }
+    run
+}
+
+/// Memory of a pool, drawn, given back, and drawn again.
+pub(super) fn memory(_: &Path) -> Run {
+    let mut run = Run::default();
+    let pool = Pool::builder().thread_cache(0).huge_pages(true).build();
+    for round in 0..4 {
+        let mut held = Vec::new();
+        for i in 0..24 {
+            let bytes = pattern(100 + i + round);
+            let out = |e| io::Error::new(io::ErrorKind::OutOfMemory, e);
+            let len = [100, 3000, 70_000, 600_000, 3_000_000][i % 5] + bytes.len();
+            let mut buf = run.again(|| pool.try_alloc(len).map_err(out));
+            buf.extend_from_slice(&bytes);
+            run.meant.extend_from_slice(&bytes);
+            held.push(buf.freeze());
+        }
+        held.iter().for_each(|view| run.arrived.extend_from_slice(view));
+        drop(held);
+        assert_eq!(pool.stats().live, 0);
+        pool.trim();
+    }
+    run
+}
