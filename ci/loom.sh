@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The models of the counting protocol, under loom: every interleaving, in short within a bound.
+# The models of the counting protocol, of budgets and of what wakes and closes, under loom: every interleaving, in short within a bound.
 source "$(dirname "$0")/lib.sh"
 models_package
 

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# The loom models can fail: each weakening of the counting protocol, made in a copy, is caught by one.
+# The loom models can fail: each weakening of the files that they are about, made in a copy, is caught by
+# the models that are named for it.
 source "$(dirname "$0")/lib.sh"
 
 models_package
-
-fresh() { cp src/memory/count.rs src/memory/bank.rs "$copy/src/memory/"; }
 
 models() { # [NAME...]: runs the models whose names contain one of these
     (cd "$copy" && timeout 300 cargo test --release --quiet --test loom -- "$@") >>"$log" 2>&1
@@ -20,8 +19,8 @@ weaker() {
     local file=$1 change=$2
     shift 2
     fresh
-    sed -i -E "$change" "$copy/src/memory/$file"
-    if cmp -s "src/memory/$file" "$copy/src/memory/$file"; then
+    sed -i -E "$change" "$copy/src/$file"
+    if cmp -s "src/$file" "$copy/src/$file"; then
         echo "$file has changed: '$change' finds nothing"
         exit 1
     fi
@@ -39,29 +38,66 @@ weaker() {
 }
 
 # Orderings.
-weaker count.rs '/fetch_sub/s/Release/Relaxed/' \
+weaker memory/count.rs '/fetch_sub/s/Release/Relaxed/' \
     count_last_drop_visibility try_into_mut_vs_drop thread_exit_with_credits
-weaker count.rs '/let _ = self.0.load/s/Acquire/Relaxed/' count_last_drop_visibility
-weaker count.rs '/^        self.0.load\(/s/Acquire/Relaxed/' count_clone_drop try_into_mut_vs_drop
+weaker memory/count.rs '/let _ = self.0.load/s/Acquire/Relaxed/' count_last_drop_visibility
+weaker memory/count.rs '/^        self.0.load\(/s/Acquire/Relaxed/' count_clone_drop try_into_mut_vs_drop
 
 # Checks.
-weaker bank.rs 's/credits \+ 1 == out/credits + 1 >= DRAW/' count_clone_drop two_banks_settle
-weaker bank.rs 's/if credits \+ 1 == out \{/if false {/' \
+weaker memory/bank.rs 's/credits \+ 1 == out/credits + 1 >= DRAW/' count_clone_drop two_banks_settle
+weaker memory/bank.rs 's/if credits \+ 1 == out \{/if false {/' \
     the_last_drop_is_no_later_than_need_be
-weaker bank.rs 's/if self.account.get\(\) == Some\(account\)/if true/' two_blocks_one_slot
-weaker bank.rs '/pub\(crate\) fn deposit/,/^    }/s/if credits == 0/if slot.account.get() != Some(account)/' \
+weaker memory/bank.rs 's/if self.account.get\(\) == Some\(account\)/if true/' two_blocks_one_slot
+weaker memory/bank.rs '/pub\(crate\) fn deposit/,/^    }/s/if credits == 0/if slot.account.get() != Some(account)/' \
     drop_after_the_bank_closed
-weaker bank.rs '/pub\(crate\) fn is_alone/,/^    }/s/out == 1 \|\| .*/self.claim(account)/' \
+weaker memory/bank.rs '/pub\(crate\) fn is_alone/,/^    }/s/out == 1 \|\| .*/self.claim(account)/' \
     unique_check_vs_clone
-weaker bank.rs 's/if out != slot.credits_of\(account\) \+ 1/if slot.credits_of(account) == 0/' \
+weaker memory/bank.rs 's/if out != slot.credits_of\(account\) \+ 1/if slot.credits_of(account) == 0/' \
     try_into_mut_with_credits_banked
 
 # Steps.
-weaker bank.rs '/fn replace/,/^    }/s/let evicted = self.clear\(\);/let evicted = None;/' two_blocks_one_slot
-weaker bank.rs 's/Fate::Last => Some\(account\)/Fate::Last => None/' two_banks_settle
-weaker bank.rs 's/Fate::Shared => None/Fate::Shared => Some(account)/' two_blocks_one_slot
-weaker bank.rs '/pub\(crate\) fn claim/,/^    }/s/slot.credits.set\(0\);//' try_into_mut_with_credits_banked
-weaker bank.rs '/pub\(crate\) fn claim/,/^    }/s/account.count\(\).reset\(\);//' try_into_mut_with_credits_banked
-weaker bank.rs 's/replace\(account, DRAW - 1\)/replace(account, DRAW)/' count_clone_drop
+weaker memory/bank.rs '/fn replace/,/^    }/s/let evicted = self.clear\(\);/let evicted = None;/' two_blocks_one_slot
+weaker memory/bank.rs 's/Fate::Last => Some\(account\)/Fate::Last => None/' two_banks_settle
+weaker memory/bank.rs 's/Fate::Shared => None/Fate::Shared => Some(account)/' two_blocks_one_slot
+weaker memory/bank.rs '/pub\(crate\) fn claim/,/^    }/s/slot.credits.set\(0\);//' try_into_mut_with_credits_banked
+weaker memory/bank.rs '/pub\(crate\) fn claim/,/^    }/s/account.count\(\).reset\(\);//' try_into_mut_with_credits_banked
+weaker memory/bank.rs 's/replace\(account, DRAW - 1\)/replace(account, DRAW)/' count_clone_drop
+
+# The end of the range.
+weaker memory/count.rs 's/if before > LIMIT/if false/' count_overflow_guard
+weaker memory/count.rs 's|^(pub.crate. const LIMIT.*) / 2;|\1;|' count_overflow_guard
+
+# Idle memory and who watches over it.
+weaker pool/idle.rs '/fn more/,/^    }/s/AcqRel\)/Relaxed)/' idle_more_vs_end_of_watch
+weaker pool/idle.rs '/fn end_watch/,/^    }/s/AcqRel\)/Relaxed)/' idle_more_vs_end_of_watch
+weaker pool/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, AcqRel\)/load(crate::sync::Ordering::SeqCst)/' \
+    idle_more_vs_end_of_watch
+weaker pool/idle.rs 's/self.bytes.fetch_add\(0, AcqRel\) <= enough \|\| !self.begin_watch\(\)/true/' \
+    idle_more_vs_end_of_watch
+weaker pool/idle.rs 's/!self.watched.swap\(true, Relaxed\)/{ let w = self.is_watched(); self.watched.store(true, Relaxed); !w }/' \
+    one_watch_at_most
+weaker pool/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
+    trim_vs_take
+weaker pool/idle.rs '/fn more/,/^    }/s/self.bytes.fetch_add\(bytes, AcqRel\)/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); b }/' \
+    trim_vs_take
+weaker pool/idle.rs '/fetch_min/d' a_look_after_a_need
+
+# The end of a pool.
+weaker pool/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' cache_close_vs_late_return pool_drop_with_live_blocks
+weaker pool/closed.rs '/fn is_set_by_now/,/^    }/s/fence\(SeqCst\);//' \
+    cache_close_vs_late_return pool_drop_with_live_blocks
+
+# Budgets.
+weaker pool/budget.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.load(Ordering::SeqCst)/' \
+    budget_waiter_wakeup budget_waiter_wakeup_from_above
+weaker pool/budget.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.fetch_add(0, Ordering::Relaxed)/' \
+    budget_waiter_wakeup
+weaker pool/budget.rs '/fn give_back/,/^    }/s/AcqRel/Relaxed/' budget_waiter_wakeup
+weaker pool/budget.rs '/fn take/,/^    }/s/if let Some\(more\) = sum\(used\) \{/if let Some(more) = sum(used) { return { self.used.store(more, Ordering::Relaxed); true };/' \
+    budget_acquire_release
+weaker pool/budget.rs 's/charged.for_each\(.budget. budget.give_back\(bytes\)\)/charged.for_each(drop)/' budget_of_a_budget
+weaker pool/budget.rs '/pub.crate. fn wait/,/^    }/s/self.serve\(\);//' budget_waiter_wakeup
+weaker pool/budget.rs '/impl Drop for Wait/,/^}/s/budget.serve\(\);//' budget_the_next_in_line
+weaker pool/budget.rs '/impl Drop for Wait/,/^}/s/budget.release\(self.ticket.bytes\);//' budget_wait_given_up
 
 ran "$caught" weakenings caught

@@ -1,6 +1,26 @@
-//! The atomics that the counting protocol uses, in one place.
+//! Atomics, locks, threads and thread-local storage: from one place, so that a model checker's can stand
+//! in for them.
 //!
-//! The loom models in `tests/loom` compile `memory/count.rs` and `memory/bank.rs` against a module of
-//! the same name that gives loom's types instead; nothing else needs to know.
+//! With `--cfg shuttle` the whole crate runs on shuttle's, for `tests/shuttle`. The loom models in
+//! `tests/loom` compile single files of the crate against a module of the same name that gives loom's.
 
-pub(crate) use core::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    sync::{Mutex, MutexGuard},
+    thread, thread_local,
+};
+#[cfg(not(shuttle))]
+pub(crate) use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    sync::{Mutex, MutexGuard},
+    thread, thread_local,
+};
+
+pub(crate) use std::process::abort;
+use std::sync::PoisonError;
+
+/// A lock whose holders do not panic half-way.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

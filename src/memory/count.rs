@@ -14,10 +14,10 @@
 //!   with `Release`, and that reading is `Acquire`. A load, not a fence: ThreadSanitizer knows no fences.
 //! * **C4** The count can't wrap: the process aborts at half the range of `usize`.
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, abort};
 
 /// Above this many credits the process aborts (rule C4).
-const LIMIT: usize = usize::MAX / 2;
+pub(crate) const LIMIT: usize = usize::MAX / 2;
 
 /// The counter of credits of one block.
 pub(crate) struct Count(AtomicUsize);
@@ -38,6 +38,12 @@ impl Count {
         Self(AtomicUsize::new(1))
     }
 
+    /// Sets the count, so that a test need not count so far.
+    #[cfg(any(test, loom))]
+    pub(crate) fn set(&self, credits: usize) {
+        self.0.store(credits, Ordering::Relaxed);
+    }
+
     /// Sets the count to one credit, the caller's. Only for the sole owner of the block.
     #[inline]
     pub(crate) fn reset(&self) {
@@ -51,7 +57,7 @@ impl Count {
         // Relaxed: nothing is read on the strength of this; as in `Arc::clone`.
         let before = self.0.fetch_add(credits, Ordering::Relaxed);
         if before > LIMIT {
-            std::process::abort();
+            abort();
         }
     }
 

@@ -8,16 +8,19 @@
 //! * **D3** Who waits is served in order: nobody gets bytes of a budget while somebody waits for the same
 //!   budget, or for one above it, that came earlier. Budgets of one tree share one line.
 //! * **D4** Nothing is called out to (wakers, callbacks) while the line is locked.
+//! * **D5** No wait is in vain: who gives bytes back looks for a line afterwards; who joins the line looks
+//!   for bytes afterwards. Both *change* `used` in between, the one who finds too little by nothing, so one
+//!   of the changes comes first, and the other sees what went before it.
 
-use super::central::lock;
 use super::error::{AllocError, AllocErrorKind};
+use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
 
 /// How often an allocation asks the shedder before it gives up.
@@ -153,24 +156,47 @@ impl Budget {
     /// Charges this budget and all above it (D2). `Err` is the one that is exhausted.
     fn try_charge(&self, bytes: usize) -> Result<(), &Self> {
         for budget in self.and_above() {
-            let add = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= budget.limit);
-            match budget.used.fetch_update(Ordering::SeqCst, Ordering::Relaxed, add) {
-                Ok(before) => _ = budget.peak.fetch_max(before + bytes, Ordering::Relaxed),
-                Err(_) => {
-                    for charged in self.and_above().take_while(|b| !std::ptr::eq(*b, budget)) {
-                        charged.used.fetch_sub(bytes, Ordering::SeqCst);
-                    }
-                    return Err(budget);
-                }
+            if !budget.take(bytes) {
+                let charged = self.and_above().take_while(|b| !std::ptr::eq(*b, budget));
+                charged.for_each(|budget| budget.give_back(bytes));
+                return Err(budget);
             }
         }
         Ok(())
     }
 
+    /// Adds to what is used of this budget alone, if the limit allows it.
+    fn take(&self, bytes: usize) -> bool {
+        let sum = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= self.limit);
+        let mut used = self.used.load(Ordering::Relaxed);
+        loop {
+            if let Some(more) = sum(used) {
+                let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+                match self.used.compare_exchange_weak(used, more, success, failure) {
+                    Ok(_) => {
+                        self.peak.fetch_max(more, Ordering::Relaxed);
+                        return true;
+                    }
+                    Err(now) => used = now,
+                }
+            } else {
+                // AcqRel, and a change: as D5 says, with `give_back`.
+                used = self.used.fetch_add(0, Ordering::AcqRel);
+                if sum(used).is_none() {
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
     /// Takes a charge back, and serves who waits for it.
     pub(crate) fn release(&self, bytes: usize) {
         for budget in self.and_above() {
-            budget.used.fetch_sub(bytes, Ordering::SeqCst);
+            budget.give_back(bytes);
         }
         self.serve();
     }
@@ -201,7 +227,7 @@ impl Budget {
 
     /// Charges unless others wait (D3).
     fn charge_in_turn(&self, bytes: usize) -> Result<(), &Self> {
-        if self.line.waiting.load(Ordering::SeqCst) > 0 && self.someone_waits() {
+        if self.line.waiting.load(Ordering::Relaxed) > 0 && self.someone_waits() {
             return Err(self);
         }
         let short = match self.try_charge(bytes) {
@@ -223,7 +249,7 @@ impl Budget {
     }
 
     fn is_short_of(&self, bytes: usize) -> bool {
-        self.limit.saturating_sub(self.used.load(Ordering::SeqCst)) < bytes
+        self.limit.saturating_sub(self.used.load(Ordering::Relaxed)) < bytes
     }
 
     fn refusal(&self, requested: usize) -> AllocError {
@@ -239,7 +265,7 @@ impl Budget {
     /// Serves tickets in order, as far as there is room. A budget that is short keeps those behind from
     /// passing it (D3).
     fn serve(&self) {
-        if self.line.waiting.load(Ordering::SeqCst) == 0 {
+        if self.line.waiting.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut wakers = Vec::new();
@@ -253,7 +279,7 @@ impl Budget {
                 short.push(budget);
                 return true;
             }
-            self.line.waiting.fetch_sub(1, Ordering::SeqCst);
+            self.line.waiting.fetch_sub(1, Ordering::Relaxed);
             let mut state = lock(&ticket.state);
             state.served = true;
             wakers.extend(state.waker.take());
@@ -277,8 +303,8 @@ impl Budget {
         let state = Mutex::default();
         let ticket = Arc::new(Ticket { budget: Arc::clone(self), bytes, state });
         lock(&self.line.tickets).push_back(Arc::clone(&ticket));
-        self.line.waiting.fetch_add(1, Ordering::SeqCst);
-        // Bytes that came back before the ticket was in line are seen here; later ones see the ticket.
+        self.line.waiting.fetch_add(1, Ordering::Relaxed);
+        // Bytes that came back before are seen here; who gives some back later sees the ticket (D5).
         self.serve();
         Ok(Wait { ticket, taken: false })
     }
@@ -318,7 +344,7 @@ impl Drop for Wait {
         let removed = place.and_then(|place| tickets.remove(place));
         drop(tickets);
         if removed.is_some() {
-            budget.line.waiting.fetch_sub(1, Ordering::SeqCst);
+            budget.line.waiting.fetch_sub(1, Ordering::Relaxed);
             // It may have kept those behind it from being served.
             budget.serve();
         } else {

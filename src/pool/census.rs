@@ -3,10 +3,11 @@
 //! Nothing is counted on the fast path for it but allocations and releases, by plain stores of each
 //! thread. The rest follows: a block of a slab is cached if a magazine or the depot has it, live otherwise.
 
-use super::central::{Central, Class, lock};
+use super::central::{Central, Class};
 use super::magazine::rounds;
 use super::size_class;
 use super::stats::{ClassStats, PoolStats, Tally};
+use crate::sync::lock;
 
 impl Central {
     /// Exact while no other thread uses the pool.

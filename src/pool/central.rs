@@ -8,13 +8,13 @@
 //! * **P3** Locks are taken in the order caches, class, chunks, or warm, chunks; nothing is called out to
 //!   under a lock, nor where a cache may be in the middle of something (K1): [`tell`](Central::tell) is for
 //!   those who hold neither.
-//! * **P4** `idle` counts the bytes that may be resident and belong to no handle and no thread. They are
-//!   counted before others can find them, so that it never falls below zero.
 
 use super::chunk::{Chunks, MAX_UNITS, UNIT};
+use super::closed::Closed;
 use super::error::{AllocError, AllocErrorKind};
 use super::events;
-use super::janitor::Janitor;
+use super::idle::{Idle, RESERVE};
+use super::janitor;
 use super::large::Warm;
 use super::magazine::Magazine;
 use super::slab::{Slab, units_of};
@@ -22,14 +22,10 @@ use super::stats::{Tally, Trade};
 use super::track::{Track, Tracker};
 use super::{cache::Cache, size_class};
 use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
+use crate::sync::{AtomicUsize, Mutex, Ordering::Relaxed, lock};
 use crate::sys::vm::Mapping;
 use crossbeam_queue::SegQueue;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// Idle bytes that are kept for the next burst however long it takes, beside what threads cache.
-pub(crate) const RESERVE: usize = 256 * 1024;
+use std::sync::{Arc, Weak};
 
 /// What a pool was built with.
 #[derive(Debug, Clone)]
@@ -45,7 +41,7 @@ pub(crate) struct Config {
 /// The part of a pool that threads share.
 pub(crate) struct Central {
     pub(crate) config: Config,
-    this: Weak<Central>,
+    pub(super) this: Weak<Central>,
     pub(super) classes: Box<[Class]>,
     pub(super) chunks: Mutex<Chunks>,
     pub(super) warm: Mutex<Warm>,
@@ -53,11 +49,8 @@ pub(crate) struct Central {
     pub(super) large: Tally,
     /// Bytes mapped, or about to be: what `max_memory` limits.
     mapped: AtomicUsize,
-    idle: AtomicUsize,
-    /// The least that `idle` has been since the last tick: what nobody needed meanwhile.
-    idle_low: AtomicUsize,
-    closed: AtomicBool,
-    janitor: Janitor,
+    pub(super) idle: Idle,
+    closed: Closed,
     news: News,
     pub(super) tracker: Option<Tracker>,
 }
@@ -88,11 +81,6 @@ pub(super) struct Slabs {
     vacant: usize,
 }
 
-/// A lock whose holders do not panic half-way.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Central {
     pub(crate) fn new(config: Config) -> Arc<Self> {
         let units = (config.chunk_size.div_ceil(UNIT)).clamp(size_class::MAX / UNIT, MAX_UNITS);
@@ -111,10 +99,8 @@ impl Central {
             caches: Mutex::default(),
             large: Tally::default(),
             mapped: AtomicUsize::new(0),
-            idle: AtomicUsize::new(0),
-            idle_low: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
-            janitor: Janitor::default(),
+            idle: Idle::default(),
+            closed: Closed::default(),
             news: News::default(),
             tracker: Tracker::new(config.track),
             config,
@@ -127,20 +113,17 @@ impl Central {
 
     /// The last handle of the pool is gone: what comes home from now on goes back to the system.
     pub(crate) fn close(self: &Arc<Self>) {
-        self.closed.store(true, Relaxed);
-        fence(SeqCst);
+        self.closed.set();
         self.trim();
     }
 
-    /// As [`is_closed`](Self::is_closed), after something was put where `close` looks for it: either this
-    /// sees that the pool is closed, or `close` sees what was put. Otherwise its slab would keep the pool.
+    /// As [`is_closed`](Self::is_closed), after something was put where `close` looks for it (Q1).
     pub(super) fn is_closed_by_now(&self) -> bool {
-        fence(SeqCst);
-        self.is_closed()
+        self.closed.is_set_by_now()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Relaxed)
+        self.closed.is_set()
     }
 
     // ---- threads ----
@@ -359,38 +342,27 @@ impl Central {
         AllocError { kind: AllocErrorKind::OutOfMemory, requested, in_use, limit, budget: None }
     }
 
-    pub(super) fn janitor(&self) -> &Janitor {
-        &self.janitor
-    }
-
-    // `SeqCst` with the janitor's flag: who adds looks whether a janitor is at work; a janitor who has
-    // left looks whether there is more. One of the two sees the other.
     pub(crate) fn idle(&self) -> usize {
-        self.idle.load(SeqCst)
+        self.idle.bytes()
     }
 
     pub(super) fn idle_more(&self, bytes: usize) {
-        let idle = self.idle.fetch_add(bytes, SeqCst) + bytes;
-        if idle > RESERVE && !self.is_closed() {
-            self.janitor.wake(&self.this);
+        if self.idle.more(bytes) && !self.is_closed() {
+            janitor::hire(self);
         }
     }
 
     pub(super) fn idle_less(&self, bytes: usize) {
-        let idle = self.idle.fetch_sub(bytes, Relaxed) - bytes;
-        if idle < self.idle_low.load(Relaxed) {
-            self.idle_low.fetch_min(idle, Relaxed);
-        }
+        self.idle.less(bytes);
     }
 
     /// Gives back what nobody has needed since the last tick, but for the reserve: the working-set
     /// rule of Bonwick's depot. Returns how much idle memory is no work for another tick: the reserve, or
     /// all that there is, where none of it could be given back (its pages have blocks in use).
     pub(crate) fn tick(self: &Arc<Self>) -> usize {
-        let unused = self.idle_low.load(Relaxed).min(self.idle()).saturating_sub(RESERVE);
+        let unused = self.idle.unused();
         let shed = self.shed(unused);
-        let idle = self.idle();
-        self.idle_low.store(idle, Relaxed);
+        let idle = self.idle.look();
         self.tell();
         if unused > 0 && shed == 0 { idle } else { RESERVE }
     }

@@ -7,11 +7,12 @@
 //! * **G2** A large block that is out holds one reference to its pool, which `release` gives back.
 #![allow(unsafe_code, reason = "boxes behind raw header pointers")]
 
-use super::central::{Central, lock};
+use super::central::Central;
 use super::error::{AllocError, AllocErrorKind};
 use super::size_class;
 use crate::memory::header::{Header, HeaderRef, Kind, Origin};
 use crate::memory::hooks;
+use crate::sync::lock;
 use crate::sys::vm::Mapping;
 use core::ptr::NonNull;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use super::error::AllocError;
 use crate::memory::bank::{Bank, Deposit};
 use crate::memory::count::Fate;
 use crate::memory::header::HeaderRef;
+use crate::sync::thread_local;
 use core::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -37,16 +38,21 @@ struct Local {
     unsampled: Cell<u32>,
 }
 
+#[cfg(not(shuttle))]
 thread_local! {
-    static LOCAL: Local = const {
-        Local {
-            hot: Cell::new(core::ptr::null()),
-            bank: Bank::new(),
-            state: Cell::new(State::New),
-            loose: Cell::new(0),
-            unsampled: Cell::new(0),
-        }
+    static LOCAL: Local = const { Local::new() };
+}
+
+// There all have destructors, which run in the order of the first uses (L1).
+#[cfg(shuttle)]
+thread_local! {
+    static LOCAL: Local = {
+        GUARD.with(|_| ());
+        Local::new()
     };
+}
+
+thread_local! {
     static GUARD: Guard = const { Guard { caches: RefCell::new(Vec::new()) } };
 }
 
@@ -74,6 +80,16 @@ fn retire(cache: &Arc<Cache>) {
 }
 
 impl Local {
+    const fn new() -> Self {
+        Self {
+            hot: Cell::new(core::ptr::null()),
+            bank: Bank::new(),
+            state: Cell::new(State::New),
+            loose: Cell::new(0),
+            unsampled: Cell::new(0),
+        }
+    }
+
     /// The cache in use, if it is that pool's.
     #[inline]
     fn hot_of(&self, home: *const ()) -> Option<&Cache> {

@@ -306,11 +306,11 @@ fn the_janitor_goes_home_when_there_is_nothing_to_do() {
     });
     local::flush(pool.central());
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while pool.central().janitor().is_at_work() {
+    while pool.central().idle.is_watched() {
         assert!(std::time::Instant::now() < deadline, "still at work: {}", pool.stats());
         std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
-    assert!(pool.stats().idle > central::RESERVE, "nothing kept it: {}", pool.stats());
+    assert!(pool.stats().idle > idle::RESERVE, "nothing kept it: {}", pool.stats());
 }
 
 /// Two threads that count the references of one block at hand do not keep it from its budget.
@@ -370,4 +370,34 @@ fn a_subscriber_may_allocate() {
     });
     assert!(greedy.1.load(Ordering::Relaxed) >= 2);
     assert_eq!(check(&pool).live_blocks, 0);
+}
+
+/// The process ends before the count of handles can wrap: seen in one of its own, which starts near there.
+#[test]
+#[cfg(unix)]
+#[cfg_attr(miri, ignore = "starts a process")]
+fn more_handles_than_half_of_all_numbers_end_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    const CHILD: &str = "BYTEBUF_COUNT_HANDLES";
+    const ABORTED: i32 = 6;
+    let pool = Pool::builder().build();
+    // Small blocks draw many counts at once, large ones each.
+    for size in [100_usize, 2 << 20] {
+        if std::env::var(CHILD) == Ok(size.to_string()) {
+            let block = Block::allocate(pool.central(), size).unwrap();
+            block.header().count.set(crate::memory::count::LIMIT);
+            (0..100).for_each(|_| std::mem::forget(block.clone()));
+            std::process::exit(0);
+        }
+    }
+    if std::env::var_os(CHILD).is_some() {
+        return;
+    }
+    let this = "pool::tests::more_handles_than_half_of_all_numbers_end_the_process";
+    for size in ["100", "2097152", "0"] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = child.args(["--exact", this]).env(CHILD, size).output().unwrap().status;
+        let expected = if size == "0" { None } else { Some(ABORTED) };
+        assert_eq!(ended.signal(), expected, "{size}: {ended}");
+    }
 }

@@ -1,11 +1,10 @@
 //! Tracking: who holds which blocks, by the line that allocated them.
 
-use super::central::lock;
+use crate::sync::{Mutex, lock};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

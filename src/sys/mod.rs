@@ -252,7 +252,7 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
 
 /// Starts a thread, of which nothing is awaited.
 pub(crate) fn spawn(
-    thread: std::thread::Builder,
+    thread: crate::sync::thread::Builder,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
     fault::admit(Call::Spawn, 0)?;

@@ -1,8 +1,11 @@
 //! A block goes home exactly once, after everybody has done with it, and in the end it does.
 
-use crate::bank::Account;
+use crate::bank::{Account, DRAW};
+use crate::count::{Count, LIMIT};
 use crate::stage::{Block, Thread};
+use loom::sync::Arc;
 use loom::thread::spawn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Catches: `give_back` not `Release`; no `Acquire` after the last `give_back`.
 #[test]
@@ -163,5 +166,24 @@ fn drop_after_the_bank_closed() {
         here.release(late);
         other.join().unwrap();
         assert!(block.is_home());
+    });
+}
+
+/// Two threads draw at the limit until the process would end: nobody gets so far that the count wraps.
+/// Catches: no look at the limit, or a limit that leaves no room for those who draw before they look.
+#[test]
+fn count_overflow_guard() {
+    loom::model(|| {
+        let count = Arc::new(Count::one());
+        count.set(LIMIT);
+        let draw = |count: Arc<Count>| {
+            // The first may get through, the second is stopped.
+            move || catch_unwind(AssertUnwindSafe(|| (0..2).for_each(|_| count.draw(DRAW)))).is_ok()
+        };
+        let other = spawn(draw(Arc::clone(&count)));
+        let one = draw(Arc::clone(&count))();
+        assert!(!one && !other.join().unwrap(), "went on beyond the limit");
+        let room = usize::MAX - LIMIT;
+        assert!((LIMIT..LIMIT + room / 2).contains(&count.credits()), "the count wraps");
     });
 }

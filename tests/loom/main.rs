@@ -1,15 +1,16 @@
-//! The counting protocol under loom: every interleaving of two or three threads, and every value that
-//! the memory model lets a load see.
+//! The parts of the crate that have orderings of their own, under loom: every interleaving of two or three
+//! threads, and every value that the memory model lets a load see.
 //!
-//! `src/memory/count.rs` and `src/memory/bank.rs` are compiled here as they stand, against loom's atomics.
-//! Each model names the weakenings that it catches; `ci/weaken.sh` makes them, one at a time, in a copy,
-//! and sees that the model fails.
+//! The files of the crate are compiled here as they stand, against loom's atomics and locks. Each model names
+//! the weakenings that it catches; `ci/weaken.sh` makes them, one at a time, in a copy, and sees that the
+//! model fails.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release --test loom
 //! ```
 #![cfg(loom)]
 #![allow(
+    dead_code,
     clippy::tests_outside_test_module,
     unreachable_pub,
     reason = "files of the crate as tests"
@@ -17,13 +18,37 @@
 
 #[path = "../../src/memory/bank.rs"]
 mod bank;
+mod budget;
+#[path = "../../src/pool/budget.rs"]
+mod budgets;
+#[path = "../../src/pool/closed.rs"]
+mod closed;
 #[path = "../../src/memory/count.rs"]
 mod count;
+#[path = "../../src/pool/error.rs"]
+mod error;
+#[path = "../../src/pool/idle.rs"]
+mod idle;
 mod lend;
 mod life;
 mod pool;
 mod stage;
+mod watch;
 
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap()
+    }
+
+    /// The end of the process, as far as a model goes.
+    pub(crate) fn abort() -> ! {
+        panic!("the process aborts")
+    }
+}
+
+mod events {
+    pub(super) fn budget_exhausted(_: &str, _: usize, _: usize) {}
 }

@@ -1,10 +1,13 @@
-//! Blocks that come home and go out again. The depot is a list under a lock, and the protocols around it
-//! are those of `pool::central`, told again in a few lines.
+//! Blocks that come home and go out again, threads that end, pools that close. The depot is a list under a
+//! lock, or one word; what surrounds it are the files of the crate.
 
+use crate::closed::Closed;
 use crate::stage::{Block, Thread};
-use crate::sync::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::sync::{Arc, Mutex};
 use loom::thread::spawn;
+
+type Depot = Arc<Mutex<Vec<Block>>>;
 
 /// A block is freed on one thread and taken by another, whose bank may still have a slot of its former
 /// life. Catches: `give_back` not `Release`, `credits` not `Acquire`, a slot without credits that is
@@ -12,7 +15,7 @@ use loom::thread::spawn;
 #[test]
 fn magazine_exchange() {
     loom::model(|| {
-        let depot = Arc::new(Mutex::new(Vec::new()));
+        let depot = Depot::default();
         let (block, here) = (Block::new(0), Thread::new());
         let sent = here.acquire(block);
         let there = spawn({
@@ -37,27 +40,93 @@ fn magazine_exchange() {
     });
 }
 
+/// A thread ends, with credits of a block in its bank, while another frees a handle of that block and one of
+/// a block that the first had allocated. Both blocks are in the depot afterwards, once. Catches: `settle`
+/// that drops credits, or sends home what others hold.
+#[test]
+fn thread_exit_vs_remote_free() {
+    loom::model(|| {
+        let depot = Depot::default();
+        let (a, b, here) = (Block::new(0), Block::new(1), Thread::new());
+        let sent = here.acquire(a);
+        here.release(a);
+        let keep = |depot: &Depot, block: Block| {
+            block.home();
+            depot.lock().unwrap().push(block);
+        };
+        let frees = spawn({
+            let depot = Arc::clone(&depot);
+            move || {
+                let there = Thread::new();
+                there.release_by(b, |block| keep(&depot, block));
+                there.release_by(sent, |block| keep(&depot, block));
+                there.bank.settle(|block| keep(&depot, block));
+            }
+        });
+        here.bank.settle(|block| keep(&depot, block));
+        frees.join().unwrap();
+        let depot = depot.lock().unwrap();
+        assert!(a.is_home() && b.is_home() && depot.len() == 2);
+    });
+}
+
+/// Takes what is there, as an empty queue is seen to be empty by a plain load.
+fn take(place: &AtomicUsize) {
+    if place.load(Relaxed) > 0 {
+        place.swap(0, Relaxed);
+    }
+}
+
 /// The last handle of a pool is dropped while another thread puts a magazine into the depot: one of the
-/// two sees the other, so that nothing stays there for good. Catches: no look after the push; a look
-/// before it.
+/// two sees the other, so that nothing stays there for good. Catches: either fence missing; a look before
+/// the fence.
 #[test]
 fn cache_close_vs_late_return() {
     loom::model(|| {
-        let pool = Arc::new((Mutex::new(0), AtomicUsize::new(0)));
-        let other = spawn({
-            let pool = Arc::clone(&pool);
+        let shared = Arc::new((Closed::default(), AtomicUsize::new(0)));
+        let puts = spawn({
+            let shared = Arc::clone(&shared);
             move || {
-                let (depot, closed) = &*pool;
-                *depot.lock().unwrap() += 1;
-                if closed.load(Ordering::SeqCst) == 1 {
-                    *depot.lock().unwrap() = 0;
+                let (closed, depot) = &*shared;
+                depot.store(1, Relaxed);
+                if closed.is_set_by_now() {
+                    take(depot);
                 }
             }
         });
-        let (depot, closed) = &*pool;
-        closed.store(1, Ordering::SeqCst);
-        *depot.lock().unwrap() = 0;
-        other.join().unwrap();
-        assert_eq!(*depot.lock().unwrap(), 0);
+        let (closed, depot) = &*shared;
+        closed.set();
+        take(depot);
+        puts.join().unwrap();
+        assert_eq!(depot.load(Relaxed), 0);
+    });
+}
+
+/// As above, with a block whose last handle goes on one of two threads, whichever is the later. Catches: as
+/// above, and `give_back` not `Release`.
+#[test]
+fn pool_drop_with_live_blocks() {
+    loom::model(|| {
+        let shared = Arc::new((Closed::default(), AtomicUsize::new(0)));
+        let (block, here) = (Block::new(0), Thread::closed());
+        let sent = here.acquire(block);
+        let put = |shared: &(Closed, AtomicUsize), block: Block| {
+            let (closed, depot) = shared;
+            block.home();
+            depot.store(1, Relaxed);
+            if closed.is_set_by_now() {
+                take(depot);
+            }
+        };
+        let frees = spawn({
+            let shared = Arc::clone(&shared);
+            move || Thread::closed().release_by(sent, |block| put(&shared, block))
+        });
+        let (closed, depot) = &*shared;
+        here.release_by(block, |block| put(&shared, block));
+        closed.set();
+        take(depot);
+        frees.join().unwrap();
+        assert!(block.is_home() && depot.load(Relaxed) == 0);
     });
 }

@@ -115,18 +115,23 @@ impl Thread {
 
     /// Uses a handle, and drops it.
     pub(crate) fn release(&self, block: Block) {
+        self.release_by(block, Block::home);
+    }
+
+    /// As [`release`](Self::release), with another way home.
+    pub(crate) fn release_by(&self, block: Block, home: impl FnOnce(Block)) {
         block.read();
         match self.bank.deposit(block) {
             Deposit::Banked => {}
-            Deposit::Last => block.home(),
+            Deposit::Last => home(block),
             Deposit::NoSlot if self.open => {
                 if let Some(evicted) = self.bank.open(block) {
-                    evicted.home();
+                    home(evicted);
                 }
             }
             Deposit::NoSlot => {
                 if block.count().give_back(1) == Fate::Last {
-                    block.home();
+                    home(block);
                 }
             }
         }
