@@ -1,29 +1,32 @@
-//! What the fuzz targets share: recognisable bytes, and memory that a former owner has written.
-//!
-//! The crate under test promises that nobody sees what an earlier owner of a block wrote. So all bytes
-//! that targets write are below [`MARK`], blocks are recycled full of `MARK`, and no target may ever
-//! read one.
+//! The models that the fuzz targets run: those of the crate's own tests.
 
-use bytebuf::Pool;
-use std::sync::OnceLock;
+#[path = "../../tests/ops/models/mod.rs"]
+pub mod models;
 
-/// What the former owners of the pool's blocks wrote, and nobody else does.
-pub const MARK: u8 = 0xEE;
+use arbitrary::{Arbitrary, Result, Unstructured};
+use models::LONGEST;
 
-/// `len` bytes that differ along the way and by `salt`, so that a lost, repeated or foreign stretch shows.
-pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
-    (0..len).map(|i| (i.wrapping_mul(31) as u8 ^ (i >> 8) as u8 ^ salt) & 0x7F).collect()
-}
+/// Operations one after the other until the input ends, without a byte between them: what a fuzzer
+/// inserts or cuts out is an operation.
+#[derive(Debug)]
+pub struct Ops<T>(pub Vec<T>);
 
-/// A pool of at most 64 MiB, the same for each run.
-pub fn pool() -> &'static Pool {
-    static POOL: OnceLock<Pool> = OnceLock::new();
-    POOL.get_or_init(|| Pool::builder().chunk_size(1 << 20).max_memory(64 << 20).build())
-}
-
-/// Writes `MARK` all over the blocks that the next buffers of these sizes get.
-pub fn soil(pool: &Pool, sizes: &[usize]) {
-    for &size in sizes {
-        pool.alloc(size).resize(size, MARK);
+impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for Ops<T> {
+    fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
+        let mut ops = Vec::new();
+        while !input.is_empty() && ops.len() < LONGEST {
+            ops.push(T::arbitrary(input)?);
+        }
+        Ok(Self(ops))
     }
+}
+
+/// A target that runs a model.
+#[macro_export]
+macro_rules! fuzz_model {
+    ($model:ty) => {
+        libfuzzer_sys::fuzz_target!(|ops: $crate::Ops<<$model as $crate::models::Model>::Op>| {
+            $crate::models::run::<$model>(&ops.0);
+        });
+    };
 }

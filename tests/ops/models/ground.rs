@@ -1,0 +1,42 @@
+//! What the models share: recognisable bytes, and memory that a former owner has written.
+//!
+//! The crate under test promises that nobody sees what an earlier owner of a block wrote. So all bytes
+//! that models write are below [`MARK`], blocks are recycled full of `MARK`, and no model may ever
+//! read one.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use bytebuf::Pool;
+
+/// What the former owners of the pool's blocks wrote, and nobody else does.
+pub const MARK: u8 = 0xEE;
+
+/// `len` bytes that differ along the way and by `salt`, so that a lost, repeated or foreign stretch shows.
+pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
+    (0..len).map(|i| (i.wrapping_mul(31) as u8 ^ (i >> 8) as u8 ^ salt) & 0x7F).collect()
+}
+
+/// A pool of at most 64 MiB, the same for each run.
+pub fn pool() -> &'static Pool {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    POOL.get_or_init(|| Pool::builder().chunk_size(1 << 20).max_memory(64 << 20).build())
+}
+
+/// Writes `MARK` all over the blocks that the next buffers of these sizes get.
+pub fn soil(pool: &Pool, sizes: &[usize]) {
+    for &size in sizes {
+        pool.alloc(size).resize(size, MARK);
+    }
+}
+
+/// A number from 0 to `most`.
+pub fn within(n: u16, most: usize) -> usize {
+    usize::from(n) % (most + 1)
+}
+
+/// A range in `len` bytes.
+pub fn range(start: u16, end: u16, len: usize) -> Range<usize> {
+    let (a, b) = (within(start, len), within(end, len));
+    a.min(b)..a.max(b)
+}
