@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The examples build as the README has them run: the file server without features, all with tokio.
+# The examples build as the README has them run: the file server without features, all with theirs.
 source "$(dirname "$0")/lib.sh"
 
 cargo build --release --example file_server
-cargo build --release --examples --features tokio
-built=$(cargo build --release --examples --features tokio --message-format=json 2>/dev/null)
+cargo build --release --examples --features tokio,testing
+built=$(cargo build --release --examples --features tokio,testing --message-format=json 2>/dev/null)
 ran "$(grep -c '"kind":\["example"\]' <<<"$built")" examples

@@ -2,13 +2,14 @@
 //! compares, converts and takes writes as a `Vec<u8>` does.
 //!
 //! Each trial is one kind of buffer (`kinds.rs`), one case (`reading.rs`, `searching.rs`, `typed.rs`,
-//! `relating.rs`, `writing.rs`, `numbers.rs`) and one content (below), and makes a buffer of its own. Every memory that a kind shares
+//! `relating.rs`, `writing.rs`, `room.rs`, `numbers.rs`) and one content (below), and makes a buffer of its own. Every memory that a kind shares
 //! with others must hold in the end what it held before.
 
 mod kinds;
 mod numbers;
 mod reading;
 mod relating;
+mod room;
 mod searching;
 mod subject;
 mod typed;

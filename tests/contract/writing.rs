@@ -6,11 +6,12 @@ use std::io::Write as _;
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
 use bytes::{Buf, BufMut, Bytes};
 
-use crate::{Case, beyond, cases, panics, places};
+use crate::{Case, beyond, cases, panics, places, room};
 
 pub(crate) fn buf_cases() -> Vec<Case<ByteBuf>> {
     let mut cases = appending();
     cases.extend(placing());
+    cases.extend(room::cases());
     cases
 }
 
