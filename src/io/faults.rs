@@ -51,6 +51,7 @@ const ROWS: &[Row] = &[
     (jobs::queue_to_socket, &[Call::Pipe, Call::PipeSize], &[Call::Sendfile]),
     (jobs::queue_to_socket, &[Call::SpliceIn, Call::SpliceOut], &[Call::Sendfile]),
     (jobs::queue_to_socket, &[Call::ReadAt, Call::Send], PATHS),
+    (jobs::lent_to_socket, &[Call::SendZeroCopy, Call::SetZeroCopy, Call::Notice], &[]),
     (jobs::queue_to_file, &[Call::Write, Call::ReadAt, Call::Sendfile], &[]),
     (jobs::queue_to_file, &[Call::CopyRange], &[Call::Sendfile, Call::SpliceIn]),
     (jobs::queue_to_file, &[Call::ReadAt, Call::Write], PATHS),
@@ -79,7 +80,12 @@ fn may_be_told(call: Call, errno: Errno) -> bool {
     match call {
         _ if errno == Errno::INTR => false,
         // Conveniences: what they are for is done without them.
-        Call::Pipe | Call::PipeSize | Call::Poll | Call::Spawn => false,
+        Call::Pipe
+        | Call::PipeSize
+        | Call::Poll
+        | Call::Spawn
+        | Call::SetZeroCopy
+        | Call::Notice => false,
         Call::Unmap | Call::UnmapMemory | Call::AdviseMemory | Call::Unlink => false,
         // A file system that can't is no failure.
         Call::Allocate | Call::MemoryFile => errno != Errno::NOSYS,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -97,6 +98,36 @@ pub(super) fn queue_to_socket(dir: &Path) -> Run {
     peer.set_nonblocking(false).unwrap();
     // Returns only if nobody else has the other end.
     peer.read_to_end(&mut run.arrived).unwrap();
+    run
+}
+
+/// Large views, lent to the kernel.
+pub(super) fn lent_to_socket(_: &Path) -> Run {
+    let pool = Pool::builder().build();
+    let mut queue = WriteQueue::new().with_budget(80_000).with_zero_copy(32 * 1024);
+    let mut run = Run::default();
+    for n in 0..6 {
+        let bytes = pattern(64 * 1024 + n);
+        run.meant.extend_from_slice(&bytes);
+        let mut part = pool.alloc(bytes.len());
+        part.extend_from_slice(&bytes);
+        queue.push(part);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    out.set_nonblocking(true).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    while !queue.is_empty() {
+        let _ = queue.flush(&out).map(Flush::bytes).map_err(|e| run.note_transfer(e));
+        read_available(&mut peer, &mut run.arrived);
+    }
+    peer.set_nonblocking(false).unwrap();
+    out.shutdown(std::net::Shutdown::Write).unwrap();
+    peer.read_to_end(&mut run.arrived).unwrap();
+    let _ = queue.reap_completions(&out).map_err(|e| run.note(e));
+    drop((queue, out));
+    assert_eq!(pool.stats().live, 0);
     run
 }
 
