@@ -6,7 +6,8 @@ use std::process::Command;
 #[path = "support/example.rs"]
 mod example;
 
-const PATHS: [&str; 4] = ["read + write", "mmap + write", "sendfile", "splice"];
+const PATHS: [&str; 5] =
+    ["read + write", "mmap + write", "mmap + MSG_ZEROCOPY", "sendfile", "splice"];
 
 #[test]
 fn every_path_delivers_and_is_shown() {
@@ -28,6 +29,8 @@ fn every_path_delivers_and_is_shown() {
         assert!(table.lines().any(|line| line.starts_with(path)), "{path} in {table}");
         assert!(picture.contains(path), "{path} in {picture}");
     }
+    let told = table.lines().find_map(|line| line.strip_prefix("of ")?.split(' ').next());
+    assert!(told.unwrap().parse::<u64>().unwrap() > 0, "nothing was lent: {table}");
     let output = run(directory.path());
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write"));

@@ -12,6 +12,9 @@
 //! The file lies in memory and is sealed, so that no disk is measured, and since only a file that
 //! can't change may be mapped safely. The receiver throws the bytes away unseen; but in a round
 //! before the others, which does not count, it compares every one.
+//!
+//! Memory that is lent (`MSG_ZEROCOPY`) is copied by the kernel all the same over loopback; it says so, and
+//! after eight such sends the queue sends as without, so that this row ends near that of `mmap + write`.
 
 #[cfg(target_os = "linux")]
 #[path = "../common/cost.rs"]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use bytebuf::{FileRegion, MappedFile, Pool, Splice, Spliced, WriteQueue};
+use bytebuf::{FileRegion, MappedFile, Outgoing, Pool, Splice, Spliced, WriteQueue};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
@@ -13,6 +13,8 @@ pub(crate) enum Path {
     ReadWrite(usize),
     /// Written from a mapping.
     MapWrite,
+    /// Lent to the kernel from a mapping, until it says that it copies all the same.
+    MapLend,
     /// Moved by the kernel.
     Sendfile,
     /// Moved by the kernel, through a pooled pipe.
@@ -20,49 +22,71 @@ pub(crate) enum Path {
 }
 
 /// All of them, in the order in which they are shown.
-pub(crate) const PATHS: [Path; 5] = [
+pub(crate) const PATHS: [Path; 6] = [
     Path::ReadWrite(64 * 1024),
     Path::ReadWrite(1024 * 1024),
     Path::MapWrite,
+    Path::MapLend,
     Path::Sendfile,
     Path::Splice,
 ];
+
+/// Parts of at least that length are lent.
+const LENT: usize = 64 * 1024;
+
+/// What a path made of the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) system_calls: u64,
+    /// Sends of memory that was lent to the kernel, and how many of them it has copied.
+    pub(crate) lent: u64,
+    pub(crate) copied: u64,
+}
 
 impl Path {
     pub(crate) fn title(self) -> String {
         match self {
             Path::ReadWrite(window) => format!("read + write, {} KiB", window / 1024),
             Path::MapWrite => "mmap + write".to_owned(),
+            Path::MapLend => "mmap + MSG_ZEROCOPY".to_owned(),
             Path::Sendfile => "sendfile".to_owned(),
             Path::Splice => "splice".to_owned(),
         }
     }
 
-    /// How often the sender's processor copies each byte: out of the page cache, into the socket.
+    /// How often the sender's processor copies each byte: out of the page cache, into the socket. Over
+    /// loopback the kernel copies what it was lent as well.
     pub(crate) fn copies(self) -> u32 {
         match self {
             Path::ReadWrite(_) => 2,
-            Path::MapWrite => 1,
+            Path::MapWrite | Path::MapLend => 1,
             Path::Sendfile | Path::Splice => 0,
         }
     }
 
-    /// Sends the file, tells `progress` how far it is, and gives the number of system calls.
+    /// Sends the file and tells `progress` how far it is.
     pub(crate) fn send(
         self,
         file: &Arc<File>,
         to: &TcpStream,
         progress: impl FnMut(u64),
-    ) -> io::Result<u64> {
+    ) -> io::Result<Sent> {
         let length = file.metadata()?.len();
         let region = FileRegion::new(file.clone(), 0..length);
         match self {
             Path::ReadWrite(window) => read_write(region, window, to, progress),
-            Path::MapWrite => queue(MappedFile::sealed(file)?.view().clone().into(), to, progress),
-            Path::Sendfile => queue(region.into(), to, progress),
+            Path::MapWrite => queue(WriteQueue::new(), map(file)?, to, progress),
+            Path::MapLend => {
+                queue(WriteQueue::new().with_zero_copy(LENT), map(file)?, to, progress)
+            }
+            Path::Sendfile => queue(WriteQueue::new(), region.into(), to, progress),
             Path::Splice => splice(file, length, to, progress),
         }
     }
+}
+
+fn map(file: &File) -> io::Result<Outgoing> {
+    Ok(MappedFile::sealed(file)?.view().clone().into())
 }
 
 fn read_write(
@@ -70,31 +94,34 @@ fn read_write(
     window: usize,
     mut to: &TcpStream,
     mut progress: impl FnMut(u64),
-) -> io::Result<u64> {
+) -> io::Result<Sent> {
     let mut buffer = Pool::global().alloc(window);
-    let mut system_calls = 0;
+    let mut sent = Sent::default();
     while !region.is_empty() {
         buffer.clear();
         let read = region.read_at(0, &mut buffer)?;
         to.write_all(&buffer)?;
         region.advance(read as u64);
-        system_calls += 2;
+        sent.system_calls += 2;
         progress(region.position());
     }
-    Ok(system_calls)
+    Ok(sent)
 }
 
 fn queue(
-    what: bytebuf::Outgoing,
+    mut queue: WriteQueue,
+    what: Outgoing,
     to: &TcpStream,
     mut progress: impl FnMut(u64),
-) -> io::Result<u64> {
-    let mut queue = WriteQueue::new();
+) -> io::Result<Sent> {
     queue.push(what);
     while !queue.flush(to)?.is_done() {
         progress(queue.flushed_bytes());
     }
-    Ok(queue.stats().system_calls())
+    // What is still lent when the queue ends is the file's: nobody writes to it.
+    let stats = queue.stats();
+    let (lent, copied) = (stats.zero_copy_sends, stats.zero_copy_copied);
+    Ok(Sent { system_calls: stats.system_calls(), lent, copied })
 }
 
 fn splice(
@@ -102,10 +129,10 @@ fn splice(
     length: u64,
     to: &TcpStream,
     mut progress: impl FnMut(u64),
-) -> io::Result<u64> {
+) -> io::Result<Sent> {
     let mut splice = Splice::new().with_offset(0).with_limit(length);
     while !matches!(splice.transfer(file, to)?, Spliced::Done(_)) {
         progress(splice.moved_bytes());
     }
-    Ok(splice.system_calls())
+    Ok(Sent { system_calls: splice.system_calls(), ..Sent::default() })
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::run::Row;
 
 const WIDTH: f64 = 760.0;
-const LEFT: f64 = 170.0;
+const LEFT: f64 = 190.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 52.0;
 const BAR: f64 = 22.0;
