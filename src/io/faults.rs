@@ -80,12 +80,7 @@ fn may_be_told(call: Call, errno: Errno) -> bool {
     match call {
         _ if errno == Errno::INTR => false,
         // Conveniences: what they are for is done without them.
-        Call::Pipe
-        | Call::PipeSize
-        | Call::Poll
-        | Call::Spawn
-        | Call::SetZeroCopy
-        | Call::Notice => false,
+        Call::Pipe | Call::PipeSize | Call::Poll | Call::Spawn | Call::SetZeroCopy => false,
         Call::Unmap | Call::UnmapMemory | Call::AdviseMemory | Call::Unlink => false,
         // A file system that can't is no failure.
         Call::Allocate | Call::MemoryFile => errno != Errno::NOSYS,

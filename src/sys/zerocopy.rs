@@ -56,7 +56,11 @@ pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
 
 /// A number that no other socket has or will have; none for what is no socket.
 pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
-    imp::socket_id(fd)
+    retry(|| {
+        fault::admit(Call::SetZeroCopy, 0)?;
+        imp::socket_id(fd)
+    })
+    .ok()
 }
 
 /// Prepares a socket for [`send_zero_copy`](super::Target::send_zero_copy), whose first send will
@@ -128,8 +132,8 @@ mod imp {
     use super::super::{More, os};
     use super::{Notice, parse};
 
-    pub(super) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
-        sockopt::socket_cookie(fd).ok()
+    pub(super) fn socket_id(fd: BorrowedFd<'_>) -> io::Result<u64> {
+        Ok(sockopt::socket_cookie(fd)?)
     }
 
     pub(super) fn lend_to(fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -203,8 +207,8 @@ mod imp {
     use super::super::More;
     use super::Notice;
 
-    pub(super) fn socket_id(_: BorrowedFd<'_>) -> Option<u64> {
-        None
+    pub(super) fn socket_id(_: BorrowedFd<'_>) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(super) fn lend_to(_: BorrowedFd<'_>) -> io::Result<()> {

@@ -204,3 +204,32 @@ fn receiving_waits_without_memory_and_ends_with_the_stream() {
         assert_eq!(&input[..], b"first");
     });
 }
+
+/// To tokio, a stream that was once ready with an error is closed for writing, and no wait for it ever ends
+/// otherwise than at once.
+#[test]
+fn nothing_is_lent_over_tokio() {
+    run(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let out = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut from = listener.accept().await.unwrap().0;
+        let mut queue = WriteQueue::new().with_zero_copy(1);
+        let mut stream = Vec::new();
+        for n in 0..100 {
+            let part = ByteBuf::from(&[n; 60_000][..]);
+            stream.extend_from_slice(&part);
+            queue.push(part);
+        }
+        let send = async {
+            queue.flush_all(&out).await.unwrap();
+            drop(out);
+        };
+        let receive = async {
+            let mut received = Vec::new();
+            from.read_to_end(&mut received).await.unwrap();
+            received
+        };
+        assert!(both(send, receive).await.1 == stream);
+        assert_eq!(queue.stats().zero_copy_sends + queue.stats().zero_copy_controls, 0);
+    });
+}

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
+use proptest::prelude::*;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -351,6 +352,132 @@ fn a_connection_that_breaks_gives_all_loans_back() {
     assert!(kept.iter().all(ByteView::is_unique), "memory comes back with its last holder");
 }
 
+/// Whoever else holds the memory goes on reading it; whoever is alone with it does not write to it.
+#[test]
+fn others_keep_what_was_lent_when_the_queue_ended() {
+    let pool = Pool::builder().build();
+    let (out, peer) = connection();
+    let mut queue = lending();
+    let cached = part(&pool, 0).freeze();
+    for _ in 0..12 {
+        queue.push(cached.clone());
+    }
+    let sent = queue.flush(&out).unwrap().bytes() as usize;
+    assert!(queue.lent_bytes() > 0);
+    drop(queue);
+    assert!(cached == pattern(0)[..]);
+    assert!(!cached.is_unique(), "the kernel has it");
+    let cached = cached.try_into_mut().unwrap_err();
+    let (mut room, _) = (ByteBuf::new(), drop(out));
+    room.extend_from_slice(&cached);
+    drop(cached);
+    let received = read_to_end(peer);
+    assert_eq!(received.len(), sent);
+    assert!(received.chunks(PART).all(|part| part == &pattern(0)[..part.len()]));
+    assert!(room == pattern(0)[..]);
+}
+
+/// A process that has locked its memory can't exchange pages.
+#[test]
+fn a_block_whose_pages_can_not_be_replaced_is_never_used_again() {
+    let pool = Pool::builder().build();
+    let (out, peer) = connection();
+    let mut queue = lending();
+    let part = part(&pool, 0);
+    let place = part.as_ptr();
+    queue.push(part);
+    assert!(queue.flush(&out).unwrap().is_done());
+    let refuse = |call, _| match call {
+        Call::AdviseMemory => Outcome::Fail(Errno::INVAL.raw_os_error()),
+        _ => Outcome::Pass,
+    };
+    with_plan(refuse, || drop(queue));
+    assert_eq!(pool.stats().live, PART, "it counts as held");
+    let others: Vec<_> = (0..64).map(|n| self::part(&pool, n)).collect();
+    assert!(others.iter().all(|other| other.as_ptr() != place));
+    drop(out);
+    assert!(read_to_end(peer) == pattern(0));
+}
+
+#[test]
+fn a_budget_is_charged_until_the_loan_ends() {
+    let pool = Pool::builder().build().budget("tenant", 4 * PART);
+    let (out, peer) = connection();
+    let mut queue = lending();
+    for n in 0..4 {
+        queue.push(part(&pool, n));
+    }
+    assert!(queue.flush(&out).unwrap().is_done());
+    assert!(pool.try_alloc(PART).is_err(), "all of it is lent");
+    let reader = std::thread::spawn(|| read_to_end(peer));
+    reap_all(&mut queue, &out);
+    assert!(pool.try_alloc(PART).is_ok());
+    drop(out);
+    assert_eq!(reader.join().unwrap().len(), 4 * PART);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.clamp(1, 60)))]
+
+    /// Whatever fails or comes up short, sends and completions alike, while every block that comes home is
+    /// written to at once: the peer sees the stream.
+    #[test]
+    fn the_stream_survives_every_plan(
+        parts in prop::collection::vec((1..PART, any::<bool>()), 1..40),
+        plan in prop::collection::vec(
+            prop_oneof![
+                4 => Just(Outcome::Pass),
+                2 => (1..PART).prop_map(Outcome::Short),
+                1 => prop::sample::select(vec![Errno::NOBUFS, Errno::AGAIN, Errno::INTR, Errno::NOMEM])
+                    .prop_map(|errno| Outcome::Fail(errno.raw_os_error())),
+            ],
+            1..12,
+        ),
+        give_up_at in 0..80_usize,
+    ) {
+        let pool = Pool::builder().thread_cache(0).build();
+        let (out, peer) = connection();
+        let reader = std::thread::spawn(|| read_to_end(peer));
+        let (mut queue, mut stream) = (WriteQueue::new().with_zero_copy(4096), Vec::new());
+        let mut turns = plan.into_iter().cycle();
+        let mut calls = 0;
+        let plan = move |call, _| {
+            calls += 1;
+            let limited = matches!(call, Call::Send | Call::SendZeroCopy | Call::Notice);
+            // In the end all passes, so that it ends.
+            if limited && calls < 400 { turns.next().unwrap() } else { Outcome::Pass }
+        };
+        with_plan(plan, || {
+            for (n, &(length, flush)) in parts.iter().enumerate() {
+                let mut part = part(&pool, n);
+                part.truncate(length);
+                stream.extend_from_slice(&part);
+                queue.push(part);
+                drop(self::part(&pool, n + 1));
+                if n == give_up_at {
+                    // Another queue goes on, which may not lend.
+                    let rest = queue.take_unsent();
+                    queue = WriteQueue::new().with_zero_copy(4096);
+                    rest.into_iter().for_each(|part| {
+                        queue.push(part);
+                    });
+                }
+                if flush {
+                    let _ = queue.flush(&out).map(Flush::bytes);
+                }
+            }
+            while !queue.is_empty() {
+                if queue.flush(&out).is_ok_and(|flush| flush.bytes() == 0) {
+                    wait(&out);
+                }
+            }
+        });
+        drop(queue);
+        drop(out);
+        prop_assert!(reader.join().unwrap() == stream);
+    }
+}
+
 /// What a test does to an open loan, before the memory is used for something else.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
@@ -360,15 +487,10 @@ enum Ending {
 }
 
 /// Fills the connection with parts of `pool`, ends the queue while most of it is lent and has not left,
-/// writes to all the memory that the pool gives, and gives what the peer reads in the end.
-fn overwritten(
-    pool: &Pool,
-    size: usize,
-    ending: Ending,
-    lend: fn(WriteQueue) -> WriteQueue,
-) -> bool {
+/// writes to all the memory that the pool gives: whether the peer reads what was sent.
+fn arrives_whole(pool: &Pool, size: usize, ending: Ending) -> bool {
     let (out, peer) = connection();
-    let mut queue = lend(WriteQueue::new().with_budget(u64::MAX));
+    let mut queue = WriteQueue::new().with_budget(u64::MAX).with_zero_copy(1);
     let mut stream = Vec::new();
     let parts = 512 * 1024 / size.min(512 * 1024) * 2;
     let mut places = Vec::new();
@@ -419,7 +541,7 @@ fn memory_that_is_lent_when_the_queue_ends_is_never_written_to() {
         for zeroed in [false, true] {
             for size in [16 * 1024, 40 * 1024, PART, 1 << 20, (1 << 20) + 1] {
                 let pool = Pool::builder().zero_on_release(zeroed).build();
-                assert!(overwritten(&pool, size, ending, |queue| queue.with_zero_copy(1)));
+                assert!(arrives_whole(&pool, size, ending));
                 drop(pool);
             }
         }
