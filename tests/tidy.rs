@@ -236,3 +236,27 @@ fn tests_that_pages_name_exist() {
     }
     nothing("no such test", lost);
 }
+
+/// A fuzz target is built, has something to begin with, and a row in the table of results.
+#[test]
+fn every_fuzz_target_is_whole() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
+    let (manifest, page) = (read("fuzz/Cargo.toml"), read("docs/fuzzing.md"));
+    let targets = files("fuzz/fuzz_targets", ".rs");
+    assert!(targets.len() >= 10, "the targets were not found");
+    let mut lacks = Vec::new();
+    for (file, _) in targets {
+        let path = PathBuf::from(file);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let corpus = fs::read_dir(root().join("fuzz/corpus").join(&name));
+        let whole = [
+            ("binary", manifest.contains(&format!("name = \"{name}\""))),
+            ("corpus", corpus.is_ok_and(|entries| entries.count() > 0)),
+            ("row of results", page.contains(&format!("| `{name}` |"))),
+        ];
+        lacks.extend(
+            whole.iter().filter(|(_, has)| !has).map(|(what, _)| format!("{name}: {what}")),
+        );
+    }
+    nothing("a fuzz target lacks", lacks);
+}

@@ -6,8 +6,8 @@
 //! cargo +nightly fuzz run parser                                 # the same under a fuzzer
 //! ```
 //!
-//! `message.rs` is the parser, `tests.rs` what tests it in 30 lines, `fuzz/fuzz_targets/parser.rs` what
-//! fuzzes it in 30.
+//! `message.rs` is the parser, `tests.rs` what tests it in some 30 lines, `fuzz/fuzz_targets/parser.rs`
+//! what fuzzes it in as many.
 
 mod message;
 #[cfg(test)]

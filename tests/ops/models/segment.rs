@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
 use bytebuf::{Segment, SegmentReader};
@@ -111,9 +111,7 @@ fn records(file: &[u8]) -> Option<Vec<Vec<u8>>> {
 
 /// Where nothing has to reach a disk, if there is such a place.
 fn folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
-    tempfile::tempdir_in(place).expect("a folder")
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
 }
 
 /// A segment, and the records that are in it.
