@@ -400,7 +400,7 @@ fn step(handles: &mut Vec<Handle>, at: usize, op: &Op, salt: u8) {
     }
 }
 
-/// All handles that an input has made and not dropped.
+/// A buffer, and all handles that were made since and not dropped.
 pub struct ByteBufs(Vec<Handle>);
 
 impl Model for ByteBufs {
@@ -408,7 +408,7 @@ impl Model for ByteBufs {
 
     fn new() -> Self {
         soil(pool(), &[64, 256, 1024, 2048, 4096, 9000, 16_384]);
-        Self(Vec::new())
+        Self(vec![Handle::Buffer(Buffer::new(pool().alloc(300)))])
     }
 
     fn apply(&mut self, Step { at, op }: &Step, salt: u8) {
