@@ -79,6 +79,8 @@ models! {
     byte_buf: models::byte_buf::ByteBufs;
     composite: models::composite::Composite;
     conversions: models::conversions::Conversions;
+    #[cfg(unix)]
+    file_region: models::region::Regions;
     pool: models::pool::Blocks;
     reserve_extremes: models::extremes::Extremes;
     search: models::search::Haystack;

@@ -10,6 +10,8 @@ pub mod conversions;
 pub mod extremes;
 mod ground;
 pub mod pool;
+#[cfg(unix)]
+pub mod region;
 pub mod search;
 #[cfg(unix)]
 pub mod segment;
