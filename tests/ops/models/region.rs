@@ -135,7 +135,7 @@ impl Regions {
         let Some((region, range)) = self.pick(at) else { return };
         match (region.read_all(), flat.get(range.clone())) {
             (Ok(view), Some(expected)) => assert_eq!(view, expected),
-            (Ok(view), None) => assert!(view.is_empty() && range.is_empty()),
+            (Ok(view), None) => assert!(view.is_empty() && Range::is_empty(range)),
             (Err(error), expected) => {
                 assert!(expected.is_none());
                 assert!(shrank(&error, range.end, range.start.max(flat.len())), "{error}");
@@ -167,7 +167,7 @@ impl Regions {
         match sent {
             Ok(sent) => {
                 assert_eq!(sent, arrived.len() as u64);
-                assert_eq!(sent == 0, range.is_empty());
+                assert_eq!(sent == 0, Range::is_empty(range));
                 let here = range.start..range.start + arrived.len();
                 assert!(sent == 0 || self.flat.get(here) == Some(&arrived));
                 range.start += arrived.len();
