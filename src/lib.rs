@@ -85,7 +85,8 @@
 //!
 //! * **Nobody sees what an earlier owner of the memory wrote.** No safe call shows a byte that was not written or
 //!   zeroed for this owner.
-//! * **Sent once.** Whatever ends a flush, exactly what was sent is gone from the queue.
+//! * **Sent once.** Whatever ends a flush, exactly what was sent is gone from the queue. Memory that the kernel was
+//!   lent is not written to before the kernel is done with it, nor if nobody waits for that.
 //! * **What a peer sends never panics.** Calls named `try_`, `peek_` and `set_` answer with a value and change
 //!   nothing where they fail. Panics are for the program's own mistakes, and documented.
 //! * **Costs are stated**: whether a call copies, allocates, or needs atomic operations.

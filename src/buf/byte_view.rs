@@ -112,6 +112,7 @@ impl ByteView {
     }
 
     /// The block that keeps the bytes; none for static and empty ones.
+    #[cfg(unix)]
     pub(crate) fn block(&self) -> Option<&Block> {
         self.block.as_ref()
     }

@@ -167,6 +167,7 @@ impl Header {
     }
 
     /// Notes that the kernel may be sending from the block's pages for as long as it likes (H4).
+    #[cfg(unix)]
     pub(crate) fn set_in_flight(&self) {
         self.flags.fetch_or(IN_FLIGHT, Ordering::Relaxed);
     }

@@ -120,6 +120,7 @@ impl Block {
 
     /// Whether the block's pages can be replaced by others, so that [`put_in_flight`](Self::put_in_flight)
     /// may be called: it is the pool's, and nobody else's bytes are on them.
+    #[cfg(unix)]
     pub(crate) fn has_pages_of_its_own(&self) -> bool {
         let (start, len) = (self.0.data().addr().get(), self.0.capacity());
         self.0.kind != Kind::Owned && vm::are_whole_pages(start, len)
@@ -127,6 +128,7 @@ impl Block {
 
     /// Notes that the kernel may be sending from the block's pages, for as long as it likes and without
     /// telling when it is done. Nobody will write to these pages: the last handle replaces them.
+    #[cfg(unix)]
     pub(crate) fn put_in_flight(&self) {
         debug_assert!(self.has_pages_of_its_own());
         self.0.set_in_flight();

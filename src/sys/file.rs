@@ -4,7 +4,9 @@ use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
-use super::{Call, fault, os, retry, write_at};
+#[cfg(unix)]
+use super::write_at;
+use super::{Call, fault, os, retry};
 
 /// Makes `file` at least `len` bytes long, with room on the disk for all of them where the system
 /// can do that; elsewhere a full disk shows when it is written to.

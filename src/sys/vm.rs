@@ -73,6 +73,7 @@ impl Mapping {
 }
 
 /// Whether a range consists of whole pages of the system's, so that [`discard`] can work on it.
+#[cfg(unix)]
 pub(crate) fn are_whole_pages(start: usize, len: usize) -> bool {
     imp::are_whole_pages(start, len)
 }
@@ -165,6 +166,7 @@ mod imp {
         unsafe { std::alloc::dealloc(base.as_ptr(), layout) }
     }
 
+    #[cfg(unix)]
     pub(super) fn are_whole_pages(_start: usize, _len: usize) -> bool {
         false
     }

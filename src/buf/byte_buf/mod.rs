@@ -23,6 +23,7 @@
 mod grow;
 mod index;
 mod parts;
+#[cfg(unix)]
 mod rooms;
 #[cfg(test)]
 mod tests;

@@ -163,7 +163,8 @@ impl WriteQueue {
     /// file. Files of up to 16 KiB are read into memory (a system call and a copy each), as are
     /// those that the kernel can't send to this descriptor, 64 KiB at a time. Reading or sending a
     /// file that is not in memory blocks on the disk; see
-    /// [`FileRegion::prefetch`](crate::FileRegion::prefetch).
+    /// [`FileRegion::prefetch`](crate::FileRegion::prefetch). Buffers are copied by the kernel, unless
+    /// [`with_zero_copy`](Self::with_zero_copy) asks for more.
     #[cfg(unix)]
     pub fn flush(&mut self, dst: impl AsFd) -> io::Result<Flush> {
         let target = Target::new(dst.as_fd());

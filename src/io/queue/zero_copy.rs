@@ -52,8 +52,8 @@ impl WriteQueue {
     /// [`flushed_bytes`]: Self::flushed_bytes
     /// [`take_unsent`]: Self::take_unsent
     ///
-    /// **Lent are** views of pooled memory in blocks of whole pages (all blocks from 32 KiB up), static
-    /// bytes, and views of a [`MappedFile`](crate::MappedFile). What a `Vec`, a `Bytes` or another owner
+    /// **Lent are** views of pooled memory in blocks of whole pages (with pages of 4 KiB, all blocks from
+    /// 32 KiB up), static bytes, and views of a [`MappedFile`](crate::MappedFile). What a `Vec`, a `Bytes` or another owner
     /// holds is copied as before, and so are small parts, merged ones, and files that are read.
     ///
     /// **It turns itself off** for good when 8 sends in a row come back as copied after all (the flag
@@ -84,7 +84,8 @@ impl WriteQueue {
     /// Both are safe at any moment and in any order. After its completions can't be read any more, the
     /// kernel may go on sending from lent memory for minutes. The queue does not wait for that, and nothing
     /// leaks: the last handle of each block that was still lent exchanges the block's pages for fresh ones
-    /// (`madvise`), and leaves the old ones to the kernel, which frees them. Of a file that was mapped by
+    /// (`madvise`), and leaves the old ones to the kernel, which frees them. (A process that locks all its
+    /// memory, by `mlockall`, can't exchange pages: there these blocks are lost, and count as held.) Of a file that was mapped by
     /// [`MappedFile::map`](crate::MappedFile::map) the kernel sends the pages, as `sendfile` does: who
     /// changes the file after the last view is gone may change what is still under way.
     ///

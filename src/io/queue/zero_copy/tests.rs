@@ -538,11 +538,11 @@ fn arrives_whole(pool: &Pool, size: usize, ending: Ending) -> bool {
 #[test]
 fn memory_that_is_lent_when_the_queue_ends_is_never_written_to() {
     for ending in [Ending::QueueFirst, Ending::SocketFirst, Ending::QueueAlone] {
-        for zeroed in [false, true] {
+        for (zeroed, huge) in [(false, false), (true, false), (false, true)] {
             for size in [16 * 1024, 40 * 1024, PART, 1 << 20, (1 << 20) + 1] {
-                let pool = Pool::builder().zero_on_release(zeroed).build();
+                let pool = Pool::builder().chunk_size(4 << 20);
+                let pool = pool.zero_on_release(zeroed).huge_pages(huge).build();
                 assert!(arrives_whole(&pool, size, ending));
-                drop(pool);
             }
         }
     }
