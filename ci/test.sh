@@ -3,5 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 
 have curl curl || echo "no curl: the test that drives the file server with it does not run"
+# Plans of partial writes over mixes of parts (src/io/queue/plans.rs).
+export PLANS=100000
 logged cargo test --all-features --no-fail-fast
 ran "$(passed)" tests

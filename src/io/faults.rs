@@ -110,7 +110,8 @@ fn ending(
     unused: &'static [Call],
     job: Job,
 ) -> Option<Run> {
-    let dir = tempfile::tempdir().unwrap();
+    // Where syncing costs nothing, if there is such a place: it is done two thousand times.
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     pipes::forget_all();
     let mut turns = 0;
     let is_made = Rc::new(Cell::new(false));

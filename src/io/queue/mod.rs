@@ -21,6 +21,8 @@ mod flush;
 #[cfg(unix)]
 mod lease;
 mod outgoing;
+#[cfg(all(test, unix))]
+mod plans;
 mod push;
 mod stats;
 #[cfg(all(test, unix))]
