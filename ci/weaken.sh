@@ -61,6 +61,7 @@ weaker memory/bank.rs 's/Fate::Last => Some\(account\)/Fate::Last => None/' two_
 weaker memory/bank.rs 's/Fate::Shared => None/Fate::Shared => Some(account)/' two_blocks_one_slot
 weaker memory/bank.rs '/pub\(crate\) fn claim/,/^    }/s/slot.credits.set\(0\);//' try_into_mut_with_credits_banked
 weaker memory/bank.rs '/pub\(crate\) fn claim/,/^    }/s/account.count\(\).reset\(\);//' try_into_mut_with_credits_banked
+weaker memory/count.rs '/fn settle/,/^    }/s/self.reset\(\);//' magazine_exchange
 weaker memory/bank.rs 's/replace\(account, DRAW - 1\)/replace(account, DRAW)/' count_clone_drop
 
 # The end of the range.

@@ -11,11 +11,8 @@ const RESERVE: usize = 256 * 1024;
 
 const CACHE: usize = 128 * 1024;
 
-/// What an idle thread may keep after it used so many size classes: its cache is brought back to its
-/// bound every eighth exchange with the depot, and fills a magazine of 256 KiB at most of each class in between.
-const fn idle_thread(classes: usize) -> usize {
-    CACHE + (classes + 8) * 256 * 1024
-}
+/// What an idle thread may keep: its cache, and the block that it freed last.
+const IDLE_THREAD: usize = CACHE + 16 * 1024;
 
 fn pool() -> Pool {
     Pool::builder().thread_cache(CACHE).build()
@@ -69,11 +66,11 @@ fn a_producer_and_a_consumer_go_idle() {
     assert_eq!(peak.live_blocks, all.len());
     drop(all);
     // Both threads are alive, and neither does anything any more.
-    falls_to(&pool, RESERVE + 2 * idle_thread(16));
+    falls_to(&pool, RESERVE + 2 * IDLE_THREAD);
     assert_eq!(pool.stats().live, 0);
     drop(end);
     producer.join().unwrap();
-    falls_to(&pool, RESERVE + idle_thread(16));
+    falls_to(&pool, RESERVE + IDLE_THREAD);
     pool.trim();
     assert_eq!(pool.stats().mapped, 0);
 }
@@ -94,7 +91,7 @@ fn ten_thousand_connections_come_and_go_and_a_hundred_stay() {
     let live = pool.stats().pinned;
     assert_eq!(open.len(), 100);
     // The heads that stay lie on a page of 4 KiB each, which can't go back while they do.
-    falls_to(&pool, live + 100 * 4096 + RESERVE + idle_thread(2));
+    falls_to(&pool, live + 100 * 4096 + RESERVE + IDLE_THREAD);
     assert!(open.iter().all(|(body, head)| body.len() == 16 * 1024 && head[..] == [1; 200]));
     drop(open);
     pool.trim();

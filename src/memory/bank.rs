@@ -48,7 +48,10 @@ pub(crate) trait Account: Copy + PartialEq {
 pub(crate) enum Deposit {
     /// It lies in the bank.
     Banked,
-    /// It was the last one that anybody held, and is gone: the caller sends the block home.
+    /// It is the last one that anybody holds, and the only one that is out: the caller sends the block home
+    /// with it.
+    Alone,
+    /// As `Alone`, but that others were banked, and are gone now.
     Last,
     /// The slot has no credits of the block: this one is still the caller's.
     NoSlot,
@@ -101,7 +104,7 @@ impl<A: Account> Bank<A> {
     pub(crate) fn deposit(&self, account: A) -> Deposit {
         let out = account.count().credits();
         if out == 1 {
-            return Deposit::Last;
+            return Deposit::Alone;
         }
         let slot = self.slot(account);
         let credits = slot.credits_of(account);

@@ -51,6 +51,15 @@ impl Count {
         self.0.store(1, Ordering::Relaxed);
     }
 
+    /// As [`reset`](Self::reset), without a write where there is one credit already.
+    #[inline]
+    pub(crate) fn settle(&self) {
+        // Relaxed: the sole owner is alone with the word.
+        if self.0.load(Ordering::Relaxed) != 1 {
+            self.reset();
+        }
+    }
+
     /// Takes `credits` more out. The caller holds one already (C2).
     #[inline]
     pub(crate) fn draw(&self, credits: usize) {

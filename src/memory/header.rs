@@ -15,6 +15,8 @@
 //! * **H4** [`IN_FLIGHT`] may be set by anybody who holds a credit, and is cleared by the one who owns the
 //!   block alone. Who learns from the count that nobody else holds the block sees the flag (C3). From then
 //!   on, until it is cleared, no byte of the block is written: its pages are replaced first.
+//! * **H5** The count of a free block is one, its next owner's. So a block that goes from hand to hand for
+//!   the same size, and is not shared, has its header read and not written: its line need not travel.
 #![allow(unsafe_code, reason = "a header is reached through a counted raw pointer (H1)")]
 
 use super::bank::{Account, BANKABLE};
@@ -22,7 +24,7 @@ use super::count::Count;
 use core::cell::Cell;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 /// The block must not be written to: it belongs to an owner that only showed it.
 pub(crate) const READ_ONLY: u8 = 1;
@@ -34,6 +36,12 @@ pub(crate) const ZEROED: u8 = 4;
 
 /// The kernel may be sending from the block's pages, and nobody will be told when it is done.
 const IN_FLIGHT: u8 = 8;
+
+/// Something is noted for this owner of the block.
+const NOTED: u8 = 16;
+
+/// The block is none of a slab's.
+const NO_SLAB: u8 = 32;
 
 /// Where blocks come from, and go when the last handle is gone.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,11 +61,11 @@ pub(crate) struct Header {
     pub(crate) count: Count,
     data: Cell<NonNull<u8>>,
     capacity: usize,
-    granted: AtomicUsize,
+    granted: Cell<usize>,
     /// What the home put here; only the home knows its type.
     pub(crate) home: *const (),
     /// What is charged and tracked for this owner of the block; null for most.
-    pub(crate) extra: Cell<*mut ()>,
+    extra: Cell<*mut ()>,
     /// Size class.
     pub(crate) class: u16,
     /// How the block goes home.
@@ -95,9 +103,11 @@ impl Header {
         if capacity > BANKABLE {
             flags &= !BANKED;
         }
-        let (data, granted) =
-            (Cell::new(data), AtomicUsize::new(if kind == Kind::Slab { 0 } else { capacity }));
+        let (data, granted) = (Cell::new(data), Cell::new(capacity));
         let (count, extra) = (Count::one(), Cell::new(core::ptr::null_mut()));
+        if kind != Kind::Slab {
+            flags |= NO_SLAB;
+        }
         let flags = AtomicU8::new(flags);
         Self { count, data, capacity, granted, home, extra, class, kind, flags, slab, slot }
     }
@@ -120,25 +130,42 @@ impl Header {
         self.capacity
     }
 
-    /// How many of its bytes handles may use: what was asked for. Atomic because the statistics read it
-    /// from other threads.
+    /// How many of its bytes handles may use: what was asked for.
     #[inline]
     pub(crate) fn granted(&self) -> usize {
-        self.granted.load(Ordering::Relaxed)
+        self.granted.get()
     }
 
-    /// Hands the block out for `size` bytes (H2).
+    /// Hands the block out for `size` bytes (H2, H5).
     #[inline]
     pub(crate) fn grant(&self, size: usize) {
-        debug_assert!(size <= self.capacity);
-        self.granted.store(size, Ordering::Relaxed);
-        self.count.reset();
+        debug_assert!(size <= self.capacity && self.count.credits() == 1);
+        if self.granted() != size {
+            self.granted.set(size);
+        }
     }
 
-    /// Notes that the block is free: nothing of it is granted (H2).
+    /// What was last given to `set_extra`.
     #[inline]
-    pub(crate) fn ungrant(&self) {
-        self.granted.store(0, Ordering::Relaxed);
+    pub(crate) fn extra(&self) -> *mut () {
+        self.extra.get()
+    }
+
+    /// Notes something for this owner of the block, or nothing more (H2).
+    pub(crate) fn set_extra(&self, extra: *mut ()) {
+        self.extra.set(extra);
+        // Relaxed, as in `flags`.
+        if extra.is_null() {
+            self.flags.fetch_and(!NOTED, Ordering::Relaxed);
+        } else {
+            self.flags.fetch_or(NOTED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the block goes home to a slab, with nothing to be done about it.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.flags() & (ZEROED | IN_FLIGHT | NOTED | NO_SLAB) == 0
     }
 
     /// Whether a sole owner may write.
@@ -188,7 +215,7 @@ impl Header {
     /// its bytes, or looks for leaks, is not to wait for an idle thread's bank.
     #[inline]
     pub(crate) fn is_banked(&self) -> bool {
-        self.flags() & BANKED != 0 && self.extra.get().is_null()
+        self.flags() & (BANKED | NOTED) == BANKED
     }
 }
 

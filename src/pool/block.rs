@@ -34,7 +34,7 @@ impl Block {
         if size.wrapping_sub(1) >= size_class::MAX {
             return None;
         }
-        let block = local::take(central, size_class::class_of(size))?;
+        let block = local::take(central, size_class::class_of(size), size)?;
         Some(Self::granted_to(block, size))
     }
 
@@ -46,7 +46,7 @@ impl Block {
         if size > size_class::MAX {
             return Self::allocate_large(central, size);
         }
-        let block = local::take_slowly(central, size_class::class_of(size))
+        let block = local::take_slowly(central, size_class::class_of(size), size)
             .map_err(|error| AllocError { requested: size, ..error })?;
         Ok(Self::granted_to(block, size))
     }
@@ -177,10 +177,15 @@ impl Clone for Block {
 impl Drop for Block {
     #[inline]
     fn drop(&mut self) {
-        match local::release(self.0) {
+        let block = self.0;
+        match local::release(block) {
+            Deposit::Alone if block.is_plain() => {
+                hooks::on_release(block);
+                local::put(block);
+            }
             Deposit::Banked => {}
-            Deposit::Last => send_home(self.0),
-            Deposit::NoSlot => release_slowly(self.0),
+            Deposit::Alone | Deposit::Last => send_home(block),
+            Deposit::NoSlot => release_slowly(block),
         }
     }
 }
@@ -193,15 +198,15 @@ fn release_slowly(block: HeaderRef) {
 }
 
 /// Sends a block home that the caller owns alone.
-#[inline]
+#[cold]
 pub(crate) fn send_home(block: HeaderRef) {
     send_home_by(block, local::put);
 }
 
 /// As [`send_home`], with another way for blocks of slabs.
-#[inline]
 pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
-    if !block.extra.get().is_null() {
+    block.count.settle();
+    if !block.extra().is_null() {
         return send_noted(block);
     }
     match block.kind {
@@ -210,7 +215,6 @@ pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
                 return;
             }
             hooks::on_release(block);
-            block.ungrant();
             put(block);
         }
         // SAFETY: the caller owns the block alone.

@@ -1,63 +1,75 @@
 //! One thread's magazines of one pool: where a buffer comes from and goes to without any atomic
 //! read-modify-write.
 //!
+//! A magazine of each size class that the thread uses. How many blocks it takes adapts: each trip to the
+//! shared part doubles it, as long as the thread's allowance of bytes has room. When it has not, now and then
+//! a class that has little takes half of another's part. A magazine that takes two rounds or more trades
+//! rounds with the depot; smaller ones go to the slabs, where free memory is of use to all classes.
+//!
 //! Rules:
 //!
-//! * **K1** `magazines` are used only by the thread that made the cache, and never re-entered: nothing in
+//! * **K1** The cells are used only by the thread that made the cache, and never re-entered: nothing in
 //!   this file calls back into a cache while it holds a magazine. Other threads read the tallies only.
 //! * **K2** Blocks of a magazine belong to nobody else (S1): they came out of a handle, a slab or the depot
 //!   and go to one of these.
+//! * **K3** `room` and what the limits of all classes amount to make the pool's `thread_cache`: the cache
+//!   never holds more than that, and the one block that was freed last.
 #![allow(unsafe_code, reason = "magazines in cells that only their thread opens (K1)")]
 
 use super::central::Central;
 use super::error::AllocError;
-use super::magazine::{Magazine, rounds};
+use super::magazine::{Magazine, most_of, round_of};
 use super::size_class;
 use super::stats::{Tally, Trade};
 use crate::memory::header::HeaderRef;
 use core::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
 
-/// How many exchanges with the depot go by between two looks at the cache's size.
-const LOOK: u32 = 8;
+/// The bytes that a magazine takes at first, if one block is not larger.
+const FIRST: usize = 2048;
+
+/// How often a class is refused a larger part of the allowance before another class loses its own.
+const PATIENCE: u32 = 16;
 
 /// What each buffer of one class goes through.
 #[derive(Default)]
 #[repr(align(64))]
 struct Row {
-    /// The block that was freed last. A thread that takes one and frees it, again and again, has it here
-    /// at a fixed address: behind a magazine's length, each step would wait for the last one's stores.
-    top: Cell<Option<HeaderRef>>,
     loaded: UnsafeCell<Magazine>,
     tally: Tally,
 }
 
 static_assertions::const_assert_eq!(size_of::<Row>(), 64);
 
-/// What is needed of one class now and then: a second magazine, so that a thread that goes back and forth
-/// over the border of the first does not trade each time.
+/// What is needed of one class now and then.
 #[derive(Default)]
 struct Spare {
-    previous: UnsafeCell<Magazine>,
     trade: Trade,
+    /// How often its magazine was refused more blocks.
+    refused: Cell<u32>,
 }
 
-/// What of a class is handed over.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Full,
-    All,
-}
+/// More rows than there are classes, so that a class needs no check to be an index.
+const ROWS: usize = size_class::COUNT.next_power_of_two();
 
 /// The cache of one thread for one pool.
 pub(crate) struct Cache {
+    /// The pool's address, as its blocks know it.
+    home: *const (),
     central: Arc<Central>,
-    rows: Box<[Row; size_class::COUNT]>,
+    /// The block that was freed last, of whatever class. A thread that takes one and frees it, again and
+    /// again, has it here at a fixed address: behind a magazine's length, or an address that depends on the
+    /// block's class, each step would wait for the last one's stores.
+    last: Cell<Option<HeaderRef>>,
+    rows: Box<[Row; ROWS]>,
     spares: Box<[Spare]>,
-    exchanges: Cell<u32>,
+    /// Bytes that no class has been given yet (K3).
+    room: Cell<usize>,
+    /// The class that loses its part next.
+    hand: Cell<u16>,
 }
 
-// SAFETY: the cells are used by one thread alone (K1); the tallies are atomics.
+// SAFETY: the cells are used by one thread alone (K1); the tallies are atomics, `home` is only compared.
 unsafe impl Send for Cache {}
 // SAFETY: as above.
 unsafe impl Sync for Cache {}
@@ -66,23 +78,31 @@ impl Cache {
     /// An empty cache. Its magazines are allocated when they are first needed. `None` without memory
     /// for it.
     pub(crate) fn try_new(central: Arc<Central>) -> Option<Self> {
-        let rows = default_array(size_class::COUNT)?.try_into().ok()?;
+        let rows = default_array(ROWS)?.try_into().ok()?;
         let spares = default_array(size_class::COUNT)?;
-        Some(Self { central, rows, spares, exchanges: Cell::new(0) })
+        let (last, hand) = (Cell::new(None), Cell::new(0));
+        let room = Cell::new(central.config.thread_cache);
+        Some(Self { home: Arc::as_ptr(&central).cast(), central, last, rows, spares, room, hand })
     }
 
     /// Whether it is the given pool's.
     #[inline]
     pub(crate) fn is_of(&self, home: *const ()) -> bool {
-        core::ptr::eq(Arc::as_ptr(&self.central).cast(), home)
+        core::ptr::eq(self.home, home)
     }
 
     pub(crate) fn central(&self) -> &Arc<Central> {
         &self.central
     }
 
+    #[inline]
+    fn row(&self, class: u16) -> &Row {
+        &self.rows[class as usize % ROWS]
+    }
+
+    #[inline]
     pub(crate) fn tally(&self, class: u16) -> &Tally {
-        &self.rows[class as usize].tally
+        &self.row(class).tally
     }
 
     pub(crate) fn trade(&self, class: u16) -> &Trade {
@@ -94,149 +114,158 @@ impl Cache {
         self.trade(class).cached(self.tally(class))
     }
 
-    /// A free block, if one is loaded.
+    /// A free block for `size` bytes, if there is one.
     #[inline]
-    pub(crate) fn take(&self, class: u16) -> Option<HeaderRef> {
-        let row = &self.rows[class as usize];
-        let block = match row.top.take() {
-            Some(block) => block,
+    pub(crate) fn take(&self, class: u16, size: usize) -> Option<HeaderRef> {
+        let row = self.row(class);
+        let block = match self.last.get() {
+            Some(block) if block.class == class => {
+                self.last.set(None);
+                block
+            }
             // SAFETY: K1: this thread's, and nothing else looks at it until this borrow is over.
-            None => unsafe { &mut *row.loaded.get() }.pop()?,
+            _ => unsafe { &mut *row.loaded.get() }.pop()?,
         };
-        row.tally.count_alloc();
+        row.tally.count_alloc(size);
         Some(block)
     }
 
     /// A block that is free now.
     #[inline]
     pub(crate) fn put(&self, block: HeaderRef) {
-        let row = &self.rows[block.class as usize];
-        row.tally.count_free();
-        if row.top.get().is_none() {
-            row.top.set(Some(block));
-            return;
-        }
-        // SAFETY: as in `take`.
-        if !unsafe { &mut *row.loaded.get() }.push(block) {
-            self.put_slowly(block);
+        self.tally(block.class).count_free(block.granted());
+        if let Some(before) = self.last.replace(Some(block)) {
+            // SAFETY: as in `take`.
+            if !unsafe { &mut *self.row(before.class).loaded.get() }.push(before) {
+                self.put_slowly(before);
+            }
         }
     }
 
-    /// Both magazines of a class.
-    #[allow(clippy::mut_from_ref, reason = "opens cells that are this thread's alone")]
-    fn pair(&self, class: u16) -> (&mut Magazine, &mut Magazine) {
-        let (row, spare) = (&self.rows[class as usize], &self.spares[class as usize]);
-        // SAFETY: K1: the callers are this file's slow paths, which use one pair at a time and hold
+    /// The magazine of a class.
+    #[allow(clippy::mut_from_ref, reason = "opens a cell that is this thread's alone")]
+    fn loaded(&self, class: u16) -> &mut Magazine {
+        // SAFETY: K1: the callers are this file's slow paths, which use one magazine at a time and hold
         // nothing of it when they end; what they call never calls a cache.
-        let loaded = unsafe { &mut *row.loaded.get() };
-        // SAFETY: as above.
-        let previous = unsafe { &mut *spare.previous.get() };
-        (loaded, previous)
+        unsafe { &mut *self.row(class).loaded.get() }
     }
 
     /// A free block, after `take` had none.
     #[cold]
-    pub(crate) fn take_slowly(&self, class: u16) -> Result<HeaderRef, AllocError> {
-        let (loaded, previous) = self.pair(class);
-        let (trade, size) = (self.trade(class), size_class::size_of_class(class));
-        if previous.len() > 0 {
-            core::mem::swap(loaded, previous);
-            return self.take(class).ok_or_else(|| self.central.refuse(size));
-        }
+    pub(crate) fn take_slowly(&self, class: u16, size: usize) -> Result<HeaderRef, AllocError> {
+        let trade = self.trade(class);
         trade.count_trip();
-        if let Some(full) = self.central.swap_empty(class) {
-            trade.receive(full.len());
-            self.central.recycle(class, core::mem::replace(loaded, full));
+        let limit = self.grow(class);
+        let loaded = self.loaded(class);
+        let before = loaded.len();
+        let first = if limit >= round_of(size_class::size_of_class(class))
+            && let Some(first) = self.central.take_round(class, loaded)
+        {
+            first
         } else {
-            ensure(loaded, class);
-            // As many again as so far: a size that is seldom asked for is not hoarded.
-            let first = self.central.fill(class, loaded, trade.received())?;
-            trade.receive(loaded.len() + 1);
-            self.tally(class).count_alloc();
-            self.look();
-            return Ok(first);
-        }
-        let block = self.take(class).ok_or_else(|| self.central.refuse(size));
-        self.look();
-        block
+            // As many again as so far: a size that is seldom asked for is not hoarded. To the half at most,
+            // so that there is room to free into.
+            let more = trade.received().min(limit / 2);
+            self.central.fill(class, loaded, more)?
+        };
+        trade.receive(loaded.len() - before + 1);
+        self.tally(class).count_alloc(size);
+        Ok(first)
     }
 
-    /// Takes a block, counted already, for which the loaded magazine has no room.
+    /// Takes a block, counted already, for which the magazine has no room.
     #[cold]
     fn put_slowly(&self, block: HeaderRef) {
         let class = block.class;
-        let (loaded, previous) = self.pair(class);
-        let trade = self.trade(class);
-        if loaded.len() > 0 {
-            if previous.len() > 0 {
-                let full = core::mem::take(previous);
-                trade.give(full.len());
-                *previous = self.central.swap_full(class, full);
-            }
-            core::mem::swap(loaded, previous);
-        }
-        ensure(loaded, class);
-        if !loaded.push(block) {
-            // No memory even for a magazine.
-            trade.give(1);
+        let limit = self.grow(class);
+        self.give(class, limit.div_ceil(2));
+        if !self.loaded(class).push(block) {
+            // The class has no part of the allowance, or there is no memory for a magazine.
+            self.trade(class).give(1);
             self.central.put_one(block);
         }
-        self.look();
     }
 
-    /// Now and then, brings the cache back to its bound: full magazines go first, as that costs one
-    /// exchange each; then all that classes have, the largest first.
-    fn look(&self) {
-        let exchanges = self.exchanges.get().wrapping_add(1);
-        self.exchanges.set(exchanges);
-        if !exchanges.is_multiple_of(LOOK) {
+    /// Makes room in a full magazine: gives a round to the depot, or up to `few` blocks to the slabs if it
+    /// takes less than two rounds.
+    fn give(&self, class: u16, few: usize) {
+        let loaded = self.loaded(class);
+        if loaded.has_room() || loaded.len() == 0 {
             return;
         }
-        let mut over = self.bytes().saturating_sub(self.central.config.thread_cache);
-        let classes = || (0..size_class::COUNT as u16).rev();
-        for (class, part) in
-            classes().map(|c| (c, Part::Full)).chain(classes().map(|c| (c, Part::All)))
-        {
-            if over == 0 {
-                return;
-            }
-            over = over.saturating_sub(self.flush_class(class, part));
+        let before = loaded.len();
+        let round = round_of(size_class::size_of_class(class));
+        if loaded.limit() < round || !self.central.put_round(class, loaded) {
+            self.central.put_oldest(class, loaded, few);
         }
+        self.trade(class).give(before - loaded.len());
     }
 
-    fn bytes(&self) -> usize {
-        let bytes = |class| {
-            let (loaded, previous) = self.pair(class);
-            let top = usize::from(self.rows[class as usize].top.get().is_some());
-            (top + loaded.len() + previous.len()) * size_class::size_of_class(class)
-        };
-        (0..size_class::COUNT as u16).map(bytes).sum()
-    }
-
-    /// Hands magazines of a class over. Returns the bytes that they held.
-    fn flush_class(&self, class: u16, part: Part) -> usize {
-        let mut blocks = 0;
-        if part == Part::All
-            && let Some(top) = self.rows[class as usize].top.take()
-        {
-            self.central.put_one(top);
-            blocks += 1;
+    /// Lets the magazine of a class take more blocks, if the allowance has room for them (K3). Returns how
+    /// many it takes.
+    fn grow(&self, class: u16) -> usize {
+        let size = size_class::size_of_class(class);
+        let loaded = self.loaded(class);
+        if loaded.is_dummy() {
+            *loaded = Magazine::try_for_thread().unwrap_or_default();
+            loaded.set_limit(0);
         }
-        let (loaded, previous) = self.pair(class);
-        for magazine in [previous, loaded] {
-            if magazine.len() > 0 && (part == Part::All || magazine.is_full()) {
-                blocks += magazine.len();
-                self.central.put_all(class, core::mem::take(magazine));
+        let (limit, most) = (loaded.limit(), most_of(size));
+        if limit == most || loaded.is_dummy() {
+            return limit;
+        }
+        let next = (limit * 2).max(FIRST / size).clamp(1, most);
+        let more = (next - limit) * size;
+        if more > self.room.get() {
+            let refused = &self.spares[class as usize].refused;
+            refused.set((refused.get() + 1) % PATIENCE);
+            let has_little = limit < round_of(size);
+            if refused.get() > 0 || !has_little || !self.displace(class, more) {
+                return limit;
             }
         }
-        self.trade(class).give(blocks);
-        blocks * size_class::size_of_class(class)
+        self.room.set(self.room.get() - more);
+        self.loaded(class).set_limit(next);
+        next
+    }
+
+    /// Takes half of the parts of other classes away, in turn, until there is room for so many bytes:
+    /// whether there is.
+    fn displace(&self, class: u16, bytes: usize) -> bool {
+        for _ in 0..size_class::COUNT {
+            if bytes <= self.room.get() {
+                return true;
+            }
+            let victim = self.hand.get();
+            self.hand.set((victim + 1) % size_class::COUNT as u16);
+            if victim != class {
+                let limit = self.loaded(victim).limit();
+                self.shrink(victim, limit / 2);
+            }
+        }
+        bytes <= self.room.get()
+    }
+
+    /// Lets the magazine of a class take no more than `limit` blocks, and hands over what is beyond that.
+    fn shrink(&self, class: u16, limit: usize) {
+        let loaded = self.loaded(class);
+        let freed = (loaded.limit() - limit) * size_class::size_of_class(class);
+        self.room.set(self.room.get() + freed);
+        loaded.set_limit(limit);
+        let beyond = loaded.len().saturating_sub(limit);
+        self.trade(class).give(beyond);
+        self.central.put_oldest(class, loaded, beyond);
     }
 
     /// Hands everything over. Only its thread may call this (K1).
     pub(crate) fn flush(&self) {
+        if let Some(last) = self.last.take() {
+            self.trade(last.class).give(1);
+            self.central.put_one(last);
+        }
         for class in 0..size_class::COUNT as u16 {
-            self.flush_class(class, Part::All);
+            self.shrink(class, 0);
+            *self.loaded(class) = Magazine::default();
         }
     }
 }
@@ -247,14 +276,4 @@ fn default_array<T: Default>(len: usize) -> Option<Box<[T]>> {
     array.try_reserve_exact(len).ok()?;
     array.resize_with(len, T::default);
     Some(array.into_boxed_slice())
-}
-
-/// Gives a dummy magazine its array, if there is memory for it.
-fn ensure(magazine: &mut Magazine, class: u16) {
-    if magazine.is_dummy() {
-        let size = size_class::size_of_class(class);
-        if let Some(new) = Magazine::try_new(rounds(size)) {
-            *magazine = new;
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! thread. The rest follows: a block of a slab is cached if a magazine or the depot has it, live otherwise.
 
 use super::central::{Central, Class};
-use super::magazine::rounds;
+use super::magazine::round_of;
 use super::size_class;
 use super::stats::{ClassStats, PoolStats, Tally};
 use crate::sync::lock;
@@ -32,8 +32,10 @@ impl Central {
         stats.live_blocks += warm.live_blocks();
         stats.pinned += warm.pinned();
         stats.cached += warm.bytes();
-        stats.mapped = lock(&self.chunks).mapped() + warm.bytes() + warm.pinned();
-        drop(warm);
+        let chunks = lock(&self.chunks);
+        stats.mapped = chunks.mapped() + warm.bytes() + warm.pinned();
+        stats.headers = chunks.headers.mapped();
+        drop((chunks, warm));
         stats.allocations += self.large.allocs();
         stats.releases += self.large.frees();
         stats.free = stats.mapped.saturating_sub(stats.pinned + stats.cached);
@@ -45,19 +47,20 @@ impl Central {
         let size = size_class::size_of_class(class);
         let caches = lock(&self.caches);
         let slabs = lock(&shared.slabs);
-        let slabs = || slabs.list.iter().flatten().map(|(slab, _)| slab);
+        let slabs = || slabs.iter();
         let tallies = || caches.iter().map(|cache| cache.tally(class)).chain([&shared.past]);
         let trades = || caches.iter().map(|cache| (cache.trade(class), cache.tally(class)));
         let in_threads: usize = caches.iter().map(|cache| cache.cached(class)).sum();
         let used: usize = slabs().map(|slab| slab.used()).sum();
-        // All magazines of the depot are full. More than what is out can't be cached: where it seems so,
+        // All rounds of the depot are full. More than what is out can't be cached: where it seems so,
         // threads are at work, and the sum is as good as it gets.
-        let cached_blocks = (shared.full.len() * rounds(size) + in_threads).min(used);
+        let cached_blocks = (shared.rounds.len() * round_of(size) + in_threads).min(used);
+        let live = tallies().map(Tally::outstanding).fold(0, u64::wrapping_add);
         let migrated: u64 = trades().map(|(trade, tally)| trade.migrated(tally)).sum();
         ClassStats {
             size,
             live_blocks: used - cached_blocks,
-            live: slabs().map(|slab| slab.granted()).sum(),
+            live: usize::try_from(live).unwrap_or(0).min((used - cached_blocks) * size),
             cached_blocks,
             free_blocks: slabs().map(|slab| slab.free()).sum(),
             allocations: tallies().map(Tally::allocs).sum(),

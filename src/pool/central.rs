@@ -16,12 +16,12 @@ use super::events;
 use super::idle::{Idle, RESERVE};
 use super::janitor;
 use super::large::Warm;
-use super::magazine::Magazine;
-use super::slab::{Slab, units_of};
+use super::magazine::{Magazine, round_of};
+use super::slabs::Slabs;
 use super::stats::{Tally, Trade};
 use super::track::{Track, Tracker};
 use super::{cache::Cache, size_class};
-use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
+use crate::memory::header::HeaderRef;
 use crate::sync::{AtomicUsize, Mutex, Ordering::Relaxed, lock};
 use crate::sys::vm::Mapping;
 use crossbeam_queue::SegQueue;
@@ -43,6 +43,8 @@ pub(crate) struct Central {
     pub(crate) config: Config,
     pub(super) this: Weak<Central>,
     pub(super) classes: Box<[Class]>,
+    /// Magazines without blocks, for rounds of any class.
+    empties: SegQueue<Magazine>,
     pub(super) chunks: Mutex<Chunks>,
     pub(super) warm: Mutex<Warm>,
     pub(super) caches: Mutex<Vec<Arc<Cache>>>,
@@ -63,30 +65,19 @@ struct News {
 }
 
 pub(super) struct Class {
-    /// The depot: full magazines.
-    pub(super) full: SegQueue<Magazine>,
-    empty: SegQueue<Magazine>,
+    /// The depot.
+    pub(super) rounds: SegQueue<Magazine>,
     pub(super) slabs: Mutex<Slabs>,
     /// Counts of threads that are gone or have no cache.
     pub(super) past: Tally,
     pub(super) past_trade: Trade,
 }
 
-#[derive(Default)]
-pub(super) struct Slabs {
-    pub(super) list: Vec<Option<(Slab, Arc<Central>)>>,
-    /// No slab below this index has a free block.
-    hint: usize,
-    /// No place below this index is empty.
-    vacant: usize,
-}
-
 impl Central {
     pub(crate) fn new(config: Config) -> Arc<Self> {
         let units = (config.chunk_size.div_ceil(UNIT)).clamp(size_class::MAX / UNIT, MAX_UNITS);
         let class = |_| Class {
-            full: SegQueue::new(),
-            empty: SegQueue::new(),
+            rounds: SegQueue::new(),
             slabs: Mutex::default(),
             past: Tally::default(),
             past_trade: Trade::default(),
@@ -94,6 +85,7 @@ impl Central {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             classes: (0..size_class::COUNT).map(class).collect(),
+            empties: SegQueue::new(),
             chunks: Mutex::new(Chunks::new(units as u32)),
             warm: Mutex::default(),
             caches: Mutex::default(),
@@ -107,7 +99,7 @@ impl Central {
         })
     }
 
-    fn class(&self, class: u16) -> &Class {
+    pub(super) fn class(&self, class: u16) -> &Class {
         &self.classes[class as usize]
     }
 
@@ -142,165 +134,43 @@ impl Central {
         }
     }
 
-    // ---- magazines ----
+    // ---- the depot ----
 
-    /// A full magazine, if the depot has one.
-    pub(crate) fn swap_empty(&self, class: u16) -> Option<Magazine> {
-        let full = self.class(class).full.pop()?;
-        self.idle_less(full.len() * size_class::size_of_class(class));
-        Some(full)
+    /// A block of a round of the depot, if there is one; the others go into a magazine that has room for
+    /// them.
+    pub(crate) fn take_round(&self, class: u16, magazine: &mut Magazine) -> Option<HeaderRef> {
+        let mut round = self.pop_round(class)?;
+        let first = round.pop();
+        round.drain_oldest(usize::MAX, |block| {
+            let _it_has_room = magazine.push(block);
+        });
+        self.empties.push(round);
+        first
     }
 
-    /// Keeps an empty magazine for `swap_full`.
-    pub(crate) fn recycle(&self, class: u16, empty: Magazine) {
-        if !empty.is_dummy() {
-            self.class(class).empty.push(empty);
+    pub(super) fn pop_round(&self, class: u16) -> Option<Magazine> {
+        let round = self.class(class).rounds.pop()?;
+        self.idle_less(round.len() * size_class::size_of_class(class));
+        Some(round)
+    }
+
+    /// Takes a round out of a magazine that has one: whether it did. It does not without memory for it, nor
+    /// for a pool that is closed.
+    pub(crate) fn put_round(self: &Arc<Self>, class: u16, magazine: &mut Magazine) -> bool {
+        if self.is_closed() {
+            return false;
         }
-    }
-
-    /// Takes a full magazine; gives an empty one, or a dummy.
-    pub(crate) fn swap_full(self: &Arc<Self>, class: u16, full: Magazine) -> Magazine {
-        self.put_all(class, full);
-        self.class(class).empty.pop().unwrap_or_default()
-    }
-
-    /// Takes all blocks of a magazine.
-    pub(crate) fn put_all(self: &Arc<Self>, class: u16, magazine: Magazine) {
-        if magazine.is_full() && !self.is_closed() {
-            let bytes = magazine.len() * size_class::size_of_class(class);
-            self.idle_more(bytes);
-            self.class(class).full.push(magazine);
-            if self.is_closed_by_now() {
-                self.shed(usize::MAX);
-            }
-        } else {
-            let mut magazine = magazine;
-            self.empty(class, &mut magazine);
-            self.recycle(class, magazine);
-        }
-    }
-
-    // ---- slabs ----
-
-    /// One block out of a slab, and up to `more` for a magazine: to the half at most, so that there is room
-    /// to free into.
-    pub(crate) fn fill(
-        self: &Arc<Self>,
-        class: u16,
-        magazine: &mut Magazine,
-        more: usize,
-    ) -> Result<HeaderRef, AllocError> {
-        let first = self.take_one(class)?;
-        let more = more.min(magazine.rounds() / 2);
-        let mut slabs = lock(&self.class(class).slabs);
-        while magazine.len() < more {
-            let Ok(block) = self.take_from(&mut slabs, class) else { break };
-            if !magazine.push(block) {
-                break;
-            }
-        }
-        Ok(first)
-    }
-
-    /// One block out of a slab. Idle memory of other classes makes room for it under a limit.
-    pub(crate) fn take_one(self: &Arc<Self>, class: u16) -> Result<HeaderRef, AllocError> {
-        let take = || self.take_from(&mut lock(&self.class(class).slabs), class);
-        take().or_else(|error| if self.shed(usize::MAX) > 0 { take() } else { Err(error) })
-    }
-
-    /// One block back to its slab.
-    pub(crate) fn put_one(self: &Arc<Self>, block: HeaderRef) {
-        let mut slabs = lock(&self.class(block.class).slabs);
-        self.put_to(&mut slabs, block);
-    }
-
-    fn empty(self: &Arc<Self>, class: u16, magazine: &mut Magazine) {
-        let mut slabs = lock(&self.class(class).slabs);
-        while let Some(block) = magazine.pop() {
-            self.put_to(&mut slabs, block);
-        }
-    }
-
-    fn take_from(self: &Arc<Self>, slabs: &mut Slabs, class: u16) -> Result<HeaderRef, AllocError> {
-        let open = |slot: &Option<(Slab, Arc<Self>)>| {
-            slot.as_ref().is_some_and(|(slab, _)| !slab.is_full())
+        let Some(mut round) = self.empties.pop().or_else(Magazine::try_for_round) else {
+            return false;
         };
-        let found = slabs.list.iter().skip(slabs.hint).position(open);
-        slabs.hint = match found {
-            Some(ahead) => slabs.hint + ahead,
-            None => self.add_slab(slabs, class)?,
-        };
-        let (slab, _) = slabs.list[slabs.hint].as_mut().expect("a slab with a free block");
-        let (block, warm) = slab.take().expect("a slab with a free block");
-        if warm {
-            self.idle_less(block.capacity());
-        }
-        Ok(block)
-    }
-
-    fn put_to(self: &Arc<Self>, slabs: &mut Slabs, block: HeaderRef) {
-        let (index, size) = (block.slab as usize, block.capacity());
-        let place = &mut slabs.list[index];
-        let (slab, _) = place.as_mut().expect("a slab with a block out stays (S2)");
-        slab.put(block.slot);
-        self.idle_more(size);
-        slabs.hint = slabs.hint.min(index);
-        if slab.is_unused() {
-            let (slab, _pool) = place.take().expect("it was there");
-            slabs.vacant = slabs.vacant.min(index);
-            let warm = slab.warm_free();
-            let span = slab.into_span();
-            self.idle_more(span.len());
-            self.idle_less(warm);
-            lock(&self.chunks).put(span);
-            if self.is_closed() {
-                self.shed_chunks(usize::MAX);
-            }
-        }
-    }
-
-    /// A new slab; its index.
-    fn add_slab(self: &Arc<Self>, slabs: &mut Slabs, class: u16) -> Result<usize, AllocError> {
         let size = size_class::size_of_class(class);
-        let empty = slabs.list.iter().skip(slabs.vacant).position(Option::is_none);
-        slabs.vacant = empty.map_or(slabs.list.len(), |ahead| slabs.vacant + ahead);
-        let index = slabs.vacant;
-        if index == slabs.list.len() {
-            slabs.list.try_reserve(1).map_err(|_| self.refuse(size))?;
-            slabs.list.push(None);
+        magazine.move_oldest(round_of(size), &mut round);
+        self.idle_more(round.len() * size);
+        self.class(class).rounds.push(round);
+        if self.is_closed_by_now() {
+            self.shed(usize::MAX);
         }
-        let mut chunks = lock(&self.chunks);
-        let before = chunks.dirty();
-        let units = units_of(class);
-        let span = match chunks.take(units) {
-            Some(span) => span,
-            None => {
-                let mapping = self.map(chunks.chunk_size(), size)?;
-                if self.config.huge_pages {
-                    mapping.advise_huge();
-                }
-                chunks.add(mapping);
-                chunks.take(units).expect("a new chunk has room for any slab")
-            }
-        };
-        self.idle_less(before - chunks.dirty());
-        let warm = !span.clean;
-        let flags = if self.config.zero_on_release { BANKED | ZEROED } else { BANKED };
-        let (home, slab) = (Arc::as_ptr(self).cast(), index as u32);
-        match Slab::new(span, Origin { home, class, slab, flags, ..Origin::NOWHERE }) {
-            Ok(slab) => {
-                if warm {
-                    self.idle_more(slab.warm_free());
-                }
-                slabs.list[index] = Some((slab, Arc::clone(self)));
-                Ok(index)
-            }
-            Err(span) => {
-                self.idle_more(span.len());
-                chunks.put(span);
-                Err(self.refuse(size))
-            }
-        }
+        true
     }
 
     // ---- the system ----
@@ -383,27 +253,23 @@ impl Central {
         self.shed_chunks(over());
         for class in (0..size_class::COUNT as u16).rev() {
             while over() > 0 {
-                let Some(mut full) = self.class(class).full.pop() else { break };
                 // In the slabs these bytes stay idle, until a slab is unused and its span is shed.
-                self.idle_less(full.len() * size_class::size_of_class(class));
-                self.empty(class, &mut full);
-                self.recycle(class, full);
+                let Some(mut round) = self.pop_round(class) else { break };
+                self.put_oldest(class, &mut round, usize::MAX);
                 self.shed_chunks(over());
             }
         }
+        while self.empties.pop().is_some() {}
         for class in &self.classes {
-            while class.empty.pop().is_some() {}
-            if over() == 0 {
-                continue;
+            if over() > 0 {
+                let shed = lock(&class.slabs).shed();
+                self.idle_less(shed);
             }
-            let mut slabs = lock(&class.slabs);
-            let shed = slabs.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum();
-            self.idle_less(shed);
         }
         before.saturating_sub(self.idle())
     }
 
-    fn shed_chunks(&self, bytes: usize) {
+    pub(super) fn shed_chunks(&self, bytes: usize) {
         if bytes > 0 {
             let (shed, unmapped) = lock(&self.chunks).shed(bytes);
             self.idle_less(shed);
@@ -412,8 +278,9 @@ impl Central {
     }
 
     /// Counts a block that a thread without a cache put back.
-    pub(crate) fn count_loose_free(&self, class: u16) {
-        self.class(class).past.count_shared_free();
+    pub(crate) fn count_loose_free(&self, block: HeaderRef) {
+        let class = block.class;
+        self.class(class).past.count_shared_free(block.granted());
         self.class(class).past_trade.count_shared_migration();
     }
 

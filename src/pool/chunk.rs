@@ -7,6 +7,8 @@
 //!   units are discarded or unmapped.
 #![allow(unsafe_code, reason = "discards free units")]
 
+use super::bits::{find_run, run_of};
+use super::headers::Headers;
 use crate::memory::hooks;
 use crate::sys::vm::Mapping;
 use core::ptr::NonNull;
@@ -19,7 +21,7 @@ pub(crate) const MAX_UNITS: usize = u64::BITS as usize;
 
 /// Units that follow each other in one chunk.
 pub(crate) struct Span {
-    chunk: usize,
+    chunk: u32,
     first: u32,
     units: u32,
     /// The address of its first byte.
@@ -45,35 +47,51 @@ struct Chunk {
     mapping: Mapping,
     free: u64,
     dirty: u64,
+    /// No run of free units is longer, nor one of dirty units: what a search found out, until more units
+    /// are free.
+    longest: u32,
+    longest_dirty: u32,
 }
 
-/// All chunks of a pool.
+impl Chunk {
+    /// The first of so many free units in a row.
+    fn find(&mut self, units: u32) -> Option<u32> {
+        if units > self.longest {
+            return None;
+        }
+        let found = find_run(self.free, units);
+        if found.is_none() {
+            self.longest = units - 1;
+        }
+        found
+    }
+
+    /// As [`find`](Self::find), of units that are resident.
+    fn find_dirty(&mut self, units: u32) -> Option<u32> {
+        if units > self.longest_dirty {
+            return None;
+        }
+        let found = find_run(self.dirty, units);
+        if found.is_none() {
+            self.longest_dirty = units - 1;
+        }
+        found
+    }
+}
+
+/// All memory of a pool that slabs are made of.
 pub(crate) struct Chunks {
+    /// Where the headers of their blocks are.
+    pub(crate) headers: Headers,
     list: Vec<Option<Chunk>>,
     units: u32,
     /// Bytes of free units whose pages may be resident.
     dirty: usize,
 }
 
-fn run_of(units: u32) -> u64 {
-    u64::MAX >> (u64::BITS - units)
-}
-
-/// The lowest place where `units` bits in a row are set.
-fn find_run(bits: u64, units: u32) -> Option<u32> {
-    let mut starts = bits;
-    let mut covered = 1;
-    while covered < units && starts != 0 {
-        let step = covered.min(units - covered);
-        starts &= starts >> step;
-        covered += step;
-    }
-    (starts != 0).then(|| starts.trailing_zeros())
-}
-
 impl Chunks {
     pub(crate) const fn new(units: u32) -> Self {
-        Self { list: Vec::new(), units, dirty: 0 }
+        Self { headers: Headers::new(), list: Vec::new(), units, dirty: 0 }
     }
 
     /// The bytes of one chunk.
@@ -91,10 +109,11 @@ impl Chunks {
 
     /// Free units in a row, resident ones for preference; `None` when a chunk must be added.
     pub(crate) fn take(&mut self, units: u32) -> Option<Span> {
-        let chunks = || self.list.iter().enumerate().filter_map(|(i, c)| Some((i, c.as_ref()?)));
-        let warm = chunks().find_map(|(i, c)| Some((i, find_run(c.free & c.dirty, units)?)));
-        let (index, first) =
-            warm.or_else(|| chunks().find_map(|(i, c)| Some((i, find_run(c.free, units)?))))?;
+        let mut find = |find: fn(&mut Chunk, u32) -> Option<u32>| {
+            let mut places = self.list.iter_mut().enumerate();
+            places.find_map(|(i, place)| Some((i, find(place.as_mut()?, units)?)))
+        };
+        let (index, first) = find(Chunk::find_dirty).or_else(|| find(Chunk::find))?;
         let chunk = self.list.get_mut(index)?.as_mut()?;
         let mask = run_of(units) << first;
         let warm = chunk.dirty & mask;
@@ -102,13 +121,14 @@ impl Chunks {
         chunk.dirty &= !mask;
         self.dirty -= warm.count_ones() as usize * UNIT;
         let base = chunk.mapping.at(first as usize * UNIT);
-        Some(Span { chunk: index, first, units, base, clean: warm == 0 })
+        Some(Span { chunk: index as u32, first, units, base, clean: warm == 0 })
     }
 
     /// Takes a mapping of [`chunk_size`](Self::chunk_size) bytes in.
     pub(crate) fn add(&mut self, mapping: Mapping) {
         debug_assert_eq!(mapping.len(), self.chunk_size());
-        let chunk = Some(Chunk { mapping, free: run_of(self.units), dirty: 0 });
+        let (free, longest) = (run_of(self.units), self.units);
+        let chunk = Some(Chunk { mapping, free, dirty: 0, longest, longest_dirty: 0 });
         match self.list.iter().position(Option::is_none) {
             Some(place) => self.list[place] = chunk,
             None => self.list.push(chunk),
@@ -118,11 +138,13 @@ impl Chunks {
     /// Takes a span back; its pages count as resident.
     pub(crate) fn put(&mut self, span: Span) {
         let mask = span.mask();
-        let chunk = self.list[span.chunk].as_mut().expect("a chunk with a span in use stays");
+        let chunk =
+            self.list[span.chunk as usize].as_mut().expect("a chunk with a span in use stays");
         debug_assert_eq!(chunk.free & mask, 0, "a span is put back once");
         hooks::on_retire(span.base, span.len());
         chunk.free |= mask;
         chunk.dirty |= mask;
+        (chunk.longest, chunk.longest_dirty) = (self.units, self.units);
         self.dirty += span.len();
     }
 
@@ -130,6 +152,7 @@ impl Chunks {
     /// are unmapped, units of others discarded. Returns (bytes that are not dirty any more, bytes
     /// unmapped).
     pub(crate) fn shed(&mut self, bytes: usize) -> (usize, usize) {
+        self.headers.shed();
         let all = run_of(self.units);
         let (mut shed, mut unmapped) = (0, 0);
         for place in &mut self.list {
@@ -161,22 +184,6 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn runs_are_found_where_a_scan_finds_them() {
-        let scan = |bits: u64, units: u32| {
-            (0..=64 - units).find(|&at| bits >> at & run_of(units) == run_of(units))
-        };
-        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
-        for _ in 0..if cfg!(miri) { 10 } else { 2_000 } {
-            bits = bits.rotate_left(7).wrapping_mul(0x5851_f42d_4c95_7f2d) | bits >> 33;
-            for units in 1..=20 {
-                assert_eq!(find_run(bits, units), scan(bits, units), "{bits:b} {units}");
-            }
-        }
-        assert_eq!(find_run(u64::MAX, 64), Some(0));
-        assert_eq!(find_run(0, 1), None);
-    }
 
     #[test]
     fn spans_are_disjoint_and_come_back() {

@@ -80,7 +80,7 @@ impl Central {
         warm.asked += size;
         warm.live_blocks += 1;
         drop(warm);
-        self.large.count_shared_alloc();
+        self.large.count_shared_alloc(size);
         // The block's own reference (G2).
         let _ = Arc::into_raw(Arc::clone(self));
         self.tell();
@@ -107,7 +107,7 @@ impl Central {
     }
 
     fn put_large(self: &Arc<Self>, block: HeaderRef) {
-        self.large.count_shared_free();
+        self.large.count_shared_free(block.granted());
         let size = block.capacity();
         self.idle_more(size);
         let mut warm = lock(&self.warm);

@@ -56,6 +56,16 @@ thread_local! {
     static GUARD: Guard = const { Guard { caches: RefCell::new(Vec::new()) } };
 }
 
+/// Lets `f` use what this thread keeps.
+#[inline(always)]
+fn with<R>(f: impl FnOnce(&Local) -> R) -> R {
+    // `LocalKey::with` is inlined for so small a closure; with `f` itself it would be a call, its captures
+    // in memory, which is a detour for each block that is taken or put.
+    let local = LOCAL.with(core::ptr::from_ref);
+    // SAFETY: L1: it is there as long as its thread runs, and `f` can't keep it nor give it to another.
+    f(unsafe { &*local })
+}
+
 /// The caches of this thread, one for each pool that it uses.
 struct Guard {
     caches: RefCell<Vec<Arc<Cache>>>,
@@ -63,7 +73,7 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        LOCAL.with(|local| {
+        with(|local| {
             local.state.set(State::Closed);
             local.hot.set(core::ptr::null());
             local.bank.settle(send_home_slowly);
@@ -144,19 +154,24 @@ impl Local {
 
 /// A free block of a pool, if this thread has one at hand.
 #[inline]
-pub(crate) fn take(central: &Arc<Central>, class: u16) -> Option<HeaderRef> {
-    LOCAL.with(|local| local.hot_of(Arc::as_ptr(central).cast())?.take(class))
+pub(crate) fn take(central: &Arc<Central>, class: u16, size: usize) -> Option<HeaderRef> {
+    with(|local| local.hot_of(Arc::as_ptr(central).cast())?.take(class, size))
 }
 
 /// A free block of a pool, after `take` had none.
 #[cold]
-pub(crate) fn take_slowly(central: &Arc<Central>, class: u16) -> Result<HeaderRef, AllocError> {
+pub(crate) fn take_slowly(
+    central: &Arc<Central>,
+    class: u16,
+    size: usize,
+) -> Result<HeaderRef, AllocError> {
     let home = Arc::as_ptr(central).cast();
     // Blocks that only the bank keeps are better than new ones (B2).
     settle();
-    let block = LOCAL.with(|local| match local.find(home).or_else(|| local.found(central)) {
+    let block = with(|local| match local.find(home).or_else(|| local.found(central)) {
         Some(cache) => {
-            let take = || cache.take(class).map_or_else(|| cache.take_slowly(class), Ok);
+            let take =
+                || cache.take(class, size).map_or_else(|| cache.take_slowly(class, size), Ok);
             // Under a limit, what this thread keeps of other classes makes room.
             take().or_else(|_| {
                 cache.flush();
@@ -165,7 +180,7 @@ pub(crate) fn take_slowly(central: &Arc<Central>, class: u16) -> Result<HeaderRe
         }
         None => {
             let block = central.take_one(class)?;
-            central.past(class).count_shared_alloc();
+            central.past(class).count_shared_alloc(size);
             Ok(block)
         }
     });
@@ -174,9 +189,9 @@ pub(crate) fn take_slowly(central: &Arc<Central>, class: u16) -> Result<HeaderRe
 }
 
 /// Sends a slab's block home.
-#[inline]
+#[inline(always)]
 pub(crate) fn put(block: HeaderRef) {
-    LOCAL.with(|local| match local.hot_of(block.home) {
+    with(|local| match local.hot_of(block.home) {
         Some(cache) => cache.put(block),
         None => put_slowly(local, block),
     });
@@ -199,7 +214,7 @@ fn put_slowly(local: &Local, block: HeaderRef) {
 }
 
 fn put_shared(central: &Arc<Central>, block: HeaderRef) {
-    central.count_loose_free(block.class);
+    central.count_loose_free(block);
     central.put_one(block);
 }
 
@@ -219,7 +234,7 @@ pub(crate) fn central_of(block: HeaderRef) -> Arc<Central> {
 /// One more handle of a block that the caller holds one of.
 #[inline]
 pub(crate) fn acquire(block: HeaderRef) {
-    LOCAL.with(|local| {
+    with(|local| {
         if !local.bank.withdraw(block) {
             acquire_slowly(local, block);
         }
@@ -240,13 +255,13 @@ fn acquire_slowly(local: &Local, block: HeaderRef) {
 /// Drops one handle, if that needs no atomic read-modify-write; else it is for [`release_slowly`].
 #[inline]
 pub(crate) fn release(block: HeaderRef) -> Deposit {
-    LOCAL.with(|local| local.bank.deposit(block))
+    with(|local| local.bank.deposit(block))
 }
 
 /// Drops one handle, after `release` had no slot for it: whether the block is the caller's alone now, to
 /// send home.
 pub(crate) fn release_slowly(block: HeaderRef) -> Fate {
-    LOCAL.with(|local| {
+    with(|local| {
         if block.is_banked() && local.is_open() {
             if let Some(evicted) = local.bank.open(block) {
                 super::block::send_home(evicted);
@@ -261,38 +276,38 @@ pub(crate) fn release_slowly(block: HeaderRef) -> Fate {
 /// Whether the caller's handle of a block is the only one.
 #[inline]
 pub(crate) fn is_alone(block: HeaderRef) -> bool {
-    LOCAL.with(|local| local.bank.is_alone(block))
+    with(|local| local.bank.is_alone(block))
 }
 
 /// As [`is_alone`]; the caller has the handle to itself (B3), and after a yes the block.
 #[inline]
 pub(crate) fn claim(block: HeaderRef) -> bool {
-    LOCAL.with(|local| local.bank.claim(block))
+    with(|local| local.bank.claim(block))
 }
 
 /// Whether this is the one in `every` allocations of this thread that is looked at.
 #[inline]
 pub(crate) fn is_sample_due(every: u32) -> bool {
-    LOCAL.with(|local| local.unsampled.get() + 1 >= every)
+    with(|local| local.unsampled.get() + 1 >= every)
 }
 
 /// Counts an allocation that was not the one.
 #[inline]
 pub(crate) fn count_unsampled() {
-    LOCAL.with(|local| local.unsampled.set(local.unsampled.get() + 1));
+    with(|local| local.unsampled.set(local.unsampled.get() + 1));
 }
 
 /// Counts an allocation: whether it is the one.
 pub(crate) fn sample(every: u32) -> bool {
     let due = is_sample_due(every);
-    LOCAL.with(|local| local.unsampled.set(if due { 0 } else { local.unsampled.get() + 1 }));
+    with(|local| local.unsampled.set(if due { 0 } else { local.unsampled.get() + 1 }));
     due
 }
 
 /// Gives back what this thread's bank and its cache for a pool hold.
 pub(crate) fn flush(central: &Arc<Central>) {
     settle();
-    LOCAL.with(|local| {
+    with(|local| {
         if let Some(cache) = local.find(Arc::as_ptr(central).cast()) {
             cache.flush();
         }
@@ -301,14 +316,14 @@ pub(crate) fn flush(central: &Arc<Central>) {
 
 /// Gives back the credits in this thread's bank.
 pub(crate) fn settle() {
-    LOCAL.with(|local| local.bank.settle(super::block::send_home));
+    with(|local| local.bank.settle(super::block::send_home));
 }
 
 /// Takes leave of a pool that is closing.
 pub(crate) fn leave(central: &Arc<Central>) {
     settle();
     let home = Arc::as_ptr(central).cast();
-    LOCAL.with(|local| {
+    with(|local| {
         if local.find(home).is_some() {
             local.hot.set(core::ptr::null());
             let remove = |guard: &Guard| {

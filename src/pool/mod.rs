@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  thread A            thread B
-//!  ┌ cache ─────┐      ┌ cache ─────┐     two magazines per size class each,
-//!  │ ▓▓▓░ │ ▓▓▓▓│      │ ▓░░░ │ ░░░░│     no atomics, no locks           (cache.rs)
+//!  ┌ cache ─────┐      ┌ cache ─────┐     a magazine per size class each,
+//!  │ ▓▓▓▓▓▓▓▓░░░│      │ ▓▓▓░░░░░░░░│     no atomics, no locks           (cache.rs)
 //!  └──────┬─────┘      └──────┬─────┘
-//!         └── whole magazines ┘
+//!         └─── whole rounds ──┘
 //!         ┌ depot ────────────┐            a lock-free queue per class  (central.rs)
 //!         └─────────┬─────────┘
 //!         ┌ slabs ──┴─────────┐            blocks of one class, a lock per class (slab.rs)
@@ -14,6 +14,7 @@
 //!         └───────────────────┘
 //! ```
 
+mod bits;
 mod block;
 mod budget;
 mod cache;
@@ -23,6 +24,7 @@ mod chunk;
 mod closed;
 mod error;
 mod events;
+mod headers;
 mod idle;
 mod janitor;
 mod large;
@@ -31,6 +33,7 @@ mod magazine;
 mod note;
 mod size_class;
 mod slab;
+mod slabs;
 mod source;
 mod stats;
 #[cfg(test)]
@@ -52,7 +55,7 @@ use std::sync::{Arc, OnceLock};
 /// A pool of buffers. Cheap to clone: all clones are the same pool.
 ///
 /// Each thread takes blocks from a cache of its own and gives them back there, at a few nanoseconds for
-/// any size up to 1 MiB; caches trade with a shared depot, magazine by magazine. The memory is mapped
+/// any size up to 1 MiB; caches trade with a shared depot, many blocks at a time. The memory is mapped
 /// from the system, outside the Rust heap. What stays unused for a few hundred milliseconds goes back
 /// without anybody asking, but for 256 KiB and the caches of the threads (`thread_cache` each).
 ///
@@ -339,8 +342,8 @@ impl PoolBuilder {
         self
     }
 
-    /// The bytes of free blocks that each thread may keep, beside a block and a magazine of each size
-    /// class that it uses and eight more: 64 blocks each, or 256 KiB, whichever is less. Default: 1 MiB.
+    /// The bytes of free blocks that each thread may keep, beside the one that it freed last. The size classes
+    /// that it uses share them, by how much each of them needs. Default: 1 MiB.
     pub fn thread_cache(mut self, bytes: usize) -> Self {
         self.config.thread_cache = bytes;
         self

@@ -3,20 +3,21 @@
 //! Rules:
 //!
 //! * **S1** A block of a slab is free (its bit is set) or out: in a magazine, the depot or a handle.
-//! * **S2** The headers live as long as the slab, and a slab is dropped only when all its blocks are free:
+//! * **S2** The headers (E1) live as long as the slab, and a slab is dropped only when all its blocks are free:
 //!   nobody holds a [`HeaderRef`] of it then (H1).
 //! * **S3** A header is written once, when its block is first taken: slots below `fresh` have one.
 #![allow(
     unsafe_code,
-    reason = "owns the headers of its blocks by raw pointer, and discards free pages"
+    reason = "writes the headers of its blocks by raw pointer, and discards free pages"
 )]
 
+use super::bits::run_of;
 use super::chunk::{Span, UNIT};
+use super::headers::Run;
 use super::size_class;
 use crate::memory::header::{Header, HeaderRef, Origin};
 use crate::sys::vm::PAGE;
 use core::ptr::NonNull;
-use std::alloc::Layout;
 
 /// The most blocks in a slab.
 const MAX_BLOCKS: usize = UNIT / size_class::MIN;
@@ -31,35 +32,63 @@ pub(crate) fn units_of(class: u16) -> u32 {
     units.expect("as many units as a block has bytes leave nothing over") as u32
 }
 
-/// A set of block numbers.
-#[derive(Clone)]
-struct Bits([u64; WORDS]);
+/// A set of block numbers: a word, or more where a slab has more blocks than that has bits.
+enum Bits {
+    One([u64; 1]),
+    Many(Box<[u64; WORDS]>),
+}
 
 impl Bits {
-    const NONE: Self = Self([0; WORDS]);
+    /// A set for `blocks` blocks, all or none of which are in it. `None` without memory for it.
+    fn try_new(blocks: u32, all: bool) -> Option<Self> {
+        let full = if all { blocks } else { 0 };
+        let word = |start: u32| if start < full { run_of((full - start).min(64)) } else { 0 };
+        if blocks <= u64::BITS {
+            return Some(Self::One([word(0)]));
+        }
+        let mut words = Vec::new();
+        words.try_reserve_exact(WORDS).ok()?;
+        words.extend((0..MAX_BLOCKS as u32).step_by(64).map(word));
+        Some(Self::Many(words.into_boxed_slice().try_into().ok()?))
+    }
+
+    fn words(&self) -> &[u64] {
+        match self {
+            Self::One(words) => words,
+            Self::Many(words) => &words[..],
+        }
+    }
+
+    fn words_mut(&mut self) -> &mut [u64] {
+        match self {
+            Self::One(words) => words,
+            Self::Many(words) => &mut words[..],
+        }
+    }
 
     fn has(&self, bit: u32) -> bool {
-        self.0[bit as usize / 64] >> (bit % 64) & 1 == 1
+        self.words()[bit as usize / 64] >> (bit % 64) & 1 == 1
     }
 
     fn insert(&mut self, bit: u32) {
-        self.0[bit as usize / 64] |= 1 << (bit % 64);
+        self.words_mut()[bit as usize / 64] |= 1 << (bit % 64);
     }
 
     fn remove(&mut self, bit: u32) {
-        self.0[bit as usize / 64] &= !(1 << (bit % 64));
+        self.words_mut()[bit as usize / 64] &= !(1 << (bit % 64));
     }
 
     fn first(&self) -> Option<u32> {
-        let word = self.0.iter().position(|&word| word != 0)?;
-        Some(word as u32 * 64 + self.0[word].trailing_zeros())
+        let words = self.words();
+        let word = words.iter().position(|&word| word != 0)?;
+        Some(word as u32 * 64 + words[word].trailing_zeros())
     }
 }
 
 /// One span of blocks of one class.
 pub(crate) struct Slab {
     span: Span,
-    headers: NonNull<Header>,
+    headers: Run,
     size: usize,
     blocks: u32,
     /// Slots from here on were never taken (S3).
@@ -76,27 +105,25 @@ pub(crate) struct Slab {
 // only copied.
 unsafe impl Send for Slab {}
 
-fn headers_layout(blocks: u32) -> Layout {
-    Layout::array::<Header>(blocks as usize).expect("at most a thousand headers")
+/// How many blocks a slab of a class has.
+pub(crate) fn blocks_of(class: u16) -> u32 {
+    (units_of(class) as usize * UNIT / size_class::size_of_class(class)) as u32
 }
 
 impl Slab {
-    /// Cuts a span up. Gives it back when there is no memory for the headers.
-    pub(crate) fn new(span: Span, origin: Origin) -> Result<Self, Span> {
+    /// Cuts a span up into blocks of `origin.class`, with a header for each. Gives both back without memory
+    /// for the slab itself.
+    pub(crate) fn new(span: Span, headers: Run, origin: Origin) -> Result<Self, (Span, Run)> {
         let size = size_class::size_of_class(origin.class);
-        let blocks = (span.len() / size) as u32;
-        // SAFETY: a span holds at least one block, so the layout is not empty.
-        let headers = unsafe { std::alloc::alloc(headers_layout(blocks)) };
-        let Some(headers) = NonNull::new(headers.cast::<Header>()) else { return Err(span) };
-        let (mut free, mut cold) = (Bits::NONE, Bits::NONE);
-        for slot in 0..blocks {
-            free.insert(slot);
-            if span.clean {
-                cold.insert(slot);
+        let blocks = headers.len();
+        assert!(blocks as usize * size <= span.len(), "a span holds its blocks");
+        match (Bits::try_new(blocks, true), Bits::try_new(blocks, span.clean)) {
+            (Some(free), Some(cold)) => {
+                let free_count = blocks;
+                Ok(Self { span, headers, size, blocks, fresh: 0, free, free_count, cold, origin })
             }
+            _ => Err((span, headers)),
         }
-        let free_count = blocks;
-        Ok(Self { span, headers, size, blocks, fresh: 0, free, free_count, cold, origin })
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -115,17 +142,10 @@ impl Slab {
         (self.blocks - self.free_count) as usize
     }
 
-    /// What was asked for of the blocks that are in use.
-    pub(crate) fn granted(&self) -> usize {
-        let out = (0..self.fresh).filter(|&slot| !self.free.has(slot));
-        // SAFETY: the header is written (S3), and lives as long as this borrow (S2).
-        out.map(|slot| unsafe { HeaderRef::new(self.header(slot)) }.granted()).sum()
-    }
-
     /// Bytes of free blocks that may be resident.
     pub(crate) fn warm_free(&self) -> usize {
-        let warm =
-            self.free.0.iter().zip(&self.cold.0).map(|(free, cold)| (free & !cold).count_ones());
+        let words = self.free.words().iter().zip(self.cold.words());
+        let warm = words.map(|(free, cold)| (free & !cold).count_ones());
         warm.sum::<u32>() as usize * self.size
     }
 
@@ -141,7 +161,7 @@ impl Slab {
             self.fresh += 1;
             let data = self.at(slot as usize * self.size);
             let header = Header::new(data, self.size, Origin { slot, ..self.origin });
-            // SAFETY: the slot is inside the allocation, and nobody has a reference to it (S3).
+            // SAFETY: the slot is inside the run, and nobody has a reference to it (S3).
             unsafe { self.header(slot).write(header) };
         }
         // SAFETY: the header is written, and lives until all blocks are back (S2).
@@ -210,16 +230,14 @@ impl Slab {
 
     fn header(&self, slot: u32) -> NonNull<Header> {
         assert!(slot < self.blocks);
-        // SAFETY: the allocation has room for `blocks` headers.
-        unsafe { self.headers.add(slot as usize) }
+        // SAFETY: within the run, as just checked (E1).
+        unsafe { self.headers.base.add(slot as usize) }
     }
 
-    /// Ends an unused slab; its span can be put back.
-    pub(crate) fn into_span(self) -> Span {
+    /// Ends an unused slab: what it was made of can be put back, as nobody has a reference to a header.
+    pub(crate) fn into_parts(self) -> (Span, Run) {
         assert!(self.is_unused(), "a slab with blocks out can't end (S2)");
-        // SAFETY: `new` allocated it with this layout; no block is out, so nobody has a reference (S2).
-        unsafe { std::alloc::dealloc(self.headers.as_ptr().cast(), headers_layout(self.blocks)) };
-        self.span
+        (self.span, self.headers)
     }
 }
 
@@ -233,7 +251,7 @@ mod tests {
             let (size, bytes) = (size_class::size_of_class(class), units_of(class) as usize * UNIT);
             assert!(bytes <= size_class::MAX && bytes >= size, "{size} in {bytes}");
             assert!(bytes % size <= bytes / 8, "{size} in {bytes}");
-            assert!(bytes / size <= MAX_BLOCKS);
+            assert!(bytes / size <= MAX_BLOCKS && MAX_BLOCKS <= crate::pool::headers::MAX_RUN);
         }
     }
 }

@@ -9,6 +9,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) struct Tally {
     allocs: AtomicU64,
     frees: AtomicU64,
+    /// The bytes that were asked for of the blocks taken, and of those put back.
+    asked: AtomicU64,
+    returned: AtomicU64,
 }
 
 /// What one thread traded with the central part, of one class. Written and read as a [`Tally`] is.
@@ -26,30 +29,44 @@ fn bump(counter: &AtomicU64, by: u64) {
 }
 
 impl Tally {
+    /// A block was taken for so many bytes.
     #[inline]
-    pub(crate) fn count_alloc(&self) {
+    pub(crate) fn count_alloc(&self, size: usize) {
         bump(&self.allocs, 1);
+        bump(&self.asked, size as u64);
     }
 
+    /// A block that was granted for so many bytes was put back.
     #[inline]
-    pub(crate) fn count_free(&self) {
+    pub(crate) fn count_free(&self, size: usize) {
         bump(&self.frees, 1);
+        bump(&self.returned, size as u64);
     }
 
     /// Adds another's counts, for threads that are gone; several may do so at once.
     pub(crate) fn absorb(&self, other: &Self) {
         self.allocs.fetch_add(other.allocs.load(Relaxed), Relaxed);
         self.frees.fetch_add(other.frees.load(Relaxed), Relaxed);
+        self.asked.fetch_add(other.asked.load(Relaxed), Relaxed);
+        self.returned.fetch_add(other.returned.load(Relaxed), Relaxed);
     }
 
     /// As `count_alloc`, where several threads write.
-    pub(crate) fn count_shared_alloc(&self) {
+    pub(crate) fn count_shared_alloc(&self, size: usize) {
         self.allocs.fetch_add(1, Relaxed);
+        self.asked.fetch_add(size as u64, Relaxed);
     }
 
     /// As `count_free`, where several threads write.
-    pub(crate) fn count_shared_free(&self) {
+    pub(crate) fn count_shared_free(&self, size: usize) {
         self.frees.fetch_add(1, Relaxed);
+        self.returned.fetch_add(size as u64, Relaxed);
+    }
+
+    /// The bytes asked for less those put back: of one thread alone that may be less than nothing, so the
+    /// sum over threads wraps.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.asked.load(Relaxed).wrapping_sub(self.returned.load(Relaxed))
     }
 
     pub(crate) fn allocs(&self) -> u64 {
@@ -142,6 +159,8 @@ pub struct PoolStats {
     pub free: usize,
     /// What is mapped from the system.
     pub mapped: usize,
+    /// What is mapped beside that for the headers of blocks. It does not count towards a limit.
+    pub headers: usize,
     /// The part of `cached` and `free` that may be resident and is held for the next burst; it goes back
     /// to the system when it stays unused.
     pub idle: usize,
@@ -203,17 +222,19 @@ fn share(part: u64, whole: u64) -> f64 {
 
 impl fmt::Display for PoolStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { live, pinned, cached, free, mapped, idle, live_blocks, allocations, .. } = self;
+        let Self { live, pinned, cached, free, mapped, headers, .. } = self;
+        let Self { idle, live_blocks, allocations, .. } = self;
         write!(
             f,
-            "{} live in {live_blocks} blocks that pin {}, {} cached, {} free ({} idle), {} mapped; \
-             {allocations} allocations, {:.1} % from the thread's cache",
+            "{} live in {live_blocks} blocks that pin {}, {} cached, {} free ({} idle), {} mapped \
+             and {} for headers; {allocations} allocations, {:.1} % from the thread's cache",
             Bytes(*live),
             Bytes(*pinned),
             Bytes(*cached),
             Bytes(*free),
             Bytes(*idle),
             Bytes(*mapped),
+            Bytes(*headers),
             self.hit_rate() * 100.0,
         )?;
         let listed: &[ClassStats] = if f.alternate() { &self.classes } else { &[] };

@@ -62,13 +62,13 @@ impl Block {
     /// Sends the block home: nobody may use it any more.
     pub(crate) fn home(self) {
         self.write();
+        self.0.count.settle();
         assert_eq!(self.0.freed.fetch_add(1, Relaxed), 0, "freed twice");
     }
 
     /// Takes a block that is home for a new owner.
     pub(crate) fn reborn(self) {
         assert_eq!(self.0.freed.swap(0, Relaxed), 1, "not free");
-        self.0.count.reset();
         self.write();
     }
 
@@ -123,7 +123,7 @@ impl Thread {
         block.read();
         match self.bank.deposit(block) {
             Deposit::Banked => {}
-            Deposit::Last => home(block),
+            Deposit::Alone | Deposit::Last => home(block),
             Deposit::NoSlot if self.open => {
                 if let Some(evicted) = self.bank.open(block) {
                     home(evicted);

@@ -23,7 +23,11 @@ pub struct Contender<'a> {
 impl<'a> Contender<'a> {
     /// Work that times itself.
     pub fn new(name: &'static str, run: impl FnMut(usize) -> f64 + 'a) -> Self {
-        let role = if name == "bytebuf" { Role::Ours } else { Role::Peer };
+        let role = match name {
+            "bytebuf" => Role::Ours,
+            "floor" => Role::Floor,
+            _ => Role::Peer,
+        };
         Self { name, role, run: Box::new(run) }
     }
 

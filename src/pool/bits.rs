@@ -1,0 +1,100 @@
+//! Sets of small numbers as words of bits.
+
+/// `len` bits in a row, from the lowest on; at least one.
+pub(crate) fn run_of(len: u32) -> u64 {
+    u64::MAX >> (u64::BITS - len)
+}
+
+/// The lowest place where `len` bits in a row are set.
+pub(crate) fn find_run(bits: u64, len: u32) -> Option<u32> {
+    let mut starts = bits;
+    let mut covered = 1;
+    while covered < len && starts != 0 {
+        let step = covered.min(len - covered);
+        starts &= starts >> step;
+        covered += step;
+    }
+    (starts != 0).then(|| starts.trailing_zeros())
+}
+
+/// A set of indexes that is asked for its lowest.
+#[derive(Default)]
+pub(crate) struct IndexSet {
+    words: Vec<u64>,
+    /// No word below this one has a bit.
+    low: usize,
+}
+
+impl IndexSet {
+    /// Makes room for indexes below `len`, so that `insert` can't fail.
+    pub(crate) fn try_reserve(&mut self, len: usize) -> Option<()> {
+        let words = len.div_ceil(64);
+        self.words.try_reserve(words.saturating_sub(self.words.len())).ok()?;
+        if words > self.words.len() {
+            self.words.resize(words, 0);
+        }
+        Some(())
+    }
+
+    pub(crate) fn insert(&mut self, index: usize) {
+        self.words[index / 64] |= 1 << (index % 64);
+        self.low = self.low.min(index / 64);
+    }
+
+    pub(crate) fn remove(&mut self, index: usize) {
+        self.words[index / 64] &= !(1 << (index % 64));
+    }
+
+    /// The lowest index.
+    ///
+    /// Cost: O(words passed over), which are not passed over again until something is inserted there.
+    pub(crate) fn first(&mut self) -> Option<usize> {
+        while let Some(&word) = self.words.get(self.low) {
+            if word != 0 {
+                return Some(self.low * 64 + word.trailing_zeros() as usize);
+            }
+            self.low += 1;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_where_a_scan_finds_them() {
+        let scan = |bits: u64, len: u32| {
+            (0..=64 - len).find(|&at| bits >> at & run_of(len) == run_of(len))
+        };
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..if cfg!(miri) { 10 } else { 2_000 } {
+            bits = bits.rotate_left(7).wrapping_mul(0x5851_f42d_4c95_7f2d) | bits >> 33;
+            for len in 1..=20 {
+                assert_eq!(find_run(bits, len), scan(bits, len), "{bits:b} {len}");
+            }
+        }
+        assert_eq!(find_run(u64::MAX, 64), Some(0));
+        assert_eq!(find_run(0, 1), None);
+    }
+
+    #[test]
+    fn the_lowest_index_is_found_whatever_came_and_went() {
+        let (mut set, mut model) = (IndexSet::default(), std::collections::BTreeSet::new());
+        set.try_reserve(1000).unwrap();
+        let mut x = 1_usize;
+        for _ in 0..if cfg!(miri) { 100 } else { 5_000 } {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let index = (x >> 33) % 1000;
+            if x >> 63 == 0 {
+                set.insert(index);
+                model.insert(index);
+            } else {
+                set.remove(index);
+                model.remove(&index);
+            }
+            assert_eq!(set.first(), model.first().copied());
+        }
+    }
+}
