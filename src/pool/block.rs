@@ -34,7 +34,7 @@ impl Block {
         if size.wrapping_sub(1) >= size_class::MAX {
             return None;
         }
-        let block = local::take(central, size_class::class_of(size), size)?;
+        let block = local::take(central, size_class::look_up(size), size)?;
         Some(Self::granted_to(block, size))
     }
 

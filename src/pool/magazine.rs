@@ -6,7 +6,7 @@
 use crate::memory::header::HeaderRef;
 
 /// The most blocks of a round, and the bytes of them, if one block is not larger.
-const ROUND: usize = 32;
+const ROUND: usize = 64;
 const ROUND_BYTES: usize = 128 * 1024;
 
 /// How many blocks of `size` bytes make a round.
@@ -17,7 +17,7 @@ pub(crate) const fn round_of(size: usize) -> usize {
 /// The most blocks of `size` bytes that a thread's magazine takes.
 pub(crate) const fn most_of(size: usize) -> usize {
     // Two rounds at least: a thread that goes back and forth over the border does not trade each time.
-    clamp(4 * ROUND_BYTES / size, 2, 4 * ROUND)
+    clamp(4 * ROUND_BYTES / size, 2, 2 * ROUND)
 }
 
 const fn clamp(n: usize, least: usize, most: usize) -> usize {
@@ -50,7 +50,7 @@ impl Magazine {
 
     /// An empty one for a thread.
     pub(crate) fn try_for_thread() -> Option<Self> {
-        Self::try_new(4 * ROUND)
+        Self::try_new(2 * ROUND)
     }
 
     /// An empty one for a round of any class.

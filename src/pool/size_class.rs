@@ -30,6 +30,26 @@ pub(crate) const fn class_of(size: usize) -> u16 {
     (FIRST_STEP + (doubling - 7) * 8 + (step - 8)) as u16
 }
 
+/// The classes of all sizes up to 4 KiB, in steps of 16 bytes.
+static SMALL: [u8; 257] = {
+    let mut classes = [0; 257];
+    let mut step = 0;
+    while step < classes.len() {
+        classes[step] = class_of(step * 16) as u8;
+        step += 1;
+    }
+    classes
+};
+
+/// As [`class_of`], in fewer instructions for sizes that have a block at hand most often.
+#[inline(always)]
+pub(crate) fn look_up(size: usize) -> u16 {
+    match SMALL.get(size.wrapping_add(15) / 16) {
+        Some(&class) => u16::from(class),
+        None => class_of(size),
+    }
+}
+
 /// The size of a class's blocks, in bytes.
 pub(crate) const fn size_of_class(class: u16) -> usize {
     let class = class as usize;
@@ -61,6 +81,7 @@ mod tests {
             let class = class_of(size);
             let fits = size_of_class(class);
             assert!(fits >= size, "{size} in {fits}");
+            assert_eq!(look_up(size), class);
             assert!(class == 0 || size_of_class(class - 1) < size, "{size} wastes in {fits}");
         }
     }
