@@ -42,6 +42,18 @@ passed() { awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log"; }
 # each other's artefacts.
 own_target() { export CARGO_TARGET_DIR=$target/$check; }
 
+# Sees that a fault of tests/seeded.rs is found, by what the tool says of it; and nothing where none is.
+seeded() { # FAULT WORDS COMMAND...
+    local fault=$1 words=$2 said=$target/ci/$check.seeded
+    shift 2
+    if BYTEBUF_FAULT=$fault "$@" >"$said" 2>&1; then
+        [[ $fault == none ]] || { echo "NOT CAUGHT: $fault"; exit 1; }
+    else
+        grep -q "$words" "$said" || { tail -40 "$said"; echo "failed by something else than $fault"; exit 1; }
+    fi
+    echo "seeded fault, caught: $fault"
+}
+
 # Has the command, or installs the package where that can be done; fails otherwise.
 have() { # COMMAND PACKAGE
     command -v "$1" >/dev/null && return
@@ -109,4 +121,20 @@ fresh() {
         mkdir -p "$(dirname "$copy/src/$file")"
         cp "src/$file" "$copy/src/$file"
     done
+}
+
+# Makes $copy, a package of the crate without what its other tests, examples and benchmarks need, and of the
+# tests named here.
+crate_package() { # TEST...
+    own_target
+    copy=$CARGO_TARGET_DIR/package
+    rm -rf "$copy"
+    mkdir -p "$copy/tests"
+    cp -r src "$copy/"
+    cp README.md "$copy/"
+    local test
+    for test in "$@"; do cp -r "tests/$test" "$copy/tests/"; done
+    awk '/^\[/ { keep = !/dev-dependencies|^\[\[/ } keep' Cargo.toml >"$copy/Cargo.toml"
+    printf '[workspace]\n' >>"$copy/Cargo.toml"
+    cp Cargo.lock "$copy/"
 }

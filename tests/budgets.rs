@@ -1,6 +1,10 @@
 //! Many threads under one budget: the limit holds, nobody starves, all of it comes back.
 
+#[path = "support/floor.rs"]
+mod floor;
+
 use bytebuf::{AllocErrorKind, ByteBuf, Pool};
+use floor::Floor;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -72,6 +76,7 @@ fn work(pool: &Pool, seed: u64, check: impl Fn()) {
 
 #[test]
 fn a_soak_under_a_hard_limit_stays_under_it() {
+    let _floor = Floor::take();
     let root = Pool::builder().max_memory(LIMIT + OVERHEAD).build();
     let pool = root.budget("soak", LIMIT);
     std::thread::scope(|scope| {
@@ -95,6 +100,7 @@ fn a_soak_under_a_hard_limit_stays_under_it() {
 
 #[test]
 fn tenants_do_not_touch_what_is_the_others() {
+    let _floor = Floor::take();
     let root = Pool::builder().build();
     let (greedy, modest) = (root.budget("greedy", LIMIT), root.budget("modest", 1 << 20));
     let mut hoard = Vec::new();

@@ -1,5 +1,9 @@
 //! What other types give and take without copying, and that owners are dropped exactly once.
 
+#[path = "support/floor.rs"]
+mod floor;
+
+use floor::Floor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +16,7 @@ const TEXT: &str = "text that is longer than what any type keeps inline";
 
 #[test]
 fn memory_is_taken_over_as_it_is() {
+    let _floor = Floor::take();
     let vec = TEXT.as_bytes().to_vec();
     let at = vec.as_ptr();
     assert_eq!(ByteView::from(vec).as_ptr(), at);
@@ -43,6 +48,7 @@ fn memory_is_taken_over_as_it_is() {
 
 #[test]
 fn a_vector_comes_back_with_its_room() {
+    let _floor = Floor::take();
     let mut vec = Vec::with_capacity(1000);
     vec.extend_from_slice(TEXT.as_bytes());
     let (at, capacity) = (vec.as_ptr(), vec.capacity());
@@ -62,6 +68,7 @@ fn a_vector_comes_back_with_its_room() {
 
 #[test]
 fn a_part_comes_back_in_the_vector_it_is_of() {
+    let _floor = Floor::take();
     let vec = TEXT.as_bytes().to_vec();
     let at = vec.as_ptr();
     let part = ByteView::from(vec).slice(5..9);
@@ -77,6 +84,7 @@ fn a_part_comes_back_in_the_vector_it_is_of() {
 
 #[test]
 fn a_vector_that_others_read_is_copied() {
+    let _floor = Floor::take();
     let view = ByteView::from(TEXT.as_bytes().to_vec());
     let other = view.slice(..4);
     let at = view.as_ptr();
@@ -92,6 +100,7 @@ fn a_vector_that_others_read_is_copied() {
 
 #[test]
 fn bytes_come_back_as_they_were() {
+    let _floor = Floor::take();
     let bytes = Bytes::from(TEXT.as_bytes().to_vec());
     let at = bytes.as_ptr();
     let view = ByteView::from(bytes);
@@ -107,6 +116,7 @@ fn bytes_come_back_as_they_were() {
 
 #[test]
 fn ours_go_out_as_bytes_without_copying() {
+    let _floor = Floor::take();
     let view = ByteView::copy_from_slice(TEXT.as_bytes());
     let at = view.as_ptr();
     let bytes = Bytes::from(view.clone());
@@ -125,6 +135,7 @@ fn ours_go_out_as_bytes_without_copying() {
 
 #[test]
 fn a_composite_gives_what_lies_in_one_component_without_copying() {
+    let _floor = Floor::take();
     let views = [TEXT, TEXT].map(|text| ByteView::copy_from_slice(text.as_bytes()));
     let mut parts = CompositeByteBuf::from_iter(views.clone());
     let first = parts.copy_to_bytes(4);
@@ -165,6 +176,7 @@ fn owner(panics_in: &'static str) -> (Owner, impl Fn() -> usize) {
 
 #[test]
 fn an_owner_is_dropped_once_with_the_last_view() {
+    let _floor = Floor::take();
     let (owner, drops) = owner("");
     let at = owner.bytes.as_ptr();
     let view = ByteView::from_owner(owner);
@@ -180,6 +192,7 @@ fn an_owner_is_dropped_once_with_the_last_view() {
 
 #[test]
 fn an_owner_without_bytes_is_kept_as_well() {
+    let _floor = Floor::take();
     let (mut owner, drops) = owner("");
     owner.bytes.clear();
     let view = ByteView::from_owner(owner);
@@ -190,6 +203,7 @@ fn an_owner_without_bytes_is_kept_as_well() {
 
 #[test]
 fn an_owner_that_panics_when_asked_is_dropped_once() {
+    let _floor = Floor::take();
     let (owner, drops) = owner("as_ref");
     assert!(catch_unwind(AssertUnwindSafe(|| ByteView::from_owner(owner))).is_err());
     assert_eq!(drops(), 1);
@@ -197,6 +211,7 @@ fn an_owner_that_panics_when_asked_is_dropped_once() {
 
 #[test]
 fn an_owner_that_panics_when_dropped_is_dropped_once() {
+    let _floor = Floor::take();
     let (owner, drops) = owner("drop");
     let view = ByteView::from_owner(owner);
     let other = view.clone();
@@ -208,6 +223,7 @@ fn an_owner_that_panics_when_dropped_is_dropped_once() {
 
 #[test]
 fn an_owner_is_asked_once() {
+    let _floor = Floor::take();
     /// Shows other bytes each time.
     struct Fickle(AtomicUsize);
 

@@ -1,7 +1,11 @@
 //! What a pool tells `tracing`.
 #![cfg(feature = "tracing")]
 
+#[path = "support/floor.rs"]
+mod floor;
+
 use bytebuf::{Pool, Track};
+use floor::Floor;
 use std::fmt::{Debug, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -48,6 +52,7 @@ impl Subscriber for Scribe {
 
 #[test]
 fn a_pool_tells_what_it_does() {
+    let _floor = Floor::take();
     let pool = Pool::builder().chunk_size(1 << 20).track(Track::All).build();
     let scribe = Scribe { lines: Arc::default(), pool: pool.clone() };
     let told = || scribe.lines.lock().unwrap().join("\n");

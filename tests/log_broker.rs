@@ -1,6 +1,10 @@
 //! Starts the real log broker, kills it, and sees what is left.
 #![cfg(unix)]
 
+#[path = "support/floor.rs"]
+mod floor;
+
+use floor::Floor;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -139,6 +143,7 @@ fn read_all(broker: &Broker, round: u64) -> Records {
 
 #[test]
 fn killed_at_any_moment_it_loses_nothing_acknowledged_and_invents_nothing() {
+    let _floor = Floor::take();
     let directory = tempfile::tempdir().unwrap();
     let mut log = Records::new();
     let mut acknowledged_ever = 0;
@@ -189,6 +194,7 @@ fn killed_at_any_moment_it_loses_nothing_acknowledged_and_invents_nothing() {
 
 #[test]
 fn a_consumer_at_the_end_gets_the_next_record() {
+    let _floor = Floor::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut consumer = broker.client();
@@ -204,6 +210,7 @@ fn a_consumer_at_the_end_gets_the_next_record() {
 
 #[test]
 fn ranges_end_with_segments_and_where_they_were_told_to() {
+    let _floor = Floor::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();
@@ -230,6 +237,7 @@ fn ranges_end_with_segments_and_where_they_were_told_to() {
 
 #[test]
 fn what_cannot_be_served_is_refused_in_words() {
+    let _floor = Floor::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     assert!(broker.refusal(b"GET / HTTP/1.1\r\n\r\n").contains("no request of kind 71"));

@@ -1,7 +1,11 @@
 //! Memory comes back: what a pool holds once load has fallen, without anybody calling anything.
 
+#[path = "support/floor.rs"]
+mod floor;
+
 use bytebuf::{ByteBuf, Pool, PoolStats};
 use bytes::BufMut;
+use floor::Floor;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,6 +53,7 @@ fn falls_to(pool: &Pool, most: usize) {
 
 #[test]
 fn a_producer_and_a_consumer_go_idle() {
+    let _floor = Floor::take();
     let pool = pool();
     let (sender, receiver) = mpsc::channel::<ByteBuf>();
     let (end, idle) = mpsc::channel::<()>();
@@ -77,6 +82,7 @@ fn a_producer_and_a_consumer_go_idle() {
 
 #[test]
 fn ten_thousand_connections_come_and_go_and_a_hundred_stay() {
+    let _floor = Floor::take();
     let pool = pool();
     // A read buffer of 16 KiB and a small head for each.
     let mut open: Vec<_> =
@@ -100,6 +106,7 @@ fn ten_thousand_connections_come_and_go_and_a_hundred_stay() {
 
 #[test]
 fn a_thread_that_only_frees_hoards_nothing() {
+    let _floor = Floor::take();
     let pool = pool();
     let (sender, receiver) = mpsc::sync_channel::<ByteBuf>(64);
     let consumer = thread::spawn(move || receiver.iter().count());
@@ -118,6 +125,7 @@ fn a_thread_that_only_frees_hoards_nothing() {
 /// Large blocks stay warm for a while, and not for ever.
 #[test]
 fn large_blocks_go_back() {
+    let _floor = Floor::take();
     let pool = pool();
     for size in [2 << 20, 5 << 20, 17 << 20] {
         drop(filled(&pool, size));

@@ -5,8 +5,12 @@
 
 #![allow(unsafe_code, reason = "looks at the room, which the pool has zeroed")]
 
+#[path = "support/floor.rs"]
+mod floor;
+
 use bytebuf::{ByteBuf, ByteView, Pool};
 use bytes::{Buf, BufMut};
+use floor::Floor;
 use std::io::{self, Read};
 
 const ROUNDS: usize = if cfg!(miri) { 60 } else { 100_000 };
@@ -112,6 +116,7 @@ const WAYS: &[fn(ByteBuf) -> Vec<u8>] = &[
 
 #[test]
 fn the_marker_of_an_earlier_owner_is_never_seen() {
+    let _floor = Floor::take();
     let pool = Pool::builder().build();
     let sizes = [64, 100, 1000, 4096, 5000, 16 * 1024];
     for round in 0..ROUNDS {
@@ -134,6 +139,7 @@ fn the_marker_of_an_earlier_owner_is_never_seen() {
 /// Large blocks are mapped on their own, and kept warm.
 #[test]
 fn neither_in_large_blocks() {
+    let _floor = Floor::take();
     let pool = Pool::builder().build();
     let size = (1 << 20) + 1;
     for (round, way) in WAYS.iter().enumerate().take(if cfg!(miri) { 1 } else { usize::MAX }) {
@@ -148,6 +154,7 @@ fn neither_in_large_blocks() {
 /// With `zero_on_release` not even unsafe code finds it: the room is zeros, whoever wrote there.
 #[test]
 fn secrets_are_gone_from_memory() {
+    let _floor = Floor::take();
     let pool = Pool::builder().zero_on_release(true).build();
     for size in [64, 5000, 64 * 1024, 2 << 20] {
         let mut secret = pool.alloc(size);

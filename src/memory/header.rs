@@ -76,6 +76,7 @@ pub(crate) struct Header {
     pub(crate) slot: u32,
 }
 
+#[cfg(not(shuttle))]
 static_assertions::const_assert_eq!(size_of::<Header>(), 64);
 
 /// Where a new header's block lives, for [`Header::new`].

@@ -121,6 +121,14 @@ impl Pool {
         &self.source.central
     }
 
+    /// Tells, also when the last handle is gone, whether anything of the pool is left.
+    #[cfg(shuttle)]
+    #[doc(hidden)]
+    pub fn is_there(&self) -> impl Fn() -> bool + use<> {
+        let central = Arc::downgrade(self.central());
+        move || central.strong_count() > 0
+    }
+
     fn with_budget(&self, budget: Arc<Budget>) -> Self {
         let source = Source::new(Arc::clone(self.central()), Some(budget));
         Self { source, _door: Arc::clone(&self._door) }

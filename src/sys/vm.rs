@@ -9,9 +9,19 @@
 
 use super::{Call, fault};
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The page size that the pool reckons with, in bytes. A larger one of the system's costs only accuracy.
 pub(crate) const PAGE: usize = 4096;
+
+/// Bytes of all mappings of the process.
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of all mappings of the process.
+#[cfg(feature = "testing")]
+pub(crate) fn mapped() -> usize {
+    MAPPED.load(Relaxed)
+}
 
 /// A range of memory from the system, outside the Rust heap.
 #[derive(Debug)]
@@ -32,7 +42,9 @@ impl Mapping {
             return None;
         }
         fault::admit(Call::MapMemory, 0).ok()?;
-        Some(Self { base: imp::map(len)?, len })
+        let base = imp::map(len)?;
+        MAPPED.fetch_add(len, Relaxed);
+        Some(Self { base, len })
     }
 
     /// The first byte.
@@ -92,6 +104,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: V1: the range is this value's alone, and users are done with it.
         unsafe { imp::unmap(self.base, self.len) }
+        MAPPED.fetch_sub(self.len, Relaxed);
     }
 }
 

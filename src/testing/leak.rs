@@ -1,5 +1,6 @@
 //! [`LeakGuard`].
 
+use crate::sys::vm;
 use crate::{Pool, Track};
 use std::ops::Deref;
 use std::thread;
@@ -82,6 +83,26 @@ impl LeakGuard {
             }
         }
     }
+}
+
+/// How many bytes all pools of this process have mapped, those included that are gone but for a buffer.
+///
+/// No tool sees a mapping that is lost. A test that compares this with what it was before does, if no other
+/// thread uses a pool meanwhile.
+///
+/// ```
+/// use bytebuf::{Pool, testing::mapped_bytes};
+///
+/// let before = mapped_bytes();
+/// let pool = Pool::builder().build();
+/// let buf = pool.alloc(100);
+/// drop(pool);
+/// assert!(mapped_bytes() > before); // the buffer keeps what it lies in
+/// drop(buf);
+/// assert_eq!(mapped_bytes(), before);
+/// ```
+pub fn mapped_bytes() -> usize {
+    vm::mapped()
 }
 
 impl Default for LeakGuard {

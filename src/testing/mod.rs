@@ -7,7 +7,8 @@
 //! - [`FaultSink`] and [`FaultSource`] move bytes by a [`FaultPlan`]: a few at a time, with
 //!   `WouldBlock`, `Interrupted`, errors and disconnects between them.
 //! - [`failing_pool`] and [`each_failing_allocation`] let one allocation after the other fail.
-//! - [`LeakGuard`] fails a test that leaves a buffer behind, and says which line allocated it.
+//! - [`LeakGuard`] fails a test that leaves a buffer behind, and says which line allocated it;
+//!   [`mapped_bytes`] tells what all pools have mapped.
 //!
 //! Everything is a function of its seed or plan: what failed once fails again.
 //!
@@ -25,7 +26,7 @@ mod strategy;
 pub use alloc::{each_failing_allocation, failing_pool};
 pub use backing::Backing;
 pub use fault::{Fault, FaultPlan, FaultSink, FaultSource};
-pub use leak::LeakGuard;
+pub use leak::{LeakGuard, mapped_bytes};
 pub use segment::borders;
 pub use strategy::{byte_bufs, byte_views, composites, cuts, fault_plans, segmentations};
 

@@ -1,5 +1,6 @@
 //! Clients that want what they may not have, or cost what they should not.
 
+use super::floor::Floor;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
@@ -9,6 +10,7 @@ use crate::harness::{PATHS, Server, Site, binary, hash, noise, request};
 
 #[test]
 fn nothing_outside_of_the_directory_is_served() {
+    let _floor = Floor::take();
     let site = Site::new().with("inside/file", "inside");
     let root = site.root();
     fs::write(root.join("../secret"), "secret").unwrap();
@@ -70,6 +72,7 @@ fn nothing_outside_of_the_directory_is_served() {
 
 #[test]
 fn errors_say_why() {
+    let _floor = Floor::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     let long = "x".repeat(20_000);
@@ -97,6 +100,7 @@ fn errors_say_why() {
 
 #[test]
 fn requests_cannot_be_smuggled_behind_a_body() {
+    let _floor = Floor::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     for fields in [
@@ -124,6 +128,7 @@ fn requests_cannot_be_smuggled_behind_a_body() {
 
 #[test]
 fn a_client_that_sends_a_byte_at_a_time_is_served() {
+    let _floor = Floor::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     let (mut slow, mut quick) = (server.connect(), server.connect());
@@ -137,6 +142,7 @@ fn a_client_that_sends_a_byte_at_a_time_is_served() {
 
 #[test]
 fn a_client_that_reads_a_byte_at_a_time_stops_nobody() {
+    let _floor = Floor::take();
     let bytes = noise(9, 8 << 20);
     let site = Site::new().with("large", &bytes).with("small", "x");
     for path in PATHS {
@@ -156,6 +162,7 @@ fn a_client_that_reads_a_byte_at_a_time_stops_nobody() {
 
 #[test]
 fn a_client_that_never_stops_sending_is_cut_off() {
+    let _floor = Floor::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     let (mut endless, mut other) = (server.connect(), server.connect());
@@ -171,6 +178,7 @@ fn a_client_that_never_stops_sending_is_cut_off() {
 
 #[test]
 fn clients_that_vanish_leave_nothing_behind() {
+    let _floor = Floor::take();
     let site = Site::new().with("large", noise(4, 16 << 20)).with("small", "x");
     let server = site.start();
     let mut client = server.connect();
@@ -197,6 +205,7 @@ fn clients_that_vanish_leave_nothing_behind() {
 
 #[test]
 fn idle_connections_cost_next_to_nothing() {
+    let _floor = Floor::take();
     let site = Site::new().with("file", noise(1, 10_000));
     let server = site.start();
     let serve = |count: usize| {
@@ -216,6 +225,7 @@ fn idle_connections_cost_next_to_nothing() {
 
 #[test]
 fn a_client_that_never_reads_its_replies_is_not_read_either() {
+    let _floor = Floor::take();
     let site = Site::new().with("file", noise(1, 10_000));
     let server = site.start();
     let mut client = server.connect();
@@ -236,6 +246,7 @@ fn a_client_that_never_reads_its_replies_is_not_read_either() {
 
 #[test]
 fn a_file_that_shrinks_ends_its_connection_alone() {
+    let _floor = Floor::take();
     const LENGTH: u64 = 256 << 20;
     let site = Site::new().with("small", "x");
     let file = fs::File::create(site.root().join("shrinking")).unwrap();
@@ -254,6 +265,7 @@ fn a_file_that_shrinks_ends_its_connection_alone() {
 
 #[test]
 fn out_of_descriptors_means_later_not_never() {
+    let _floor = Floor::take();
     let site = Site::new().with("file", "x");
     let limited = format!("ulimit -n 40; exec {} --listen 127.0.0.1:0 .", binary().display());
     let mut command = Command::new("sh");

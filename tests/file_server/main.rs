@@ -1,6 +1,8 @@
 //! Starts the real file server and drives it with real clients.
 #![cfg(target_os = "linux")]
 
+#[path = "../support/floor.rs"]
+mod floor;
 mod harness;
 mod hostile;
 mod serving;

@@ -1,5 +1,6 @@
 //! How the server starts and how it ends.
 
+use super::floor::Floor;
 use std::net::TcpStream;
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use crate::harness::{PATHS, Site, binary, hash, noise, request};
 
 #[test]
 fn a_signal_lets_it_finish_what_it_is_sending() {
+    let _floor = Floor::take();
     let bytes = noise(5, 32 << 20);
     let site = Site::new().with("large", &bytes).with("small", "x");
     for (path, signal) in PATHS.into_iter().zip([Signal::INT, Signal::TERM].into_iter().cycle()) {
@@ -37,6 +39,7 @@ fn a_signal_lets_it_finish_what_it_is_sending() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
+    let _floor = Floor::take();
     let site = Site::new().with("large", noise(5, 32 << 20));
     let server = site.start();
     let mut busy = server.connect();
@@ -51,6 +54,7 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn what_cannot_be_done_is_said_clearly() {
+    let _floor = Floor::take();
     let run = |arguments: &[&str]| {
         let output = Command::new(binary()).args(arguments).output().unwrap();
         assert!(!output.status.success());

@@ -1,5 +1,6 @@
 //! Traits that promise one thing and do another.
 
+use super::floor::Floor;
 use super::outcome;
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Finder, MultiFinder, Search, WriteQueue};
 use bytes::{Buf, BufMut};
@@ -31,6 +32,7 @@ impl Write for Boaster {
 
 #[test]
 fn a_reader_that_claims_too_much_is_found_out() {
+    let _floor = Floor::take();
     for more in [1, 100, usize::MAX / 2, usize::MAX] {
         let mut buf = ByteBuf::from(&b"kept"[..]);
         let error = buf.read_from(&mut Boaster(more)).unwrap_err();
@@ -41,6 +43,7 @@ fn a_reader_that_claims_too_much_is_found_out() {
 
 #[test]
 fn a_reader_that_writes_nothing_shows_nobody_elses_bytes() {
+    let _floor = Floor::take();
     struct Idle;
 
     impl Read for Idle {
@@ -60,6 +63,7 @@ fn a_reader_that_writes_nothing_shows_nobody_elses_bytes() {
 
 #[test]
 fn a_writer_that_claims_too_much_takes_nothing_from_the_queue_beyond_it() {
+    let _floor = Floor::take();
     for more in [1, 100, usize::MAX / 2, usize::MAX] {
         let mut queue = WriteQueue::new();
         queue.push("some bytes");
@@ -95,6 +99,7 @@ impl Buf for Fable {
 
 #[test]
 fn a_buf_that_makes_up_its_length_is_put_or_refused() {
+    let _floor = Floor::take();
     for first in [0, 1, 3, 4, 100, usize::MAX / 2, usize::MAX] {
         for second in [0, 1, 5, usize::MAX] {
             for chunk in [&b""[..], b"abc"] {
@@ -112,6 +117,7 @@ fn a_buf_that_makes_up_its_length_is_put_or_refused() {
 
 #[test]
 fn a_buf_without_end_that_shows_nothing_is_refused() {
+    let _floor = Floor::take();
     struct Void;
 
     impl Buf for Void {
@@ -149,6 +155,7 @@ impl<I: Iterator> Iterator for Hinting<I> {
 
 #[test]
 fn hints_are_not_believed() {
+    let _floor = Floor::take();
     for hint in [(0, Some(0)), (1, None), (usize::MAX, None), (usize::MAX, Some(0)), (7, Some(3))] {
         let bytes = || Hinting(b"abcdef".iter().copied(), hint);
         assert_eq!(ByteBuf::from_iter(bytes()), "abcdef");
@@ -173,6 +180,7 @@ impl AsRef<[u8]> for Fickle {
 
 #[test]
 fn needles_that_change_are_some_needle() {
+    let _floor = Floor::take();
     let text = CompositeByteBuf::from_iter(["xa", "bcx"]);
     for start in 0..4 {
         let needle = || Fickle(Cell::new(start));

@@ -1,5 +1,6 @@
 //! Memory that is not there, handles that are never dropped, and drops in any order.
 
+use super::floor::Floor;
 use super::outcome;
 use bytebuf::testing::{LeakGuard, each_failing_allocation};
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
@@ -22,6 +23,7 @@ fn or_nothing(buf: &mut ByteBuf, model: &mut Vec<u8>, operation: impl Fn(&mut By
 
 #[test]
 fn every_allocation_may_fail_and_changes_nothing() {
+    let _floor = Floor::take();
     let allocations = each_failing_allocation(|pool| {
         let Ok(mut buf) = outcome(|| pool.alloc(16)) else { return };
         let mut model = Vec::new();
@@ -62,6 +64,7 @@ fn every_allocation_may_fail_and_changes_nothing() {
 
 #[test]
 fn reads_without_memory_are_errors_that_lose_nothing() {
+    let _floor = Floor::take();
     each_failing_allocation(|pool| {
         let Ok(mut buf) = pool.try_alloc(8) else { return };
         let content: Vec<u8> = (0..=255).collect();
@@ -79,6 +82,7 @@ fn reads_without_memory_are_errors_that_lose_nothing() {
 
 #[test]
 fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
+    let floor = Floor::take();
     let pool = Pool::builder().build();
     let filled = || {
         let mut buf = pool.alloc(100);
@@ -101,11 +105,13 @@ fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
     // Nobody waits for them.
     drop(filled());
     pool.trim();
+    floor.lose(pool.stats().mapped, 0);
     drop(pool);
 }
 
 #[test]
 fn a_place_in_line_may_be_forgotten() {
+    let floor = Floor::take();
     let pool = Pool::builder().build();
     let budget = pool.budget("small", 4096);
     let held = budget.alloc(4096);
@@ -121,6 +127,7 @@ fn a_place_in_line_may_be_forgotten() {
     let Poll::Ready(Ok(buf)) = next.as_mut().poll(context) else { panic!("nobody is before it") };
     assert!(buf.capacity() >= 1000);
     assert!(budget.try_alloc(1000).is_ok());
+    floor.lose(pool.stats().mapped, 0);
 }
 
 /// All orders of so many things.
@@ -139,6 +146,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn handles_are_dropped_in_any_order_on_any_thread() {
+    let _floor = Floor::take();
     for order in orders(5).into_iter().step_by(if cfg!(miri) { 17 } else { 1 }) {
         let pool = LeakGuard::new();
         let mut buf = pool.alloc(200);

@@ -4,6 +4,8 @@
 //! closures and traits that panic at any of their calls. `losses.rs`: no memory, forgotten handles, drops
 //! in any order.
 
+#[path = "../support/floor.rs"]
+mod floor;
 mod liars;
 mod losses;
 mod panics;

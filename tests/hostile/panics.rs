@@ -1,5 +1,6 @@
 //! Owners, closures and traits that panic: at each of their calls, in each operation that calls them.
 
+use super::floor::Floor;
 use super::{Owner, outcome};
 use bytebuf::testing::LeakGuard;
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool, Search, WriteQueue};
@@ -22,6 +23,9 @@ type Operation = fn(&mut CompositeByteBuf);
 
 #[test]
 fn an_owner_that_panics_costs_nobody_elses_bytes() {
+    let floor = Floor::take();
+    // What a function returns is lost if a drop of what it was given panics afterwards.
+    floor.lose(4 << 20, 4);
     const PARTS: usize = 6;
     let operations: [(&str, Operation); 13] = [
         ("advance", |parts| parts.advance(9)),
@@ -63,6 +67,9 @@ fn an_owner_that_panics_costs_nobody_elses_bytes() {
 
 #[test]
 fn an_owner_may_panic_in_whoever_drops_it_last() {
+    let floor = Floor::take();
+    // What a function returns is lost if a drop of what it was given panics afterwards.
+    floor.lose(4 << 20, 1);
     let drops = Arc::new(AtomicUsize::new(0));
     let owner = || Owner { bytes: vec![1; 100], drops: Arc::clone(&drops), panics: true };
     let last: [fn(ByteView); 6] = [
@@ -86,6 +93,7 @@ fn an_owner_may_panic_in_whoever_drops_it_last() {
 
 #[test]
 fn an_owner_may_use_the_pool_that_its_drop_interrupts() {
+    let _floor = Floor::take();
     struct Busy(Pool, Vec<u8>);
 
     impl AsRef<[u8]> for Busy {
@@ -146,6 +154,7 @@ impl Iterator for Fuse {
 
 #[test]
 fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
+    let _floor = Floor::take();
     for fuse in 0..50 {
         let pool = LeakGuard::new();
         let mut buf = pool.alloc(8);
@@ -175,6 +184,7 @@ fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
 
 #[test]
 fn a_search_may_be_left_by_a_panic() {
+    let _floor = Floor::take();
     let parts = CompositeByteBuf::from_iter(["abc", "def"]);
     for fuse in 0..6 {
         let mut burning = Fuse(fuse);
@@ -218,6 +228,7 @@ impl Write for Sink {
 
 #[test]
 fn a_queue_goes_on_where_a_writer_panicked() {
+    let _floor = Floor::take();
     let parts = (0..20_u8).map(|i| vec![i; usize::from(i) * 3]);
     let expected = parts.clone().collect::<Vec<_>>().concat();
     for fuse in 0..100 {
@@ -234,6 +245,7 @@ fn a_queue_goes_on_where_a_writer_panicked() {
 
 #[test]
 fn a_queue_sends_on_when_an_owner_panics() {
+    let _floor = Floor::take();
     const PARTS: usize = 8;
     for panics in 0..PARTS {
         let drops = Arc::new(AtomicUsize::new(0));
@@ -258,6 +270,7 @@ fn a_queue_sends_on_when_an_owner_panics() {
 
 #[test]
 fn a_shedder_may_panic() {
+    let _floor = Floor::take();
     let guard = LeakGuard::new();
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);

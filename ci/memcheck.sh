@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The unit tests of memory, pool and buffers under valgrind's memcheck. With `--cfg valgrind` the pool tells
+# it which blocks are free and which have no value yet; seeded faults show that it listens.
+source "$(dirname "$0")/lib.sh"
+[[ $(uname -m) == x86_64 ]] || skip "the requests to valgrind are written for x86-64"
+have valgrind valgrind || skip "no valgrind, and it can't be installed"
+own_target
+# Through libc: rustix itself reads what the kernel maps for each process, and valgrind does not.
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only RUSTFLAGS="--cfg valgrind --cfg rustix_use_libc" PROPTEST_CASES=4
+
+checked="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes"
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$checked
+
+cargo test --quiet --features testing --test seeded --no-run
+seeded none none cargo test --features testing --test seeded
+seeded read_after_release "Invalid read" cargo test --features testing --test seeded
+seeded overrun "Invalid read" cargo test --features testing --test seeded
+seeded uninitialised "uninitialised value" cargo test --features testing --test seeded
+seeded leak "definitely lost" cargo test --features testing --test seeded
+
+filters=(memory:: pool:: buf::)
+short && filters=(memory:: pool:: buf::byte_)
+logged timeout 600 cargo test --features testing --lib -- "${filters[@]}"
+ran "$(passed)" "tests, 4 seeded faults caught"

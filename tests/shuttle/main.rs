@@ -1,0 +1,70 @@
+//! Whole pools under shuttle: four threads, some tens of thousands of schedules, chosen at random and by PCT
+//! (at most so many changes of who runs first). What loom does not get through; in return every load sees
+//! the last store, and the depot's queue is one step.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg shuttle" cargo test --release --test shuttle
+//! ```
+//!
+//! `BYTEBUF_SCHEDULES=N` asks for N of each kind in each scenario. A failure prints its schedule, which
+//! `shuttle::replay` runs again. `ci/shuttle.sh` also breaks the crate, one line at a time, in a copy.
+#![cfg(shuttle)]
+
+mod scenarios;
+
+use bytebuf::{ByteBuf, ByteView, Pool};
+use bytes::BufMut;
+
+/// So many changes of who runs first.
+const PCT_DEPTH: usize = 3;
+
+/// Runs a scenario under many schedules.
+fn check(scenario: fn()) {
+    let schedules = std::env::var("BYTEBUF_SCHEDULES").map_or(1000, |n| n.parse().unwrap());
+    shuttle::check_random(scenario, schedules);
+    shuttle::check_pct(scenario, schedules, PCT_DEPTH);
+}
+
+/// A size of which a magazine has four blocks, and whose counts are banked.
+const SMALL: usize = 64 * 1024;
+
+/// A size of which a magazine has one block, so that each that is freed is an exchange.
+const WIDE: usize = 256 * 1024;
+
+/// Says in its first and last bytes whose it is.
+fn stamped(pool: &Pool, size: usize, owner: u64) -> ByteBuf {
+    stamp(pool.alloc(size), owner)
+}
+
+fn stamp(mut buf: ByteBuf, owner: u64) -> ByteBuf {
+    buf.clear();
+    buf.put_u64(owner);
+    buf.resize(16, 0);
+    buf
+}
+
+#[track_caller]
+fn verify(bytes: &[u8], owner: u64) {
+    assert_eq!(bytes[..8], owner.to_be_bytes(), "the bytes of another");
+}
+
+/// All of it is there: nothing live, nothing lost. Asked when all other threads have ended.
+#[track_caller]
+fn assert_all_home(pool: &Pool) {
+    Pool::settle_thread();
+    let stats = pool.stats();
+    assert_eq!((stats.live, stats.live_blocks), (0, 0), "{stats}");
+    assert_eq!(stats.allocations, stats.releases, "{stats}");
+    // The janitor may be in the middle of giving something back.
+    for _ in 0..1000 {
+        pool.trim();
+        if pool.stats().idle == 0 {
+            break;
+        }
+        shuttle::thread::yield_now();
+    }
+    assert_eq!((pool.stats().mapped, pool.stats().idle), (0, 0), "{}", pool.stats());
+}
+
+/// Something that all may take and put.
+type Inbox = shuttle::sync::Mutex<Vec<(ByteView, u64)>>;

@@ -1,0 +1,208 @@
+//! The scenarios; each is small enough that most of what can happen does.
+
+use super::{Inbox, SMALL, WIDE, assert_all_home, check, stamp, stamped, verify};
+use bytebuf::{ByteView, Pool};
+use shuttle::sync::{Arc, mpsc};
+use shuttle::{future, thread};
+use std::cell::RefCell;
+
+/// Threads allocate, pass on, free what others allocated, and end with full magazines.
+#[test]
+fn blocks_move_between_threads_that_end() {
+    check(|| {
+        let pool = Pool::builder().chunk_size(1 << 20).build();
+        let inbox = Arc::new(Inbox::default());
+        let live = |id: u64| {
+            let (pool, inbox) = (pool.clone(), Arc::clone(&inbox));
+            thread::spawn(move || {
+                for step in 0..3 {
+                    let owner = id * 10 + step;
+                    let view = stamped(&pool, [SMALL, WIDE][step as usize % 2], owner).freeze();
+                    let part = view.slice(..8);
+                    inbox.lock().unwrap().push((part, owner));
+                    let found = inbox.lock().unwrap().pop();
+                    if let Some((other, owner)) = found {
+                        verify(&other, owner);
+                    }
+                    verify(&view, owner);
+                }
+            })
+        };
+        let threads: Vec<_> = (1..4).map(live).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for (view, owner) in inbox.lock().unwrap().drain(..) {
+            verify(&view, owner);
+        }
+        assert_all_home(&pool);
+    });
+}
+
+/// One view on four threads: each clones, cuts, asks whether it is alone, and writes if it is.
+#[test]
+fn whoever_is_alone_may_write() {
+    check(|| {
+        let pool = Pool::builder().chunk_size(1 << 20).build();
+        let view = stamped(&pool, SMALL, 1).freeze();
+        let share = |id: u64| {
+            let (own, pool) = (view.clone(), pool.clone());
+            thread::spawn(move || {
+                let twin = own.clone();
+                verify(&twin, 1);
+                drop(own);
+                match twin.try_into_mut() {
+                    Ok(buf) => verify(&stamp(buf, id), id),
+                    Err(twin) => verify(&twin, 1),
+                }
+                // Were the memory free while somebody reads it, this would be written into it.
+                verify(&stamped(&pool, SMALL, id), id);
+            })
+        };
+        let threads: Vec<_> = (2..5).map(share).collect();
+        drop(view);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_all_home(&pool);
+    });
+}
+
+shuttle::thread_local! {
+    static KEPT: RefCell<Vec<ByteView>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What thread-local storage holds goes home while the thread ends, beside another that uses the block.
+#[test]
+fn threads_end_with_views_in_their_storage() {
+    check(|| {
+        let pool = Pool::builder().chunk_size(1 << 20).build();
+        let view = stamped(&pool, SMALL, 1).freeze();
+        let keep = |_| {
+            let (own, pool) = (view.clone(), pool.clone());
+            thread::spawn(move || {
+                KEPT.with(|kept| kept.borrow_mut().push(own.clone()));
+                let more = stamped(&pool, WIDE, 2).freeze();
+                KEPT.with(|kept| kept.borrow_mut().extend([more.clone(), own]));
+                verify(&more, 2);
+            })
+        };
+        let threads: Vec<_> = (0..3).map(keep).collect();
+        verify(&view, 1);
+        drop(view);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_all_home(&pool);
+    });
+}
+
+/// Somebody trims, and the janitor comes and goes, while blocks are taken and come back.
+#[test]
+fn memory_goes_back_while_it_is_used() {
+    check(|| {
+        let pool = Pool::builder().chunk_size(1 << 20).thread_cache(0).build();
+        let live = |id: u64| {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                for step in 0..2 {
+                    let held = [
+                        (stamped(&pool, WIDE, id), id),
+                        (stamped(&pool, SMALL, id + step), id + step),
+                        (stamped(&pool, (1 << 20) + 1, id + 2), id + 2),
+                    ];
+                    held.iter().for_each(|(buf, owner)| verify(buf, *owner));
+                }
+            })
+        };
+        let threads: Vec<_> = [10, 20].map(live).into();
+        pool.trim();
+        let trims = thread::spawn({
+            let pool = pool.clone();
+            move || pool.trim()
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        trims.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// The last handle of a pool goes while its blocks come home from three threads: nothing is left of it.
+#[test]
+fn a_pool_closes_while_blocks_come_home() {
+    check(|| {
+        let pool = Pool::builder().chunk_size(1 << 20).build();
+        let is_there = pool.is_there();
+        let free = |id: u64| {
+            // By a thread that ends: this one would keep a cache of the pool.
+            let its = pool.clone();
+            let view = thread::spawn(move || stamped(&its, SMALL, id).freeze()).join().unwrap();
+            let pool = pool.clone();
+            thread::spawn(move || {
+                let held = [stamped(&pool, WIDE, id), stamped(&pool, WIDE, id)];
+                drop(pool);
+                held.iter().for_each(|buf| verify(buf, id));
+                let twin = view.clone();
+                drop((held, view));
+                verify(&twin, id);
+            })
+        };
+        let threads: Vec<_> = (1..4).map(free).collect();
+        drop(pool);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        Pool::settle_thread();
+        // The janitor may be in the middle of its last round.
+        (0..1000).take_while(|_| is_there()).for_each(|_| thread::yield_now());
+        assert!(!is_there(), "something keeps the pool");
+    });
+}
+
+/// Tenants with a limit each and one for all: some wait, some are refused, nobody gets what is not there,
+/// and everybody who waits is served.
+#[test]
+fn tenants_wait_for_their_bytes() {
+    check(|| {
+        let pool = Pool::builder().chunk_size(1 << 20).build();
+        let whole = pool.budget("whole", 2 * SMALL);
+        let live = |id: u64| {
+            let budget = whole.budget("part", SMALL);
+            thread::spawn(move || {
+                for step in 0..2 {
+                    let buf = future::block_on(budget.alloc_wait(SMALL)).unwrap();
+                    let used = budget.budget_stats().unwrap().used;
+                    assert!(used <= SMALL, "{used}");
+                    let view = stamp(buf, id + step).freeze();
+                    assert!(budget.try_alloc(SMALL).is_err(), "beyond the limit");
+                    verify(&view, id + step);
+                }
+            })
+        };
+        let threads: Vec<_> = [10, 20, 30].map(live).into();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let used = whole.budget_stats().unwrap().used;
+        assert_eq!(used, 0);
+        drop(whole);
+        assert_all_home(&pool);
+    });
+}
+
+/// A producer and two consumers, with one allocation after the other's end.
+#[test]
+fn one_thread_allocates_and_others_free() {
+    check(|| {
+        let pool = Pool::builder().chunk_size(1 << 20).build();
+        let consume = |_| {
+            let (sender, receiver) = mpsc::channel::<ByteView>();
+            let consumer = thread::spawn(move || {
+                while let Ok(view) = receiver.recv() {
+                    verify(&view, view.len() as u64);
+                }
+            });
+            (sender, consumer)
+        };
+        let consumers: Vec<_> = (0..2).map(consume).collect();
+        for size in [SMALL, WIDE, WIDE, SMALL] {
+            let view = stamped(&pool, size, 16).freeze();
+            consumers.iter().for_each(|(sender, _)| sender.send(view.clone()).unwrap());
+        }
+        for (sender, consumer) in consumers {
+            drop(sender);
+            consumer.join().unwrap();
+        }
+        assert_all_home(&pool);
+    });
+}

@@ -1,0 +1,91 @@
+//! The floor: what the process holds before any test. Every test of a file takes it first; whenever the last
+//! one that runs lets go, nothing is above it, or that test fails.
+
+use bytebuf::Pool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What must not grow.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    descriptors: usize,
+    mapped: usize,
+    live_blocks: usize,
+}
+
+impl Held {
+    fn now() -> Self {
+        Pool::settle_thread();
+        Pool::global().trim();
+        let live_blocks = Pool::global().stats().live_blocks;
+        Self { descriptors: descriptors(), mapped: mapped(), live_blocks }
+    }
+
+    fn is_above(self, floor: Self) -> bool {
+        self.descriptors > floor.descriptors
+            || self.mapped > floor.mapped
+            || self.live_blocks > floor.live_blocks
+    }
+}
+
+fn descriptors() -> usize {
+    if cfg!(miri) { 0 } else { std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) }
+}
+
+fn mapped() -> usize {
+    #[cfg(feature = "testing")]
+    return bytebuf::testing::mapped_bytes();
+    #[cfg(not(feature = "testing"))]
+    0
+}
+
+struct State {
+    running: usize,
+    floor: Option<Held>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { running: 0, floor: None });
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One test that runs.
+pub(crate) struct Floor(());
+
+impl Floor {
+    pub(crate) fn take() -> Self {
+        let mut state = state();
+        state.floor.get_or_insert_with(Held::now);
+        state.running += 1;
+        Self(())
+    }
+
+    /// So many bytes of mappings, and blocks of the global pool, are lost for good, as the test knows.
+    #[allow(dead_code, reason = "not every file has such a test")]
+    pub(crate) fn lose(&self, mapped: usize, live_blocks: usize) {
+        if let Some(floor) = &mut state().floor {
+            floor.mapped += mapped;
+            floor.live_blocks += live_blocks;
+        }
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let mut state = state();
+        state.running -= 1;
+        if state.running > 0 || thread::panicking() {
+            return;
+        }
+        let floor = state.floor.expect("taken");
+        // Threads that were joined may be in their last destructors; janitors come to their end.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Held::now().is_above(floor) {
+            let now = Held::now();
+            assert!(Instant::now() < deadline, "{now:?} is above the floor, {floor:?}");
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
