@@ -240,6 +240,9 @@ impl Central {
     /// Gives all idle memory back to the system. Returns how many bytes it were.
     pub(crate) fn trim(self: &Arc<Self>) -> usize {
         let bytes = self.shed(usize::MAX);
+        for class in &self.classes {
+            lock(&class.slabs).forget_unused();
+        }
         self.tell();
         bytes
     }

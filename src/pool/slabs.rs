@@ -35,11 +35,14 @@ impl Slabs {
 
     /// As [`Slab::shed`], of all.
     pub(super) fn shed(&mut self) -> usize {
+        self.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum()
+    }
+
+    /// Gives the memory of the list itself up, if there are no slabs.
+    pub(super) fn forget_unused(&mut self) {
         if self.list.iter().all(Option::is_none) {
-            // Nor is the list needed.
             *self = Self::default();
         }
-        self.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum()
     }
 
     fn take(&mut self, visit: &mut Visit) -> Option<HeaderRef> {

@@ -297,19 +297,29 @@ impl Maker for Opool {
     }
 }
 
-/// No memory at all: what handing over as many bytes as our handles have costs by itself.
+/// No memory at all: what it costs to hand over as many bytes as our handles have, and to look at them.
 #[derive(Clone)]
-pub struct Handle;
+pub struct HandleAlone;
 
-impl Maker for Handle {
-    const NAME: &'static str = "floor";
-    type Buffer = [MaybeUninit<u8>; 64];
+pub struct Bytes64([MaybeUninit<u8>; 64]);
+
+impl Drop for Bytes64 {
     #[inline(always)]
-    fn make(&self, size: usize) -> Self::Buffer {
-        [MaybeUninit::new(size as u8); 64]
+    fn drop(&mut self) {
+        // SAFETY: `make` has written all of them.
+        std::hint::black_box(unsafe { self.0[63].assume_init() });
+    }
+}
+
+impl Maker for HandleAlone {
+    const NAME: &'static str = "floor";
+    type Buffer = Bytes64;
+    #[inline(always)]
+    fn make(&self, size: usize) -> Bytes64 {
+        Bytes64([MaybeUninit::new(size as u8); 64])
     }
     #[inline(always)]
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
-        buffer
+    fn room(buffer: &mut Bytes64) -> &mut [MaybeUninit<u8>] {
+        &mut buffer.0
     }
 }

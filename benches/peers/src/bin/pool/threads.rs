@@ -29,7 +29,7 @@ pub(crate) fn run(bench: &mut Bench) {
             cross(Bytesbuf::new(), size),
             cross(NtexPages, size),
             cross(Opool::new(size), size),
-            cross(Handle, size),
+            cross(HandleAlone, size),
         ];
         let name = format!("cross-thread, {}", bytes(size));
         bench.race(name, &[Bar::OfBest(0.5)], contenders);
