@@ -92,7 +92,10 @@ fn compare(options: &Options) -> io::Result<()> {
         "\nof {lent} sends that were lent, the kernel copied at least {copied}: over loopback it does"
     );
     let picture = &options.picture;
-    std::fs::write(picture, picture::draw(&rows, options.size)).map_err(|error| {
+    // There is no `target` where the program is run from elsewhere.
+    let directory = picture.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let drawn = picture::draw(&rows, options.size);
+    directory.and_then(|()| std::fs::write(picture, drawn)).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot write {}: {error}", picture.display()))
     })?;
     println!("\nthe same as a picture: {}", picture.display());
