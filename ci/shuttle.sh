@@ -31,7 +31,6 @@ weaker() { # FILE 's/WHAT/WEAKER/' SCENARIO: as in weaken.sh
     cp "$here/src/$1" "src/$1"
 }
 
-weaker pool/closed.rs 's/self.0.load\(Relaxed\)/false/' a_pool_closes_while_blocks_come_home
 weaker memory/bank.rs 's/if out != slot.credits_of\(account\) \+ 1/if slot.credits_of(account) == 0/' \
     whoever_is_alone_may_write
 weaker pool/budget.rs '/pub.crate. fn release/,/^    }/s/self.serve\(\);//' tenants_wait_for_their_bytes
