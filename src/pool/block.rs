@@ -46,9 +46,20 @@ impl Block {
         if size > size_class::MAX {
             return Self::allocate_large(central, size);
         }
-        let block = local::take_slowly(central, size_class::class_of(size), size)
-            .map_err(|error| AllocError { requested: size, ..error })?;
-        Ok(Self::granted_to(block, size))
+        let block = local::take_slowly(central, size_class::class_of(size), size);
+        Self::tell_and_grant(central, block, size)
+    }
+
+    /// Tells what an allocation has mapped. Who listens may panic: the block is somebody's by then.
+    #[cold]
+    fn tell_and_grant(
+        central: &Arc<Central>,
+        block: Result<HeaderRef, AllocError>,
+        size: usize,
+    ) -> Result<Self, AllocError> {
+        let block = block.map(|block| Self::granted_to(block, size));
+        central.tell();
+        block.map_err(|error| AllocError { requested: size, ..error })
     }
 
     #[inline(always)]
@@ -68,10 +79,8 @@ impl Block {
                 local::flush(central);
                 take()
             }
-        })?;
-        block.grant(size);
-        hooks::on_take(block);
-        Ok(Self(block))
+        });
+        Self::tell_and_grant(central, block, size)
     }
 
     /// The credit that comes with a block that was just adopted.

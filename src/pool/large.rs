@@ -83,7 +83,6 @@ impl Central {
         self.large.count_shared_alloc(size);
         // The block's own reference (G2).
         let _ = Arc::into_raw(Arc::clone(self));
-        self.tell();
         Ok(block)
     }
 

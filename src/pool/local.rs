@@ -168,7 +168,7 @@ pub(crate) fn take_slowly(
     let home = Arc::as_ptr(central).cast();
     // Blocks that only the bank keeps are better than new ones (B2).
     settle();
-    let block = with(|local| match local.find(home).or_else(|| local.found(central)) {
+    with(|local| match local.find(home).or_else(|| local.found(central)) {
         Some(cache) => {
             let take =
                 || cache.take(class, size).map_or_else(|| cache.take_slowly(class, size), Ok);
@@ -183,9 +183,7 @@ pub(crate) fn take_slowly(
             central.past(class).count_shared_alloc(size);
             Ok(block)
         }
-    });
-    central.tell();
-    block
+    })
 }
 
 /// Sends a slab's block home.

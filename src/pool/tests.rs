@@ -372,6 +372,37 @@ fn a_subscriber_may_allocate() {
     assert_eq!(check(&pool).live_blocks, 0);
 }
 
+/// Who listens to the events may panic: the block that was on its way is not lost.
+#[cfg(feature = "tracing")]
+#[test]
+fn a_subscriber_that_panics_loses_no_block() {
+    use tracing::span;
+    struct Panics;
+    impl tracing::Subscriber for Panics {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            panic!("no news, please");
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+    let pool = Pool::builder().build();
+    for size in [1000, 2 << 20] {
+        let alloc = || tracing::subscriber::with_default(Panics, || pool.alloc(size));
+        assert!(std::panic::catch_unwind(alloc).is_err(), "nothing was mapped");
+        assert_eq!(check(&pool).live_blocks, 0);
+    }
+    pool.trim();
+    assert_eq!(pool.stats().mapped, 0);
+}
+
 /// The process ends before the count of handles can wrap: seen in one of its own, which starts near there.
 #[test]
 #[cfg(unix)]
