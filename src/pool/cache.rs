@@ -3,8 +3,8 @@
 //!
 //! A magazine of each size class that the thread uses. How many blocks it takes adapts: each trip to the
 //! shared part doubles it, as long as the thread's allowance of bytes has room. When it has not, now and then
-//! a class that has little takes half of another's part. A magazine that takes two rounds or more trades
-//! rounds with the depot; smaller ones go to the slabs, where free memory is of use to all classes.
+//! a class that has little takes half of others' parts. A magazine that takes a round or more trades rounds
+//! with the depot; smaller ones go to the slabs, where free memory is of use to all classes.
 //!
 //! Rules:
 //!
@@ -187,7 +187,7 @@ impl Cache {
     }
 
     /// Makes room in a full magazine: gives a round to the depot, or up to `few` blocks to the slabs if it
-    /// takes less than two rounds.
+    /// takes less than a round.
     fn give(&self, class: u16, few: usize) {
         let loaded = self.loaded(class);
         if loaded.has_room() || loaded.len() == 0 {
@@ -230,20 +230,23 @@ impl Cache {
     }
 
     /// Takes half of the parts of other classes away, in turn, until there is room for so many bytes:
-    /// whether there is.
+    /// whether there is. Takes nothing where that would not do.
     fn displace(&self, class: u16, bytes: usize) -> bool {
-        for _ in 0..size_class::COUNT {
-            if bytes <= self.room.get() {
-                return true;
-            }
+        let others = || (0..size_class::COUNT as u16).filter(|&other| other != class);
+        let half = |class: u16| self.loaded(class).limit() / 2;
+        let part =
+            |class| (self.loaded(class).limit() - half(class)) * size_class::size_of_class(class);
+        if bytes > self.room.get() + others().map(part).sum::<usize>() {
+            return false;
+        }
+        while bytes > self.room.get() {
             let victim = self.hand.get();
             self.hand.set((victim + 1) % size_class::COUNT as u16);
             if victim != class {
-                let limit = self.loaded(victim).limit();
-                self.shrink(victim, limit / 2);
+                self.shrink(victim, half(victim));
             }
         }
-        bytes <= self.room.get()
+        true
     }
 
     /// Lets the magazine of a class take no more than `limit` blocks, and hands over what is beyond that.
@@ -276,4 +279,35 @@ fn default_array<T: Default>(len: usize) -> Option<Box<[T]>> {
     array.try_reserve_exact(len).ok()?;
     array.resize_with(len, T::default);
     Some(array.into_boxed_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Pool;
+
+    /// A class whose blocks have no room in the allowance costs the others nothing.
+    #[test]
+    fn a_part_that_can_not_be_had_is_taken_from_nobody() {
+        let pool = Pool::builder().thread_cache(64 * 1024).build();
+        let cache = Cache::try_new(Arc::clone(pool.central())).unwrap();
+        let (small, large) = (size_class::class_of(1000), size_class::class_of(70_000));
+        let take = |class, size| {
+            cache.take(class, size).unwrap_or_else(|| cache.take_slowly(class, size).unwrap())
+        };
+        let trade = |class, size| {
+            let held: Vec<_> = (0..60).map(|_| take(class, size)).collect();
+            held.into_iter().for_each(|block| cache.put(block));
+        };
+        (0..10).for_each(|_| trade(small, 1000));
+        let limit = cache.loaded(small).limit();
+        assert!(limit >= 16, "{limit}");
+        (0..10).for_each(|_| trade(large, 70_000));
+        assert_eq!(cache.loaded(small).limit(), limit);
+        assert_eq!(cache.loaded(large).limit(), 0);
+        // One that can be had is.
+        (0..20).for_each(|_| trade(size_class::class_of(4000), 4000));
+        assert!(cache.loaded(size_class::class_of(4000)).limit() > 0);
+        cache.flush();
+    }
 }
