@@ -166,14 +166,17 @@ impl Chunks {
                 *place = None;
                 continue;
             }
-            while chunk.dirty != 0 && shed < bytes {
-                let first = chunk.dirty.trailing_zeros();
-                let units = (chunk.dirty >> first).trailing_ones();
-                let len = units as usize * UNIT;
+            let mut left = chunk.dirty;
+            while left != 0 && shed < bytes {
+                let first = left.trailing_zeros();
+                let units = (left >> first).trailing_ones();
+                let (run, len) = (run_of(units) << first, units as usize * UNIT);
+                left &= !run;
                 // SAFETY: the units are free: dirty ones always are (U2), so nobody uses them (U1).
-                unsafe { chunk.mapping.discard(first as usize * UNIT, len) };
-                chunk.dirty &= !(run_of(units) << first);
-                shed += len;
+                if unsafe { chunk.mapping.discard(first as usize * UNIT, len) } {
+                    chunk.dirty &= !run;
+                    shed += len;
+                }
             }
         }
         self.dirty -= shed;
@@ -203,5 +206,27 @@ mod tests {
         chunks.put(c);
         assert_eq!(chunks.shed(usize::MAX), (16 * UNIT, 16 * UNIT));
         assert_eq!((chunks.dirty(), chunks.mapped()), (0, 0));
+    }
+
+    /// As in a process that locks its memory: what the system does not take stays dirty, and is told so.
+    #[test]
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn units_that_are_not_discarded_stay_dirty() {
+        use crate::sys::{Call, Outcome, with_plan};
+        let mut chunks = Chunks::new(16);
+        chunks.add(Mapping::map(chunks.chunk_size()).unwrap());
+        let (a, b) = (chunks.take(3).unwrap(), chunks.take(1).unwrap());
+        chunks.put(a);
+        let refuse = |call, _| match call {
+            Call::AdviseMemory => Outcome::Fail(22),
+            _ => Outcome::Pass,
+        };
+        assert_eq!(with_plan(refuse, || chunks.shed(usize::MAX)), (0, 0));
+        assert_eq!(chunks.dirty(), 3 * UNIT);
+        let a = chunks.take(3).unwrap();
+        assert!(!a.clean, "its pages are as they were");
+        chunks.put(a);
+        chunks.put(b);
+        assert_eq!(chunks.shed(usize::MAX), (4 * UNIT, 16 * UNIT));
     }
 }

@@ -166,11 +166,12 @@ impl Headers {
                 let first = idle.trailing_zeros();
                 let pages = (idle >> first).trailing_ones();
                 let (offset, len) = (first as usize * PAGE, pages as usize * PAGE);
+                let run = run_of(pages) << first;
+                idle &= !run;
                 // SAFETY: the pages are free (E1).
-                unsafe { region.mapping.discard(offset, len) };
-                let done = run_of(pages) << first;
-                region.touched &= !done;
-                idle &= !done;
+                if unsafe { region.mapping.discard(offset, len) } {
+                    region.touched &= !run;
+                }
             }
         }
         while self.regions.last().is_some_and(Option::is_none) {
