@@ -55,7 +55,8 @@ impl Central {
         // All rounds of the depot are full. More than what is out can't be cached: where it seems so,
         // threads are at work, and the sum is as good as it gets.
         let cached_blocks = (shared.rounds.len() * round_of(size) + in_threads).min(used);
-        let live = tallies().map(Tally::outstanding).fold(0, u64::wrapping_add);
+        // Less than nothing is nothing: somebody is at work.
+        let live = tallies().map(Tally::outstanding).fold(0, u64::wrapping_add).cast_signed();
         let migrated: u64 = trades().map(|(trade, tally)| trade.migrated(tally)).sum();
         ClassStats {
             size,

@@ -188,7 +188,7 @@ impl Central {
         chunks.put(span);
         chunks.headers.put(headers);
         drop(chunks);
-        if self.is_closed() {
+        if self.is_closed_by_now() {
             self.shed_chunks(usize::MAX);
         }
     }
