@@ -28,7 +28,8 @@ use std::sync::Arc;
 /// The bytes that a magazine takes at first, if one block is not larger.
 const FIRST: usize = 2048;
 
-/// How often a class is refused a larger part of the allowance before another class loses its own.
+/// How often a class that takes less than a round is refused a larger part of the allowance before others
+/// lose half of theirs. A class that has more waits longer: others may need it as much.
 const PATIENCE: u32 = 16;
 
 /// What each buffer of one class goes through.
@@ -218,9 +219,9 @@ impl Cache {
         let more = (next - limit) * size;
         if more > self.room.get() {
             let refused = &self.spares[class as usize].refused;
-            refused.set((refused.get() + 1) % PATIENCE);
-            let has_little = limit < round_of(size);
-            if refused.get() > 0 || !has_little || !self.displace(class, more) {
+            let patience = if limit < round_of(size) { PATIENCE } else { 64 * PATIENCE };
+            refused.set((refused.get() + 1) % patience);
+            if refused.get() > 0 || !self.displace(class, more) {
                 return limit;
             }
         }
