@@ -43,6 +43,23 @@ pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
     let _ = (data, len);
 }
 
+/// A range was mapped for headers: what they refer to is not leaked. LeakSanitizer looks for references in
+/// the heap and on stacks by itself, and not in mappings.
+#[inline(always)]
+pub(crate) fn on_map_headers(data: core::ptr::NonNull<u8>, len: usize) {
+    #[cfg(asan)]
+    each::add_root(data, len);
+    let _ = (data, len);
+}
+
+/// A range that was mapped for headers is about to be unmapped.
+#[inline(always)]
+pub(crate) fn on_unmap_headers(data: core::ptr::NonNull<u8>, len: usize) {
+    #[cfg(asan)]
+    each::remove_root(data, len);
+    let _ = (data, len);
+}
+
 #[cfg(miri)]
 mod each {
     use core::ptr::NonNull;
@@ -71,6 +88,18 @@ mod each {
     unsafe extern "C" {
         fn __asan_poison_memory_region(data: *const u8, len: usize);
         fn __asan_unpoison_memory_region(data: *const u8, len: usize);
+        fn __lsan_register_root_region(data: *const u8, len: usize);
+        fn __lsan_unregister_root_region(data: *const u8, len: usize);
+    }
+
+    pub(super) fn add_root(data: NonNull<u8>, len: usize) {
+        // SAFETY: the range is mapped, and stays so until `remove_root`.
+        unsafe { __lsan_register_root_region(data.as_ptr(), len) }
+    }
+
+    pub(super) fn remove_root(data: NonNull<u8>, len: usize) {
+        // SAFETY: the range was registered by `add_root`.
+        unsafe { __lsan_unregister_root_region(data.as_ptr(), len) }
     }
 
     pub(super) fn poison(data: NonNull<u8>, len: usize) {

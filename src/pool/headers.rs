@@ -10,6 +10,7 @@
 
 use super::bits::{find_run, run_of};
 use crate::memory::header::Header;
+use crate::memory::hooks;
 use crate::sys::vm::{self, Mapping};
 use core::ptr::NonNull;
 
@@ -67,6 +68,7 @@ pub(crate) struct Headers {
 impl Region {
     fn map() -> Option<Self> {
         let mapping = Mapping::map(PAGES * PAGE)?;
+        hooks::on_map_headers(mapping.base(), mapping.len());
         let all = u64::MAX;
         Some(Self { mapping, free: [all; PAGES], some: all, whole: all, touched: 0 })
     }
@@ -101,6 +103,12 @@ impl Region {
             self.touched |= at;
             (page, first, left) = (page + 1, 0, left - here);
         }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        hooks::on_unmap_headers(self.mapping.base(), self.mapping.len());
     }
 }
 

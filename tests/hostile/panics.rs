@@ -25,7 +25,7 @@ type Operation = fn(&mut CompositeByteBuf);
 fn an_owner_that_panics_costs_nobody_elses_bytes() {
     let floor = Floor::take();
     // What a function returns is lost if a drop of what it was given panics afterwards.
-    floor.lose(4 << 20, 4);
+    floor.lose((4 << 20) + (256 << 10), 4);
     const PARTS: usize = 6;
     let operations: [(&str, Operation); 13] = [
         ("advance", |parts| parts.advance(9)),
@@ -69,7 +69,7 @@ fn an_owner_that_panics_costs_nobody_elses_bytes() {
 fn an_owner_may_panic_in_whoever_drops_it_last() {
     let floor = Floor::take();
     // What a function returns is lost if a drop of what it was given panics afterwards.
-    floor.lose(4 << 20, 1);
+    floor.lose((4 << 20) + (256 << 10), 1);
     let drops = Arc::new(AtomicUsize::new(0));
     let owner = || Owner { bytes: vec![1; 100], drops: Arc::clone(&drops), panics: true };
     let last: [fn(ByteView); 6] = [
