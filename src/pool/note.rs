@@ -11,10 +11,22 @@ use super::local;
 use crate::memory::header::HeaderRef;
 use std::sync::Arc;
 
+/// Bytes that a budget has given, and gets back when this is dropped.
+pub(crate) struct Charge {
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) bytes: usize,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.release(self.bytes);
+    }
+}
+
 /// What is to be settled when a block goes home.
 pub(crate) struct Note {
-    /// The budget that is charged, and how much.
-    pub(crate) charge: Option<(Arc<Budget>, usize)>,
+    /// What a budget is charged for the block.
+    pub(crate) charge: Option<Charge>,
     /// The tracker's number of the block.
     pub(crate) tracked: Option<u64>,
 }
@@ -37,7 +49,7 @@ pub(crate) fn budget(block: HeaderRef) -> Option<Arc<Budget>> {
     let note = block.extra().cast::<Note>();
     // SAFETY: null or a note that stays until the block goes home (N1), which the caller's handle prevents.
     let note = unsafe { note.as_ref() }?;
-    note.charge.as_ref().map(|(budget, _)| Arc::clone(budget))
+    note.charge.as_ref().map(|charge| Arc::clone(&charge.budget))
 }
 
 /// Takes the note of a block that is on its way home, to be settled when it is there.
@@ -58,14 +70,6 @@ pub(crate) fn take(block: HeaderRef) -> Option<Settlement> {
     Some(Settlement(note))
 }
 
-/// A note whose charge is released when it is dropped: after the block has gone home, so that who waits
-/// for bytes finds it there.
-pub(crate) struct Settlement(Box<[Note]>);
-
-impl Drop for Settlement {
-    fn drop(&mut self) {
-        for (budget, bytes) in self.0.iter().filter_map(|note| note.charge.as_ref()) {
-            budget.release(*bytes);
-        }
-    }
-}
+/// A note that is to be dropped, with its charge, after the block has gone home: so that who waits for bytes
+/// finds it there.
+pub(crate) struct Settlement(#[expect(dead_code, reason = "held to be dropped")] Box<[Note]>);

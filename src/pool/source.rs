@@ -4,7 +4,7 @@ use super::block::Block;
 use super::budget::{Budget, Wait};
 use super::central::Central;
 use super::error::{AllocError, AllocErrorKind};
-use super::note::{self, Note};
+use super::note::{self, Charge, Note};
 use super::{local, size_class};
 use std::panic::Location;
 use std::sync::Arc;
@@ -54,23 +54,14 @@ impl Source {
         };
         let bytes = self.charge_of(size)?;
         budget.charge(bytes, size)?;
-        self.allocate_charged(size, Some((Arc::clone(budget), bytes)))
+        self.allocate_charged(size, Some(Charge { budget: Arc::clone(budget), bytes }))
     }
 
-    /// Allocates what has been charged; takes the charge back if that fails.
+    /// Allocates what has been charged.
     #[track_caller]
-    fn allocate_charged(
-        &self,
-        size: usize,
-        charge: Option<(Arc<Budget>, usize)>,
-    ) -> Result<Block, AllocError> {
+    fn allocate_charged(&self, size: usize, charge: Option<Charge>) -> Result<Block, AllocError> {
         let location = Location::caller();
-        let release = |charge: &Option<(Arc<Budget>, usize)>| {
-            if let Some((budget, bytes)) = charge {
-                budget.release(*bytes);
-            }
-        };
-        let block = Block::allocate(&self.central, size).inspect_err(|_| release(&charge))?;
+        let block = Block::allocate(&self.central, size)?;
         let sampled =
             self.central.tracker.as_ref().filter(|tracker| local::sample(tracker.every()));
         let tracked =
@@ -84,7 +75,6 @@ impl Source {
                 if let (Some(id), Some(tracker)) = (note.tracked, &self.central.tracker) {
                     tracker.forget(id);
                 }
-                release(&note.charge);
                 Err(self.central.refuse(size))
             }
         }
@@ -95,7 +85,7 @@ impl Source {
         let Some(budget) = &self.budget else { return Ok(None) };
         let bytes = self.charge_of(size)?;
         let wait = budget.wait(bytes, size)?;
-        Ok(Some(Reserved { wait, charge: (Arc::clone(budget), bytes) }))
+        Ok(Some(Reserved { wait, budget: Arc::clone(budget), bytes }))
     }
 
     /// What a block for `size` bytes is charged at.
@@ -111,14 +101,16 @@ impl Source {
 /// A charge that is waited for.
 pub(super) struct Reserved {
     pub(super) wait: Wait,
-    pub(super) charge: (Arc<Budget>, usize),
+    budget: Arc<Budget>,
+    bytes: usize,
 }
 
 impl Reserved {
     /// Allocates on the charge, once the wait is over.
     #[track_caller]
     pub(super) fn allocate(self, source: &Source, size: usize) -> Result<Block, AllocError> {
-        source.allocate_charged(size, Some(self.charge))
+        let Self { budget, bytes, .. } = self;
+        source.allocate_charged(size, Some(Charge { budget, bytes }))
     }
 }
 
