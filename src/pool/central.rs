@@ -249,35 +249,39 @@ impl Central {
 
     /// Gives `bytes` of idle memory back to the system, or all there is. Returns how many it were.
     pub(crate) fn shed(self: &Arc<Self>, bytes: usize) -> usize {
-        let before = self.idle();
-        let goal = before.saturating_sub(bytes);
+        // Summed, and not the difference of what is idle: others go on meanwhile.
+        let mut shed = self.shed_warm(bytes.min(self.idle()));
+        let goal = self.idle().saturating_sub(bytes - shed.min(bytes));
         let over = || self.idle().saturating_sub(goal);
-        self.shed_warm(over());
-        self.shed_chunks(over());
+        shed += self.shed_chunks(over());
         for class in (0..size_class::COUNT as u16).rev() {
             while over() > 0 {
                 // In the slabs these bytes stay idle, until a slab is unused and its span is shed.
                 let Some(mut round) = self.pop_round(class) else { break };
                 self.put_oldest(class, &mut round, usize::MAX);
-                self.shed_chunks(over());
+                shed += self.shed_chunks(over());
             }
         }
         while self.empties.pop().is_some() {}
         for class in &self.classes {
             if over() > 0 {
-                let shed = lock(&class.slabs).shed();
-                self.idle_less(shed);
+                let of_class = lock(&class.slabs).shed();
+                self.idle_less(of_class);
+                shed += of_class;
             }
         }
-        before.saturating_sub(self.idle())
+        shed
     }
 
-    pub(super) fn shed_chunks(&self, bytes: usize) {
-        if bytes > 0 {
-            let (shed, unmapped) = lock(&self.chunks).shed(bytes);
-            self.idle_less(shed);
-            self.unmapped(unmapped);
+    /// Gives at least `bytes` of free units back, if there are so many. Returns how many it were.
+    pub(super) fn shed_chunks(&self, bytes: usize) -> usize {
+        if bytes == 0 {
+            return 0;
         }
+        let (shed, unmapped) = lock(&self.chunks).shed(bytes);
+        self.idle_less(shed);
+        self.unmapped(unmapped);
+        shed
     }
 
     /// Counts a block that a thread without a cache put back.

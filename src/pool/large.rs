@@ -135,13 +135,13 @@ impl Central {
         drop(unsafe { Box::from_raw(large.as_ptr()) });
     }
 
-    /// Unmaps warm blocks, the oldest first, until `bytes` are gone or none is left.
-    pub(super) fn shed_warm(&self, bytes: usize) {
+    /// Unmaps warm blocks, the oldest first, until `bytes` are gone or none is left. Returns how many are gone.
+    pub(super) fn shed_warm(&self, bytes: usize) -> usize {
         let mut shed = 0;
         while shed < bytes {
             let mut warm = lock(&self.warm);
             if warm.list.is_empty() {
-                return;
+                break;
             }
             let block = warm.list.remove(0);
             drop(warm);
@@ -149,6 +149,7 @@ impl Central {
             self.idle_less(block.capacity());
             self.end_large(block);
         }
+        shed
     }
 }
 
