@@ -18,5 +18,5 @@ seeded race "data race" "${test[@]}" --test seeded
 for ((round = 0; round < times; round++)); do
     logged "${test[@]}" --test threads --test stress
 done
-logged "${test[@]}" --lib pool:: memory::
+logged "${test[@]}" --lib -- pool:: memory::
 ran "$(passed)" "tests, a seeded race caught"
