@@ -56,27 +56,25 @@ struct Chunk {
 impl Chunk {
     /// The first of so many free units in a row.
     fn find(&mut self, units: u32) -> Option<u32> {
-        if units > self.longest {
-            return None;
-        }
-        let found = find_run(self.free, units);
-        if found.is_none() {
-            self.longest = units - 1;
-        }
-        found
+        find_below(self.free, units, &mut self.longest)
     }
 
     /// As [`find`](Self::find), of units that are resident.
     fn find_dirty(&mut self, units: u32) -> Option<u32> {
-        if units > self.longest_dirty {
-            return None;
-        }
-        let found = find_run(self.dirty, units);
-        if found.is_none() {
-            self.longest_dirty = units - 1;
-        }
-        found
+        find_below(self.dirty, units, &mut self.longest_dirty)
     }
+}
+
+/// As [`find_run`], knowing that no run is longer than `longest`, and noting if it is shorter.
+fn find_below(bits: u64, units: u32, longest: &mut u32) -> Option<u32> {
+    if units > *longest {
+        return None;
+    }
+    let found = find_run(bits, units);
+    if found.is_none() {
+        *longest = units - 1;
+    }
+    found
 }
 
 /// All memory of a pool that slabs are made of.
