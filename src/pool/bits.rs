@@ -83,10 +83,10 @@ mod tests {
     fn the_lowest_index_is_found_whatever_came_and_went() {
         let (mut set, mut model) = (IndexSet::default(), std::collections::BTreeSet::new());
         set.try_reserve(1000).unwrap();
-        let mut x = 1_usize;
+        let mut x = 1_u64;
         for _ in 0..if cfg!(miri) { 100 } else { 5_000 } {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let index = (x >> 33) % 1000;
+            let index = (x >> 33) as usize % 1000;
             if x >> 63 == 0 {
                 set.insert(index);
                 model.insert(index);
