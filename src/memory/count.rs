@@ -9,7 +9,7 @@
 //! * **C1** `count = handles + banked credits`, at every moment, over all threads.
 //! * **C2** Credits come out of the count with [`draw`](Count::draw) and only by somebody who holds one:
 //!   a count that has reached zero stays there until the block is handed out anew.
-//! * **C3** Whoever sees that all credits are its own ([`is`](Count::is), [`give_back`](Count::give_back))
+//! * **C3** Whoever sees that all credits are its own ([`credits`](Count::credits), [`give_back`](Count::give_back))
 //!   owns the block alone, and has seen everything that former holders did with it: they gave back
 //!   with `Release`, and that reading is `Acquire`. A load, not a fence: ThreadSanitizer knows no fences.
 //! * **C4** The count can't wrap: the process aborts at half the range of `usize`.

@@ -155,12 +155,10 @@ impl Header {
     /// Notes something for this owner of the block, or nothing more (H2).
     pub(crate) fn set_extra(&self, extra: *mut ()) {
         self.extra.set(extra);
-        // Relaxed, as in `flags`.
-        if extra.is_null() {
-            self.flags.fetch_and(!NOTED, Ordering::Relaxed);
-        } else {
-            self.flags.fetch_or(NOTED, Ordering::Relaxed);
-        }
+        // A load and a store: nobody else has a credit, so nobody sets a flag meanwhile (H4).
+        let others = self.flags() & !NOTED;
+        let noted = if extra.is_null() { 0 } else { NOTED };
+        self.flags.store(others | noted, Ordering::Relaxed);
     }
 
     /// Whether the block goes home to a slab, with nothing to be done about it.
