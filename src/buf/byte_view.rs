@@ -10,7 +10,7 @@
 mod convert;
 
 use super::byte_buf::ByteBuf;
-use super::range;
+use super::{consume, range};
 use crate::memory::header::READ_ONLY;
 use crate::memory::owned;
 use crate::pool::Block;
@@ -194,7 +194,7 @@ impl ByteView {
         let pinned = self.pinned();
         let could_free = pinned - self.len.min(pinned);
         if self.len < pinned / 2 && could_free >= 4096 {
-            Self::copy_from_slice(&self)
+            consume(self, |view| Self::copy_from_slice(view))
         } else {
             self
         }

@@ -24,3 +24,14 @@ pub use self::{
     text::StrError,
     varint::VarintOverflow,
 };
+
+/// Makes something of `source`, and drops that.
+///
+/// The last handle of a foreign owner may panic as it is dropped. If that happens at the end of a function,
+/// which is where its arguments go, the compiler forgets what it was about to return
+/// (<https://github.com/rust-lang/rust/issues/47949>); here it is a local, and goes as well.
+pub(crate) fn consume<S, T>(source: S, make: impl FnOnce(&S) -> T) -> T {
+    let made = make(&source);
+    drop(source);
+    made
+}

@@ -9,7 +9,7 @@
     reason = "`BufMut` is an unsafe trait; what was written into room is counted"
 )]
 
-use crate::buf::{ByteBuf, ByteView};
+use crate::buf::{ByteBuf, ByteView, consume};
 use bytes::buf::{IntoIter, UninitSlice};
 use bytes::{Buf, BufMut, Bytes};
 use core::borrow::BorrowMut;
@@ -249,7 +249,11 @@ impl From<Bytes> for ByteBuf {
     /// Takes over the memory of a `Bytes` that was made of a `Vec` and that nobody else holds; else
     /// copies.
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_unique() { Vec::from(bytes).into() } else { Self::from(&bytes[..]) }
+        if bytes.is_unique() {
+            Vec::from(bytes).into()
+        } else {
+            consume(bytes, |bytes| Self::from(&bytes[..]))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "hands the handle's own range on (W1)")]
 
 use super::{ByteBuf, ByteView};
-use crate::buf::range;
+use crate::buf::{consume, range};
 use crate::pool::Block;
 
 impl ByteBuf {
@@ -163,7 +163,7 @@ impl From<Vec<u8>> for ByteBuf {
 impl From<ByteView> for ByteBuf {
     /// The view's own memory if no other handle holds it and it may be written, a copy otherwise.
     fn from(view: ByteView) -> Self {
-        view.try_into_mut().unwrap_or_else(|view| Self::from(&*view))
+        view.try_into_mut().unwrap_or_else(|view| consume(view, |view| Self::from(&**view)))
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "adopts the memory of a vector")]
 
 use super::ByteView;
+use crate::buf::consume;
 use crate::memory::bank::BANKABLE;
 use crate::memory::header::BANKED;
 use crate::memory::owned;
@@ -58,7 +59,10 @@ impl From<ByteView> for Vec<u8> {
                 bytes::Buf::advance(&mut bytes, part.start);
                 bytes.into()
             }
-            Err(block) => Self::from(&*ByteView { ptr, len, block: Some(block) }),
+            Err(block) => {
+                let view = ByteView { ptr, len, block: Some(block) };
+                consume(view, |view| Self::from(&**view))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::CompositeByteBuf;
-use crate::buf::{ByteBuf, ByteView};
+use crate::buf::{ByteBuf, ByteView, consume};
 
 /// From something that is, or becomes, one view without copying where the memory allows it.
 macro_rules! from_contiguous {
@@ -38,21 +38,29 @@ impl From<ByteView> for CompositeByteBuf {
 /// Shares the only component, or copies all into one.
 impl From<CompositeByteBuf> for ByteView {
     fn from(composite: CompositeByteBuf) -> Self {
-        if composite.rest.is_empty() { composite.front } else { composite.to_byte_view() }
+        if composite.rest.is_empty() {
+            composite.front
+        } else {
+            consume(composite, CompositeByteBuf::to_byte_view)
+        }
     }
 }
 
 /// Takes over the only component's memory where that is alone in it, else copies.
 impl From<CompositeByteBuf> for ByteBuf {
     fn from(composite: CompositeByteBuf) -> Self {
-        ByteView::from(composite).try_into_mut().unwrap_or_else(|view| Self::from(&view[..]))
+        ByteView::from(composite).into()
     }
 }
 
 /// Takes over the only component's memory where that is alone in it, else copies.
 impl From<CompositeByteBuf> for Vec<u8> {
     fn from(composite: CompositeByteBuf) -> Self {
-        if composite.rest.is_empty() { composite.front.into() } else { composite.to_vec() }
+        if composite.rest.is_empty() {
+            composite.front.into()
+        } else {
+            consume(composite, CompositeByteBuf::to_vec)
+        }
     }
 }
 
