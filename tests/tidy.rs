@@ -260,3 +260,21 @@ fn every_fuzz_target_is_whole() {
     }
     nothing("a fuzz target lacks", lacks);
 }
+
+/// A name or a figure that was not escaped makes a browser refuse the whole picture.
+#[test]
+fn pictures_have_only_the_tags_that_we_draw() {
+    const TAGS: [&str; 7] = ["svg ", "/svg>", "rect ", "text ", "/text>", "path ", "line "];
+    let pictures = files("docs/figures", ".svg");
+    assert!(pictures.len() >= 3, "the pictures were not found");
+    let mut wrong = Vec::new();
+    for (name, text) in pictures {
+        let tags = text.split('<').skip(1);
+        let foreign = tags.filter(|tag| !TAGS.iter().any(|known| tag.starts_with(known)));
+        wrong.extend(foreign.map(|tag| format!("{name}: <{:.20}", tag.replace('\n', " "))));
+        if text.matches("<text ").count() != text.matches("</text>").count() {
+            wrong.push(format!("{name}: a text without an end"));
+        }
+    }
+    nothing("not a picture", wrong);
+}

@@ -61,6 +61,7 @@ pub fn finish(bench: &race::Bench, name: &str, arguments: &Arguments) {
     let (bars, missed) = bench.table.score();
     println!("\n{} of {bars} bars reached", bars - missed);
     if let Some(dir) = &arguments.save {
+        std::fs::create_dir_all(dir).expect("a folder for the results");
         let save = |ending: &str, text: String| {
             std::fs::write(dir.join(name).with_extension(ending), text)
         };

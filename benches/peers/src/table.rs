@@ -63,6 +63,12 @@ impl Row {
         }
     }
 
+    /// The highest value that reaches all bars that are limits from above.
+    pub fn limit_of_all(&self) -> Option<f64> {
+        let above = self.bars.iter().filter(|bar| !matches!(bar, Bar::Least(_)));
+        above.map(|&bar| self.limit(bar)).min_by(f64::total_cmp)
+    }
+
     pub fn verdict(&self) -> Option<Verdict> {
         let judge = |&bar: &Bar| {
             let (ours, limit) = (self.ours(), self.limit(bar));
