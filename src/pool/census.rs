@@ -10,7 +10,7 @@ use super::stats::{ClassStats, PoolStats, Tally};
 use crate::sync::lock;
 
 impl Central {
-    /// Exact while no other thread uses the pool.
+    /// Exact while no other thread uses the pool; what the janitor does is no such use.
     pub(crate) fn stats(&self) -> PoolStats {
         let mut stats = PoolStats::default();
         for (class, shared) in (0..).zip(&self.classes) {

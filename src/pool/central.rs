@@ -257,8 +257,9 @@ impl Central {
         for class in (0..size_class::COUNT as u16).rev() {
             while over() > 0 {
                 // In the slabs these bytes stay idle, until a slab is unused and its span is shed.
-                let Some(mut round) = self.pop_round(class) else { break };
-                self.put_oldest(class, &mut round, usize::MAX);
+                if !self.unload_round(class) {
+                    break;
+                }
                 shed += self.shed_chunks(over());
             }
         }

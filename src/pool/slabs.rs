@@ -151,6 +151,15 @@ impl Central {
         first
     }
 
+    /// The blocks of a round of the depot back to their slabs: whether there was one. Under the lock, so that
+    /// a census finds them in the one place or the other.
+    pub(super) fn unload_round(self: &Arc<Self>, class: u16) -> bool {
+        let mut slabs = self.slabs(class);
+        let Some(mut round) = self.pop_round(class) else { return false };
+        self.put_into(&mut slabs, &mut round, usize::MAX);
+        true
+    }
+
     /// One block back to its slab.
     pub(crate) fn put_one(self: &Arc<Self>, block: HeaderRef) {
         let mut slabs = self.slabs(block.class);

@@ -14,6 +14,8 @@ mod scenarios;
 
 use bytebuf::{ByteBuf, ByteView, Pool};
 use bytes::BufMut;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// So many changes of who runs first.
 const PCT_DEPTH: usize = 3;
@@ -21,14 +23,27 @@ const PCT_DEPTH: usize = 3;
 /// Runs a scenario under many schedules.
 fn check(scenario: fn()) {
     let schedules = std::env::var("BYTEBUF_SCHEDULES").map_or(1000, |n| n.parse().unwrap());
-    shuttle::check_random(scenario, schedules);
-    shuttle::check_pct(scenario, schedules, PCT_DEPTH);
+    shuttle::check_random(reporting("random", schedules, scenario), schedules);
+    shuttle::check_pct(reporting("PCT", schedules, scenario), schedules, PCT_DEPTH);
 }
 
-/// A size of which a magazine has four blocks, and whose counts are banked.
+/// Says each tenth of the way how far it is.
+fn reporting(kind: &'static str, schedules: usize, scenario: fn()) -> impl Fn() + Send + Sync {
+    let (begun, done) = (Instant::now(), AtomicUsize::new(0));
+    move || {
+        scenario();
+        let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+        if done.is_multiple_of(schedules.div_ceil(10)) {
+            println!("{kind}: {done} of {schedules} schedules, {} s", begun.elapsed().as_secs());
+        }
+    }
+}
+
+/// A size whose counts are banked, and of which a round of the depot has two blocks.
 const SMALL: usize = 64 * 1024;
 
-/// A size of which a magazine has one block, so that each that is freed is an exchange.
+/// A size of which a round has one block: a thread that may cache so many bytes keeps two, one of them as
+/// that which was freed last, and trades with the depot from the third on.
 const WIDE: usize = 256 * 1024;
 
 /// Says in its first and last bytes whose it is.
