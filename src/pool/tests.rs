@@ -18,8 +18,9 @@ fn check(pool: &Pool) -> PoolStats {
 fn figures_add_up_through_every_state() {
     let pool = Pool::builder().build();
     let mut held = Vec::new();
+    let many = if cfg!(miri) { 14 } else { 200 };
     for (i, size) in
-        [1, 64, 1000, 4096, 70_000, 1 << 20, 3 << 20].into_iter().cycle().take(200).enumerate()
+        [1, 64, 1000, 4096, 70_000, 1 << 20, 3 << 20].into_iter().cycle().take(many).enumerate()
     {
         held.push(pool.alloc(size));
         if i % 3 == 0 {
@@ -235,9 +236,10 @@ fn outstanding_buffers_are_listed_by_line() {
 #[test]
 fn sampling_sees_its_share() {
     let pool = Pool::builder().track(Track::Sampled(10)).build();
-    let held: Vec<_> = (0..1000).map(|_| pool.alloc(64)).collect();
+    let tenth = if cfg!(miri) { 10 } else { 100 };
+    let held: Vec<_> = (0..10 * tenth).map(|_| pool.alloc(64)).collect();
     let list = pool.outstanding();
-    assert_eq!((list.every(), list[0].count), (10, 100));
+    assert_eq!((list.every(), list[0].count), (10, tenth));
     drop(held);
     assert!(pool.outstanding().is_empty());
 }
@@ -273,9 +275,10 @@ fn closing_leaves_nothing_behind() {
 fn figures_stay_sane_while_threads_are_at_work() {
     let pool = Pool::builder().build();
     let stop = std::sync::atomic::AtomicBool::new(false);
+    let many = if cfg!(miri) { 20 } else { 150 };
     let work = || {
         while !stop.load(Ordering::Relaxed) {
-            let held: Vec<_> = (0..150).map(|_| pool.alloc(1000)).collect();
+            let held: Vec<_> = (0..many).map(|_| pool.alloc(1000)).collect();
             drop(held);
         }
     };

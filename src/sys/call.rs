@@ -5,7 +5,7 @@ macro_rules! calls {
         /// A kind of call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[cfg_attr(
-            not(all(target_os = "linux", not(bytebuf_portable))),
+            not(all(target_os = "linux", not(any(bytebuf_portable, miri)))),
             allow(dead_code, reason = "fewer of them exist there")
         )]
         pub(crate) enum Call {

@@ -223,7 +223,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2000 }))]
 
     #[test]
-    fn behaves_as_vectors_do(ops in prop::collection::vec(op(), 0..60), front in 0..40_usize) {
+    fn behaves_as_vectors_do(
+        ops in prop::collection::vec(op(), 0..if cfg!(miri) { 20 } else { 60 }),
+        front in 0..40_usize,
+    ) {
         let (mut a, mut b) = (ByteBuf::with_headroom(front, 100), ByteBuf::new());
         let (mut va, mut vb) = (Vec::new(), Vec::new());
         for op in ops {

@@ -31,7 +31,7 @@ fn part() -> impl Strategy<Value = ByteView> {
 }
 
 fn parts() -> impl Strategy<Value = Vec<ByteView>> {
-    vec(part(), 0..40)
+    vec(part(), 0..if cfg!(miri) { 10 } else { 40 })
 }
 
 /// Every part as a component of its own.
@@ -227,7 +227,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn any_sequence_of_calls_behaves_like_a_vec(ops in vec(op(), 1..80)) {
+    fn any_sequence_of_calls_behaves_like_a_vec(ops in vec(op(), 1..if cfg!(miri) { 20 } else { 80 })) {
         let (composite, model, kept) = Default::default();
         let mut world = World { composite, model, kept };
         for op in ops {
@@ -375,7 +375,8 @@ fn in_one_go(composite: &CompositeByteBuf) -> Vec<Vec<u8>> {
 
 #[test]
 fn single_bytes_do_not_make_the_list_long() {
-    let bytes: Vec<u8> = (0..100_000_u32).map(|i| i as u8).collect();
+    let many = if cfg!(miri) { 1_000 } else { 100_000_u32 };
+    let bytes: Vec<u8> = (0..many).map(|i| i as u8).collect();
     let mut composite = CompositeByteBuf::new();
     composite.extend(bytes.iter().map(|byte| vec![*byte]));
     assert_eq!(composite, bytes);
@@ -386,7 +387,8 @@ fn single_bytes_do_not_make_the_list_long() {
 fn shared_tails_are_not_written_to() {
     let mut composite = CompositeByteBuf::new();
     let mut snapshots = Vec::new();
-    for i in 0..=255_u8 {
+    let most = if cfg!(miri) { 50 } else { 255_u8 };
+    for i in 0..=most {
         composite.push_back(vec![i]);
         snapshots.push(composite.clone());
     }
@@ -431,7 +433,7 @@ fn bytes_of_one_component_are_given_out_without_copying() {
 #[test]
 fn a_queue_that_never_empties_stays_small() {
     let mut composite = CompositeByteBuf::from(vec![0; 100]);
-    for i in 0..10_000 {
+    for i in 0..if cfg!(miri) { 100 } else { 10_000 } {
         composite.push_back(vec![i as u8; 100]);
         composite.advance(100);
         composite.push_front(vec![0; 3]);
