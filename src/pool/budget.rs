@@ -7,7 +7,8 @@
 //! * **D2** A charge is made on a budget and all above it, or on none.
 //! * **D3** Who waits is served in order: nobody gets bytes of a budget while somebody waits for the same
 //!   budget, or for one above it, that came earlier. Budgets of one tree share one line.
-//! * **D4** Nothing is called out to (wakers, callbacks) while the line is locked.
+//! * **D4** Nothing is called out to (wakers, callbacks) while the line or a ticket is locked. A waker that
+//!   panics keeps no other from being woken.
 //! * **D5** No wait is in vain: who gives bytes back looks for a line afterwards; who joins the line looks
 //!   for bytes afterwards. Both *change* `used` in between, the one who finds too little by nothing, so one
 //!   of the changes comes first, and the other sees what went before it.
@@ -17,7 +18,7 @@ use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -47,7 +48,7 @@ pub(crate) struct Budget {
     saboteur: Option<Saboteur>,
 }
 
-// A panic of the shedder, the only foreign code in here, finds no lock held and no charge half-made.
+// A panic of a shedder or a waker, the only foreign code in here, finds no lock held and no charge half-made.
 impl UnwindSafe for Budget {}
 impl RefUnwindSafe for Budget {}
 
@@ -285,7 +286,7 @@ impl Budget {
             wakers.extend(state.waker.take());
             false
         });
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Waits for a charge, which is the caller's then.
@@ -304,9 +305,32 @@ impl Budget {
         let ticket = Arc::new(Ticket { budget: Arc::clone(self), bytes, state });
         lock(&self.line.tickets).push_back(Arc::clone(&ticket));
         self.line.waiting.fetch_add(1, Ordering::Relaxed);
+        // From here on, so that the place is given up if a waker panics.
+        let wait = Wait { ticket, taken: false };
         // Bytes that came back before are seen here; who gives some back later sees the ticket (D5).
         self.serve();
-        Ok(Wait { ticket, taken: false })
+        Ok(wait)
+    }
+}
+
+impl Drop for Budget {
+    /// One after the other: as many as there may be above this one, the stack would not hold them.
+    fn drop(&mut self) {
+        let mut above = self.parent.take();
+        while let Some(mut budget) = above.and_then(Arc::into_inner) {
+            above = budget.parent.take();
+        }
+    }
+}
+
+/// Wakes them all; the first panic goes on when that is done.
+fn wake_all(wakers: Vec<Waker>) {
+    let wake = |waker: Waker| catch_unwind(AssertUnwindSafe(|| waker.wake())).err();
+    let panic = wakers.into_iter().filter_map(wake).reduce(|first, _| first);
+    if let Some(panic) = panic
+        && !std::thread::panicking()
+    {
+        resume_unwind(panic);
     }
 }
 
@@ -320,13 +344,14 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
         let mut state = lock(&self.ticket.state);
         if state.served {
             drop(state);
             self.taken = true;
             return Poll::Ready(());
         }
-        let old = state.waker.replace(cx.waker().clone());
+        let old = state.waker.replace(waker);
         drop(state);
         drop(old);
         Poll::Pending
