@@ -5,10 +5,14 @@
 #[path = "support/floor.rs"]
 mod floor;
 
-use bytebuf::{ByteBuf, ByteView, Pool, PoolStats};
+use bytebuf::{
+    AllocError, ByteBuf, ByteView, CompositeByteBuf, FileRegion, IndexError, OutOfRange, Outgoing,
+    Pool, PoolBuilder, PoolStats, RecvSizer, Segment, SegmentReader, TryReserveError, WriteQueue,
+};
 use bytes::{Buf, BufMut};
 use floor::Floor;
 use std::cell::RefCell;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
@@ -42,9 +46,19 @@ fn assert_all_home(pool: &Pool) {
 #[test]
 fn handles_may_move_and_be_shared() {
     let _floor = Floor::take();
-    static_assertions::assert_impl_all!(ByteBuf: Send, Sync);
-    static_assertions::assert_impl_all!(ByteView: Send, Sync);
-    static_assertions::assert_impl_all!(Pool: Send, Sync);
+    macro_rules! all {
+        ($($handle:ty),+ $(,)?) => {$(
+            static_assertions::assert_impl_all!($handle: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
+        )+};
+    }
+    all!(ByteBuf, ByteView, CompositeByteBuf, Pool, PoolBuilder);
+    all!(FileRegion, Outgoing, RecvSizer, Segment, SegmentReader, WriteQueue);
+    all!(AllocError, IndexError, OutOfRange, TryReserveError);
+    #[cfg(unix)]
+    all!(bytebuf::MappedFile, bytebuf::MappedFileMut);
+    // It may hold an `io::Error`, which is not unwind-safe.
+    #[cfg(unix)]
+    static_assertions::assert_impl_all!(bytebuf::Splice: Send, Sync, Unpin);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Finder, MultiFinder, Search, 
 use bytes::{Buf, BufMut};
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::ops::{Bound, RangeBounds};
 
 /// Says that it did more than it was asked for.
 struct Boaster(usize);
@@ -197,6 +198,62 @@ fn needles_that_change_are_some_needle() {
                 assert!(found.end <= rest.len() && found.needle < 2);
                 rest = &rest[found.end..];
             }
+        }
+    }
+}
+
+/// Other bounds each time.
+struct Shifting(Cell<usize>, [Bound<usize>; 4]);
+
+impl Shifting {
+    fn next(&self) -> Bound<&usize> {
+        self.1[self.0.replace(self.0.get() + 1) % 4].as_ref()
+    }
+}
+
+impl RangeBounds<usize> for Shifting {
+    fn start_bound(&self) -> Bound<&usize> {
+        self.next()
+    }
+
+    fn end_bound(&self) -> Bound<&usize> {
+        self.next()
+    }
+}
+
+#[test]
+fn a_range_that_changes_is_some_range() {
+    use Bound::{Excluded, Included, Unbounded};
+    let _floor = Floor::take();
+    const TEXT: &[u8] = b"0123456789";
+    let far = usize::MAX;
+    for bounds in [
+        [Included(2), Excluded(5), Included(far), Included(far)],
+        [Included(5), Excluded(2), Unbounded, Unbounded],
+        [Unbounded, Included(9), Excluded(far), Excluded(0)],
+        [Excluded(9), Unbounded, Included(0), Included(10)],
+    ] {
+        for start in 0..4 {
+            let range = || Shifting(Cell::new(start), bounds);
+            let is_part =
+                |part: &[u8]| TEXT.windows(part.len().max(1)).any(|w| w.starts_with(part));
+            let view = ByteView::from_static(TEXT);
+            if let Ok(part) = outcome(|| view.slice(range())) {
+                assert!(is_part(&part));
+            }
+            let parts = CompositeByteBuf::from_iter([&TEXT[..3], &TEXT[3..4], &TEXT[4..]]);
+            if let Ok(part) = outcome(|| parts.slice(range()).to_vec()) {
+                assert!(is_part(&part));
+            }
+            if let Ok(part) = outcome(|| parts.chunks_in(range()).collect::<Vec<_>>().concat()) {
+                assert!(is_part(&part));
+            }
+            let mut joined = parts.clone();
+            _ = outcome(|| joined.consolidate_components(range()));
+            assert_eq!(joined, TEXT);
+            let mut buf = ByteBuf::from(TEXT);
+            _ = outcome(|| buf.extend_from_within(range()));
+            assert!(buf.starts_with(TEXT) && is_part(&buf[10..]));
         }
     }
 }

@@ -132,6 +132,20 @@ fn a_place_in_line_may_be_forgotten() {
     floor.lose(stats.mapped + stats.headers, 0);
 }
 
+#[test]
+fn budgets_may_be_nested_however_deep() {
+    let _floor = Floor::take();
+    let pool = LeakGuard::new();
+    let mut deep = pool.pool().clone();
+    for _ in 0..if cfg!(miri) { 100 } else { 300_000 } {
+        deep = deep.budget("one more", 4096);
+    }
+    let buf = deep.alloc(100);
+    assert!(deep.try_alloc(5000).is_err());
+    drop(deep);
+    drop(buf);
+}
+
 /// All orders of so many things.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {

@@ -2,8 +2,10 @@
 //!
 //! `sizes.rs`: every length, range and index there is. `liars.rs`: traits that lie. `panics.rs`: owners,
 //! closures and traits that panic at any of their calls. `losses.rs`: no memory, forgotten handles, drops
-//! in any order.
+//! in any order. `files.rs`: all this for what holds descriptors.
 
+#[cfg(all(unix, not(miri)))]
+mod files;
 #[path = "../support/floor.rs"]
 mod floor;
 mod liars;

@@ -2,12 +2,13 @@
 
 use super::floor::Floor;
 use super::{Owner, outcome};
-use bytebuf::testing::LeakGuard;
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool, Search, WriteQueue};
+use bytebuf::testing::{LeakGuard, failing_pool};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Outgoing, Pool, Search, WriteQueue};
 use bytes::{Buf, BufMut, Bytes};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// So many owned parts of two bytes each, of which one panics as it is dropped.
 fn owned_parts(count: usize, panics: usize, drops: &Arc<AtomicUsize>) -> CompositeByteBuf {
@@ -286,4 +287,117 @@ fn a_shedder_may_panic() {
     drop(held);
     assert_eq!(pool.budget_stats().expect("a budget").used, 0);
     assert!(pool.try_alloc(100).is_ok());
+}
+
+/// Counts its wakes, and panics at them, if it is told to.
+struct Sleeper {
+    woken: AtomicUsize,
+    panics: bool,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.panics, "a sleeper that does not want to wake");
+    }
+}
+
+#[test]
+fn a_waker_may_panic_and_keeps_nobody_asleep() {
+    let _floor = Floor::take();
+    const LINE: usize = 5;
+    for panics in 0..=LINE {
+        let guard = LeakGuard::new();
+        let pool = guard.budget("line", 8192);
+        let held = pool.alloc(8192);
+        let sleepers: Vec<_> = (0..LINE)
+            .map(|nth| Sleeper {
+                woken: AtomicUsize::new(0),
+                panics: nth == panics || panics == LINE,
+            })
+            .map(Arc::new)
+            .collect();
+        let mut line: Vec<_> = sleepers.iter().map(|_| Box::pin(pool.alloc_wait(1024))).collect();
+        for (place, sleeper) in line.iter_mut().zip(&sleepers) {
+            let waker = Waker::from(Arc::clone(sleeper));
+            assert!(place.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert!(outcome(|| drop(held)).is_err());
+        for (place, sleeper) in line.iter_mut().zip(&sleepers) {
+            assert_eq!(sleeper.woken.load(Ordering::SeqCst), 1);
+            let served = place.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(served, Poll::Ready(Ok(_))));
+        }
+        drop(line);
+        assert_eq!(pool.budget_stats().expect("a budget").used, 0);
+
+        // Who joins the line may have to wake others: then it is not in it.
+        let held = pool.alloc(8192);
+        let mut first = Box::pin(pool.alloc_wait(8192));
+        let waker = Waker::from(Arc::clone(&sleepers[0]));
+        assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        _ = outcome(|| drop(held));
+        _ = outcome(|| drop(pool.alloc_wait(100)));
+        drop(first);
+        assert!(pool.try_alloc(8192).is_ok());
+    }
+}
+
+/// Panics instead of becoming what it should.
+struct Refusal;
+
+impl From<Refusal> for ByteView {
+    fn from(_: Refusal) -> Self {
+        panic!("no view");
+    }
+}
+
+impl From<Refusal> for Outgoing {
+    fn from(_: Refusal) -> Self {
+        panic!("nothing to send");
+    }
+}
+
+#[test]
+fn a_conversion_or_an_iterator_of_parts_may_panic() {
+    let _floor = Floor::take();
+    let mut parts = CompositeByteBuf::from_iter(["ab", "cd"]);
+    let operations: [Operation; 4] = [
+        |parts| parts.push_back(Refusal),
+        |parts| parts.push_front(Refusal),
+        |parts| parts.insert(1, Refusal),
+        |parts| parts.extend([Refusal]),
+    ];
+    for operation in operations {
+        assert!(outcome(|| operation(&mut parts)).is_err());
+        assert_eq!(parts, "abcd");
+    }
+    for fuse in 0..5 {
+        let mut parts = parts.clone();
+        assert!(outcome(|| parts.extend(Fuse(fuse).map(|byte| vec![byte]))).is_err());
+        assert_eq!(parts, [b"abcd", &vec![b'i'; fuse][..]].concat());
+    }
+    let mut queue = WriteQueue::new();
+    queue.push("ab");
+    assert!(outcome(|| queue.push(Refusal)).is_err());
+    assert_eq!(queue.pending_bytes(), 2);
+}
+
+#[test]
+fn a_pool_of_failures_may_panic_instead() {
+    let _floor = Floor::take();
+    for fuse in 0..6 {
+        let guard = LeakGuard::new();
+        let pool = failing_pool(guard.pool(), move |nth| {
+            assert_ne!(nth, fuse, "worse than a failure");
+            nth % 2 == 1
+        });
+        let mut buf = ByteBuf::new();
+        for len in [10, 100, 1000, 10_000] {
+            _ = outcome(|| pool.try_alloc(len).map(|new| buf = new));
+            let content = buf.to_vec();
+            _ = outcome(|| buf.try_reserve(len));
+            assert_eq!(buf, content);
+        }
+    }
 }
