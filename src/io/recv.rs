@@ -84,13 +84,16 @@ impl RecvSizer {
     /// Receives into the room of `into`, which gets as much as fits this connection, and gives the
     /// number of bytes; 0 at the end of the stream.
     ///
-    /// What `into` holds stays in front of it. When nothing was received and nothing was held,
-    /// the memory goes back to the pool, so that waiting costs none.
+    /// What `into` holds stays in front of it, and its maximum is kept. When nothing was received and
+    /// nothing was held, the memory goes back to the pool, so that waiting costs none. A buffer that has
+    /// memory grows from where that came from, one that has none from the global pool; to receive on
+    /// the account of a budget, use [`receive_vectored`](Self::receive_vectored).
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::WouldBlock`] if `from` is non-blocking and has nothing,
-    /// [`io::ErrorKind::OutOfMemory`] if the pool gives no memory; those of reading otherwise.
+    /// [`io::ErrorKind::OutOfMemory`] if the pool gives no memory or `into` is as long as it may be
+    /// ([`TryReserveError`](crate::TryReserveError) is the source); those of reading otherwise.
     /// `into` holds what it held.
     ///
     /// # Cost
@@ -122,18 +125,14 @@ impl RecvSizer {
     /// ```
     #[cfg(unix)]
     pub fn receive(&mut self, from: impl AsFd, into: &mut ByteBuf) -> io::Result<usize> {
-        if into.is_empty() {
-            if into.capacity() < self.size {
-                *into = window::block(self.size)?;
-            }
-        } else if into.capacity() - into.len() < self.size {
-            into.try_reserve(self.size)
-                .map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e))?;
+        if into.capacity() - into.len() < self.size {
+            let within_maximum = into.max_capacity() - into.len();
+            into.try_reserve(self.size.min(within_maximum).max(1))?;
         }
         let offered = into.capacity() - into.len();
         let received = window::fill(into, usize::MAX, |room| sys::read(from.as_fd(), None, room));
         if into.is_empty() {
-            *into = ByteBuf::new();
+            into.let_go();
         }
         let received = received?;
         self.record(received, offered);
@@ -225,6 +224,8 @@ impl Default for RecvSizer {
 mod tests {
     use std::io::Write;
     use std::os::unix::net::UnixStream;
+
+    use bytes::Buf;
 
     use super::*;
     use crate::sys::{Call, Outcome, with_plan};
@@ -371,6 +372,29 @@ mod tests {
         drop(input);
         let mut rest = CompositeByteBuf::new();
         assert_eq!(sizer.receive_vectored(&socket, &tenant, &mut rest).unwrap(), 2048);
+    }
+
+    #[test]
+    fn a_buffer_keeps_its_maximum_and_draws_on_its_own_pool() {
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut sizer = RecvSizer::with_range(4096, 4096);
+        let mut input = ByteBuf::new();
+        input.set_max_capacity(1000).unwrap();
+        let idle = sizer.receive(&socket, &mut input).unwrap_err();
+        assert_eq!((idle.kind(), input.capacity()), (io::ErrorKind::WouldBlock, 0));
+        peer.write_all(&[7; 3000]).unwrap();
+        assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 1000);
+        let full = sizer.receive(&socket, &mut input).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::OutOfMemory);
+        input.advance(400);
+        assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 400);
+        assert_eq!((input.len(), input.max_capacity()), (1000, 1000));
+
+        let tenant = Pool::builder().build().budget("tenant", 8192);
+        let mut input = tenant.alloc(100);
+        assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 1600);
+        assert!(tenant.budget_stats().unwrap().used >= 4096);
     }
 
     #[test]

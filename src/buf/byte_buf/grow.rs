@@ -10,6 +10,7 @@
 
 use super::ByteBuf;
 use crate::pool::{AllocError, Block, Pool, Source};
+use crate::sys::vm::PAGE;
 use core::fmt;
 
 /// The least capacity of a buffer that grows from nothing.
@@ -100,6 +101,8 @@ impl Pool {
     /// # Errors
     ///
     /// If the pool gives no memory: over its limit, the system has none, or no memory could hold so much.
+    ///
+    /// Cost: that of [`alloc`](Self::alloc).
     #[inline(always)]
     #[track_caller]
     pub fn try_alloc(&self, n: usize) -> Result<ByteBuf, AllocError> {
@@ -110,6 +113,9 @@ impl Pool {
     /// order; dropping the future gives the place up. A pool that is no budget never waits.
     ///
     /// Works on any executor.
+    ///
+    /// Cost: that of [`alloc`](Self::alloc) of a budget; a small allocation for the place in the line, which has
+    /// a lock. Needs no atomic operation besides if the pool is no budget.
     ///
     /// # Errors
     ///
@@ -146,6 +152,8 @@ impl Pool {
     /// # Panics
     ///
     /// If the pool gives no memory.
+    ///
+    /// Cost: that of [`alloc`](Self::alloc).
     #[inline(always)]
     #[must_use]
     #[track_caller]
@@ -169,12 +177,23 @@ impl Pool {
     /// let buf = bytebuf::Pool::global().alloc_aligned(512, 4096).unwrap();
     /// assert_eq!(buf.as_ptr().addr() % 4096, 0);
     /// ```
+    ///
+    /// Cost: that of [`alloc`](Self::alloc). Up to the size of a page, the block is that of `n`, rounded up to a
+    /// multiple of `align`; above, one of `n + align` bytes.
     #[track_caller]
     pub fn alloc_aligned(&self, n: usize, align: usize) -> Result<ByteBuf, AllocError> {
         assert!(align.is_power_of_two(), "{align} is no power of two");
-        let over = n.saturating_add(align - 1);
-        let block = self.source().allocate(over.max(1))?;
-        let front = block.data().addr().get().wrapping_neg() & (align - 1);
+        let front = |block: &Block| block.data().addr().get().wrapping_neg() & (align - 1);
+        if align <= PAGE {
+            // Blocks whose size is a multiple of it lie at multiples of it, unless a checker spaces them.
+            let rounded = n.max(1).checked_next_multiple_of(align).unwrap_or(usize::MAX);
+            let block = self.source().allocate(rounded)?;
+            if front(&block) == 0 {
+                return Ok(ByteBuf::over(block, 0, n));
+            }
+        }
+        let block = self.source().allocate(n.saturating_add(align - 1).max(1))?;
+        let front = front(&block);
         Ok(ByteBuf::over(block, front, n))
     }
 }
@@ -231,6 +250,8 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If there is no memory.
+    ///
+    /// Cost: that of [`Pool::alloc`].
     #[inline(always)]
     #[must_use]
     #[track_caller]
@@ -243,6 +264,8 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If there is no memory.
+    ///
+    /// Cost: that of [`Pool::alloc`], and writing the zeros.
     #[must_use]
     #[track_caller]
     pub fn zeroed(len: usize) -> Self {
@@ -277,6 +300,8 @@ impl ByteBuf {
     ///
     /// Instead of panicking. The buffer is as it was.
     ///
+    /// Cost: that of [`reserve`](Self::reserve).
+    ///
     /// # Examples
     ///
     /// ```
@@ -293,9 +318,17 @@ impl ByteBuf {
     }
 
     /// Makes room for `additional` more bytes if that needs no new memory. Says whether it did.
+    ///
+    /// Cost: allocates nothing; may move the readable bytes.
     #[must_use = "the room is there only if this says so"]
     pub fn try_reclaim(&mut self, additional: usize) -> bool {
         additional <= self.limit - self.writer || self.reclaim_room(additional)
+    }
+
+    /// Lets the memory go, with what is readable. The maximum stays.
+    #[cfg(unix)]
+    pub(crate) fn let_go(&mut self) {
+        *self = Self { max: self.max, ..Self::new() };
     }
 
     #[cold]

@@ -160,6 +160,28 @@ fn absurd_sizes_are_errors_and_change_nothing() {
     assert_eq!(buf, b"abc"[..]);
 }
 
+/// Where no checker spaces blocks: they lie as their size says.
+#[cfg(not(any(miri, asan, valgrind)))]
+#[test]
+fn an_aligned_buffer_takes_no_more_than_its_size_rounded_up() {
+    let pool = Pool::builder().build();
+    let mut kept = Vec::new();
+    for (n, align) in
+        [(1, 1), (100, 64), (600, 512), (4096, 4096), (5000, 4096), (40_000, 2048), (1 << 20, 4096)]
+    {
+        for _ in 0..5 {
+            let mut buf = pool.alloc_aligned(n, align).unwrap();
+            assert!(buf.as_ptr().addr().is_multiple_of(align) && buf.capacity() == n);
+            buf.put_u8(1);
+            let view = buf.freeze();
+            let rounded = n.next_multiple_of(align).max(64);
+            assert!(view.pinned() <= rounded + rounded / 8, "{n} {align}: {}", view.pinned());
+            kept.push(view);
+        }
+    }
+    assert!(pool.alloc_aligned(1, 1 << 16).unwrap().as_ptr().addr().is_multiple_of(1 << 16));
+}
+
 #[test]
 fn a_vector_is_pinned_with_its_spare_room() {
     let mut vec = Vec::with_capacity(100_000);
