@@ -22,8 +22,7 @@ use crate::sys::{self, Mapping};
 
 /// A file, or a part of one, mapped into memory, read-only.
 ///
-/// It reads as a slice; [`view`](Self::view) gives a [`ByteView`] of all of it, and every slice of
-/// that keeps the mapping alive by itself.
+/// It reads as a [`ByteView`], whose clones and slices keep the mapping alive by themselves.
 ///
 /// A mapping shows the file as it *is*: were the file shortened, reading behind its end would kill
 /// the process (SIGBUS); were it written to, bytes would change under a shared reference. So the
@@ -43,7 +42,7 @@ use crate::sys::{self, Mapping};
 ///
 /// let map = MappedFile::snapshot(&file, 3..8)?;
 /// file.set_len(0)?;
-/// let index = map.view().slice(..5);
+/// let index = map.slice(..5);
 /// drop(map);
 /// assert_eq!(&index[..], b"index");
 /// # Ok(())
@@ -171,6 +170,10 @@ impl MappedFile {
     ///
     /// If `range` starts after its end.
     ///
+    /// # Cost
+    ///
+    /// Two system calls, two allocations; pages come in as they are touched.
+    ///
     /// # Examples
     ///
     /// ```
@@ -211,6 +214,10 @@ impl MappedFile {
     /// # Errors
     ///
     /// Those of `madvise`.
+    ///
+    /// # Cost
+    ///
+    /// One system call.
     pub fn advise(&self, access: Access) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
     }
@@ -235,6 +242,10 @@ impl MappedFile {
     /// # Errors
     ///
     /// [`io::ErrorKind::OutOfMemory`] beyond what the user may lock.
+    ///
+    /// # Cost
+    ///
+    /// One system call, which reads what is not in memory yet.
     #[doc(alias = "mlock")]
     pub fn lock(&self) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.lock())
@@ -242,9 +253,9 @@ impl MappedFile {
 }
 
 impl Deref for MappedFile {
-    type Target = [u8];
+    type Target = ByteView;
 
-    fn deref(&self) -> &[u8] {
+    fn deref(&self) -> &ByteView {
         &self.view
     }
 }
