@@ -89,7 +89,8 @@
 //!   lent is not written to before the kernel is done with it, nor if nobody waits for that.
 //! * **What a peer sends never panics.** Calls named `try_`, `peek_` and `set_` answer with a value and change
 //!   nothing where they fail. Panics are for the program's own mistakes, and documented.
-//! * **Costs are stated**: whether a call copies, allocates, or needs atomic operations.
+//! * **Costs are stated**: whether a call copies, allocates, makes system calls or needs atomic operations. One
+//!   that says nothing of it does none of these, in O(1).
 //! * Lengths are in bytes: `usize` in memory, `u64` for files and streams.
 //!
 //! # Features

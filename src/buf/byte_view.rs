@@ -127,6 +127,8 @@ impl ByteView {
     /// # Panics
     ///
     /// If the system gives no memory.
+    ///
+    /// Cost: one copy, and that of [`Pool::alloc`](crate::Pool::alloc).
     #[must_use]
     #[doc(alias = "copiedBuffer")]
     pub fn copy_from_slice(bytes: &[u8]) -> Self {
@@ -160,6 +162,8 @@ impl ByteView {
     /// a foreign owner are never unique.
     ///
     /// May say no for a moment longer, while another thread still has counts of the block at hand.
+    ///
+    /// Cost: an atomic load, and an atomic read-modify-write if this thread has counts of the block at hand.
     #[must_use]
     pub fn is_unique(&self) -> bool {
         self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_alone())
@@ -187,6 +191,10 @@ impl ByteView {
 
     /// This view, or a copy of its bytes when it is a small part of a large block: less than half, and at
     /// least a page could be freed.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for the copy.
     ///
     /// Cost: copies at most half of what was pinned.
     #[must_use = "the compact view is the one returned"]
@@ -227,6 +235,17 @@ impl ByteView {
     /// # Panics
     ///
     /// If `subset` is not within this view's memory. An empty one always is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteView;
+    ///
+    /// let line = ByteView::from_static(b"host: example.org");
+    /// let value = line.rsplit(|&byte| byte == b' ').next().unwrap();
+    /// let kept = line.slice_ref(value);
+    /// assert_eq!(kept, b"example.org"[..]);
+    /// ```
     #[must_use]
     pub fn slice_ref(&self, subset: &[u8]) -> Self {
         if subset.is_empty() {

@@ -184,6 +184,10 @@ impl CompositeByteBuf {
     /// A composite of one component shares it; else the bytes are copied, once, and the composite
     /// stays as it is.
     ///
+    /// # Panics
+    ///
+    /// If there is no memory for the copy.
+    ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
     /// assert_eq!(parts.to_byte_view(), "abc");
@@ -193,7 +197,7 @@ impl CompositeByteBuf {
         if self.rest.is_empty() { self.front.clone() } else { self.gather(self.components()) }
     }
 
-    /// The content in a new `Vec`.
+    /// The content in a new `Vec`: one allocation, one copy.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);

@@ -29,7 +29,7 @@ const ROW: usize = 16;
 pub trait Dump {
     /// A dump in a box: 16 bytes a row, with offsets, hexadecimal and ASCII. Made as it is printed.
     ///
-    /// Of no bytes, nothing is printed, not even the box.
+    /// Of no bytes, nothing is printed, not even the box. Printing is O(bytes); nothing is copied before.
     ///
     /// ```
     /// use bytebuf::Dump;
@@ -42,7 +42,7 @@ pub trait Dump {
     #[doc(alias = "appendPrettyHexDump")]
     fn hex_dump(&self) -> HexDump<'_>;
 
-    /// The bytes as lower-case hexadecimal digits.
+    /// The bytes as lower-case hexadecimal digits. O(bytes), one allocation.
     ///
     /// ```
     /// use bytebuf::Dump;
@@ -117,7 +117,7 @@ impl fmt::Display for HexDump<'_> {
     }
 }
 
-/// Reads hexadecimal digits, of either case, two for a byte.
+/// Reads hexadecimal digits, of either case, two for a byte. O(digits), one allocation.
 ///
 /// # Errors
 ///

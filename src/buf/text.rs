@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error, fmt, str};
 use super::{CompositeByteBuf, OutOfRange};
 
 impl CompositeByteBuf {
-    /// Whether the content is UTF-8. Copies nothing.
+    /// Whether the content is UTF-8. O(bytes), copies nothing.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter([b"caf\xC3".to_vec(), b"\xA9".to_vec()]);
@@ -39,7 +39,7 @@ impl CompositeByteBuf {
         len == 0
     }
 
-    /// Whether the content is ASCII. Copies nothing.
+    /// Whether the content is ASCII. O(bytes), copies nothing.
     ///
     /// ```
     /// assert!(bytebuf::CompositeByteBuf::from_iter(["GET ", "/"]).is_ascii());

@@ -21,10 +21,18 @@ use crate::sys::Target;
 /// half of a split stream gives the stream by `as_ref()`.
 pub trait WriteReady: AsFd {
     /// Waits until the descriptor may take bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime that watches it is gone.
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Runs `write` if the descriptor may take bytes; when it fails with
     /// [`io::ErrorKind::WouldBlock`], the next [`poll_write_ready`](Self::poll_write_ready) waits.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`; [`io::ErrorKind::WouldBlock`] without calling it if the descriptor takes no bytes.
     fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
 }
 
@@ -34,10 +42,18 @@ pub trait WriteReady: AsFd {
 /// It is there for the same types as [`WriteReady`].
 pub trait ReadReady: AsFd {
     /// Waits until the descriptor may have bytes, or has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime that watches it is gone.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Runs `read` if the descriptor may have bytes; when it fails with
     /// [`io::ErrorKind::WouldBlock`], the next [`poll_read_ready`](Self::poll_read_ready) waits.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`; [`io::ErrorKind::WouldBlock`] without calling it if the descriptor has no bytes.
     fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
 }
 
@@ -167,6 +183,10 @@ impl Splice {
     ///
     /// As [`transfer`](Self::transfer). The transfer is exact at every return, `Pending` among
     /// them.
+    ///
+    /// # Cost
+    ///
+    /// That of the transfer; nothing is allocated to wait.
     pub fn poll_transfer(
         &mut self,
         cx: &mut Context<'_>,
@@ -241,6 +261,10 @@ impl RecvSizer {
     /// # Errors
     ///
     /// As [`receive`](Self::receive), but for [`io::ErrorKind::WouldBlock`].
+    ///
+    /// # Cost
+    ///
+    /// That of the receive; nothing is allocated to wait.
     pub fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,

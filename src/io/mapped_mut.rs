@@ -105,6 +105,10 @@ impl MappedFileMut {
     ///
     /// If `range` starts after its end.
     ///
+    /// # Cost
+    ///
+    /// Three system calls; pages come in as they are touched.
+    ///
     /// # Examples
     ///
     /// ```
@@ -218,6 +222,10 @@ impl MappedFileMut {
     /// # Errors
     ///
     /// Those of `madvise`.
+    ///
+    /// # Cost
+    ///
+    /// One system call.
     pub fn advise(&self, access: Access) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
     }
@@ -242,6 +250,10 @@ impl MappedFileMut {
     /// # Errors
     ///
     /// [`io::ErrorKind::OutOfMemory`] beyond what the user may lock.
+    ///
+    /// # Cost
+    ///
+    /// One system call, which reads what is not in memory yet.
     #[doc(alias = "mlock")]
     pub fn lock(&self) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.lock())

@@ -105,7 +105,7 @@ impl FileRegion {
     }
 
     /// Takes the bytes of `file` whose offsets are in `range`; nothing is checked against the file
-    /// until it is read.
+    /// until it is read. One allocation, unless the file comes in an `Arc`.
     ///
     /// # Panics
     ///
@@ -182,7 +182,8 @@ impl FileRegion {
         FileRegion { next: self.next + range.start, end: self.next + range.end, ..self.clone() }
     }
 
-    /// Takes the first `at` bytes off this region and gives them as one of their own.
+    /// Takes the first `at` bytes off this region and gives them as one of their own. One atomic
+    /// increment.
     ///
     /// # Panics
     ///

@@ -266,6 +266,18 @@ impl Pool {
     /// What the pool holds now.
     ///
     /// Cost: takes each class's lock in turn; O(slabs + threads). Not for hot paths.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().build();
+    /// let view = pool.alloc(1000).freeze();
+    /// let stats = pool.stats();
+    /// assert_eq!(stats.mapped, stats.pinned + stats.cached + stats.free);
+    /// # drop(view);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> PoolStats {
         self.central().stats()
@@ -273,6 +285,8 @@ impl Pool {
 
     /// Gives all memory that is not in use back to the system, but for what other threads cache.
     /// Returns how many bytes that were resident it were.
+    ///
+    /// Cost: takes the locks of all classes in turn, and makes a system call for each range that goes.
     ///
     /// # Examples
     ///

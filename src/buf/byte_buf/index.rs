@@ -89,6 +89,22 @@ impl ByteBuf {
     /// # Errors
     ///
     /// If it is below the reader index, or above it by more than the capacity.
+    ///
+    /// Cost: writes the zeros.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(8);
+    /// buf.extend_from_slice(b"abc");
+    /// buf.set_writer_index(2)?;
+    /// assert_eq!(buf, b"ab"[..]);
+    /// buf.set_writer_index(5)?;
+    /// assert_eq!(buf, b"abc\0\0"[..]);
+    /// # Ok::<_, bytebuf::IndexError>(())
+    /// ```
     #[doc(alias = "writerIndex")]
     pub fn set_writer_index(&mut self, index: usize) -> Result<(), IndexError> {
         check(index, self.reader, self.limit)?;
@@ -121,6 +137,8 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If there is no memory.
+    ///
+    /// Cost: that of [`Pool::alloc`](crate::Pool::alloc).
     #[must_use]
     #[track_caller]
     pub fn with_headroom(front: usize, n: usize) -> Self {
@@ -146,6 +164,18 @@ impl ByteBuf {
     /// If there is no memory, or the buffer would pass its maximum.
     ///
     /// Cost: O(`bytes.len()`) with headroom; else O(`len`), and perhaps an allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut message = ByteBuf::with_headroom(2, 100);
+    /// message.extend_from_slice(b"body");
+    /// let len = message.len() as u16;
+    /// message.prepend(&len.to_be_bytes());
+    /// assert_eq!(message, b"\0\x04body"[..]);
+    /// ```
     #[track_caller]
     pub fn prepend(&mut self, bytes: &[u8]) {
         let (n, len) = (bytes.len(), self.len());

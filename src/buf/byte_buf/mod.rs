@@ -231,6 +231,9 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If there is less room than `n`.
+    ///
+    /// Cost: zeroes what was not written since the pool handed the memory out; nothing after
+    /// [`writable`](Self::writable).
     pub fn commit(&mut self, n: usize) {
         let room = self.limit - self.writer;
         assert!(n <= room, "cannot commit {n} bytes with room for {room}");
@@ -250,6 +253,8 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If `f` returns other memory than the start of the room.
+    ///
+    /// Cost: that of `f`.
     ///
     /// # Examples
     ///
@@ -311,6 +316,8 @@ impl ByteBuf {
     /// # Panics
     ///
     /// As [`reserve`](Self::reserve).
+    ///
+    /// Cost: one copy, and that of [`reserve`](Self::reserve).
     #[inline]
     #[track_caller]
     #[doc(alias = "writeBytes")]
@@ -326,6 +333,8 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If the range is reversed or reaches past the end; as [`reserve`](Self::reserve).
+    ///
+    /// Cost: one copy, and that of [`reserve`](Self::reserve).
     #[track_caller]
     pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) {
         let range = range::of(range, self.len());
@@ -355,6 +364,8 @@ impl ByteBuf {
     /// # Panics
     ///
     /// As [`reserve`](Self::reserve).
+    ///
+    /// Cost: writes what is appended, and that of [`reserve`](Self::reserve).
     #[track_caller]
     pub fn resize(&mut self, len: usize, value: u8) {
         match len.checked_sub(self.len()) {

@@ -97,6 +97,19 @@ impl ByteBuf {
     /// # Panics
     ///
     /// As [`reserve`](Self::reserve).
+    ///
+    /// Cost: gives one handle back; else one copy, and that of [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::from(&b"head body"[..]);
+    /// let body = buf.split_off(5);
+    /// buf.unsplit(body);
+    /// assert_eq!(buf, b"head body"[..]);
+    /// ```
     #[track_caller]
     pub fn unsplit(&mut self, other: Self) {
         if self.is_empty() && self.headroom() == 0 && self.max == usize::MAX {

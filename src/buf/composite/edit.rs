@@ -110,7 +110,7 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Moves all components of `other` behind those of this one, as they are.
+    /// Moves all components of `other` behind those of this one, as they are. O(n) in those of `other`.
     ///
     /// # Panics
     ///
@@ -219,7 +219,8 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Drops all but the first `len` bytes; does nothing where there are not more.
+    /// Drops all but the first `len` bytes; does nothing where there are not more. O(n) in the components
+    /// that are dropped.
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
@@ -232,7 +233,7 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Drops all components.
+    /// Drops all components. O(n).
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from("abc");
@@ -246,7 +247,11 @@ impl CompositeByteBuf {
         drop(front);
     }
 
-    /// Copies everything into one component, if there are more.
+    /// Copies everything into one component of the global pool, if there are more: O(bytes).
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for that.
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
@@ -262,11 +267,12 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Copies the components whose indexes are in `range` into one, if they are more than one.
+    /// Copies the components whose indexes are in `range` into one of the global pool, if they are more than
+    /// one: O(bytes of these), and O(n).
     ///
     /// # Panics
     ///
-    /// If `range` is out of range, or ends before it starts.
+    /// If `range` is out of range, or ends before it starts; if there is no memory.
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "b", "c", "d"]);
@@ -291,6 +297,10 @@ impl CompositeByteBuf {
 
     /// Copies the components that are a small part of a large block out of it, so that it can be
     /// freed: [`ByteView::compact`] of each.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for a copy.
     ///
     /// ```
     /// use bytebuf::{ByteBuf, CompositeByteBuf};

@@ -94,7 +94,7 @@ impl<'n> Finder<'n> {
         self.whole.needle()
     }
 
-    /// The same search with a copy of the needle, to be kept beside the stream.
+    /// The same search with a copy of the needle, to be kept beside the stream. One allocation.
     ///
     /// ```
     /// let boundary = format!("--{}", 7);

@@ -198,7 +198,7 @@ impl WriteQueue {
         self.stats
     }
 
-    /// Drops what has not been sent and gives the number of bytes.
+    /// Drops what has not been sent and gives the number of bytes. O(parts).
     ///
     /// # Examples
     ///
@@ -220,7 +220,7 @@ impl WriteQueue {
     /// Empties the queue and gives what has not been sent, in order: together with the
     /// [`flushed_bytes`](Self::flushed_bytes) before it, exactly the stream that was pushed.
     ///
-    /// Small parts come back joined as they were going to be sent.
+    /// Small parts come back joined as they were going to be sent. O(parts), no byte is copied.
     ///
     /// # Examples
     ///

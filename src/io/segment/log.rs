@@ -99,6 +99,10 @@ impl SegmentReader {
     /// # Errors
     ///
     /// [`io::ErrorKind::InvalidInput`] if the range is not published; those of reading.
+    ///
+    /// # Cost
+    ///
+    /// One system call, one copy into a block of the pool.
     pub fn slice(&self, range: Range<u64>) -> io::Result<ByteView> {
         self.region(range)?.read_all()
     }
@@ -109,6 +113,10 @@ impl SegmentReader {
     /// # Errors
     ///
     /// [`io::ErrorKind::InvalidInput`] if the range is not published.
+    ///
+    /// # Cost
+    ///
+    /// One atomic increment; nothing is read.
     pub fn region(&self, range: Range<u64>) -> io::Result<FileRegion> {
         let published = self.published();
         if range.start > range.end || range.end > published {

@@ -122,8 +122,12 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// Those of opening and writing a file; [`io::ErrorKind::ResourceBusy`] if another writer has
-    /// it.
+    /// Those of opening and writing a file; [`io::ErrorKind::ResourceBusy`] if the segment, a reader
+    /// of it, or a region of that is still there, in this process or another.
+    ///
+    /// # Cost
+    ///
+    /// Writes the header and syncs it.
     pub fn recycle(path: impl AsRef<Path>) -> io::Result<Segment> {
         let file = sys::open(File::options().read(true).write(true), path.as_ref())?;
         let capacity = sys::len_of(&file)?;
@@ -137,7 +141,8 @@ impl Segment {
     /// # Errors
     ///
     /// Those of opening and reading a file; [`io::ErrorKind::InvalidData`] if it is not a segment,
-    /// [`io::ErrorKind::ResourceBusy`] if another writer has it.
+    /// [`io::ErrorKind::ResourceBusy`] if its writer, a reader of that, or a region is still there, in
+    /// this process or another.
     ///
     /// # Cost
     ///
@@ -244,6 +249,10 @@ impl Segment {
     ///
     /// Those of writing to a file. Nothing is lost: what was not written is written by the next
     /// call.
+    ///
+    /// # Cost
+    ///
+    /// One system call for at most 320 KiB; none if there is nothing new.
     pub fn publish(&mut self) -> io::Result<u64> {
         let end = self.end();
         self.write_until(end)?;
@@ -273,6 +282,10 @@ impl Segment {
     ///
     /// Those of writing and syncing. After a sync failed, this fails always: what the disk holds
     /// is not known then. Open the segment again to find out.
+    ///
+    /// # Cost
+    ///
+    /// That of [`publish`](Self::publish), and the disk's time to sync; nothing if all is durable.
     pub fn flush(&mut self) -> io::Result<u64> {
         let end = self.publish()?;
         if self.failed {
@@ -297,7 +310,7 @@ impl Segment {
         self.durable
     }
 
-    /// A reader of this segment, for any thread.
+    /// A reader of this segment, for any thread. Two atomic increments.
     pub fn reader(&self) -> SegmentReader {
         self.reader.clone()
     }
@@ -314,7 +327,7 @@ impl Deref for Segment {
 fn lock(file: &File) -> io::Result<()> {
     sys::lock_file(file).map_err(|e| match e {
         TryLockError::WouldBlock => {
-            io::Error::new(io::ErrorKind::ResourceBusy, "another writer has the segment")
+            io::Error::new(io::ErrorKind::ResourceBusy, "the segment is in use")
         }
         TryLockError::Error(e) => e,
     })
