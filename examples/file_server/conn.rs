@@ -79,11 +79,12 @@ enum Pause {
 }
 
 impl Conn {
-    pub(crate) fn new(socket: OwnedFd, now: Instant) -> Self {
+    /// A connection that sends up to `turn` bytes before the others have their turn.
+    pub(crate) fn new(socket: OwnedFd, turn: u64, now: Instant) -> Self {
         Conn {
             socket,
             inbox: None,
-            outbox: WriteQueue::new(),
+            outbox: WriteQueue::new().with_budget(turn),
             rest: None,
             skip: 0,
             stage: Stage::Open,

@@ -218,7 +218,8 @@ impl Server {
             Err(error) => return Err(error.into()),
         }
         self.site.tally.connections += 1;
-        slot.insert(Slot { conn: Conn::new(socket, now), is_due: false });
+        let conn = Conn::new(socket, self.site.transfer.turn(), now);
+        slot.insert(Slot { conn, is_due: false });
         Ok(())
     }
 
