@@ -9,8 +9,10 @@ use bytebuf::{FileRegion, MappedFile, Outgoing, Pool, Splice, Spliced};
 
 use crate::report::Tally;
 
-/// Read at a time from a file that travels by way of memory.
-const WINDOW: usize = 64 * 1024;
+/// Read at most at a time from a file that travels by way of memory. Measured with 16 MiB: 256 KiB
+/// cost 1.2 times the processor time, 64 KiB 1.5 times. A peer that reads slowly has one of them
+/// held for it, beside the megabytes that the kernel holds.
+const WINDOW: u64 = 512 * 1024;
 /// Mapped at a time.
 const MAP: u64 = 256 * 1024;
 /// The system calls for that: a file in memory is made, filled, sealed, looked at, mapped, and
@@ -46,7 +48,7 @@ impl Rest {
     pub(crate) fn piece(&mut self, tally: &mut Tally) -> io::Result<Option<Outgoing>> {
         match self {
             Rest::Copied(region) => {
-                let mut window = Pool::global().alloc(WINDOW);
+                let mut window = Pool::global().alloc(region.len().min(WINDOW) as usize);
                 tally.system_calls += 1;
                 let read = region.read_at(0, &mut window)?;
                 region.advance(read as u64);
