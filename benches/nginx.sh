@@ -7,8 +7,12 @@
 # All serve the same directory with one worker; wrk asks for files of 1 KiB, 64 KiB and 16 MiB over
 # few and many connections that are kept alive. The servers take turns within each round, a
 # different one first each time, so that what else the machine does meets all. The table gives
-# medians of requests per second and of the processor time (in us) that the server spent on each,
-# and the medians of our ratios to them within the rounds: the least favourable one counts.
+# medians: requests per second, the processor time (in us) that the server spent on each, and the
+# 99th percentile of the latency, with a mark where that is a wait for a delayed acknowledgement.
+#
+# Both sides have settings. Below each cell the fastest of ours stands beside the fastest of nginx's,
+# then our default setting does, then the cheapest settings of both do. A ratio is the median of the
+# ratios within the rounds.
 set -euo pipefail
 
 rounds=${1:-5} seconds=${2:-3}
@@ -39,15 +43,17 @@ address() { # of the server that writes to this file, once it listens
     until sed -n 's/^listening on //p' "$1" | grep .; do sleep 0.05; done
 }
 
-"$server" --listen 127.0.0.1:0 "$home/www" >"$home/ours.out" &
-pids+=($!)
-server_pid=$!
-ours=$(address "$home/ours.out")
+names=() bases=() servers=()
+for path in sendfile copy; do
+    "$server" --path $path --listen 127.0.0.1:0 "$home/www" >"$home/$path.out" &
+    pids+=($!) servers+=($!)
+    bases+=("$(address "$home/$path.out")") names+=("bytebuf, --path $path")
+    curl --silent --fail "${bases[-1]}/64KiB" | cmp - "$home/www/64KiB"
+done
+ours=${#names[@]} # The first of them is the default.
 
-# What nginx can be set to; in each cell it is the best of them that counts.
 settings=('sendfile on;' 'sendfile off;' 'sendfile on; tcp_nopush on;'
     'sendfile on; open_file_cache max=100;')
-bases=("$ours") servers=("$server_pid")
 for at in "${!settings[@]}"; do
     # nginx can't be told to take a free port: it gets one that was free a moment ago.
     "$server" --listen 127.0.0.1:0 "$home/www" >"$home/free.out" &
@@ -70,42 +76,56 @@ EOF
     pids+=($!)
     curl --silent --fail --retry 20 --retry-connrefused --retry-delay 1 "$base/64KiB" |
         cmp - "$home/www/64KiB"
-    bases+=("$base") servers+=("$(pgrep -P "${pids[-1]}")")
+    bases+=("$base") servers+=("$(pgrep -P "${pids[-1]}")") names+=("nginx, ${settings[at]}")
 done
-curl --silent --fail "$ours/64KiB" | cmp - "$home/www/64KiB"
 
 cpu_us() { # that a process has used
     awk -v tick="$(getconf CLK_TCK)" '{ print ($14 + $15) * 1000000 / tick }' "/proc/$1/stat"
 }
 
-measure() { # URL CONNECTIONS PID: requests per second, us of processor time per request
+measure() { # URL CONNECTIONS PID: requests per second, us of processor time each, ms at 50 and 99 %
     local before
     before=$(cpu_us "$3")
-    wrk --threads 1 --connections "$2" --duration "${seconds}s" "$1" >"$home/wrk"
+    wrk --threads 1 --connections "$2" --duration "${seconds}s" --timeout 10s --latency "$1" >"$home/wrk"
     if grep -E 'Non-2xx|Socket errors' "$home/wrk" >&2; then exit 1; fi
     awk -v used="$(cpu_us "$3") $before" '
-        / requests in / { split(used, at, " "); cpu = (at[1] - at[2]) / $1 }
-        /Requests\/sec/ { print $2, cpu }' "$home/wrk"
+        function ms(time) { return time * (time ~ /us$/ ? 0.001 : time ~ /ms$/ ? 1 : 1000) }
+        $1 == "50%" { half = ms($2) }
+        $1 == "99%" { most = ms($2) }
+        / requests in / { split(used, at, " "); cpu = (at[1] - at[2]) / ($1 > 0 ? $1 : 1) }
+        /Requests\/sec/ { print $2, cpu, half, most }' "$home/wrk"
 }
 
 median() { # of the numbers that come in
     sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
 }
 
-column() { # SERVER COLUMN: the median, of requests per second (1) or of time per request (2)
+column() { # SERVER COLUMN: the median of what measure gave
     awk -v c="$2" '{ print $c }' "$home/$1.cell" | median
 }
 
-ratio() { # SERVER COLUMN: the median of ours to theirs within the rounds
-    paste "$home/0.cell" "$home/$1.cell" |
-        awk -v c="$2" '{ print $(c + 2) ? $c / $(c + 2) : 1 }' | median
+ratio() { # SERVER OTHER COLUMN: the median of the ratios within the rounds
+    paste "$home/$1.cell" "$home/$2.cell" |
+        awk -v c="$3" '{ print $(c + 4) ? $c / $(c + 4) : 1 }' | median
+}
+
+best() { # COLUMN HIGHEST|LOWEST FIRST LAST: the server among those
+    local at order=-n
+    if [ "$2" = HIGHEST ]; then order=-rn; fi
+    for ((at = $3; at <= $4; at++)); do echo "$(column "$at" "$1") $at"; done |
+        sort $order | awk 'NR == 1 { print $2 }'
+}
+
+beside() { # WHAT OURS THEIRS
+    printf '%20s%-9s %s beside %s: requests/s %.2f, CPU %.2f\n' '' "$1" "${names[$2]}" \
+        "${names[$3]}" "$(ratio "$2" "$3" 1)" "$(ratio "$2" "$3" 2)"
 }
 
 nginx -v
 echo "wrk with one thread, $rounds rounds of $seconds s, congestion control" \
     "$(cat /proc/sys/net/ipv4/tcp_congestion_control), $(nproc) CPUs, load $(cut -d' ' -f1 /proc/loadavg)"
-row='%-6s %11s  %-45s %11.1f %7.2f %11.1f %7.2f\n'
-printf "${row//.[0-9]f/s}" file connections server requests/s ours/it 'CPU us each' ours/it
+printf '%-6s %11s  %-45s %11s %11s %11s\n' \
+    file connections server requests/s 'CPU us each' 'p99 ms'
 for file in 1KiB 64KiB 16MiB; do
     for connections in 2 64; do
         rm -f "$home"/*.cell
@@ -116,10 +136,16 @@ for file in 1KiB 64KiB 16MiB; do
             done
         done
         for at in "${!bases[@]}"; do
-            name=bytebuf
-            if ((at)); then name="nginx, ${settings[at - 1]}"; fi
-            printf "$row" "$file" "$connections" "$name" "$(column "$at" 1)" "$(ratio "$at" 1)" \
-                "$(column "$at" 2)" "$(ratio "$at" 2)"
+            half=$(column "$at" 3) most=$(column "$at" 4)
+            # An acknowledgement is delayed by 40 ms; a queue that long has a median of that order.
+            stall=$(awk "BEGIN { if ($most >= 35 && $most > 10 * $half) print \"  40 ms stalls\" }")
+            printf '%-6s %11s  %-45s %11.1f %11.2f %11.2f%s\n' "$file" "$connections" \
+                "${names[at]}" "$(column "$at" 1)" "$(column "$at" 2)" "$most" "$stall"
         done
+        last=$((${#bases[@]} - 1))
+        theirs=$(best 1 HIGHEST $ours $last)
+        beside fastest "$(best 1 HIGHEST 0 $((ours - 1)))" "$theirs"
+        beside default 0 "$theirs"
+        beside cheapest "$(best 2 LOWEST 0 $((ours - 1)))" "$(best 2 LOWEST $ours $last)"
     done
 done
