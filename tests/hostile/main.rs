@@ -2,7 +2,8 @@
 //!
 //! `sizes.rs`: every length, range and index there is. `liars.rs`: traits that lie. `panics.rs`: owners,
 //! closures and traits that panic at any of their calls. `losses.rs`: no memory, forgotten handles, drops
-//! in any order. `files.rs`: all this for what holds descriptors.
+//! in any order. `files.rs`: all this for what holds descriptors. `tasks.rs`: readiness that lies, and
+//! futures that are forgotten.
 
 #[cfg(all(unix, not(miri)))]
 mod files;
@@ -12,6 +13,8 @@ mod liars;
 mod losses;
 mod panics;
 mod sizes;
+#[cfg(all(unix, feature = "tokio", not(miri)))]
+mod tasks;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
