@@ -40,7 +40,7 @@ head -c 65536 /dev/urandom >"$home/www/64KiB"
 head -c 16777216 /dev/urandom >"$home/www/16MiB"
 
 address() { # of the server that writes to this file, once it listens
-    until sed -n 's/^listening on //p' "$1" | grep .; do sleep 0.05; done
+    until sed -n 's/^listening on //p' "$1" 2>/dev/null | grep .; do sleep 0.05; done
 }
 
 names=() bases=() servers=()
@@ -56,8 +56,8 @@ settings=('sendfile on;' 'sendfile off;' 'sendfile on; tcp_nopush on;'
     'sendfile on; open_file_cache max=100;')
 for at in "${!settings[@]}"; do
     # nginx can't be told to take a free port: it gets one that was free a moment ago.
-    "$server" --listen 127.0.0.1:0 "$home/www" >"$home/free.out" &
-    base=$(address "$home/free.out")
+    "$server" --listen 127.0.0.1:0 "$home/www" >"$home/free$at.out" &
+    base=$(address "$home/free$at.out")
     kill $! && wait $!
     cat >"$home/nginx$at.conf" <<EOF
 worker_processes 1;
