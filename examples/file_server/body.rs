@@ -10,7 +10,7 @@ use bytebuf::{FileRegion, MappedFile, Outgoing, Pool, Splice, Spliced};
 use crate::report::Tally;
 
 /// Read at most at a time from a file that travels by way of memory. Measured with 16 MiB: 256 KiB
-/// cost 1.2 times the processor time, 64 KiB 1.5 times. A peer that reads slowly has one of them
+/// cost 1.3 times the processor time, 64 KiB 1.5 times. A peer that reads slowly has one of them
 /// held for it, beside the megabytes that the kernel holds.
 const WINDOW: u64 = 512 * 1024;
 /// Mapped at a time.
