@@ -10,9 +10,8 @@ own_target
 export PROPTEST_CASES=2
 strict="-Zmiri-disable-isolation -Zmiri-strict-provenance -Zmiri-symbolic-alignment-check"
 
-miri() { # FLAGS FILTERS [ARGUMENTS OF CARGO]...
-    # shellcheck disable=SC2086 # the filters are words
-    MIRIFLAGS="$strict $1" logged timeout $limit cargo +nightly miri test --lib "${@:3}" -- $2
+miri() { # FLAGS ARGUMENTS OF CARGO AND THE TESTS...
+    MIRIFLAGS="$strict $1" logged timeout $limit cargo +nightly miri test "${@:2}"
 }
 
 export MIRIFLAGS=$strict
@@ -32,22 +31,31 @@ if short; then
         miri "${@:2}" || (($? == 124))
     }
     # The files with unsafe code, as far as an interpreter gets in some minutes.
-    within 300 "" "buf::byte_ memory:: pool::"
+    within 240 "" --lib -- buf::byte_ memory:: pool::
     # A few of them, under other rules, on other machines and in other orders.
-    few="memory:: pool::bits pool::chunk pool::headers pool::slab pool::tests::each_class buf::peek"
-    few+=" buf::byte_buf::tests::a_ buf::byte_buf::tests::room"
-    within 120 -Zmiri-tree-borrows "$few"
-    within 120 "" "$few" --target i686-unknown-linux-gnu
-    within 120 "" "$few" --target s390x-unknown-linux-gnu
-    within 120 -Zmiri-many-seeds=0..4 pool::tests::a_charge_ends
+    few=(memory:: pool::bits pool::chunk pool::headers pool::slab pool::tests::each_class buf::peek)
+    few+=(buf::byte_buf::tests::a_ buf::byte_buf::tests::room)
+    within 120 -Zmiri-tree-borrows --lib -- "${few[@]}"
+    within 120 "" --lib --target i686-unknown-linux-gnu -- "${few[@]}"
+    within 120 "" --lib --target s390x-unknown-linux-gnu -- "${few[@]}"
+    within 120 -Zmiri-many-seeds=0..4 --lib -- pool::tests::a_charge_ends
     ran "$(grep -c '^test .* ok$' "$log")" "tests in some minutes, 5 seeded faults caught; all tests with ci/miri.sh"
 else
     limit=0
-    all="buf:: memory:: pool::"
-    miri "" "$all"
-    miri -Zmiri-tree-borrows "$all"
-    miri "" "$all" --target i686-unknown-linux-gnu
-    miri "" "$all" --target s390x-unknown-linux-gnu
-    miri -Zmiri-many-seeds=0..64 pool::tests::a_charge_ends
+    # What makes no system calls of its own.
+    parts=(buf:: interop::bytes interop::serde interop::std_io memory:: pool:: testing::)
+    # Named, as the others start processes, or speak to a kernel, or go on for hours.
+    whole=(--test=conversions --test=events --test=hostile --test=secrets --test=stress --test=swap --test=threads)
+    features=(--features "serde testing tracing")
+    each() { # FLAGS ARGUMENTS OF CARGO...
+        miri "$1" "${features[@]}" "${@:2}" --lib -- "${parts[@]}"
+        miri "$1" "${features[@]}" "${@:2}" "${whole[@]}" -- --skip files:: --skip a_region_of_a_file
+    }
+    each ""
+    each -Zmiri-tree-borrows
+    each "" --target i686-unknown-linux-gnu
+    each "" --target s390x-unknown-linux-gnu
+    miri -Zmiri-many-seeds=0..64 --lib -- pool::tests::a_charge_ends pool::tests::closing
+    miri -Zmiri-many-seeds=0..16 "${features[@]}" --test threads --test stress
     ran "$(passed)" "tests, 5 seeded faults caught"
 fi

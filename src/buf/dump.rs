@@ -319,7 +319,7 @@ mod tests {
     fn the_box_is_netty_s_whatever_the_borders() {
         let bytes = [&[0; 26][..], b",,,"].concat();
         assert_eq!(bytes.hex_dump().to_string(), format!("         {BOX}"));
-        for cut in 0..bytes.len() {
+        for cut in (0..bytes.len()).step_by(if cfg!(miri) { 7 } else { 1 }) {
             let parts = [&bytes[..cut], &bytes[cut..]].map(<[u8]>::to_vec);
             let parts = CompositeByteBuf::from_iter(parts);
             assert_eq!(parts.hex_dump().to_string(), format!("         {BOX}"));
