@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytebuf::{FileRegion, WriteQueue};
 use rustix::net::{SendFlags, send};
 
-use crate::report::{Report, cpu, scaled};
+use crate::report::{Report, by_call, cpu, scaled};
 use crate::side_by_side::Candidate;
 use crate::wire::{Sink, write_all};
 
@@ -87,7 +87,7 @@ fn each<'a>(
     mut request: impl FnMut() -> io::Result<()> + 'a,
 ) -> impl FnMut() -> f64 + 'a {
     move || {
-        let cost = cpu(|| (0..requests).try_for_each(|_| request()));
+        let cost = cpu(|| (0..requests).try_for_each(|_| by_call(&mut request)));
         sink.await_bytes(requests * (HEADER.len() + len));
         cost
     }

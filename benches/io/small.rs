@@ -8,7 +8,7 @@ use std::mem;
 use bytebuf::{ByteView, WriteQueue};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
-use crate::report::{Report, cpu, scaled};
+use crate::report::{Report, by_call, cpu, scaled};
 use crate::side_by_side::Candidate;
 use crate::wire::{Sink, write_all};
 
@@ -83,7 +83,7 @@ fn round<'a>(
             for flush in &mut flushes {
                 flush.extend_from_slice(buffers);
             }
-            cost += cpu(|| flushes.iter_mut().try_for_each(&mut send));
+            cost += cpu(|| flushes.iter_mut().try_for_each(|views| by_call(|| send(views))));
             sink.await_bytes(bytes);
         }
         cost

@@ -250,6 +250,8 @@ impl<'fd> Target<'fd> {
 
     /// Writes the slices in order and gives the number of bytes that went, which may end inside
     /// any slice.
+    // Inlined: after a system call each return to a caller is mispredicted.
+    #[inline(always)]
     pub(crate) fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
         if self.socket {
             let sent =
@@ -259,6 +261,10 @@ impl<'fd> Target<'fd> {
                 other => return other,
             }
         }
+        self.write_to_file(bufs)
+    }
+
+    fn write_to_file(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         retry(|| fault::clipped(Call::Write, bufs, |bufs| Ok(rustix::io::writev(self.fd, bufs)?)))
     }
 

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::WriteQueue;
 use super::outgoing::Part;
-use super::push::SMALL;
+use super::tail::SMALL;
 use crate::io::progress::clip;
 use crate::io::region::FileRegion;
 use crate::io::window::{self, WINDOW};
@@ -88,6 +88,7 @@ trait Sink {
 impl Sink for Target<'_> {
     const SENDS_FILES: bool = true;
 
+    #[inline(always)]
     fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
         Target::write(self, bufs, more)
     }
@@ -220,6 +221,8 @@ impl WriteQueue {
 
     fn drain<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
         let start = self.flushed;
+        self.full = !self.is_writable();
+        self.close_tail();
         loop {
             let moved = self.flushed - start;
             if self.parts.is_empty() {
@@ -268,30 +271,32 @@ impl WriteQueue {
 
     /// Writes the buffers at the front.
     fn write_gathered<S: Sink>(&mut self, sink: &mut S, limit: usize) -> io::Result<()> {
-        let mut bufs =
-            SmallVec::<[IoSlice<'_>; 64]>::with_capacity(self.parts.len().min(MAX_SLICES));
+        let mut bufs = SmallVec::<[IoSlice<'_>; 64]>::new();
+        bufs.reserve(self.parts.len().min(MAX_SLICES));
         let mut room = limit;
         let mut more = More::No;
-        for part in &self.parts {
-            if room == 0 || bufs.len() == MAX_SLICES {
-                break;
-            }
-            let Some(bytes) = part.bytes() else {
-                // There is room, so this flush goes on to the file at once.
+        let (front, back) = self.parts.as_slices();
+        for run in [front, back] {
+            let run = &run[..run.len().min(MAX_SLICES - bufs.len())];
+            bufs.extend(run.iter().map_while(|part| {
+                if room == 0 || more == More::Follows {
+                    return None;
+                }
+                // If it is a file, there is room for it, so this flush goes on to it at once.
                 more = More::Follows;
-                break;
-            };
-            #[cfg(unix)]
-            if !bufs.is_empty()
-                && let (Some(target), Some(zero_copy)) = (sink.borrower(), &mut self.zero_copy)
-                && zero_copy.takes(part, target.fd(), &mut self.stats).is_some()
-            {
-                more = More::Follows;
-                break;
-            }
-            let taken = &bytes[..bytes.len().min(room)];
-            room -= taken.len();
-            bufs.push(IoSlice::new(taken));
+                let bytes = part.bytes()?;
+                #[cfg(unix)]
+                if room < limit
+                    && let (Some(target), Some(zero_copy)) = (sink.borrower(), &mut self.zero_copy)
+                    && zero_copy.takes(part, target.fd(), &mut self.stats).is_some()
+                {
+                    return None;
+                }
+                more = More::No;
+                let taken = &bytes[..bytes.len().min(room)];
+                room -= taken.len();
+                Some(IoSlice::new(taken))
+            }));
         }
         self.stats.writes += 1;
         self.stats.entries += bufs.len() as u64;
@@ -338,31 +343,33 @@ impl WriteQueue {
     /// follows them.
     fn read_file(&mut self, at: usize) -> io::Result<(u64, usize)> {
         let mut around = self.parts.range_mut(at.saturating_sub(1)..=at);
-        let before = if at > 0 { around.next() } else { None };
+        let mut before = if at > 0 { around.next() } else { None };
         let Some(Part::File(region)) = around.next() else { unreachable!("`at` is a file") };
         let want = clip(region.len(), WINDOW);
         self.stats.reads += 1;
-        let mut own_block = None;
-        let read = match before {
-            Some(Part::Block(block)) if block.capacity() - block.len() >= want => {
-                region.read_at(0, block)?
-            }
-            Some(few) if few.len() <= SMALL as u64 => {
+        let roomy = before.as_mut().and_then(|part| part.reopen(want));
+        let mut block = match (&before, roomy) {
+            (_, Some(block)) => block,
+            (Some(few), None) if few.len() <= SMALL as u64 => {
                 let mut block = window::block(few.len() as usize + want)?;
                 block.put_slice(few.bytes().unwrap_or_default());
-                let merged = block.len() as u64;
-                let read = region.read_at(0, &mut block)?;
-                *few = Part::Block(block);
-                self.stats.merged_bytes += merged;
-                read
+                self.stats.merged_bytes += few.len();
+                block
             }
             _ => {
-                let mut block = window::block(want)?;
-                let read = region.read_at(0, &mut block)?;
-                own_block = Some(Part::Block(block));
-                read
+                before = None;
+                window::block(want)?
             }
-        } as u64;
+        };
+        let read = region.read_at(0, &mut block);
+        let own_block = match before {
+            Some(before) => {
+                *before = Part::Block(block.freeze());
+                None
+            }
+            None => Some(Part::Block(block.freeze())),
+        };
+        let read = read? as u64;
         self.stats.read_bytes += read;
         region.advance(read);
         let exhausted = region.is_empty();

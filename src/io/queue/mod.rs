@@ -1,14 +1,15 @@
 //! The outbound queue of one connection: buffers and files in order, and one cursor over both.
 //!
-//! `outgoing.rs` says what can be queued, `push.rs` how it comes in, this file how it is kept and
-//! counted, `flush.rs` how it leaves, `stats.rs` what that cost. What has been sent is decided by
-//! `io/progress.rs` alone. `zero_copy.rs` decides which memory is lent to the kernel instead of being
+//! `outgoing.rs` says what can be queued, `push.rs` how it comes in, `tail.rs` how small parts are
+//! copied together, this file how all is kept and counted, `flush.rs` how it leaves, `stats.rs` what
+//! that cost. What has been sent is decided by `io/progress.rs` alone. `zero_copy.rs` decides which memory is lent to the kernel instead of being
 //! copied, `lease.rs` holds it meanwhile.
 //!
 //! Rules of the queue:
 //!
-//! 1. `pending` is the sum of the lengths of the parts, and no part is empty.
-//! 2. `flushed` grows by exactly what leaves `pending` by being sent.
+//! 1. `closed` is the sum of the lengths of the parts, and no part is empty. What is pending is that
+//!    and the tail, which stands behind all parts; while bytes leave, it is closed.
+//! 2. `flushed` grows by exactly what leaves `closed` by being sent.
 //! 3. Bytes change their place in memory (merging, reading a file), never their order.
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ mod outgoing;
 mod plans;
 mod push;
 mod stats;
+mod tail;
 #[cfg(all(test, unix))]
 mod tests;
 #[cfg(unix)]
@@ -32,6 +34,7 @@ mod zero_copy;
 
 use outgoing::Part;
 use push::BLOCK;
+use tail::Tail;
 
 pub use flush::Flush;
 pub use outgoing::Outgoing;
@@ -89,9 +92,10 @@ const BUDGET: u64 = 1024 * 1024;
 #[doc(alias = "ChannelOutboundBuffer")]
 pub struct WriteQueue {
     parts: VecDeque<Part>,
+    tail: Tail,
     /// Parts that are files, so that a queue without any skips looking for them.
     files: usize,
-    pending: u64,
+    closed: u64,
     flushed: u64,
     /// Room of the next block for small parts.
     block: usize,
@@ -100,7 +104,8 @@ pub struct WriteQueue {
     budget: u64,
     low: u64,
     high: u64,
-    /// Above `high`, and not yet back at `low`.
+    /// Whether it was above `high` when bytes left last, and is not yet back at `low`. Pushing can
+    /// only make it full, so that nobody weighs what is pushed until somebody asks.
     full: bool,
     stats: QueueStats,
     /// If memory may be lent to the kernel.
@@ -118,8 +123,9 @@ impl WriteQueue {
     pub fn new() -> WriteQueue {
         WriteQueue {
             parts: VecDeque::new(),
+            tail: Tail::CLOSED,
             files: 0,
-            pending: 0,
+            closed: 0,
             flushed: 0,
             block: BLOCK.0,
             merged_before: 0,
@@ -155,8 +161,9 @@ impl WriteQueue {
     #[doc(alias = "WriteBufferWaterMark")]
     pub fn with_watermarks(mut self, low: u64, high: u64) -> WriteQueue {
         assert!(low <= high, "low watermark {low} is above the high one, {high}");
+        self.full = !self.is_writable();
         (self.low, self.high) = (low, high);
-        self.update_writable();
+        self.weigh(self.entries());
         self
     }
 
@@ -170,8 +177,9 @@ impl WriteQueue {
 
     /// The bytes that are queued and not sent, those of files in full.
     #[doc(alias = "totalPendingWriteBytes")]
+    #[inline]
     pub fn pending_bytes(&self) -> u64 {
-        self.pending
+        self.closed + self.tail.len() as u64
     }
 
     /// The bytes that have been sent: the position in the stream at which the queue stands.
@@ -181,7 +189,7 @@ impl WriteQueue {
 
     /// Whether everything has been sent.
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.entries() == 0
     }
 
     /// Whether more should be pushed: false from the high watermark on, until no more than the
@@ -190,12 +198,13 @@ impl WriteQueue {
     /// A file counts in full, and each part counts 64 bytes more than it holds. The queue takes
     /// what is pushed all the same.
     pub fn is_writable(&self) -> bool {
-        !self.full
+        !self.full && self.load(self.entries()) <= self.high
     }
 
     /// What the queue has cost so far.
     pub fn stats(&self) -> QueueStats {
-        self.stats
+        let merged_bytes = self.stats.merged_bytes + self.tail.merged();
+        QueueStats { merged_bytes, ..self.stats }
     }
 
     /// Drops what has not been sent and gives the number of bytes. O(parts).
@@ -212,7 +221,7 @@ impl WriteQueue {
     /// assert_eq!(queue.flushed_bytes(), 0);
     /// ```
     pub fn clear(&mut self) -> u64 {
-        let dropped = self.pending;
+        let dropped = self.pending_bytes();
         drop(self.take_unsent());
         dropped
     }
@@ -235,18 +244,25 @@ impl WriteQueue {
     /// assert_eq!((queue.pending_bytes(), other.pending_bytes()), (0, 7));
     /// ```
     pub fn take_unsent(&mut self) -> Vec<Outgoing> {
+        self.close_tail();
         let parts = std::mem::take(&mut self.parts);
         self.files = 0;
-        self.pending = 0;
+        self.closed = 0;
         self.block = BLOCK.0;
         self.merged_before = self.stats.merged_bytes;
-        self.update_writable();
+        self.full = false;
         parts.into_iter().map(Outgoing::from).collect()
     }
 
     /// The stream position behind everything pushed so far.
+    #[inline]
     fn end_position(&self) -> u64 {
-        self.flushed.saturating_add(self.pending)
+        self.flushed.saturating_add(self.pending_bytes())
+    }
+
+    /// The parts and the tail.
+    fn entries(&self) -> usize {
+        self.parts.len() + usize::from(!self.tail.is_empty())
     }
 
     /// Takes the first `moved` bytes off the queue: they are sent. Fails if no more than `offered`
@@ -256,8 +272,10 @@ impl WriteQueue {
             let lie = format!("{moved} bytes reported as written, {offered} were offered");
             return Err(io::Error::new(io::ErrorKind::InvalidData, lie));
         };
-        let sent = self.parts.range(..settled.whole);
-        self.files -= sent.filter(|part| matches!(part, Part::File(_))).count();
+        if self.files > 0 {
+            let sent = self.parts.range(..settled.whole);
+            self.files -= sent.filter(|part| matches!(part, Part::File(_))).count();
+        }
         if settled.cut > 0
             && let Some(first) = self.parts.get_mut(settled.whole)
         {
@@ -270,22 +288,26 @@ impl WriteQueue {
             self.block = merged.next_power_of_two().max(BLOCK.0);
             self.merged_before = self.stats.merged_bytes;
         }
-        self.pending -= moved;
+        self.closed -= moved;
         self.flushed += moved;
         self.weigh(left);
         // Last: the owner of a part may panic as it is dropped, and what is sent must be counted then.
-        self.parts.drain(..settled.whole);
+        if left == 0 {
+            self.parts.clear();
+        } else {
+            self.parts.drain(..settled.whole);
+        }
         Ok(())
     }
 
-    fn update_writable(&mut self) {
-        self.weigh(self.parts.len());
+    /// What the watermarks are compared with, with so many parts.
+    fn load(&self, parts: usize) -> u64 {
+        self.pending_bytes().saturating_add(PART_OVERHEAD * parts as u64)
     }
 
     /// Decides whether the queue is full, with so many parts.
     fn weigh(&mut self, parts: usize) {
-        let overhead = PART_OVERHEAD * parts as u64;
-        let load = self.pending.saturating_add(overhead);
+        let load = self.load(parts);
         self.full = if self.full { load > self.low } else { load > self.high };
     }
 }
@@ -299,8 +321,8 @@ impl Default for WriteQueue {
 impl fmt::Debug for WriteQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriteQueue")
-            .field("parts", &self.parts.len())
-            .field("pending_bytes", &self.pending)
+            .field("parts", &self.entries())
+            .field("pending_bytes", &self.pending_bytes())
             .field("flushed_bytes", &self.flushed)
             .field("writable", &self.is_writable())
             .finish()

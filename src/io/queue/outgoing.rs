@@ -1,5 +1,7 @@
 //! What can be pushed, and the part that it becomes.
 
+use std::mem;
+
 use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
 use crate::io::region::FileRegion;
 
@@ -83,26 +85,27 @@ from_bytes!(ByteBuf, bytes::Bytes, &'static [u8], &'static str, Vec<u8>, Box<[u8
 pub(super) enum Part {
     /// Bytes that somebody else may also hold.
     View(ByteView),
-    /// Small parts and file contents, copied behind each other into a block of the queue's own.
-    Block(ByteBuf),
+    /// Small parts and file contents, copied behind each other into a block that only the queue
+    /// holds.
+    Block(ByteView),
     /// A range of a file.
     File(FileRegion),
 }
 
+static_assertions::assert_eq_size!(Part, [u64; 4]);
+
 impl Part {
     pub(super) fn len(&self) -> u64 {
         match self {
+            Part::View(bytes) | Part::Block(bytes) => bytes.len() as u64,
             Part::File(region) => region.len(),
-            Part::View(bytes) => bytes.len() as u64,
-            Part::Block(bytes) => bytes.len() as u64,
         }
     }
 
     /// The bytes, if they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Part::View(bytes) => Some(bytes),
-            Part::Block(bytes) => Some(bytes),
+            Part::View(bytes) | Part::Block(bytes) => Some(bytes),
             Part::File(_) => None,
         }
     }
@@ -116,12 +119,23 @@ impl Part {
         }
     }
 
+    /// Takes the bytes out to write more behind them, if this is a block with so much room. It is
+    /// empty then, until it is replaced.
+    pub(super) fn reopen(&mut self, room: usize) -> Option<ByteBuf> {
+        let Part::Block(bytes) = self else { return None };
+        match mem::take(bytes).try_into_mut() {
+            Ok(block) if block.capacity() - block.len() >= room => return Some(block),
+            Ok(block) => *bytes = block.freeze(),
+            Err(shared) => *bytes = shared,
+        }
+        None
+    }
+
     /// Drops the first `n` bytes; `n` is less than the length.
     pub(super) fn advance(&mut self, n: u64) {
         match self {
-            // Both fit a `usize`, since the length does.
-            Part::View(bytes) => bytes::Buf::advance(bytes, n as usize),
-            Part::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
+            // It fits a `usize`, since the length does.
+            Part::View(bytes) | Part::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
             Part::File(region) => region.advance(n),
         }
     }
@@ -130,8 +144,7 @@ impl Part {
 impl From<Part> for Outgoing {
     fn from(part: Part) -> Outgoing {
         match part {
-            Part::View(bytes) => Outgoing::Bytes(bytes),
-            Part::Block(bytes) => Outgoing::Bytes(bytes.freeze()),
+            Part::View(bytes) | Part::Block(bytes) => Outgoing::Bytes(bytes),
             Part::File(region) => Outgoing::File(region),
         }
     }

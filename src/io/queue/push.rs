@@ -2,17 +2,18 @@
 
 use super::WriteQueue;
 use super::outgoing::{Outgoing, Part};
+use super::tail::{SMALL, Tail};
 use crate::buf::{ByteBuf, ByteView};
 use crate::io::region::FileRegion;
-use crate::io::window;
-
-/// Neighbours up to this length are copied together. Measured on Linux, copying against an entry
-/// of their own: 0.7 to 0.9 of the CPU at 512 bytes, level at 1 KiB for TCP, dearer from 2 KiB on.
-pub(super) const SMALL: usize = 1024;
+use crate::pool::Pool;
 
 /// The least and the most that one block for small parts holds. The first block has room for what
 /// was copied before the queue was last empty; each further one is twice as large.
 pub(super) const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
+
+/// With more than this before it no tail is opened, so that nobody need look whether what it takes
+/// can still be counted: no block holds as many bytes again.
+const MOST_BEFORE_TAIL: u64 = u64::MAX / 2;
 
 impl WriteQueue {
     /// Appends something to the stream and gives the stream position of its end: once
@@ -70,14 +71,21 @@ impl WriteQueue {
     /// queue.push_copy(line.as_bytes());
     /// assert_eq!(queue.pending_bytes(), 24);
     /// ```
+    #[inline]
     pub fn push_copy(&mut self, bytes: &[u8]) -> u64 {
-        if !self.absorb(bytes) {
-            let mut block = ByteBuf::with_capacity(self.block.max(bytes.len()));
-            block.extend_from_slice(bytes);
-            self.stats.merged_bytes += bytes.len() as u64;
-            self.append(Part::Block(block));
+        if !self.tail.absorb(bytes) {
+            self.push_copy_slowly(bytes);
         }
         self.end_position()
+    }
+
+    fn push_copy_slowly(&mut self, bytes: &[u8]) {
+        if bytes.len() > SMALL || !self.absorb_slowly(bytes) {
+            let mut block = ByteBuf::with_capacity(self.block.max(bytes.len()));
+            block.extend_from_slice(bytes);
+            self.append(Part::Block(block.freeze()));
+            self.stats.merged_bytes += bytes.len() as u64;
+        }
     }
 
     fn push_region(&mut self, region: FileRegion) {
@@ -87,68 +95,77 @@ impl WriteQueue {
         }
     }
 
-    fn push_view(&mut self, bytes: ByteView) {
-        if !self.absorb(&bytes) {
-            self.append(Part::View(bytes));
-        }
-    }
-
-    fn append(&mut self, part: Part) {
-        self.pending = self.counting(part.len());
-        self.parts.push_back(part);
-        self.update_writable();
-    }
-
-    /// What is pending with so many bytes more. Files of made-up length can add up to more than
-    /// there are numbers; then nothing has changed yet.
-    fn counting(&self, bytes: u64) -> u64 {
-        self.pending.checked_add(bytes).expect("2^64 bytes in one queue")
-    }
-
-    /// Copies `bytes` into the tail of the queue, if they are few and it is a block with room or a
-    /// small part that can become one. Says whether nothing is left to do.
+    // A view that is passed on by memory is read there in wider pieces than it was written in, and
+    // stalls: so the usual ways are inlined.
     #[inline]
-    fn absorb(&mut self, bytes: &[u8]) -> bool {
-        if bytes.is_empty() {
-            return true;
-        }
+    fn push_view(&mut self, bytes: ByteView) {
         if bytes.len() > SMALL {
-            return false;
+            self.append(Part::View(bytes));
+        } else if !self.tail.absorb(&bytes) && !self.absorb_slowly(&bytes) {
+            self.append_few(bytes);
         }
-        let pending = self.counting(bytes.len() as u64);
-        if let Some(Part::Block(block)) = self.parts.back_mut()
-            && block.capacity() - block.len() >= bytes.len()
-        {
-            block.extend_from_slice(bytes);
-        } else if !self.begin_block(bytes) {
-            return false;
-        }
-        self.pending = pending;
-        self.stats.merged_bytes += bytes.len() as u64;
-        self.update_writable();
-        true
     }
 
-    /// Begins a block with `bytes` behind a full one, or in the place of a small part and with it.
-    /// Where there is neither, or no memory, the parts stay as they are.
-    #[cold]
-    fn begin_block(&mut self, bytes: &[u8]) -> bool {
-        let joined: &[u8] = match self.parts.back() {
-            Some(Part::Block(_)) => &[],
-            Some(Part::View(last)) if last.len() <= SMALL => last,
+    fn append_few(&mut self, bytes: ByteView) {
+        self.append(Part::View(bytes));
+    }
+
+    /// Appends a part. Files of made-up length can add up to more than there are numbers; then
+    /// nothing has changed.
+    #[inline(always)]
+    fn append(&mut self, part: Part) {
+        self.close_tail();
+        self.closed = self.closed.checked_add(part.len()).expect("2^64 bytes in one queue");
+        self.parts.push_back(part);
+    }
+
+    /// Opens a tail with room for `bytes`, which are few, and copies them there, if they follow
+    /// others that are few or have room. Else, and where there is no memory, the stream stays in
+    /// the parts that it is in.
+    #[inline(never)]
+    fn absorb_slowly(&mut self, bytes: &[u8]) -> bool {
+        debug_assert!(!bytes.is_empty() && bytes.len() <= SMALL);
+        if self.closed > MOST_BEFORE_TAIL {
+            return false;
+        }
+        self.close_tail();
+        let Some(last) = self.parts.back_mut() else { return false };
+        if let Some(block) = last.reopen(bytes.len()) {
+            self.parts.pop_back();
+            self.closed -= block.len() as u64;
+            self.tail = Tail::open(block);
+            return self.tail.absorb(bytes);
+        }
+        let joined: &[u8] = match last {
+            Part::Block(_) => &[],
+            Part::View(few) if few.len() <= SMALL => few,
             _ => return false,
         };
-        let Ok(mut block) = window::block(self.block.max(joined.len() + bytes.len())) else {
-            return false;
-        };
-        block.extend_from_slice(joined);
+        let room = self.block.max(joined.len() + bytes.len());
+        let Ok(block) = Pool::global().try_alloc(room) else { return false };
+        self.block = (self.block * 2).min(BLOCK.1);
+        self.tail = Tail::open(block);
+        self.tail.absorb(joined);
+        self.tail.absorb(bytes);
         if !joined.is_empty() {
-            self.stats.merged_bytes += joined.len() as u64;
+            self.closed -= joined.len() as u64;
             self.parts.pop_back();
         }
-        block.extend_from_slice(bytes);
-        self.parts.push_back(Part::Block(block));
-        self.block = (self.block * 2).min(BLOCK.1);
         true
+    }
+
+    /// Makes the tail a part like the others.
+    #[inline]
+    pub(super) fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.close_tail_with_bytes();
+        }
+    }
+
+    #[inline(never)]
+    fn close_tail_with_bytes(&mut self) {
+        self.closed += self.tail.len() as u64;
+        self.stats.merged_bytes += self.tail.merged();
+        self.parts.push_back(self.tail.close());
     }
 }

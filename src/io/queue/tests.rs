@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rustix::io::Errno;
 
-use super::push::SMALL;
+use super::tail::SMALL;
 use super::*;
 use crate::buf::{ByteView, CompositeByteBuf};
 use crate::io::region::{FileRegion, FileShrank};
@@ -308,6 +308,43 @@ fn small_neighbours_leave_as_one_and_large_parts_are_not_copied() {
     assert_eq!(queue.flush(&out).unwrap(), Flush::Done(5504));
     let stats = queue.stats();
     assert_eq!((stats.writes, stats.entries, stats.merged_bytes), (1, 3, 500));
+}
+
+/// Takes so many bytes, and then would block.
+struct Takes(usize, Vec<u8>);
+
+impl Write for Takes {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let taken = buf.len().min(self.0);
+        self.0 -= taken;
+        self.1.extend_from_slice(&buf[..taken]);
+        if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn small_parts_go_on_in_one_block_behind_what_a_flush_has_left() {
+    let mut queue = WriteQueue::new();
+    let mut out = Takes(0, Vec::new());
+    let mut stream = Vec::new();
+    for i in 0..20_u8 {
+        stream.extend_from_slice(&[i; 10]);
+        assert_eq!(queue.push([i; 10].to_vec()), stream.len() as u64);
+        // The first one is copied when the second comes; three bytes of it are out by then.
+        let merged = if i == 0 { 0 } else { stream.len() as u64 - 3 };
+        assert_eq!(queue.stats().merged_bytes, merged);
+        out.0 = 3;
+        assert_eq!(queue.flush_into(&mut out).unwrap(), Flush::WouldBlock(3));
+        assert_eq!(queue.pending_bytes(), (stream.len() - out.1.len()) as u64);
+    }
+    let before = queue.stats();
+    let [Outgoing::Bytes(rest)] = &queue.take_unsent()[..] else { panic!("one block") };
+    assert_eq!([&out.1, &rest[..]].concat(), stream);
+    assert_eq!(queue.stats(), before);
 }
 
 #[test]
