@@ -252,7 +252,7 @@ fn what_cannot_be_served_is_refused_in_words() {
     // Two brokers over one log would each append to it.
     let second = command(directory.path()).output().unwrap();
     assert!(!second.status.success());
-    assert!(String::from_utf8_lossy(&second.stderr).contains("another writer"));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use"));
 
     let mut client = broker.client();
     client.append([&b""[..], b"still there"]).unwrap();
