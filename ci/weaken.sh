@@ -84,9 +84,10 @@ weaker pool/idle.rs '/fn more/,/^    }/s/self.bytes.fetch_add\(bytes, AcqRel\)/{
 weaker pool/idle.rs '/fetch_min/d' a_look_after_a_need
 
 # The end of a pool.
-weaker pool/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' cache_close_vs_late_return pool_drop_with_live_blocks
+weaker pool/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' \
+    cache_close_vs_late_return pool_drop_with_live_blocks slab_end_vs_pool_close
 weaker pool/closed.rs '/fn is_set_by_now/,/^    }/s/fence\(SeqCst\);//' \
-    cache_close_vs_late_return pool_drop_with_live_blocks
+    cache_close_vs_late_return pool_drop_with_live_blocks slab_end_vs_pool_close
 
 # Budgets.
 weaker pool/budget.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.load(Ordering::SeqCst)/' \

@@ -212,6 +212,47 @@ mod tests {
         assert_eq!(headers.mapped(), 0);
     }
 
+    /// As in a process that locks its memory. What the system did not take it is asked to take again; that is
+    /// all, since the places are free meanwhile.
+    #[test]
+    #[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
+    fn pages_that_are_not_discarded_stay_as_they_are_and_are_discarded_later() {
+        use crate::sys::{Call, Outcome, with_plan};
+        use std::{cell::Cell, rc::Rc};
+
+        let mut headers = Headers::new();
+        let (a, b) = (headers.take(64).unwrap(), headers.take(64).unwrap());
+        let (first, mapped) = (a.base, headers.mapped());
+        // SAFETY: the run is this test's.
+        unsafe { first.cast::<u8>().write(7) };
+        headers.put(a);
+        // Sheds, and tells how often the system was asked.
+        let shed = |headers: &mut Headers, answer| {
+            let asked = Rc::new(Cell::new(0));
+            let count = Rc::clone(&asked);
+            let plan = move |call, _| {
+                count.set(count.get() + usize::from(call == Call::AdviseMemory));
+                answer
+            };
+            with_plan(plan, || headers.shed());
+            asked.get()
+        };
+        assert_eq!(shed(&mut headers, Outcome::Fail(22)), 1);
+        assert_eq!(headers.mapped(), mapped);
+        // SAFETY: mapped as before, and nobody else uses it.
+        assert_eq!(unsafe { first.cast::<u8>().read() }, 7);
+        let again = headers.take(64).unwrap();
+        assert_eq!(again.base, first, "free for others");
+        headers.put(again);
+        assert_eq!(shed(&mut headers, Outcome::Pass), 1);
+        // SAFETY: as above.
+        assert_eq!(unsafe { first.cast::<u8>().read() }, 0);
+        assert_eq!(shed(&mut headers, Outcome::Fail(22)), 0, "nothing is left to give");
+        headers.put(b);
+        headers.shed();
+        assert_eq!(headers.mapped(), 0);
+    }
+
     #[test]
     fn a_page_with_a_header_in_use_stays() {
         let mut headers = Headers::new();

@@ -2,6 +2,7 @@
 //! lock, or one word; what surrounds it are the files of the crate.
 
 use crate::closed::Closed;
+use crate::idle::Idle;
 use crate::stage::{Block, Thread};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::sync::{Arc, Mutex};
@@ -128,5 +129,45 @@ fn pool_drop_with_live_blocks() {
         take(depot);
         frees.join().unwrap();
         assert!(block.is_home() && depot.load(Relaxed) == 0);
+    });
+}
+
+/// A slab ends while the last handle of its pool is dropped: one of the two gives its memory back, which is
+/// counted as idle before it is put where both look for it, and looked for only where something is idle.
+/// Catches: either fence missing, at a closing or at a slab's end.
+#[test]
+fn slab_end_vs_pool_close() {
+    #[derive(Default)]
+    struct Shared {
+        closed: Closed,
+        idle: Idle,
+        chunks: Mutex<usize>,
+    }
+
+    impl Shared {
+        fn shed(&self) {
+            if self.idle.bytes() > 0 {
+                let shed = std::mem::take(&mut *self.chunks.lock().unwrap());
+                self.idle.less(shed);
+            }
+        }
+    }
+
+    loom::model(|| {
+        let shared = Arc::new(Shared::default());
+        let ends = spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let _ = shared.idle.more(1);
+                *shared.chunks.lock().unwrap() += 1;
+                if shared.closed.is_set_by_now() {
+                    shared.shed();
+                }
+            }
+        });
+        shared.closed.set();
+        shared.shed();
+        ends.join().unwrap();
+        assert_eq!((shared.idle.bytes(), *shared.chunks.lock().unwrap()), (0, 0));
     });
 }
