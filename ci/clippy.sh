@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Lints as errors, on every target, without features and with all.
+# Lints as errors: on every target of the crate, without features and with all, and on the fuzz targets.
 source "$(dirname "$0")/lib.sh"
 need_component clippy
 
 cargo clippy --all-targets --no-default-features -- -D warnings
 cargo clippy --all-targets --all-features -- -D warnings
-ran 2 feature sets
+cargo clippy --all-targets --manifest-path fuzz/Cargo.toml -- -D warnings
+ran 3 "builds, of 2 packages"
