@@ -159,6 +159,8 @@ mod linux {
             assert_eq!(wrong, 0, "memory was used though nobody can know what the kernel does");
         }
         println!("used again after the queue has ended: 0 wrong bytes, {lent} lent");
+        #[cfg(feature = "testing")]
+        assert_eq!(bytebuf::testing::open_leases(), 0);
         assert!(lent > 6 * PART as u64);
     }
 

@@ -30,6 +30,8 @@ mod window;
 pub use mapped::{Access, MappedFile};
 #[cfg(unix)]
 pub use mapped_mut::MappedFileMut;
+#[cfg(all(unix, feature = "testing"))]
+pub(crate) use queue::open_leases;
 pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
 pub use recv::RecvSizer;
 pub use region::{FileRegion, FileShrank};

@@ -105,6 +105,36 @@ pub fn mapped_bytes() -> usize {
     vm::mapped()
 }
 
+/// How many sends of all [queues that lend memory](crate::WriteQueue::with_zero_copy) of this process are
+/// open: the kernel has not said that it is done with their memory, which the queue holds.
+///
+/// None is left where every queue has [reaped](crate::WriteQueue::reap_completions) all completions, or
+/// was dropped. Always 0 but on Linux.
+///
+/// ```
+/// use bytebuf::{ByteView, WriteQueue, testing::open_leases};
+/// use std::net::{TcpListener, TcpStream};
+///
+/// # if cfg!(not(target_os = "linux")) { return Ok(()); }
+/// static PAGE: [u8; 4096] = [b'x'; 4096];
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let out = TcpStream::connect(listener.local_addr()?)?;
+///
+/// let mut queue = WriteQueue::new().with_zero_copy(4096);
+/// queue.push(ByteView::from_static(&PAGE));
+/// assert!(queue.flush(&out)?.is_done());
+/// assert_eq!(open_leases(), 1);
+/// while queue.reap_completions(&out)? > 0 {}
+/// assert_eq!(open_leases(), 0);
+/// # std::io::Result::Ok(())
+/// ```
+pub fn open_leases() -> usize {
+    #[cfg(unix)]
+    return crate::io::open_leases();
+    #[cfg(not(unix))]
+    0
+}
+
 impl Default for LeakGuard {
     fn default() -> Self {
         Self::new()

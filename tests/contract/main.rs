@@ -5,6 +5,8 @@
 //! `relating.rs`, `writing.rs`, `room.rs`, `numbers.rs`) and one content (below), and makes a buffer of its own. Every memory that a kind shares
 //! with others must hold in the end what it held before.
 
+#[path = "../support/floor.rs"]
+mod floor;
 mod kinds;
 mod numbers;
 mod reading;
@@ -21,6 +23,7 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
 use libtest_mimic::{Arguments, Trial};
 
+use floor::Floor;
 use kinds::Kind;
 use subject::Subject;
 
@@ -143,5 +146,9 @@ fn main() {
             cases
         }),
     ];
-    libtest_mimic::run(&args, trials.into_iter().flatten().collect()).exit();
+    let trials = trials.into_iter().flatten().collect();
+    let floor = Floor::take();
+    let conclusion = libtest_mimic::run(&args, trials);
+    drop(floor);
+    conclusion.exit();
 }

@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
 
+use crate::floor::Floor;
 use crate::recorder::{Recorder, Writes};
 use crate::tokio::run;
 
@@ -103,6 +104,7 @@ fn composite() -> CompositeByteBuf {
 
 #[test]
 fn the_borders_of_a_composite_reach_the_socket() {
+    let _floor = Floor::take();
     run(async {
         let (question, answer) = (composite(), composite().slice(50..));
         let bodies = (OneFrame::sized(question.clone()), OneFrame::sized(answer.clone()));
@@ -115,6 +117,7 @@ fn the_borders_of_a_composite_reach_the_socket() {
 
 #[test]
 fn the_borders_are_kept_in_chunked_bodies_too() {
+    let _floor = Floor::take();
     run(async {
         let (question, answer) = (composite(), ByteView::from(vec![7; 5000]));
         let bodies = (OneFrame::chunked(question.clone()), OneFrame::chunked(answer.clone()));
@@ -127,6 +130,7 @@ fn the_borders_are_kept_in_chunked_bodies_too() {
 
 #[test]
 fn views_and_empty_bodies_pass() {
+    let _floor = Floor::take();
     run(async {
         let question = ByteView::copy_from_slice(b"a question");
         let bodies = (OneFrame::sized(question.clone()), OneFrame::sized(ByteView::new()));

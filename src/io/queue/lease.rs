@@ -17,6 +17,7 @@
 //!   owner, whose allocator writes to it as soon as it is free.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use smallvec::SmallVec;
 
@@ -39,6 +40,28 @@ pub(super) struct Leases {
 struct Lease {
     views: SmallVec<[ByteView; 1]>,
     bytes: u64,
+}
+
+/// The leases of the process.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// The leases of the process.
+#[cfg(feature = "testing")]
+pub(crate) fn open() -> usize {
+    OPEN.load(Relaxed)
+}
+
+impl Lease {
+    fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> Lease {
+        OPEN.fetch_add(1, Relaxed);
+        Lease { views, bytes }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Relaxed);
+    }
 }
 
 /// A notice that is not about sends of ours (Z3).
@@ -72,7 +95,7 @@ impl Leases {
             touched
         });
         let views = touched.cloned().collect();
-        self.open.push_back(Some(Lease { views, bytes }));
+        self.open.push_back(Some(Lease::new(views, bytes)));
         self.bytes += bytes;
     }
 

@@ -37,6 +37,8 @@ use push::BLOCK;
 use tail::Tail;
 
 pub use flush::Flush;
+#[cfg(all(unix, feature = "testing"))]
+pub(crate) use lease::open as open_leases;
 pub use outgoing::Outgoing;
 pub use stats::QueueStats;
 
