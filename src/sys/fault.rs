@@ -3,7 +3,8 @@
 //! A plan is asked before each call and may let it pass, shorten it, or have it fail with an
 //! errno. The call that passes is a real one, so a plan can only make the kernel slower or more
 //! hostile, never more lenient. The one thing that it may make up is what the kernel tells of
-//! zero-copy sends, since that comes in orders which no test can wait for.
+//! zero-copy sends, since that comes in orders which no test can wait for; and where it does, a
+//! test may also take what is sent in the kernel's place.
 
 #[cfg(not(test))]
 pub(super) use inert::*;
@@ -31,11 +32,11 @@ mod inert {
 
     #[cfg(unix)]
     #[inline(always)]
-    pub(in crate::sys) fn clipped<T>(
+    pub(in crate::sys) fn clipped(
         _: Call,
         bufs: &[IoSlice<'_>],
-        call: impl FnOnce(&[IoSlice<'_>]) -> io::Result<T>,
-    ) -> io::Result<T> {
+        call: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         call(bufs)
     }
 }
@@ -65,9 +66,13 @@ mod planned {
     }
 
     type Plan = Box<dyn FnMut(Call, usize) -> Outcome>;
+    #[cfg(unix)]
+    type Taker = Box<dyn FnMut(Call, &[IoSlice<'_>])>;
 
     thread_local! {
         static PLAN: RefCell<Option<Plan>> = const { RefCell::new(None) };
+        #[cfg(unix)]
+        static TAKER: RefCell<Option<Taker>> = const { RefCell::new(None) };
     }
 
     /// Runs `body` with `plan` between this thread and the kernel; the plan ends with it, by panic
@@ -85,6 +90,29 @@ mod planned {
         PLAN.set(Some(Box::new(plan)));
         let _end = End;
         body()
+    }
+
+    /// As [`with_plan`]; and what this thread sends and the plan admits is `take`n, all of it, and the
+    /// kernel sees nothing.
+    #[cfg(unix)]
+    #[cfg_attr(
+        not(all(target_os = "linux", not(bytebuf_portable))),
+        allow(dead_code, reason = "memory is lent on Linux only")
+    )]
+    pub(crate) fn with_taker<R>(
+        plan: impl FnMut(Call, usize) -> Outcome + 'static,
+        take: impl FnMut(Call, &[IoSlice<'_>]) + 'static,
+        body: impl FnOnce() -> R,
+    ) -> R {
+        struct End;
+        impl Drop for End {
+            fn drop(&mut self) {
+                TAKER.take();
+            }
+        }
+        TAKER.set(Some(Box::new(take)));
+        let _end = End;
+        with_plan(plan, body)
     }
 
     pub(in crate::sys) fn admit(call: Call, len: usize) -> io::Result<usize> {
@@ -112,13 +140,21 @@ mod planned {
     }
 
     #[cfg(unix)]
-    pub(in crate::sys) fn clipped<T>(
+    pub(in crate::sys) fn clipped(
         call: Call,
         bufs: &[IoSlice<'_>],
-        run: impl FnOnce(&[IoSlice<'_>]) -> io::Result<T>,
-    ) -> io::Result<T> {
+        run: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         let mut left = admit(call, offered)?;
+        let run = |bufs: &[IoSlice<'_>]| match TAKER.take() {
+            None => run(bufs),
+            Some(mut take) => {
+                take(call, bufs);
+                TAKER.set(Some(take));
+                Ok(bufs.iter().map(|buf| buf.len()).sum())
+            }
+        };
         if left == offered {
             return run(bufs);
         }

@@ -57,6 +57,8 @@ pub(crate) use rooms::read_vectored;
 pub(crate) use zerocopy::{Notice, Refusal, lend_to, next_notice, refusal, socket_id};
 
 pub(crate) use call::Call;
+#[cfg(all(test, target_os = "linux", not(bytebuf_portable)))]
+pub(crate) use fault::with_taker;
 #[cfg(test)]
 pub(crate) use fault::{Outcome, with_plan};
 

@@ -280,4 +280,6 @@ impl ZeroCopy {
 }
 
 #[cfg(all(test, target_os = "linux", not(bytebuf_portable)))]
+mod plans;
+#[cfg(all(test, target_os = "linux", not(bytebuf_portable)))]
 mod tests;
