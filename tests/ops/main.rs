@@ -86,6 +86,8 @@ models! {
     search: models::search::Haystack;
     #[cfg(unix)]
     segment_recover: models::segment::Log;
+    #[cfg(unix)]
+    splice: models::splice::Relay;
     text: models::text::Text;
     typed: models::typed::Numbers;
     write_queue: models::write_queue::Queue;

@@ -15,6 +15,8 @@ pub mod region;
 pub mod search;
 #[cfg(unix)]
 pub mod segment;
+#[cfg(unix)]
+pub mod splice;
 pub mod text;
 pub mod typed;
 pub mod write_queue;

@@ -1,8 +1,14 @@
 //! Buffers, composites and file regions through a `WriteQueue` into a writer that takes them as it
-//! likes, against the flat stream: every byte once, in order, whatever ended a flush.
+//! likes, a socket, or a connection whose kernel is lent large parts, against the flat stream: every
+//! byte once, in order, whatever ended a flush. Free memory is written to at each step, so that what
+//! is lent and used too early shows in what the connection's peer reads.
 
 use std::fs::File;
+#[cfg(unix)]
+use std::io::Read;
 use std::io::{self, IoSlice, Write};
+#[cfg(unix)]
+use std::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
@@ -12,11 +18,13 @@ use bytebuf::{ByteView, CompositeByteBuf, FileRegion, Flush, Outgoing, WriteQueu
 use bytes::BufMut;
 
 use super::Model;
-use super::ground::{pattern, pool};
+use super::ground::{pattern, pool, soil};
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
     Push(Source, u16),
+    /// Pooled memory, of a size that is lent.
+    Large(u16),
     Composite([u8; 5]),
     Copy(u16),
     File {
@@ -27,6 +35,11 @@ pub enum Op {
     FlushAll,
     /// Into a socket, which takes what it has room for.
     Send,
+    /// Over a connection, which may be lent memory.
+    Lend,
+    /// The connection's peer reads.
+    Read(u16),
+    Reap,
     Budget(u16),
     /// What is unsent goes on to another queue.
     Requeue,
@@ -107,6 +120,40 @@ impl Write for Peer<'_> {
     }
 }
 
+/// The least that is lent.
+const LENT: usize = 32 * 1024;
+
+/// A connection whose peer reads when it is told to: until then the kernel has nothing but the memory
+/// of the sender for what is beyond the peer's small window.
+#[cfg(unix)]
+struct Connection {
+    near: TcpStream,
+    far: TcpStream,
+    /// What was sent and has not been read.
+    under_way: Vec<u8>,
+    /// What was sent in all.
+    sent: u64,
+}
+
+#[cfg(unix)]
+impl Connection {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("a socket");
+        let near = TcpStream::connect(address).expect("a connection");
+        near.set_nonblocking(true).expect("a socket");
+        let (far, _) = listener.accept().expect("a connection");
+        Self { near, far, under_way: Vec::new(), sent: 0 }
+    }
+
+    fn read(&mut self, most: usize) {
+        let mut room = vec![0; most.min(self.under_way.len())];
+        self.far.read_exact(&mut room).expect("it is on its way");
+        assert!(self.under_way.starts_with(&room), "the peer reads something else");
+        self.under_way.drain(..room.len());
+    }
+}
+
 /// The queue and the flat stream.
 pub struct Queue {
     queue: WriteQueue,
@@ -119,9 +166,48 @@ pub struct Queue {
     budget: u64,
     #[cfg(unix)]
     socket: Option<(UnixStream, UnixStream)>,
+    #[cfg(unix)]
+    connection: Option<Connection>,
 }
 
 impl Queue {
+    /// What can be lent goes over a connection of this queue's own.
+    #[cfg(unix)]
+    fn lend(&mut self) {
+        let connection = self.connection.get_or_insert_with(Connection::new);
+        let before = self.queue.pending_bytes();
+        let result = self.queue.flush(&connection.near);
+        let moved = (before - self.queue.pending_bytes()) as usize;
+        let start = self.received.len();
+        let sent = &self.pushed[start..start + moved];
+        connection.under_way.extend_from_slice(sent);
+        connection.sent += moved as u64;
+        self.received.extend_from_slice(sent);
+        self.judge(result, start);
+    }
+
+    #[cfg(not(unix))]
+    fn lend(&mut self) {
+        self.flush(&[]);
+    }
+
+    fn read(&mut self, most: usize) {
+        #[cfg(unix)]
+        if let Some(connection) = &mut self.connection {
+            connection.read(most);
+        }
+    }
+
+    fn reap(&mut self) {
+        #[cfg(unix)]
+        if let Some(connection) = &self.connection {
+            let before = self.queue.lent_bytes();
+            let lent = self.queue.reap_completions(&connection.near).expect("a socket");
+            assert!(lent <= before && before <= connection.sent);
+            assert_eq!(lent, self.queue.lent_bytes());
+        }
+    }
+
     fn flush(&mut self, plan: &[Answer]) {
         let before = self.received.len();
         let mut peer = Peer { plan: plan.iter(), received: &mut self.received };
@@ -131,7 +217,6 @@ impl Queue {
 
     #[cfg(unix)]
     fn send(&mut self) {
-        use std::io::Read;
         let (near, far) = self.socket.get_or_insert_with(|| {
             let (near, far) = UnixStream::pair().expect("two descriptors");
             near.set_nonblocking(true).expect("a socket");
@@ -179,7 +264,11 @@ impl Queue {
         let unsent = self.queue.take_unsent();
         assert!(self.queue.is_empty() && self.queue.pending_bytes() == 0);
         self.sent = 0;
-        self.queue = WriteQueue::new().with_budget(self.budget);
+        self.queue = new_queue().with_budget(self.budget);
+        // A connection's loans are one queue's.
+        self.read(usize::MAX);
+        #[cfg(unix)]
+        self.connection.take();
         for part in unsent {
             assert!(!part.is_empty());
             self.queue.push(part);
@@ -239,8 +328,17 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
             let region = FileRegion::new(file.clone(), start as u64..end as u64);
             state.push(region, &contents[start..end]);
         }
+        Op::Large(more) => {
+            let bytes = pattern(LENT + usize::from(*more) / 2, salt);
+            let mut buf = pool().alloc(bytes.len());
+            buf.put_slice(&bytes);
+            state.push(buf, &bytes);
+        }
         Op::Flush(plan) => state.flush(plan),
         Op::Send => state.send(),
+        Op::Lend => state.lend(),
+        Op::Read(most) => state.read((*most).into()),
+        Op::Reap => state.reap(),
         Op::Budget(budget) => {
             state.budget = (*budget).into();
             state.rebuild();
@@ -250,6 +348,7 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
                 state.flush(&[]);
             }
             assert_eq!(state.received, state.pushed);
+            state.read(usize::MAX);
         }
         Op::Requeue => state.rebuild(),
         Op::Clear => {
@@ -260,6 +359,14 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
     }
     state.check();
     state.forget();
+    soil(pool(), &[LENT, 2 * LENT]);
+}
+
+fn new_queue() -> WriteQueue {
+    #[cfg(unix)]
+    return WriteQueue::new().with_zero_copy(LENT);
+    #[cfg(not(unix))]
+    WriteQueue::new()
 }
 
 impl Model for Queue {
@@ -267,13 +374,15 @@ impl Model for Queue {
 
     fn new() -> Self {
         Self {
-            queue: WriteQueue::new(),
+            queue: new_queue(),
             pushed: Vec::new(),
             received: Vec::new(),
             sent: 0,
             budget: 64 * 1024,
             #[cfg(unix)]
             socket: None,
+            #[cfg(unix)]
+            connection: None,
         }
     }
 
