@@ -11,7 +11,7 @@ mod convert;
 
 use super::byte_buf::ByteBuf;
 use super::{consume, range};
-use crate::memory::header::READ_ONLY;
+use crate::memory::flags::READ_ONLY;
 use crate::memory::owned;
 use crate::pool::Block;
 use core::ops::{Deref, RangeBounds};

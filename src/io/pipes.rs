@@ -75,7 +75,7 @@ pub(crate) fn forget_all() {
     STORE.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-/// Counts the places that are taken.
+/// Counts the places that are taken. `Relaxed`: nothing is handed on with a place.
 #[derive(Debug)]
 struct Places(AtomicUsize);
 

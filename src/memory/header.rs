@@ -11,37 +11,21 @@
 //! * **H2** All fields but `count` and `flags` are written only by the one who owns the block alone: who has
 //!   just made it, taken it from a free place, or learnt from the count that nobody else holds it.
 //! * **H3** `data` is valid for reads and writes of `capacity` bytes for as long as the block is not
-//!   free, unless [`READ_ONLY`] is set: then for reads of the bytes that its maker showed.
-//! * **H4** [`IN_FLIGHT`] may be set by anybody who holds a credit, and is cleared by the one who owns the
-//!   block alone. Who learns from the count that nobody else holds the block sees the flag (C3). From then
-//!   on, until it is cleared, no byte of the block is written: its pages are replaced first.
+//!   free, unless it is read-only: then for reads of the bytes that its maker showed.
+//! * **H4** That a block is [in flight](Flags::is_in_flight) may be noted by anybody who holds a credit, and
+//!   is cleared by the one who owns the block alone. Who learns from the count that nobody else holds the
+//!   block sees the flag (C3). From then on, until it is cleared, no byte of the block is written: its
+//!   pages are replaced first.
 //! * **H5** The count of a free block is one, its next owner's. So a block that goes from hand to hand for
 //!   the same size, and is not shared, has its header read and not written: its line need not travel.
 #![allow(unsafe_code, reason = "a header is reached through a counted raw pointer (H1)")]
 
 use super::bank::{Account, BANKABLE};
 use super::count::Count;
+use super::flags::{BANKED, Flags, NO_SLAB};
 use core::cell::Cell;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, Ordering};
-
-/// The block must not be written to: it belongs to an owner that only showed it.
-pub(crate) const READ_ONLY: u8 = 1;
-/// Credits of the block may lie in banks.
-pub(crate) const BANKED: u8 = 2;
-
-/// The block is overwritten with zeros before it goes home.
-pub(crate) const ZEROED: u8 = 4;
-
-/// The kernel may be sending from the block's pages, and nobody will be told when it is done.
-const IN_FLIGHT: u8 = 8;
-
-/// Something is noted for this owner of the block.
-const NOTED: u8 = 16;
-
-/// The block is none of a slab's.
-const NO_SLAB: u8 = 32;
 
 /// Where blocks come from, and go when the last handle is gone.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +54,7 @@ pub(crate) struct Header {
     pub(crate) class: u16,
     /// How the block goes home.
     pub(crate) kind: Kind,
-    flags: AtomicU8,
+    pub(crate) flags: Flags,
     /// Which slab of its class the block lies in, and where in it.
     pub(crate) slab: u32,
     pub(crate) slot: u32,
@@ -109,7 +93,7 @@ impl Header {
         if kind != Kind::Slab {
             flags |= NO_SLAB;
         }
-        let flags = AtomicU8::new(flags);
+        let flags = Flags::new(flags);
         Self { count, data, capacity, granted, home, extra, class, kind, flags, slab, slot }
     }
 
@@ -155,66 +139,7 @@ impl Header {
     /// Notes something for this owner of the block, or nothing more (H2).
     pub(crate) fn set_extra(&self, extra: *mut ()) {
         self.extra.set(extra);
-        // A load and a store: nobody else has a credit, so nobody sets a flag meanwhile (H4).
-        let others = self.flags() & !NOTED;
-        let noted = if extra.is_null() { 0 } else { NOTED };
-        self.flags.store(others | noted, Ordering::Relaxed);
-    }
-
-    /// Whether the block goes home to a slab, with nothing to be done about it.
-    #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.flags() & (ZEROED | IN_FLIGHT | NOTED | NO_SLAB) == 0
-    }
-
-    /// Whether a sole owner may write.
-    #[inline]
-    pub(crate) fn is_writable(&self) -> bool {
-        self.flags() & READ_ONLY == 0
-    }
-
-    /// Whether something is to be done to the block's bytes before it goes home: it
-    /// [is to be zeroed](Self::is_zeroed) or [is in flight](Self::is_in_flight).
-    #[inline]
-    pub(crate) fn is_special(&self) -> bool {
-        self.flags() & (ZEROED | IN_FLIGHT) != 0
-    }
-
-    /// Whether the block is to be zeroed before it goes home.
-    #[inline]
-    pub(crate) fn is_zeroed(&self) -> bool {
-        self.flags() & ZEROED != 0
-    }
-
-    /// Whether the kernel may still be sending from the block's pages (H4).
-    #[inline]
-    pub(crate) fn is_in_flight(&self) -> bool {
-        self.flags() & IN_FLIGHT != 0
-    }
-
-    /// Notes that the kernel may be sending from the block's pages for as long as it likes (H4).
-    #[cfg(unix)]
-    pub(crate) fn set_in_flight(&self) {
-        self.flags.fetch_or(IN_FLIGHT, Ordering::Relaxed);
-    }
-
-    /// Notes that the block has other pages now. Only for the sole owner (H4).
-    pub(crate) fn clear_in_flight(&self) {
-        self.flags.fetch_and(!IN_FLIGHT, Ordering::Relaxed);
-    }
-
-    #[inline]
-    fn flags(&self) -> u8 {
-        // Relaxed: the sole owner of a block has synchronised with all that its former holders did (C3),
-        // and nobody else acts on a flag that changes.
-        self.flags.load(Ordering::Relaxed)
-    }
-
-    /// Whether credits may lie in banks. Not those of a block that is charged or tracked: who waits for
-    /// its bytes, or looks for leaks, is not to wait for an idle thread's bank.
-    #[inline]
-    pub(crate) fn is_banked(&self) -> bool {
-        self.flags() & (BANKED | NOTED) == BANKED
+        self.flags.set_noted(!extra.is_null());
     }
 }
 

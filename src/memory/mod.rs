@@ -2,6 +2,7 @@
 
 pub(crate) mod bank;
 pub(crate) mod count;
+pub(crate) mod flags;
 pub(crate) mod header;
 pub(crate) mod hooks;
 pub(crate) mod owned;

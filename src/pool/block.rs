@@ -110,21 +110,21 @@ impl Block {
     /// Whether the memory may be written at all.
     #[inline]
     pub(crate) fn is_writable(&self) -> bool {
-        self.0.is_writable()
+        self.0.flags.is_writable()
     }
 
     /// Whether no other handle of the block exists, and the kernel is not sending from it. May say no while
     /// another thread's bank has credits.
     #[inline]
     pub(crate) fn is_alone(&self) -> bool {
-        local::is_alone(self.0) && !self.0.is_in_flight()
+        local::is_alone(self.0) && !self.0.flags.is_in_flight()
     }
 
     /// As [`is_alone`](Self::is_alone), for a caller who will write: after a yes the block is his.
     #[inline]
     pub(crate) fn claim(&mut self) -> bool {
         // In this order: only who is alone is sure to see the flag (H4).
-        local::claim(self.0) && !self.0.is_in_flight()
+        local::claim(self.0) && !self.0.flags.is_in_flight()
     }
 
     /// Whether the block's pages can be replaced by others, so that [`put_in_flight`](Self::put_in_flight)
@@ -140,7 +140,7 @@ impl Block {
     #[cfg(unix)]
     pub(crate) fn put_in_flight(&self) {
         debug_assert!(self.has_pages_of_its_own());
-        self.0.set_in_flight();
+        self.0.flags.set_in_flight();
     }
 
     /// Whether both are credits of one block.
@@ -188,7 +188,7 @@ impl Drop for Block {
     fn drop(&mut self) {
         let block = self.0;
         match local::release(block) {
-            Deposit::Alone if block.is_plain() => {
+            Deposit::Alone if block.flags.is_plain() => {
                 hooks::on_release(block);
                 local::put(block);
             }
@@ -220,7 +220,7 @@ pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     }
     match block.kind {
         Kind::Slab => {
-            if block.is_special() && !prepare(block) {
+            if block.flags.is_special() && !prepare(block) {
                 return;
             }
             hooks::on_release(block);
@@ -245,17 +245,17 @@ fn send_noted(block: HeaderRef) {
 /// that locks all its memory. Then it stays out for ever.
 #[cold]
 fn prepare(block: HeaderRef) -> bool {
-    if block.is_in_flight() {
+    if block.flags.is_in_flight() {
         // Fresh pages are zero (V2). The old ones are the kernel's alone now.
         // SAFETY: whole pages of a mapping of the pool's, as `has_pages_of_its_own` has found, and the
         // caller owns the block alone.
         let replaced = unsafe { vm::discard(block.data(), block.capacity()) };
         if replaced {
-            block.clear_in_flight();
+            block.flags.clear_in_flight();
         }
         return replaced;
     }
-    if block.is_zeroed() {
+    if block.flags.is_zeroed() {
         // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
         unsafe { block.data().write_bytes(0, block.granted()) };
     }

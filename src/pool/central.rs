@@ -49,7 +49,7 @@ pub(crate) struct Central {
     pub(super) warm: Mutex<Warm>,
     pub(super) caches: Mutex<Vec<Arc<Cache>>>,
     pub(super) large: Tally,
-    /// Bytes mapped, or about to be: what `max_memory` limits.
+    /// Bytes mapped, or about to be: what `max_memory` limits. `Relaxed`, as a sum that orders nothing else.
     mapped: AtomicUsize,
     pub(super) idle: Idle,
     closed: Closed,
@@ -57,7 +57,7 @@ pub(crate) struct Central {
     pub(super) tracker: Option<Tracker>,
 }
 
-/// Bytes mapped and unmapped that nobody has been told of.
+/// Bytes mapped and unmapped that nobody has been told of: figures, so `Relaxed`.
 #[derive(Default)]
 struct News {
     mapped: AtomicUsize,

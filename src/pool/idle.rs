@@ -6,9 +6,12 @@
 //!   counted before others can find them, so that it never falls below zero.
 //! * **I2** While more than the [`RESERVE`] is idle, somebody watches, or is being sent for. Who adds looks
 //!   for a watch afterwards; who ends his watch looks for more afterwards. Both *change* `bytes`, so one of
-//!   them comes first, and the other sees what the first had done: no fence is needed.
+//!   them comes first: who ends second sees the bytes, who adds second sees that the watch has ended, as
+//!   the one change is `Release` and the other `Acquire`. No fence is needed.
 
-use crate::sync::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
+use crate::sync::{
+    AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 
 /// Idle bytes that are kept for the next burst however long it takes, beside what threads cache.
 pub(crate) const RESERVE: usize = 256 * 1024;
@@ -31,8 +34,8 @@ impl Idle {
     /// Counts bytes that nobody can find yet (I1). Says whether somebody must be sent for who watches.
     #[must_use]
     pub(crate) fn more(&self, bytes: usize) -> bool {
-        // AcqRel: as I2 says, with `end_watch`.
-        let idle = self.bytes.fetch_add(bytes, AcqRel) + bytes;
+        // Acquire: as I2 says, with `end_watch`.
+        let idle = self.bytes.fetch_add(bytes, Acquire) + bytes;
         idle > RESERVE && !self.is_watched()
     }
 
@@ -70,7 +73,7 @@ impl Idle {
     pub(crate) fn end_watch(&self, enough: usize) -> bool {
         self.abandon_watch();
         // A change, though by nothing, and not a load: it has a place among the others (I2).
-        self.bytes.fetch_add(0, AcqRel) <= enough || !self.begin_watch()
+        self.bytes.fetch_add(0, Release) <= enough || !self.begin_watch()
     }
 
     /// Ends the watch without a look: the next who adds sends for another.

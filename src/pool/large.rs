@@ -113,7 +113,7 @@ impl Central {
         warm.pinned -= block.capacity();
         warm.asked -= block.granted();
         warm.live_blocks -= 1;
-        let keep = warm.list.len() < WARM && !self.is_closed() && !block.is_in_flight();
+        let keep = warm.list.len() < WARM && !self.is_closed() && !block.flags.is_in_flight();
         if !keep || warm.list.try_reserve(1).is_err() {
             drop(warm);
             self.idle_less(size);
@@ -162,7 +162,7 @@ pub(crate) unsafe fn release(block: HeaderRef) {
     // SAFETY: G2: the reference that `take_large` left with the block.
     let pool = unsafe { Arc::from_raw(block.home.cast::<Central>()) };
     // What the kernel may be sending from is left to it: the mapping ends, its pages live on there (H4).
-    if pool.config.zero_on_release && !block.is_in_flight() {
+    if pool.config.zero_on_release && !block.flags.is_in_flight() {
         // SAFETY: the caller owns the block alone (H3).
         unsafe { block.data().write_bytes(0, block.granted()) };
     }

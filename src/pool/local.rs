@@ -241,7 +241,7 @@ pub(crate) fn acquire(block: HeaderRef) {
 
 #[cold]
 fn acquire_slowly(local: &Local, block: HeaderRef) {
-    if block.is_banked() && local.is_open() {
+    if block.flags.is_banked() && local.is_open() {
         if let Some(evicted) = local.bank.draw(block) {
             super::block::send_home(evicted);
         }
@@ -260,7 +260,7 @@ pub(crate) fn release(block: HeaderRef) -> Deposit {
 /// send home.
 pub(crate) fn release_slowly(block: HeaderRef) -> Fate {
     with(|local| {
-        if block.is_banked() && local.is_open() {
+        if block.flags.is_banked() && local.is_open() {
             if let Some(evicted) = local.bank.open(block) {
                 super::block::send_home(evicted);
             }

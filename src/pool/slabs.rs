@@ -6,7 +6,8 @@ use super::error::AllocError;
 use super::magazine::Magazine;
 use super::size_class;
 use super::slab::{Slab, blocks_of, units_of};
-use crate::memory::header::{BANKED, HeaderRef, Origin, ZEROED};
+use crate::memory::flags::{BANKED, ZEROED};
+use crate::memory::header::{HeaderRef, Origin};
 use crate::sync::{MutexGuard, lock};
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What one thread took and put back of one class. One thread writes, with plain loads and stores; all
-/// may read.
+/// may read. Figures: nothing else is ordered by them, so all is `Relaxed`.
 #[derive(Default)]
 pub(crate) struct Tally {
     allocs: AtomicU64,

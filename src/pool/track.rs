@@ -65,6 +65,7 @@ impl Tracker {
         bytes: usize,
         pinned: usize,
     ) -> Option<u64> {
+        // Relaxed: only that no two are the same.
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let born = Instant::now();
         let mut entries = lock(self.shard(id));

@@ -25,6 +25,7 @@ use std::{
 mod call;
 mod fault;
 mod file;
+mod mapped;
 #[cfg(unix)]
 mod mapping;
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]

@@ -7,20 +7,21 @@
 //! * **V2** Fresh and discarded pages read as zero.
 #![allow(unsafe_code, reason = "mmap, munmap, madvise, and the allocator where there are none")]
 
+use super::mapped::Mapped;
 use super::{Call, fault};
+use crate::sync::AtomicUsize;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Release};
 
 /// The page size that the pool reckons with, in bytes. A larger one of the system's costs only accuracy.
 pub(crate) const PAGE: usize = 4096;
 
 /// Bytes of all mappings of the process.
-static MAPPED: AtomicUsize = AtomicUsize::new(0);
+static MAPPED: Mapped = Mapped(AtomicUsize::new(0));
 
 /// Bytes of all mappings of the process.
 #[cfg(feature = "testing")]
 pub(crate) fn mapped() -> usize {
-    MAPPED.load(Acquire)
+    MAPPED.bytes()
 }
 
 /// A range of memory from the system, outside the Rust heap.
@@ -43,9 +44,7 @@ impl Mapping {
         }
         fault::admit(Call::MapMemory, 0).ok()?;
         let base = imp::map(len)?;
-        // Acquire, with the release of `drop`: what was done to a range before it was unmapped comes before what
-        // is done to it when it is mapped anew. The kernel sees to that; ThreadSanitizer is told here.
-        MAPPED.fetch_add(len, Acquire);
+        MAPPED.more(len);
         Some(Self { base, len })
     }
 
@@ -104,7 +103,7 @@ pub(crate) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        MAPPED.fetch_sub(self.len, Release);
+        MAPPED.less(self.len);
         // SAFETY: V1: the range is this value's alone, and users are done with it.
         unsafe { imp::unmap(self.base, self.len) }
     }

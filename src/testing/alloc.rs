@@ -25,6 +25,7 @@ use std::thread;
 /// ```
 #[must_use]
 pub fn failing_pool(pool: &Pool, fails: impl Fn(u64) -> bool + Send + Sync + 'static) -> Pool {
+    // Relaxed, as each is a number of its own and no more.
     let next = AtomicU64::new(0);
     pool.sabotaged(Box::new(move || fails(next.fetch_add(1, Ordering::Relaxed))))
 }

@@ -43,6 +43,30 @@ fn try_into_mut_with_credits_banked() {
     });
 }
 
+/// The other notes that the kernel may be sending from the block, and drops its handle: a yes comes with the
+/// note, and the block is not written to. Catches: as `try_into_mut_vs_drop`; a flag that is set in place of
+/// those that were there.
+#[test]
+fn in_flight_vs_claim() {
+    loom::model(|| {
+        let (block, here) = (Block::new(0), Thread::new());
+        block.count().draw(1);
+        let other = spawn(move || {
+            block.flags().set_in_flight();
+            Thread::closed().release(block);
+        });
+        if here.bank.claim(block) {
+            assert!(block.flags().is_in_flight());
+        }
+        other.join().unwrap();
+        assert!(here.bank.claim(block) && block.flags().is_in_flight());
+        block.flags().clear_in_flight();
+        assert!(block.flags().is_plain() && block.flags().is_banked());
+        here.release(block);
+        assert!(block.is_home());
+    });
+}
+
 /// `is_unique` through a handle that another thread borrows too, and clones. Catches: `is_alone` that
 /// does as `claim` does: it would undo what the other one draws.
 #[test]

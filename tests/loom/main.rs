@@ -27,16 +27,25 @@ mod closed;
 mod count;
 #[path = "../../src/pool/error.rs"]
 mod error;
+#[path = "../../src/memory/flags.rs"]
+mod flags;
+mod hand_over;
 #[path = "../../src/pool/idle.rs"]
 mod idle;
 mod lend;
 mod life;
+#[path = "../../src/sys/mapped.rs"]
+mod mapped;
 mod pool;
+#[path = "../../src/io/segment/published.rs"]
+mod published;
 mod stage;
 mod watch;
 
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
+    };
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

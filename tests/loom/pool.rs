@@ -11,8 +11,7 @@ use loom::thread::spawn;
 type Depot = Arc<Mutex<Vec<Block>>>;
 
 /// A block is freed on one thread and taken by another, whose bank may still have a slot of its former
-/// life. Catches: `give_back` not `Release`, `credits` not `Acquire`, a slot without credits that is
-/// taken for one with.
+/// life. Catches: `give_back` not `Release`, `credits` not `Acquire`, a count that is not set anew.
 #[test]
 fn magazine_exchange() {
     loom::model(|| {

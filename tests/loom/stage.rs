@@ -2,6 +2,7 @@
 
 use crate::bank::{Account, Bank, Deposit};
 use crate::count::{Count, Fate};
+use crate::flags::{BANKED, Flags};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -9,6 +10,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// alone. Loom fails the model when one does not happen before the other.
 pub(crate) struct Memory {
     count: Count,
+    flags: Flags,
     slot: usize,
     bytes: UnsafeCell<usize>,
     freed: AtomicUsize,
@@ -44,11 +46,16 @@ impl Block {
     pub(crate) fn new(slot: usize) -> Self {
         Self(Box::leak(Box::new(Memory {
             count: Count::one(),
+            flags: Flags::new(BANKED),
             slot,
             bytes: UnsafeCell::new(0),
             freed: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
         })))
+    }
+
+    pub(crate) fn flags(self) -> &'static Flags {
+        &self.0.flags
     }
 
     pub(crate) fn read(self) {

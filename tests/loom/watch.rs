@@ -8,8 +8,8 @@ use loom::thread::spawn;
 const MUCH: usize = RESERVE + 1;
 
 /// A watch ends, having found nothing, while another thread adds. Afterwards somebody watches, or nothing
-/// is there. Catches: `more` or `end_watch` that does not change `bytes` with both `Acquire` and `Release`;
-/// an end without a look, or with a look that comes first.
+/// is there. Catches: `more` not `Acquire`, `end_watch` not `Release` or not a change of `bytes`; an end without
+/// a look, or with a look that comes first.
 #[test]
 fn idle_more_vs_end_of_watch() {
     loom::model(|| {

@@ -4,7 +4,7 @@
 use super::ByteView;
 use crate::buf::consume;
 use crate::memory::bank::BANKABLE;
-use crate::memory::header::BANKED;
+use crate::memory::flags::BANKED;
 use crate::memory::owned;
 use crate::pool::Block;
 use core::ptr::NonNull;

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::format::HEADER;
+use super::published::Published;
 use super::read::Records;
 use crate::buf::ByteView;
 use crate::io::FileRegion;
@@ -48,12 +48,12 @@ pub struct SegmentReader {
 struct Shared {
     epoch: u64,
     capacity: u64,
-    published: AtomicU64,
+    published: Published,
 }
 
 impl SegmentReader {
     pub(super) fn new(file: File, epoch: u64, capacity: u64, published: u64) -> SegmentReader {
-        let published = AtomicU64::new(published);
+        let published = Published::new(published);
         SegmentReader {
             file: Arc::new(file),
             shared: Arc::new(Shared { epoch, capacity, published }),
@@ -68,10 +68,8 @@ impl SegmentReader {
         self.shared.epoch
     }
 
-    /// The bytes in the file were written by system calls before this, which order them for every
-    /// reader; the ordering here is for what a program hangs on the position besides.
     pub(super) fn publish(&self, end: u64) {
-        self.shared.published.store(end, Ordering::Release);
+        self.shared.published.set(end);
     }
 
     /// The position of the first record.
@@ -81,7 +79,7 @@ impl SegmentReader {
 
     /// The end of what can be read: always the end of a record.
     pub fn published(&self) -> u64 {
-        self.shared.published.load(Ordering::Acquire)
+        self.shared.published.get()
     }
 
     /// The bytes that the segment can hold, its framing among them.

@@ -28,6 +28,7 @@ use crate::sys;
 mod error;
 mod format;
 mod log;
+mod published;
 mod read;
 #[cfg(test)]
 mod tests;
