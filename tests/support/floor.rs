@@ -100,16 +100,24 @@ impl Floor {
 
 impl Drop for Floor {
     fn drop(&mut self) {
-        let mut state = state();
-        state.running -= 1;
-        if state.running > 0 || thread::panicking() {
+        state().running -= 1;
+        if thread::panicking() {
             return;
         }
-        let floor = state.floor.expect("taken");
         // Threads that were joined may be in their last destructors; janitors come to their end.
         let deadline = Instant::now() + Duration::from_secs(30);
-        while Held::now().is_above(floor) {
-            let now = Held::now();
+        loop {
+            // Let go between two looks: a thread that waits for it, to take the floor once more, may have
+            // free blocks from its last time.
+            let state = state();
+            if state.running > 0 {
+                return;
+            }
+            let (now, floor) = (Held::now(), state.floor.expect("taken"));
+            if !now.is_above(floor) {
+                return;
+            }
+            drop(state);
             assert!(Instant::now() < deadline, "{now:?} is above the floor, {floor:?}");
             thread::park_timeout(Duration::from_millis(5));
         }
