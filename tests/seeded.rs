@@ -5,6 +5,7 @@
 use bytebuf::{ByteBuf, Pool};
 use bytes::BufMut;
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::thread;
 
 fn filled(pool: &Pool, len: usize) -> ByteBuf {
@@ -61,9 +62,15 @@ impl Shared {
 fn race(pool: &Pool) {
     let mut buf = filled(pool, 100);
     let at = Shared(buf.as_mut_ptr());
+    // A thread that has ended before the other begins may be forgotten by then.
+    let both_are_there = &Barrier::new(2);
     thread::scope(|scope| {
-        scope.spawn(move || at.write());
-        scope.spawn(move || at.write());
+        for _ in 0..2 {
+            scope.spawn(move || {
+                both_are_there.wait();
+                at.write();
+            });
+        }
     });
 }
 

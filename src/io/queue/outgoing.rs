@@ -92,6 +92,7 @@ pub(super) enum Part {
     File(FileRegion),
 }
 
+#[cfg(target_pointer_width = "64")]
 static_assertions::assert_eq_size!(Part, [u64; 4]);
 
 impl Part {
