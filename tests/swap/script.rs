@@ -38,6 +38,14 @@ impl Handle {
         }
     }
 
+    /// Gives up all memory.
+    fn let_go(&mut self) {
+        *self = match self {
+            Shared(_) => empty(),
+            Unique(_) => Unique(BytesMut::new()),
+        };
+    }
+
     /// Does a step; what it makes besides is a new handle.
     fn step(&mut self, step: &Step) -> Option<Handle> {
         match (step, self) {
@@ -63,8 +71,6 @@ impl Handle {
             (Step::Thaw, this) => *this = Unique(mem::replace(this, empty()).into_unique()),
             (Step::TryIntoMut, this) => {
                 *this = match mem::replace(this, empty()) {
-                    // Ours hold no memory when they are empty, theirs may.
-                    Shared(bytes) if bytes.is_empty() => Shared(bytes),
                     Shared(bytes) => bytes.try_into_mut().map_or_else(Shared, Unique),
                     unique => unique,
                 };
@@ -109,6 +115,9 @@ pub(crate) fn play(start: &[u8], script: &[(usize, Step)]) -> Vec<(bool, Vec<Vec
             let made = handles[index].step(step);
             handles.extend(made);
         }));
+        // Ours hold no memory when they are empty, theirs may: so others of it would be alone in one world
+        // and not in the other.
+        handles.iter_mut().filter(|handle| handle.content().is_empty()).for_each(Handle::let_go);
         (done.is_err(), handles.iter().map(|handle| handle.content().to_vec()).collect())
     };
     script.iter().map(play_one).collect()
