@@ -34,8 +34,8 @@ fn pairs() -> impl Iterator<Item = (u64, u64)> {
     NUMBERS.into_iter().flat_map(|a| NUMBERS.map(|b| (a, b)))
 }
 
-/// What goes by a pipe leaves it behind, for the next one who needs one.
-fn floor() -> Floor {
+/// For what may go by a pipe, which stays behind for the next one who needs one.
+fn floor_and_a_pipe() -> Floor {
     let floor = Floor::take();
     floor.lose_descriptors(2);
     floor
@@ -63,7 +63,7 @@ fn received(mut peer: UnixStream) -> Vec<u8> {
 
 #[test]
 fn a_region_that_is_not_there_is_sent_as_far_as_it_is() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = floor_and_a_pipe();
     let file = text()?;
     for (a, b) in pairs().filter(|(a, b)| a <= b) {
         let there = TEXT.get(a.min(10) as usize..b.min(10) as usize).unwrap_or_default();
@@ -86,7 +86,7 @@ fn a_region_that_is_not_there_is_sent_as_far_as_it_is() -> io::Result<()> {
 
 #[test]
 fn a_mapped_range_is_there_or_refused() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = Floor::take();
     let file = text()?;
     let directory = tempfile::tempdir()?;
     for (a, b) in pairs() {
@@ -110,7 +110,7 @@ fn a_mapped_range_is_there_or_refused() -> io::Result<()> {
 
 #[test]
 fn a_segment_of_any_size_works_or_refuses() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = Floor::take();
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("log");
     for capacity in NUMBERS {
@@ -134,7 +134,7 @@ fn a_segment_of_any_size_works_or_refuses() -> io::Result<()> {
 
 #[test]
 fn limits_of_a_splice_are_kept_whatever_they_are() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = floor_and_a_pipe();
     let file = text()?;
     for (a, b) in pairs() {
         let ((source, mut sender), (target, peer)) = (connection()?, connection()?);
@@ -160,7 +160,7 @@ fn limits_of_a_splice_are_kept_whatever_they_are() -> io::Result<()> {
 
 #[test]
 fn limits_of_a_queue_are_kept_whatever_they_are() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = Floor::take();
     let file = text()?;
     let large = vec![1; 40_000];
     let expected = [b"head", &large[..], &large[..], TEXT].concat();
@@ -197,7 +197,7 @@ fn limits_of_a_queue_are_kept_whatever_they_are() -> io::Result<()> {
 
 #[test]
 fn a_receive_of_any_size_is_what_came_or_an_error() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = Floor::take();
     for (min, max) in pairs().filter(|&(min, max)| 0 < min && min <= max) {
         let sizer = || RecvSizer::with_range(min as usize, max as usize);
         let (socket, mut peer) = connection()?;
@@ -230,7 +230,7 @@ impl AsFd for Fickle {
 
 #[test]
 fn a_descriptor_that_changes_gets_no_byte_twice() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = Floor::take();
     let mut queue = WriteQueue::new().with_zero_copy(1);
     (0..100_u8).for_each(|i| _ = queue.push(ByteView::from(vec![i; 20_000])));
     let ((a, mut from_a), (b, mut from_b)) = (connection()?, connection()?);
@@ -254,7 +254,7 @@ fn a_descriptor_that_changes_gets_no_byte_twice() -> io::Result<()> {
 
 #[test]
 fn memory_of_a_file_that_shrank_is_an_error_to_send() -> io::Result<()> {
-    let _floor = floor();
+    let _floor = Floor::take();
     let file = tempfile::tempfile()?;
     file.set_len(65_536)?;
     // SAFETY: the promise is broken below, and the memory left to the kernel alone from then on.
@@ -277,7 +277,7 @@ fn memory_of_a_file_that_shrank_is_an_error_to_send() -> io::Result<()> {
 
 #[test]
 fn what_holds_descriptors_may_be_forgotten() -> io::Result<()> {
-    let floor = floor();
+    let floor = floor_and_a_pipe();
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("log");
     let file = text()?;

@@ -2,8 +2,8 @@
 //!
 //! `outgoing.rs` says what can be queued, `push.rs` how it comes in, `tail.rs` how small parts are
 //! copied together, this file how all is kept and counted, `flush.rs` how it leaves, `stats.rs` what
-//! that cost. What has been sent is decided by `io/progress.rs` alone. `zero_copy.rs` decides which memory is lent to the kernel instead of being
-//! copied, `lease.rs` holds it meanwhile.
+//! that cost. What has been sent is decided by `io/progress.rs` alone. `zero_copy.rs` decides which
+//! memory is lent to the kernel instead of being copied, `lease.rs` holds it meanwhile.
 //!
 //! Rules of the queue:
 //!
