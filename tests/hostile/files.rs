@@ -86,7 +86,7 @@ fn a_region_that_is_not_there_is_sent_as_far_as_it_is() -> io::Result<()> {
 
 #[test]
 fn a_mapped_range_is_there_or_refused() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _floor = floor_and_a_pipe();
     let file = text()?;
     let directory = tempfile::tempdir()?;
     for (a, b) in pairs() {
