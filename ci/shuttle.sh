@@ -31,12 +31,12 @@ weaker() { # FILE 's/WHAT/WEAKER/' SCENARIO: as in weaken.sh
 weaker memory/bank.rs 's/credits \+ 1 == out/credits + 1 >= DRAW/' blocks_move_between_threads_that_end
 weaker memory/bank.rs 's/if out != slot.credits_of\(account\) \+ 1/if slot.credits_of(account) == 0/' \
     whoever_is_alone_may_write
-weaker pool/local.rs '/impl Drop for Guard/,/^}/s/local.bank.settle\(send_home_slowly\);//' \
+weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.bank.settle\(send_home_slowly\);//' \
     threads_end_with_views_in_their_storage
-weaker pool/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
+weaker pool/shared/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_goes_back_while_it_is_used
-weaker pool/central.rs 's/if self.is_closed_by_now\(\)/if false/' a_pool_closes_while_blocks_come_home
-weaker pool/budget.rs '/pub.crate. fn release/,/^    }/s/self.serve\(\);//' tenants_wait_for_their_bytes
+weaker pool/shared/central.rs 's/if self.is_closed_by_now\(\)/if false/' a_pool_closes_while_blocks_come_home
+weaker pool/budget/mod.rs '/pub.crate. fn release/,/^    }/s/self.serve\(\);//' tenants_wait_for_their_bytes
 weaker memory/count.rs 's/self.0.fetch_sub\(credits, Ordering::Release\)/{ let c = self.credits(); self.0.store(c - credits, Ordering::Release); c }/' \
     one_thread_allocates_and_others_free
 

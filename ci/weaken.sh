@@ -81,40 +81,40 @@ weaker memory/count.rs 's/if before > LIMIT/if false/' count_overflow_guard
 weaker memory/count.rs 's|^(pub.crate. const LIMIT.*) / 2;|\1;|' count_overflow_guard
 
 # Idle memory and who watches over it.
-weaker pool/idle.rs '/fn more/,/^    }/s/ Acquire\)/ Relaxed)/' idle_more_vs_end_of_watch
-weaker pool/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_more_vs_end_of_watch
-weaker pool/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, Release\)/load(crate::sync::Ordering::SeqCst)/' \
+weaker pool/shared/idle.rs '/fn more/,/^    }/s/ Acquire\)/ Relaxed)/' idle_more_vs_end_of_watch
+weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_more_vs_end_of_watch
+weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, Release\)/load(crate::sync::Ordering::SeqCst)/' \
     idle_more_vs_end_of_watch
-weaker pool/idle.rs 's/self.bytes.fetch_add\(0, Release\) <= enough \|\| !self.begin_watch\(\)/true/' \
+weaker pool/shared/idle.rs 's/self.bytes.fetch_add\(0, Release\) <= enough \|\| !self.begin_watch\(\)/true/' \
     idle_more_vs_end_of_watch
-weaker pool/idle.rs 's/!self.watched.swap\(true, Relaxed\)/{ let w = self.is_watched(); self.watched.store(true, Relaxed); !w }/' \
+weaker pool/shared/idle.rs 's/!self.watched.swap\(true, Relaxed\)/{ let w = self.is_watched(); self.watched.store(true, Relaxed); !w }/' \
     one_watch_at_most
-weaker pool/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
+weaker pool/shared/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     trim_vs_take
-weaker pool/idle.rs '/fn more/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\)/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); b }/' \
+weaker pool/shared/idle.rs '/fn more/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\)/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); b }/' \
     trim_vs_take
-weaker pool/idle.rs '/fetch_min/d' a_look_after_a_need
+weaker pool/shared/idle.rs '/fetch_min/d' a_look_after_a_need
 
 # The end of a pool.
-weaker pool/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' \
+weaker pool/shared/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' \
     cache_close_vs_late_return pool_drop_with_live_blocks slab_end_vs_pool_close
-weaker pool/closed.rs '/fn is_set_by_now/,/^    }/s/fence\(SeqCst\);//' \
+weaker pool/shared/closed.rs '/fn is_set_by_now/,/^    }/s/fence\(SeqCst\);//' \
     cache_close_vs_late_return pool_drop_with_live_blocks slab_end_vs_pool_close
-weaker pool/closed.rs '/fn is_set_by_now/,/^    }/{s/fence\(SeqCst\);//; s/self.is_set\(\)/{ let is = self.is_set(); fence(SeqCst); is }/}' \
+weaker pool/shared/closed.rs '/fn is_set_by_now/,/^    }/{s/fence\(SeqCst\);//; s/self.is_set\(\)/{ let is = self.is_set(); fence(SeqCst); is }/}' \
     cache_close_vs_late_return
 
 # Budgets.
-weaker pool/budget.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.load(Ordering::SeqCst)/' \
+weaker pool/budget/mod.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.load(Ordering::SeqCst)/' \
     budget_waiter_wakeup budget_waiter_wakeup_from_above
-weaker pool/budget.rs '/fn take/,/^    }/s/Ordering::AcqRel/Ordering::Acquire/' budget_waiter_wakeup
-weaker pool/budget.rs '/fn give_back/,/^    }/s/AcqRel/Release/' budget_waiter_wakeup
-weaker pool/budget.rs '/fn take/,/^    }/s/if let Some\(more\) = sum\(used\) \{/if let Some(more) = sum(used) { return { self.used.store(more, Ordering::Relaxed); true };/' \
+weaker pool/budget/mod.rs '/fn take/,/^    }/s/Ordering::AcqRel/Ordering::Acquire/' budget_waiter_wakeup
+weaker pool/budget/mod.rs '/fn give_back/,/^    }/s/AcqRel/Release/' budget_waiter_wakeup
+weaker pool/budget/mod.rs '/fn take/,/^    }/s/if let Some\(more\) = sum\(used\) \{/if let Some(more) = sum(used) { return { self.used.store(more, Ordering::Relaxed); true };/' \
     budget_acquire_release
-weaker pool/budget.rs 's/charged.for_each\(.budget. budget.give_back\(bytes\)\)/charged.for_each(drop)/' budget_of_a_budget
-weaker pool/budget.rs '/pub.crate. fn wait/,/^    }/s/self.serve\(\);//' budget_waiter_wakeup
-weaker pool/budget.rs '/impl Drop for Wait/,/^}/s/budget.serve\(\);//' budget_the_next_in_line
-weaker pool/budget.rs '/impl Drop for Wait/,/^}/s/budget.release\(self.ticket.bytes\);//' budget_wait_given_up
-weaker pool/budget.rs '/impl Drop for Wait/,/^}/s/budget.serve\(\);/budget.release(self.ticket.bytes);/' budget_wait_given_up
+weaker pool/budget/mod.rs 's/charged.for_each\(.budget. budget.give_back\(bytes\)\)/charged.for_each(drop)/' budget_of_a_budget
+weaker pool/budget/mod.rs '/pub.crate. fn wait/,/^    }/s/self.serve\(\);//' budget_waiter_wakeup
+weaker pool/budget/mod.rs '/impl Drop for Wait/,/^}/s/budget.serve\(\);//' budget_the_next_in_line
+weaker pool/budget/mod.rs '/impl Drop for Wait/,/^}/s/budget.release\(self.ticket.bytes\);//' budget_wait_given_up
+weaker pool/budget/mod.rs '/impl Drop for Wait/,/^}/s/budget.serve\(\);/budget.release(self.ticket.bytes);/' budget_wait_given_up
 
 for model in $(sed -nE '/^#\[test\]/,/^fn/s/^fn ([a-z_]+).*/\1/p' tests/loom/*.rs); do
     [[ -n ${shown[$model]:-} ]] || { echo "nothing shows that $model can fail"; exit 1; }

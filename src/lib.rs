@@ -121,10 +121,10 @@ pub use buf::{
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};
 #[cfg(unix)]
-pub use io::{Access, MappedFile, MappedFileMut, Splice, Spliced};
+pub use io::{Advice, MappedFile, MappedFileMut, Splice, Spliced};
 pub use io::{
-    CorruptRecord, FileRegion, FileShrank, Flush, Outgoing, QueueStats, Record, Records, RecvSizer,
-    Segment, SegmentFull, SegmentReader, WriteQueue,
+    CorruptRecord, FileRegion, FileTruncated, Flush, Payload, QueueStats, Record, Records,
+    RecvSizer, Segment, SegmentFull, SegmentReader, WriteQueue,
 };
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,

@@ -6,7 +6,7 @@
 mod floor;
 
 use bytebuf::{
-    AllocError, ByteBuf, ByteView, CompositeByteBuf, FileRegion, IndexError, OutOfRange, Outgoing,
+    AllocError, ByteBuf, ByteView, CompositeByteBuf, FileRegion, IndexError, OutOfRange, Payload,
     Pool, PoolBuilder, PoolStats, RecvSizer, Segment, SegmentReader, TryReserveError, WriteQueue,
 };
 use bytes::{Buf, BufMut};
@@ -52,7 +52,7 @@ fn handles_may_move_and_be_shared() {
         )+};
     }
     all!(ByteBuf, ByteView, CompositeByteBuf, Pool, PoolBuilder);
-    all!(FileRegion, Outgoing, RecvSizer, Segment, SegmentReader, WriteQueue);
+    all!(FileRegion, Payload, RecvSizer, Segment, SegmentReader, WriteQueue);
     all!(AllocError, IndexError, OutOfRange, TryReserveError);
     #[cfg(unix)]
     all!(bytebuf::MappedFile, bytebuf::MappedFileMut);

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use bytebuf::{FileRegion, MappedFile, Outgoing, Pool, Splice, Spliced};
+use bytebuf::{FileRegion, MappedFile, Payload, Pool, Splice, Spliced};
 
 use crate::report::Tally;
 
@@ -45,7 +45,7 @@ impl Rest {
     }
 
     /// The next piece for the queue; none if it does not go there.
-    pub(crate) fn piece(&mut self, tally: &mut Tally) -> io::Result<Option<Outgoing>> {
+    pub(crate) fn piece(&mut self, tally: &mut Tally) -> io::Result<Option<Payload>> {
         match self {
             Rest::Copied(region) => {
                 let mut window = Pool::global().alloc(region.len().min(WINDOW) as usize);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytebuf::{ByteBuf, ByteView, FileRegion, Outgoing, WriteQueue};
+use bytebuf::{ByteBuf, ByteView, FileRegion, Payload, WriteQueue};
 use bytes::BufMut;
 use clap::ValueEnum;
 
@@ -77,7 +77,7 @@ struct Shelved {
 
 impl Shelved {
     /// A part of a small file, which is read when it is first needed.
-    fn content(&mut self, range: Range<u64>, tally: &mut Tally) -> Result<Outgoing, Refusal> {
+    fn content(&mut self, range: Range<u64>, tally: &mut Tally) -> Result<Payload, Refusal> {
         if self.content.is_none() {
             let region = FileRegion::new(self.opened.file.clone(), 0..self.opened.length);
             let mut content = ByteBuf::with_capacity(SMALL as usize);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use bytebuf::{FileRegion, MappedFile, Outgoing, Pool, Splice, Spliced, WriteQueue};
+use bytebuf::{FileRegion, MappedFile, Payload, Pool, Splice, Spliced, WriteQueue};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
@@ -85,7 +85,7 @@ impl Path {
     }
 }
 
-fn map(file: &File) -> io::Result<Outgoing> {
+fn map(file: &File) -> io::Result<Payload> {
     Ok(MappedFile::sealed(file)?.view().clone().into())
 }
 
@@ -110,7 +110,7 @@ fn read_write(
 
 fn queue(
     mut queue: WriteQueue,
-    what: Outgoing,
+    what: Payload,
     to: &TcpStream,
     mut progress: impl FnMut(u64),
 ) -> io::Result<Sent> {

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use crate::io::pipes;
+use crate::io::relay::pipes;
 use crate::sys::{Call, Outcome, with_plan};
 
 mod jobs;

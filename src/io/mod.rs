@@ -1,40 +1,28 @@
-//! Bytes and files on their way to the kernel.
+//! Bytes and files on their way to the kernel and back.
 //!
-//! `progress.rs` owns the one rule that everything here must keep, "sent once". `region.rs` is a
-//! range of a file, `transfer.rs` how it gets to a descriptor. `queue/` keeps buffers and regions
-//! in order and sends them. `splice.rs` moves bytes between two descriptors, through the pipes of
-//! `pipes.rs`. `segment/` is a log file that survives crashes, `mapped.rs` a
-//! file in memory, `mapped_mut.rs` one that is written there. `recv.rs` sizes what is received, and
-//! `window.rs` is the memory for what has to be read.
+//! `progress.rs` owns the one rule that everything here must keep, "sent once". `file/` has ranges of
+//! files and files in memory. `queue/` keeps buffers and regions in order and sends them. `relay/` moves
+//! bytes between two descriptors. `segment/` is a log file that survives crashes. `recv.rs` sizes what is
+//! received, and `scratch.rs` is the memory for what has to be read.
 
 #[cfg(all(test, unix))]
 mod faults;
-#[cfg(unix)]
-mod mapped;
-#[cfg(unix)]
-mod mapped_mut;
-#[cfg(unix)]
-mod pipes;
+mod file;
 mod progress;
 mod queue;
 mod recv;
-mod region;
+#[cfg(unix)]
+mod relay;
+mod scratch;
 mod segment;
-#[cfg(unix)]
-mod splice;
-#[cfg(unix)]
-mod transfer;
-mod window;
 
 #[cfg(unix)]
-pub use mapped::{Access, MappedFile};
-#[cfg(unix)]
-pub use mapped_mut::MappedFileMut;
+pub use file::{Advice, MappedFile, MappedFileMut};
+pub use file::{FileRegion, FileTruncated};
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use queue::open_leases;
-pub use queue::{Flush, Outgoing, QueueStats, WriteQueue};
+pub use queue::{Flush, Payload, QueueStats, WriteQueue};
 pub use recv::RecvSizer;
-pub use region::{FileRegion, FileShrank};
-pub use segment::{CorruptRecord, Record, Records, Segment, SegmentFull, SegmentReader};
 #[cfg(unix)]
-pub use splice::{Splice, Spliced};
+pub use relay::{Splice, Spliced};
+pub use segment::{CorruptRecord, Record, Records, Segment, SegmentFull, SegmentReader};

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 #[cfg(unix)]
 use crate::{
     buf::{ByteBuf, CompositeByteBuf},
-    io::window,
+    io::scratch,
     pool::Pool,
     sys,
 };
@@ -130,7 +130,7 @@ impl RecvSizer {
             into.try_reserve(self.size.min(within_maximum).max(1))?;
         }
         let offered = into.capacity() - into.len();
-        let received = window::fill(into, usize::MAX, |room| sys::read(from.as_fd(), None, room));
+        let received = scratch::fill(into, usize::MAX, |room| sys::read(from.as_fd(), None, room));
         if into.is_empty() {
             into.let_go();
         }

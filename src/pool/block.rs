@@ -1,14 +1,16 @@
 //! [`Block`]: one credit of a block of memory, as a value. What handles are made of.
 #![allow(unsafe_code, reason = "ends blocks that nobody holds any more")]
 
-use super::central::Central;
-use super::error::{AllocError, AllocErrorKind};
-use super::note::{self, Note};
-use super::{large, local, size_class};
 use crate::memory::bank::Deposit;
 use crate::memory::count::Fate;
 use crate::memory::header::{HeaderRef, Kind};
 use crate::memory::{hooks, owned};
+use crate::pool::error::{AllocError, AllocErrorKind};
+use crate::pool::note::{self, Note};
+use crate::pool::pages::size_class;
+use crate::pool::shared::central::Central;
+use crate::pool::shared::large;
+use crate::pool::thread::local;
 use crate::sys::vm;
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};

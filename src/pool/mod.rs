@@ -3,54 +3,42 @@
 //! ```text
 //!  thread A            thread B
 //!  ┌ cache ─────┐      ┌ cache ─────┐     a magazine per size class each,
-//!  │ ▓▓▓▓▓▓▓▓░░░│      │ ▓▓▓░░░░░░░░│     no atomics, no locks           (cache.rs)
+//!  │ ▓▓▓▓▓▓▓▓░░░│      │ ▓▓▓░░░░░░░░│     no atomics, no locks           (thread/)
 //!  └──────┬─────┘      └──────┬─────┘
 //!         └─── whole rounds ──┘
-//!         ┌ depot ────────────┐            a lock-free queue per class  (central.rs)
+//!         ┌ depot ────────────┐            a lock-free queue per class  (shared/)
 //!         └─────────┬─────────┘
-//!         ┌ slabs ──┴─────────┐            blocks of one class, a lock per class (slab.rs)
+//!         ┌ slabs ──┴─────────┐            blocks of one class, a lock per class (pages/)
 //!         └─────────┬─────────┘
-//!         ┌ chunks ─┴─────────┐            mapped ranges, cut in 64 KiB units  (chunk.rs)
+//!         ┌ chunks ─┴─────────┐            mapped ranges, cut in 64 KiB units  (pages/)
 //!         └───────────────────┘
 //! ```
 
-mod bits;
 mod block;
 mod budget;
-mod cache;
-mod census;
-mod central;
-mod chunk;
-mod closed;
 mod error;
-mod events;
-mod headers;
-mod idle;
-mod janitor;
-mod large;
-mod local;
-mod magazine;
 mod note;
-mod size_class;
-mod slab;
-mod slabs;
+mod observe;
+mod pages;
+mod shared;
 mod source;
-mod stats;
 #[cfg(test)]
 mod tests;
-mod track;
+mod thread;
 
 pub(crate) use block::Block;
 pub use budget::BudgetStats;
 pub use error::{AllocError, AllocErrorKind};
+pub use observe::stats::{ClassStats, PoolStats};
+pub use observe::track::{Outstanding, OutstandingSite, Track};
 pub(crate) use source::Source;
-pub use stats::{ClassStats, PoolStats};
-pub use track::{Outstanding, OutstandingSite, Track};
 
 use budget::Budget;
-use central::{Central, Config};
+use observe::{events, track};
+use shared::central::{Central, Config};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use thread::local;
 
 /// A pool of buffers. Cheap to clone: all clones are the same pool.
 ///

@@ -6,9 +6,9 @@
 //!   owner of a block sets or takes it (H2). It is null whenever the block is free.
 #![allow(unsafe_code, reason = "a box behind the header's untyped pointer (N1)")]
 
-use super::budget::Budget;
-use super::local;
 use crate::memory::header::HeaderRef;
+use crate::pool::budget::Budget;
+use crate::pool::thread::local;
 use std::sync::Arc;
 
 /// Bytes that a budget has given, and gets back when this is dropped.

@@ -1,11 +1,12 @@
 //! [`Source`]: where a buffer's memory comes from, and what is noted about it.
 
-use super::block::Block;
-use super::budget::{Budget, Wait};
-use super::central::Central;
-use super::error::{AllocError, AllocErrorKind};
-use super::note::{self, Charge, Note};
-use super::{local, size_class};
+use crate::pool::block::Block;
+use crate::pool::budget::{Budget, Wait};
+use crate::pool::error::{AllocError, AllocErrorKind};
+use crate::pool::note::{self, Charge, Note};
+use crate::pool::pages::size_class;
+use crate::pool::shared::central::Central;
+use crate::pool::thread::local;
 use std::panic::Location;
 use std::sync::Arc;
 

@@ -313,7 +313,7 @@ fn the_janitor_goes_home_when_there_is_nothing_to_do() {
         assert!(std::time::Instant::now() < deadline, "still at work: {}", pool.stats());
         std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
-    assert!(pool.stats().idle > idle::RESERVE, "nothing kept it: {}", pool.stats());
+    assert!(pool.stats().idle > shared::idle::RESERVE, "nothing kept it: {}", pool.stats());
 }
 
 /// Two threads that count the references of one block at hand do not keep it from its budget.

@@ -3,7 +3,7 @@
 use super::floor::Floor;
 use super::{Owner, outcome};
 use bytebuf::testing::{LeakGuard, failing_pool};
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Outgoing, Pool, Search, WriteQueue};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Payload, Pool, Search, WriteQueue};
 use bytes::{Buf, BufMut, Bytes};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -352,7 +352,7 @@ impl From<Refusal> for ByteView {
     }
 }
 
-impl From<Refusal> for Outgoing {
+impl From<Refusal> for Payload {
     fn from(_: Refusal) -> Self {
         panic!("nothing to send");
     }

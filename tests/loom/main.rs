@@ -19,9 +19,9 @@
 #[path = "../../src/memory/bank.rs"]
 mod bank;
 mod budget;
-#[path = "../../src/pool/budget.rs"]
+#[path = "../../src/pool/budget/mod.rs"]
 mod budgets;
-#[path = "../../src/pool/closed.rs"]
+#[path = "../../src/pool/shared/closed.rs"]
 mod closed;
 #[path = "../../src/memory/count.rs"]
 mod count;
@@ -30,7 +30,7 @@ mod error;
 #[path = "../../src/memory/flags.rs"]
 mod flags;
 mod hand_over;
-#[path = "../../src/pool/idle.rs"]
+#[path = "../../src/pool/shared/idle.rs"]
 mod idle;
 mod lend;
 mod life;
@@ -58,6 +58,8 @@ mod sync {
     }
 }
 
-mod events {
-    pub(super) fn budget_exhausted(_: &str, _: usize, _: usize) {}
+mod observe {
+    pub(super) mod events {
+        pub(crate) fn budget_exhausted(_: &str, _: usize, _: usize) {}
+    }
 }

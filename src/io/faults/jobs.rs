@@ -274,7 +274,7 @@ pub(super) fn snapshot(dir: &Path) -> Run {
     let mut run = Run { meant: pattern(100_000), ..Run::default() };
     let file = file(dir, &run.meant);
     let map = run.again(|| MappedFile::snapshot(&file, 0..100_000));
-    run.again(|| map.advise(Access::Sequential));
+    run.again(|| map.advise(Advice::Sequential));
     run.again(|| map.warm());
     run.again(|| map.lock());
     run.arrived = map.to_vec();
@@ -286,7 +286,7 @@ pub(super) fn in_place(dir: &Path) -> Run {
     let mut run = Run { meant: pattern(100_000), ..Run::default() };
     let path = dir.join("named");
     let mut map = run.again(|| MappedFileMut::create_in(dir, 100_000));
-    run.again(|| map.advise(Access::Random));
+    run.again(|| map.advise(Advice::Random));
     run.again(|| map.warm());
     run.again(|| map.lock());
     map.copy_from_slice(&run.meant);

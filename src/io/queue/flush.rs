@@ -12,11 +12,11 @@ use bytes::BufMut;
 use smallvec::SmallVec;
 
 use super::WriteQueue;
-use super::outgoing::Part;
+use super::payload::Part;
 use super::tail::SMALL;
+use crate::io::file::region::FileRegion;
 use crate::io::progress::clip;
-use crate::io::region::FileRegion;
-use crate::io::window::{self, WINDOW};
+use crate::io::scratch::{self, SCRATCH};
 #[cfg(unix)]
 use crate::sys::Target;
 use crate::sys::{MAX_BYTES, MAX_SLICES, More};
@@ -27,7 +27,7 @@ const INLINE_FILE: u64 = 16 * 1024;
 
 /// Files are read only while less than this stands in front of them, so that a peer that does not
 /// read can't have its files held in memory.
-const READ_AHEAD: u64 = WINDOW as u64;
+const READ_AHEAD: u64 = SCRATCH as u64;
 
 /// How a flush ended, with the number of bytes that it sent.
 ///
@@ -149,7 +149,7 @@ impl WriteQueue {
     ///
     /// Whatever the kernel reports, except for a full descriptor, which is
     /// [`Flush::WouldBlock`], and for signals, which are not seen. If a file ends before its
-    /// region does, the source of the error is [`FileShrank`](crate::FileShrank), once everything
+    /// region does, the source of the error is [`FileTruncated`](crate::FileTruncated), once everything
     /// in front of the missing bytes is out. After any error the queue holds exactly what has not
     /// been sent: [`flushed_bytes`](Self::flushed_bytes) counts what went before the error, and a
     /// flush again goes on from there.
@@ -345,20 +345,20 @@ impl WriteQueue {
         let mut around = self.parts.range_mut(at.saturating_sub(1)..=at);
         let mut before = if at > 0 { around.next() } else { None };
         let Some(Part::File(region)) = around.next() else { unreachable!("`at` is a file") };
-        let want = clip(region.len(), WINDOW);
+        let want = clip(region.len(), SCRATCH);
         self.stats.reads += 1;
         let roomy = before.as_mut().and_then(|part| part.reopen(want));
         let mut block = match (&before, roomy) {
             (_, Some(block)) => block,
             (Some(few), None) if few.len() <= SMALL as u64 => {
-                let mut block = window::block(few.len() as usize + want)?;
+                let mut block = scratch::block(few.len() as usize + want)?;
                 block.put_slice(few.bytes().unwrap_or_default());
                 self.stats.merged_bytes += few.len();
                 block
             }
             _ => {
                 before = None;
-                window::block(want)?
+                scratch::block(want)?
             }
         };
         let read = region.read_at(0, &mut block);

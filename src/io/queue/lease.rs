@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use smallvec::SmallVec;
 
 use crate::buf::ByteView;
-use crate::io::mapped;
+use crate::io::file::mapped;
 use crate::sys::Notice;
 
 /// The open leases of one socket, in the order of their sends.

@@ -1,6 +1,6 @@
 //! The outbound queue of one connection: buffers and files in order, and one cursor over both.
 //!
-//! `outgoing.rs` says what can be queued, `push.rs` how it comes in, `tail.rs` how small parts are
+//! `payload.rs` says what can be queued, `push.rs` how it comes in, `tail.rs` how small parts are
 //! copied together, this file how all is kept and counted, `flush.rs` how it leaves, `stats.rs` what
 //! that cost. What has been sent is decided by `io/progress.rs` alone. `zero_copy.rs` decides which
 //! memory is lent to the kernel instead of being copied, `lease.rs` holds it meanwhile.
@@ -21,7 +21,7 @@ use crate::io::progress::{clip, settle};
 mod flush;
 #[cfg(unix)]
 mod lease;
-mod outgoing;
+mod payload;
 #[cfg(all(test, unix))]
 mod plans;
 mod push;
@@ -32,14 +32,14 @@ mod tests;
 #[cfg(unix)]
 mod zero_copy;
 
-use outgoing::Part;
+use payload::Part;
 use push::BLOCK;
 use tail::Tail;
 
 pub use flush::Flush;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use lease::open as open_leases;
-pub use outgoing::Outgoing;
+pub use payload::Payload;
 pub use stats::QueueStats;
 
 /// What a part costs beyond its bytes, for the watermarks: a peer that reads nothing can't make
@@ -236,7 +236,7 @@ impl WriteQueue {
     /// # Examples
     ///
     /// ```
-    /// use bytebuf::{Outgoing, WriteQueue};
+    /// use bytebuf::{Payload, WriteQueue};
     ///
     /// let (mut queue, mut other) = (WriteQueue::new(), WriteQueue::new());
     /// queue.push("to whom");
@@ -245,7 +245,7 @@ impl WriteQueue {
     /// }
     /// assert_eq!((queue.pending_bytes(), other.pending_bytes()), (0, 7));
     /// ```
-    pub fn take_unsent(&mut self) -> Vec<Outgoing> {
+    pub fn take_unsent(&mut self) -> Vec<Payload> {
         self.close_tail();
         let parts = std::mem::take(&mut self.parts);
         self.files = 0;
@@ -253,7 +253,7 @@ impl WriteQueue {
         self.block = BLOCK.0;
         self.merged_before = self.stats.merged_bytes;
         self.full = false;
-        parts.into_iter().map(Outgoing::from).collect()
+        parts.into_iter().map(Payload::from).collect()
     }
 
     /// The stream position behind everything pushed so far.

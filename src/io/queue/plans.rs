@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::{Flush, WriteQueue};
 use crate::buf::{ByteView, CompositeByteBuf};
-use crate::io::region::FileRegion;
+use crate::io::file::region::FileRegion;
 use crate::sys::{Call, Outcome, with_plan};
 
 /// Steele, Lea and Flood's SplitMix64.

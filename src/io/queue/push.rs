@@ -1,10 +1,10 @@
 //! How parts come into the queue: small neighbours are copied together on the way.
 
 use super::WriteQueue;
-use super::outgoing::{Outgoing, Part};
+use super::payload::{Part, Payload};
 use super::tail::{SMALL, Tail};
 use crate::buf::{ByteBuf, ByteView};
-use crate::io::region::FileRegion;
+use crate::io::file::region::FileRegion;
 use crate::pool::Pool;
 
 /// The least and the most that one block for small parts holds. The first block has room for what
@@ -42,11 +42,11 @@ impl WriteQueue {
     /// ```
     // Inlined, so that the variant is known where it is pushed and nothing is moved around.
     #[inline]
-    pub fn push(&mut self, part: impl Into<Outgoing>) -> u64 {
+    pub fn push(&mut self, part: impl Into<Payload>) -> u64 {
         match part.into() {
-            Outgoing::Bytes(bytes) => self.push_view(bytes),
-            Outgoing::Composite(bytes) => bytes.into_iter().for_each(|part| self.push_view(part)),
-            Outgoing::File(region) => self.push_region(region),
+            Payload::Bytes(bytes) => self.push_view(bytes),
+            Payload::Composite(bytes) => bytes.into_iter().for_each(|part| self.push_view(part)),
+            Payload::File(region) => self.push_region(region),
         }
         self.end_position()
     }

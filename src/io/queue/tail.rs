@@ -3,7 +3,7 @@
 //! Nothing is kept beside the block that can be told from it: a push that fits is a comparison, a
 //! copy and an addition. The rest of the queue learns of it when the tail is closed.
 
-use super::outgoing::Part;
+use super::payload::Part;
 use crate::buf::ByteBuf;
 
 /// Parts up to this length are copied behind each other. Measured on Linux, copying against an entry

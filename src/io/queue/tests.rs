@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::tail::SMALL;
 use super::*;
 use crate::buf::{ByteView, CompositeByteBuf};
-use crate::io::region::{FileRegion, FileShrank};
+use crate::io::file::region::{FileRegion, FileTruncated};
 use crate::sys::{Call, Outcome, with_plan};
 
 /// Bytes that differ along the way, so that a lost or repeated stretch shows.
@@ -342,7 +342,7 @@ fn small_parts_go_on_in_one_block_behind_what_a_flush_has_left() {
         assert_eq!(queue.pending_bytes(), (stream.len() - out.1.len()) as u64);
     }
     let before = queue.stats();
-    let [Outgoing::Bytes(rest)] = &queue.take_unsent()[..] else { panic!("one block") };
+    let [Payload::Bytes(rest)] = &queue.take_unsent()[..] else { panic!("one block") };
     assert_eq!([&out.1, &rest[..]].concat(), stream);
     assert_eq!(queue.stats(), before);
 }
@@ -412,15 +412,15 @@ fn a_file_that_shrank_is_told_after_what_stands_before_it() {
         for _ in 0..2 {
             let error = queue.flush(&out).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-            let shrank = *error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
-            assert_eq!((shrank.expected(), shrank.found()), (promised as u64, kept as u64));
+            let truncated = *error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
+            assert_eq!((truncated.expected(), truncated.found()), (promised as u64, kept as u64));
             assert_eq!(queue.flushed_bytes(), 5 + kept as u64);
         }
         out.rewind().unwrap();
         let mut received = Vec::new();
         out.read_to_end(&mut received).unwrap();
         assert_eq!(received.len(), 5 + kept);
-        let unsent: Vec<u64> = queue.take_unsent().iter().map(Outgoing::len).collect();
+        let unsent: Vec<u64> = queue.take_unsent().iter().map(Payload::len).collect();
         assert_eq!(unsent, [(promised - kept) as u64, 4]);
     }
 }
@@ -532,11 +532,11 @@ fn more_bytes_than_there_are_numbers_are_refused_before_anything_changes() {
     let mut queue = WriteQueue::new();
     queue.push("head");
     queue.push(region.slice(10..u64::MAX));
-    for part in [Outgoing::from(region), Outgoing::from("seven..")] {
+    for part in [Payload::from(region), Payload::from("seven..")] {
         let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| queue.push(part)));
         assert!(pushed.is_err());
         assert_eq!(queue.pending_bytes(), u64::MAX - 6);
     }
-    let unsent: Vec<u64> = queue.take_unsent().iter().map(Outgoing::len).collect();
+    let unsent: Vec<u64> = queue.take_unsent().iter().map(Payload::len).collect();
     assert_eq!(unsent, [4, u64::MAX - 10]);
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::WriteQueue;
 use super::lease::Leases;
-use super::outgoing::Part;
+use super::payload::Part;
 use super::stats::QueueStats;
 use crate::buf::ByteView;
 use crate::sys::{self, MAX_SLICES, More, Refusal, Target};

@@ -22,7 +22,7 @@ use std::path::Path;
 use bytes::{Buf, BufMut};
 
 use crate::buf::ByteBuf;
-use crate::io::window;
+use crate::io::scratch;
 use crate::sys;
 
 mod error;
@@ -151,10 +151,10 @@ impl Segment {
     pub fn open(path: impl AsRef<Path>) -> io::Result<Segment> {
         let file = sys::open(File::options().read(true).write(true), path.as_ref())?;
         lock(&file)?;
-        let mut header = window::block(HEADER)?;
+        let mut header = scratch::block(HEADER)?;
         while header.len() < HEADER {
             let at = header.len();
-            let read = window::fill(&mut header, HEADER - at, |room| {
+            let read = scratch::fill(&mut header, HEADER - at, |room| {
                 sys::read_at(&file, room, at as u64)
             })?;
             if read == 0 {
@@ -187,7 +187,7 @@ impl Segment {
     }
 
     fn writing(reader: SegmentReader, end: u64) -> io::Result<Segment> {
-        let buffer = window::block(BUFFER)?;
+        let buffer = scratch::block(BUFFER)?;
         Ok(Segment { reader, buffer, written: end, last: end, durable: end, failed: false })
     }
 

@@ -7,7 +7,7 @@ use super::error::CorruptRecord;
 use super::format::{self, FRAME};
 use super::log::SegmentReader;
 use crate::buf::ByteView;
-use crate::io::window;
+use crate::io::scratch;
 use crate::sys;
 
 /// What is read at a time.
@@ -91,12 +91,12 @@ impl Records {
             return Ok(());
         }
         let want = usize::try_from(left).unwrap_or(usize::MAX).min(len.max(WINDOW));
-        let mut bytes = window::block(want)?;
+        let mut bytes = scratch::block(want)?;
         while bytes.len() < want {
             let at = self.position + bytes.len() as u64;
             let most = want - bytes.len();
             let read =
-                window::fill(&mut bytes, most, |room| sys::read_at(self.reader.file(), room, at))?;
+                scratch::fill(&mut bytes, most, |room| sys::read_at(self.reader.file(), room, at))?;
             if read == 0 {
                 break;
             }

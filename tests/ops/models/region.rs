@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use bytebuf::{FileRegion, FileShrank};
+use bytebuf::{FileRegion, FileTruncated};
 
 use super::Model;
 use super::ground::{pattern, pool, within};
@@ -89,7 +89,7 @@ fn file() -> File {
 
 /// Whether an error says that a region up to `expected` found the end of its file at `found`.
 fn shrank(error: &Error, expected: usize, found: usize) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<FileShrank>());
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<FileTruncated>());
     error.kind() == ErrorKind::UnexpectedEof
         && inner.is_some_and(|e| (e.expected(), e.found()) == (expected as u64, found as u64))
 }

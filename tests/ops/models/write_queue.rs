@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 
 use arbitrary::Arbitrary;
-use bytebuf::{ByteView, CompositeByteBuf, FileRegion, Flush, Outgoing, WriteQueue};
+use bytebuf::{ByteView, CompositeByteBuf, FileRegion, Flush, Payload, WriteQueue};
 use bytes::BufMut;
 
 use super::Model;
@@ -290,7 +290,7 @@ impl Queue {
         self.received.clear();
     }
 
-    fn push(&mut self, part: impl Into<Outgoing>, bytes: &[u8]) {
+    fn push(&mut self, part: impl Into<Payload>, bytes: &[u8]) {
         self.pushed.extend_from_slice(bytes);
         let position = self.queue.push(part);
         assert_eq!(position, self.sent + self.pushed.len() as u64);

@@ -14,7 +14,7 @@ use rustix::net::sockopt;
 
 use super::*;
 use crate::buf::ByteBuf;
-use crate::io::{Flush, MappedFile, Outgoing};
+use crate::io::{Flush, MappedFile, Payload};
 use crate::pool::Pool;
 use crate::sys::{Call, Notice, Outcome, with_plan};
 
@@ -115,13 +115,13 @@ fn what_can_be_lent_is_and_the_rest_is_copied() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&pattern(1)).unwrap();
     let mapped = MappedFile::snapshot(&file, 0..PART as u64).unwrap();
-    let lent: [Outgoing; 4] = [
+    let lent: [Payload; 4] = [
         part(Pool::global(), 0).into(),
         BYTES[..].into(),
         mapped.view().clone().into(),
         part(Pool::global(), 2).freeze().slice(1..PART / 2 + 1).into(),
     ];
-    let copied: [Outgoing; 4] = [
+    let copied: [Payload; 4] = [
         pattern(3).into(),
         bytes::Bytes::from(pattern(4)).into(),
         part(Pool::global(), 5).freeze().slice(..PART / 2 - 1).into(),
@@ -348,7 +348,7 @@ fn a_connection_that_breaks_gives_all_loans_back() {
     reap_all(&mut queue, &out);
     let unsent = queue.pending_bytes();
     assert_eq!(queue.flushed_bytes() + unsent, 8 * PART as u64 + 4);
-    assert_eq!(queue.take_unsent().iter().map(Outgoing::len).sum::<u64>(), unsent);
+    assert_eq!(queue.take_unsent().iter().map(Payload::len).sum::<u64>(), unsent);
     assert!(kept.iter().all(ByteView::is_unique), "memory comes back with its last holder");
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::buf::{ByteBuf, ByteView};
-use crate::io::window;
+use crate::io::scratch;
 use crate::sys;
 
 /// A range of an open file that can be sent without passing through memory.
@@ -53,12 +53,12 @@ pub struct FileRegion {
     next: u64,
     end: u64,
     /// How its bytes get to where they were sent last time.
-    pub(super) path: Path,
+    pub(super) method: Method,
 }
 
 /// The paths, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Path {
+pub(crate) enum Method {
     /// File to anything: one system call.
     #[cfg(unix)]
     Sendfile,
@@ -72,12 +72,12 @@ pub(crate) enum Path {
     Copy,
 }
 
-impl Path {
-    pub(crate) const fn first() -> Path {
+impl Method {
+    pub(crate) const fn first() -> Method {
         #[cfg(unix)]
-        return Path::Sendfile;
+        return Method::Sendfile;
         #[cfg(not(unix))]
-        return Path::Copy;
+        return Method::Copy;
     }
 }
 
@@ -131,7 +131,7 @@ impl FileRegion {
             range.start,
             range.end
         );
-        FileRegion { file: file.into(), next: range.start, end: range.end, path: Path::first() }
+        FileRegion { file: file.into(), next: range.start, end: range.end, method: Method::first() }
     }
 
     /// The bytes that are still to be sent.
@@ -232,7 +232,7 @@ impl FileRegion {
     ///
     /// # Errors
     ///
-    /// [`FileShrank`] (as the source of the error) if the file ends before the region does; those
+    /// [`FileTruncated`] (as the source of the error) if the file ends before the region does; those
     /// of reading a file otherwise. `buf` holds what it held before.
     ///
     /// # Cost
@@ -264,8 +264,8 @@ impl FileRegion {
             return Ok(0);
         }
         let at = self.next + offset;
-        match window::fill(buf, want, |room| sys::read_at(&self.file, room, at))? {
-            0 => Err(self.shrank(at)),
+        match scratch::fill(buf, want, |room| sys::read_at(&self.file, room, at))? {
+            0 => Err(self.truncated(at)),
             read => Ok(read),
         }
     }
@@ -282,7 +282,7 @@ impl FileRegion {
     /// One allocation and one copy, blocking if the pages are not in memory.
     pub fn read_all(&self) -> io::Result<ByteView> {
         let len = usize::try_from(self.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let mut bytes = window::block(len)?;
+        let mut bytes = scratch::block(len)?;
         while bytes.len() < len {
             self.read_at(bytes.len() as u64, &mut bytes)?;
         }
@@ -306,12 +306,12 @@ impl FileRegion {
 
     /// Whether earlier calls found that the bytes have to go through memory.
     pub(crate) fn must_copy(&self) -> bool {
-        self.path == Path::Copy
+        self.method == Method::Copy
     }
 
     /// A read at `at` found the end of the file, where the region promised bytes.
-    pub(super) fn shrank(&self, at: u64) -> io::Error {
-        FileShrank::new(self.end, at).into()
+    pub(super) fn truncated(&self, at: u64) -> io::Error {
+        FileTruncated::new(self.end, at).into()
     }
 }
 
@@ -333,27 +333,27 @@ impl fmt::Debug for FileRegion {
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
-/// use bytebuf::{FileRegion, FileShrank};
+/// use bytebuf::{FileRegion, FileTruncated};
 ///
 /// let empty = tempfile::tempfile()?;
 /// let mut region = FileRegion::new(empty, 0..100);
 /// let (out, _peer) = std::os::unix::net::UnixStream::pair()?;
 /// let error = region.transfer_to(&out).unwrap_err();
 ///
-/// let shrank = error.get_ref().and_then(|e| e.downcast_ref::<FileShrank>()).unwrap();
-/// assert_eq!((shrank.expected(), shrank.found()), (100, 0));
+/// let truncated = error.get_ref().and_then(|e| e.downcast_ref::<FileTruncated>()).unwrap();
+/// assert_eq!((truncated.expected(), truncated.found()), (100, 0));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileShrank {
+pub struct FileTruncated {
     expected: u64,
     found: u64,
 }
 
-impl FileShrank {
-    pub(super) fn new(expected: u64, found: u64) -> FileShrank {
-        FileShrank { expected, found }
+impl FileTruncated {
+    pub(super) fn new(expected: u64, found: u64) -> FileTruncated {
+        FileTruncated { expected, found }
     }
 
     /// The offset at which the region ends, so the length that the file should have had.
@@ -367,7 +367,7 @@ impl FileShrank {
     }
 }
 
-impl fmt::Display for FileShrank {
+impl fmt::Display for FileTruncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -377,11 +377,11 @@ impl fmt::Display for FileShrank {
     }
 }
 
-impl Error for FileShrank {}
+impl Error for FileTruncated {}
 
-impl From<FileShrank> for io::Error {
-    fn from(shrank: FileShrank) -> io::Error {
-        io::Error::new(io::ErrorKind::UnexpectedEof, shrank)
+impl From<FileTruncated> for io::Error {
+    fn from(truncated: FileTruncated) -> io::Error {
+        io::Error::new(io::ErrorKind::UnexpectedEof, truncated)
     }
 }
 

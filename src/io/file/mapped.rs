@@ -17,7 +17,7 @@ use std::sync::Arc;
 use rustix::mm;
 
 use crate::buf::ByteView;
-use crate::io::{FileRegion, FileShrank};
+use crate::io::file::region::{FileRegion, FileTruncated};
 use crate::sys::{self, Mapping};
 
 /// A file, or a part of one, mapped into memory, read-only.
@@ -59,7 +59,7 @@ pub struct MappedFile {
 /// How a mapping will be used, for [`MappedFile::advise`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Access {
+pub enum Advice {
     /// No particular way.
     Normal,
     /// From the front to the end: read far ahead.
@@ -70,13 +70,13 @@ pub enum Access {
     Soon,
 }
 
-impl Access {
+impl Advice {
     pub(super) fn advice(self) -> mm::Advice {
         match self {
-            Access::Normal => mm::Advice::Normal,
-            Access::Sequential => mm::Advice::Sequential,
-            Access::Random => mm::Advice::Random,
-            Access::Soon => mm::Advice::WillNeed,
+            Advice::Normal => mm::Advice::Normal,
+            Advice::Sequential => mm::Advice::Sequential,
+            Advice::Random => mm::Advice::Random,
+            Advice::Soon => mm::Advice::WillNeed,
         }
     }
 }
@@ -89,13 +89,13 @@ pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
     }
     let file_len = sys::len_of(file)?;
     if file_len < range.end {
-        return Err(FileShrank::new(range.end, file_len).into());
+        return Err(FileTruncated::new(range.end, file_len).into());
     }
     Ok(true)
 }
 
 /// What views of a mapping own.
-pub(super) struct Shared(Arc<Mapping>);
+pub(in crate::io) struct Shared(Arc<Mapping>);
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
@@ -129,7 +129,7 @@ impl MappedFile {
     ///
     /// # Errors
     ///
-    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
     /// range does; those of reading and mapping otherwise.
     ///
     /// # Panics
@@ -163,7 +163,7 @@ impl MappedFile {
     ///
     /// # Errors
     ///
-    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
     /// range does now; those of mapping otherwise.
     ///
     /// # Panics
@@ -218,7 +218,7 @@ impl MappedFile {
     /// # Cost
     ///
     /// One system call.
-    pub fn advise(&self, access: Access) -> io::Result<()> {
+    pub fn advise(&self, access: Advice) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
     }
 
@@ -279,7 +279,7 @@ mod tests {
         for range in [0..100_000_u64, 1..99_999, 4096..8192, 70_000..70_000] {
             let expected = &contents[range.start as usize..range.end as usize];
             let map = MappedFile::snapshot(&file, range).unwrap();
-            map.advise(Access::Random).unwrap();
+            map.advise(Advice::Random).unwrap();
             map.warm().unwrap();
             assert!(map[..] == *expected);
             let half = map.view().slice(expected.len() / 2..);
@@ -305,8 +305,8 @@ mod tests {
         // SAFETY: nobody else has the file, and nobody writes to it.
         let mapped = unsafe { MappedFile::map(&file, 0..5001) };
         for error in [mapped.unwrap_err(), MappedFile::snapshot(&file, 0..5001).unwrap_err()] {
-            let shrank = error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
-            assert_eq!((shrank.expected(), shrank.found()), (5001, 5000));
+            let truncated = error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
+            assert_eq!((truncated.expected(), truncated.found()), (5001, 5000));
         }
     }
 

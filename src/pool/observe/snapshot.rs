@@ -3,10 +3,10 @@
 //! Nothing is counted on the fast path for it but allocations and releases, by plain stores of each
 //! thread. The rest follows: a block of a slab is cached if a magazine or the depot has it, live otherwise.
 
-use super::central::{Central, Class};
-use super::magazine::round_of;
-use super::size_class;
-use super::stats::{ClassStats, PoolStats, Tally};
+use crate::pool::observe::stats::{ClassStats, PoolStats, Tally};
+use crate::pool::pages::size_class;
+use crate::pool::shared::central::{Central, Class};
+use crate::pool::thread::magazine::round_of;
 use crate::sync::lock;
 
 impl Central {

@@ -15,9 +15,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use bytes::Buf;
 
 use crate::buf::ByteBuf;
-use crate::io::pipes::{self, Pipe};
 use crate::io::progress::clip;
-use crate::io::window;
+use crate::io::relay::pipes::{self, Pipe};
+use crate::io::scratch;
 use crate::sys::{self, More, Target};
 
 /// What one call moves before it gives way to other connections.
@@ -311,11 +311,11 @@ impl Splice {
         }
         let past_border = if self.gathers { self.moved % WINDOW as u64 } else { 0 };
         let most = clip(self.limit, WINDOW - past_border as usize);
-        let mut bytes = window::block(most)?;
+        let mut bytes = scratch::block(most)?;
         loop {
             let left = most - bytes.len();
             self.calls += 1;
-            match window::fill(&mut bytes, left, |room| sys::read(from, self.offset, room)) {
+            match scratch::fill(&mut bytes, left, |room| sys::read(from, self.offset, room)) {
                 Ok(0) => self.ended = true,
                 Ok(read) => self.took(read),
                 Err(e) if bytes.is_empty() => return Err(e),
@@ -378,10 +378,10 @@ impl Splice {
     fn read_pipe(&mut self) -> io::Result<()> {
         let Some(pipe) = &self.pipe else { unreachable!("bytes are held, and not in memory") };
         let most = self.in_pipe.min(WINDOW);
-        let mut bytes = window::block(most)?;
+        let mut bytes = scratch::block(most)?;
         self.calls += 1;
         self.in_pipe -=
-            window::fill(&mut bytes, most, |room| sys::read(pipe.read.as_fd(), None, room))?;
+            scratch::fill(&mut bytes, most, |room| sys::read(pipe.read.as_fd(), None, room))?;
         self.bytes = bytes;
         Ok(())
     }

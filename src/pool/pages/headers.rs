@@ -8,9 +8,9 @@
 //!   disjoint, and stay mapped until they are put back.
 #![allow(unsafe_code, reason = "discards free pages")]
 
-use super::bits::{find_run, run_of};
 use crate::memory::header::Header;
 use crate::memory::hooks;
+use crate::pool::pages::bits::{find_run, run_of};
 use crate::sys::vm::{self, Mapping};
 use core::ptr::NonNull;
 

@@ -1,19 +1,19 @@
 //! The slabs of one class, and how blocks come out of them and go back.
 
-use super::bits::IndexSet;
-use super::central::Central;
-use super::error::AllocError;
-use super::magazine::Magazine;
-use super::size_class;
-use super::slab::{Slab, blocks_of, units_of};
 use crate::memory::flags::{BANKED, ZEROED};
 use crate::memory::header::{HeaderRef, Origin};
+use crate::pool::error::AllocError;
+use crate::pool::pages::bits::IndexSet;
+use crate::pool::pages::size_class;
+use crate::pool::pages::slab::{Slab, blocks_of, units_of};
+use crate::pool::shared::central::Central;
+use crate::pool::thread::magazine::Magazine;
 use crate::sync::{MutexGuard, lock};
 use std::sync::Arc;
 
 /// All slabs of a class.
 #[derive(Default)]
-pub(super) struct Slabs {
+pub(in crate::pool) struct Slabs {
     /// Each keeps the pool (P2).
     list: Vec<Option<(Slab, Arc<Central>)>>,
     /// The slabs with a free block. The lowest is drawn on, so that the others become unused.
@@ -30,17 +30,17 @@ struct Visit {
 }
 
 impl Slabs {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Slab> {
+    pub(in crate::pool) fn iter(&self) -> impl Iterator<Item = &Slab> {
         self.list.iter().flatten().map(|(slab, _)| slab)
     }
 
     /// As [`Slab::shed`], of all.
-    pub(super) fn shed(&mut self) -> usize {
+    pub(in crate::pool) fn shed(&mut self) -> usize {
         self.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum()
     }
 
     /// Gives the memory of the list itself up, if there are no slabs.
-    pub(super) fn forget_unused(&mut self) {
+    pub(in crate::pool) fn forget_unused(&mut self) {
         if self.list.iter().all(Option::is_none) {
             *self = Self::default();
         }
@@ -154,7 +154,7 @@ impl Central {
 
     /// The blocks of a round of the depot back to their slabs: whether there was one. Under the lock, so that
     /// a census finds them in the one place or the other.
-    pub(super) fn unload_round(self: &Arc<Self>, class: u16) -> bool {
+    pub(in crate::pool) fn unload_round(self: &Arc<Self>, class: u16) -> bool {
         let mut slabs = self.slabs(class);
         let Some(mut round) = self.pop_round(class) else { return false };
         self.put_into(&mut slabs, &mut round, usize::MAX);

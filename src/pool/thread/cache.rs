@@ -16,12 +16,12 @@
 //!   never holds more than that, and the one block that was freed last.
 #![allow(unsafe_code, reason = "magazines in cells that only their thread opens (K1)")]
 
-use super::central::Central;
-use super::error::AllocError;
-use super::magazine::{Magazine, most_of, round_of};
-use super::size_class;
-use super::stats::{Tally, Trade};
 use crate::memory::header::HeaderRef;
+use crate::pool::error::AllocError;
+use crate::pool::observe::stats::{Tally, Trade};
+use crate::pool::pages::size_class;
+use crate::pool::shared::central::Central;
+use crate::pool::thread::magazine::{Magazine, most_of, round_of};
 use core::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
 

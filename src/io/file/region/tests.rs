@@ -80,8 +80,8 @@ fn reading_stops_at_the_region_the_room_and_the_file() {
     let too_long = FileRegion::new(region.file().try_clone().unwrap(), 0..u64::MAX);
     assert_eq!(too_long.read_at(4, &mut buf).unwrap(), 6);
     let error = too_long.read_at(10, &mut buf).unwrap_err();
-    let shrank = error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
-    assert_eq!((shrank.expected(), shrank.found()), (u64::MAX, 10));
+    let truncated = error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
+    assert_eq!((truncated.expected(), truncated.found()), (u64::MAX, 10));
     assert!(too_long.read_at(u64::MAX - 1, &mut buf).is_err(), "no such offset");
     assert_eq!(&buf[..], b"7456789", "an error leaves what was there");
 }
@@ -196,8 +196,8 @@ fn a_file_that_shrinks_or_grows_under_way() {
     assert_eq!(send_all(&mut whole.clone(), &out).unwrap(), 50_000);
     for _ in 0..2 {
         let error = send_all(&mut region, &out).unwrap_err();
-        let shrank = error.get_ref().unwrap().downcast_ref::<FileShrank>().unwrap();
-        assert_eq!((shrank.expected(), shrank.found()), (100_000, 60_000));
+        let truncated = error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
+        assert_eq!((truncated.expected(), truncated.found()), (100_000, 60_000));
     }
     assert_eq!(contents_of(&out).len(), 60_000);
     // It comes back, and the rest can be sent.

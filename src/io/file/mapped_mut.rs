@@ -17,7 +17,7 @@ use std::ops::{Deref, DerefMut, Range, RangeBounds};
 use std::path::Path;
 
 use crate::buf::range;
-use crate::io::mapped::{Access, MappedFile, is_there};
+use crate::io::file::mapped::{Advice, MappedFile, is_there};
 use crate::sys::{self, MappingMut};
 
 /// A file, or a part of one, mapped into memory to be written there.
@@ -98,7 +98,7 @@ impl MappedFileMut {
     ///
     /// # Errors
     ///
-    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
     /// range does now; those of mapping otherwise.
     ///
     /// # Panics
@@ -226,7 +226,7 @@ impl MappedFileMut {
     /// # Cost
     ///
     /// One system call.
-    pub fn advise(&self, access: Access) -> io::Result<()> {
+    pub fn advise(&self, access: Advice) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
     }
 
@@ -343,7 +343,7 @@ mod tests {
         }
         // SAFETY: as above.
         let error = unsafe { MappedFileMut::map(&file, 0..20_001) }.unwrap_err();
-        assert!(error.get_ref().unwrap().is::<crate::FileShrank>());
+        assert!(error.get_ref().unwrap().is::<crate::FileTruncated>());
     }
 
     #[test]

@@ -7,9 +7,9 @@
 //!   units are discarded or unmapped.
 #![allow(unsafe_code, reason = "discards free units")]
 
-use super::bits::{find_run, run_of};
-use super::headers::Headers;
 use crate::memory::hooks;
+use crate::pool::pages::bits::{find_run, run_of};
+use crate::pool::pages::headers::Headers;
 use crate::sys::vm::Mapping;
 use core::ptr::NonNull;
 

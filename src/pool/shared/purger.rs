@@ -3,7 +3,7 @@
 //! A thread that exists only while a pool holds more idle memory than its reserve. Each period it lets
 //! the pool give back what stayed idle the whole time.
 
-use super::central::Central;
+use crate::pool::shared::central::Central;
 use crate::sync::thread;
 use crate::sys;
 use std::panic::{AssertUnwindSafe, catch_unwind};

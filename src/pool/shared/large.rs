@@ -7,11 +7,11 @@
 //! * **G2** A large block that is out holds one reference to its pool, which `release` gives back.
 #![allow(unsafe_code, reason = "boxes behind raw header pointers")]
 
-use super::central::Central;
-use super::error::{AllocError, AllocErrorKind};
-use super::size_class;
 use crate::memory::header::{Header, HeaderRef, Kind, Origin};
 use crate::memory::hooks;
+use crate::pool::error::{AllocError, AllocErrorKind};
+use crate::pool::pages::size_class;
+use crate::pool::shared::central::Central;
 use crate::sync::lock;
 use crate::sys::vm::Mapping;
 use core::ptr::NonNull;
@@ -136,7 +136,7 @@ impl Central {
     }
 
     /// Unmaps warm blocks, the oldest first, until `bytes` are gone or none is left. Returns how many are gone.
-    pub(super) fn shed_warm(&self, bytes: usize) -> usize {
+    pub(in crate::pool) fn shed_warm(&self, bytes: usize) -> usize {
         let mut shed = 0;
         while shed < bytes {
             let mut warm = lock(&self.warm);

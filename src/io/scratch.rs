@@ -9,7 +9,7 @@ use crate::sys;
 
 /// What the copying path reads at a time: large enough that the system calls don't show, small
 /// enough that the bytes are still in the cache when the kernel takes them.
-pub(crate) const WINDOW: usize = 64 * 1024;
+pub(crate) const SCRATCH: usize = 64 * 1024;
 
 /// A block of at least `size` bytes; a pool that has none is an error like any other of I/O.
 pub(crate) fn block(size: usize) -> io::Result<ByteBuf> {

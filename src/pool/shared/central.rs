@@ -9,19 +9,20 @@
 //!   under a lock, nor where a cache may be in the middle of something (K1): [`tell`](Central::tell) is for
 //!   those who hold neither.
 
-use super::chunk::{Chunks, MAX_UNITS, UNIT};
-use super::closed::Closed;
-use super::error::{AllocError, AllocErrorKind};
-use super::events;
-use super::idle::{Idle, RESERVE};
-use super::janitor;
-use super::large::Warm;
-use super::magazine::{Magazine, round_of};
-use super::slabs::Slabs;
-use super::stats::{Tally, Trade};
-use super::track::{Track, Tracker};
-use super::{cache::Cache, size_class};
 use crate::memory::header::HeaderRef;
+use crate::pool::error::{AllocError, AllocErrorKind};
+use crate::pool::observe::events;
+use crate::pool::observe::stats::{Tally, Trade};
+use crate::pool::observe::track::{Track, Tracker};
+use crate::pool::pages::chunk::{Chunks, MAX_UNITS, UNIT};
+use crate::pool::pages::size_class;
+use crate::pool::shared::closed::Closed;
+use crate::pool::shared::idle::{Idle, RESERVE};
+use crate::pool::shared::large::Warm;
+use crate::pool::shared::purger;
+use crate::pool::shared::slabs::Slabs;
+use crate::pool::thread::cache::Cache;
+use crate::pool::thread::magazine::{Magazine, round_of};
 use crate::sync::{AtomicUsize, Mutex, Ordering::Relaxed, lock};
 use crate::sys::vm::Mapping;
 use crossbeam_queue::SegQueue;
@@ -41,20 +42,20 @@ pub(crate) struct Config {
 /// The part of a pool that threads share.
 pub(crate) struct Central {
     pub(crate) config: Config,
-    pub(super) this: Weak<Central>,
-    pub(super) classes: Box<[Class]>,
+    pub(in crate::pool) this: Weak<Central>,
+    pub(in crate::pool) classes: Box<[Class]>,
     /// Magazines without blocks, for rounds of any class.
     empties: SegQueue<Magazine>,
-    pub(super) chunks: Mutex<Chunks>,
-    pub(super) warm: Mutex<Warm>,
-    pub(super) caches: Mutex<Vec<Arc<Cache>>>,
-    pub(super) large: Tally,
+    pub(in crate::pool) chunks: Mutex<Chunks>,
+    pub(in crate::pool) warm: Mutex<Warm>,
+    pub(in crate::pool) caches: Mutex<Vec<Arc<Cache>>>,
+    pub(in crate::pool) large: Tally,
     /// Bytes mapped, or about to be: what `max_memory` limits. `Relaxed`, as a sum that orders nothing else.
     mapped: AtomicUsize,
-    pub(super) idle: Idle,
+    pub(in crate::pool) idle: Idle,
     closed: Closed,
     news: News,
-    pub(super) tracker: Option<Tracker>,
+    pub(in crate::pool) tracker: Option<Tracker>,
 }
 
 /// Bytes mapped and unmapped that nobody has been told of: figures, so `Relaxed`.
@@ -64,13 +65,13 @@ struct News {
     returned: AtomicUsize,
 }
 
-pub(super) struct Class {
+pub(in crate::pool) struct Class {
     /// The depot.
-    pub(super) rounds: SegQueue<Magazine>,
-    pub(super) slabs: Mutex<Slabs>,
+    pub(in crate::pool) rounds: SegQueue<Magazine>,
+    pub(in crate::pool) slabs: Mutex<Slabs>,
     /// Counts of threads that are gone or have no cache.
-    pub(super) past: Tally,
-    pub(super) past_trade: Trade,
+    pub(in crate::pool) past: Tally,
+    pub(in crate::pool) past_trade: Trade,
 }
 
 impl Central {
@@ -99,7 +100,7 @@ impl Central {
         })
     }
 
-    pub(super) fn class(&self, class: u16) -> &Class {
+    pub(in crate::pool) fn class(&self, class: u16) -> &Class {
         &self.classes[class as usize]
     }
 
@@ -110,7 +111,7 @@ impl Central {
     }
 
     /// As [`is_closed`](Self::is_closed), after something was put where `close` looks for it (Q1).
-    pub(super) fn is_closed_by_now(&self) -> bool {
+    pub(in crate::pool) fn is_closed_by_now(&self) -> bool {
         self.closed.is_set_by_now()
     }
 
@@ -148,7 +149,7 @@ impl Central {
         first
     }
 
-    pub(super) fn pop_round(&self, class: u16) -> Option<Magazine> {
+    pub(in crate::pool) fn pop_round(&self, class: u16) -> Option<Magazine> {
         let round = self.class(class).rounds.pop()?;
         self.idle_less(round.len() * size_class::size_of_class(class));
         Some(round)
@@ -176,7 +177,7 @@ impl Central {
     // ---- the system ----
 
     /// Maps memory, within the limit. `asked` is what the user wanted.
-    pub(super) fn map(&self, len: usize, asked: usize) -> Result<Mapping, AllocError> {
+    pub(in crate::pool) fn map(&self, len: usize, asked: usize) -> Result<Mapping, AllocError> {
         let limit = self.config.max_memory.unwrap_or(usize::MAX);
         let room = |mapped: usize| mapped.checked_add(len).filter(|&sum| sum <= limit);
         if let Err(in_use) = self.mapped.fetch_update(Relaxed, Relaxed, room) {
@@ -192,13 +193,13 @@ impl Central {
     }
 
     /// Accounts for a mapping that is gone.
-    pub(super) fn unmapped(&self, len: usize) {
+    pub(in crate::pool) fn unmapped(&self, len: usize) {
         self.mapped.fetch_sub(len, Relaxed);
         self.news.returned.fetch_add(len, Relaxed);
     }
 
     /// Tells what was mapped and unmapped since the last time. Who listens may use the pool (P3).
-    pub(super) fn tell(&self) {
+    pub(in crate::pool) fn tell(&self) {
         let News { mapped, returned } = &self.news;
         for (bytes, tell) in [(mapped, events::mapped as fn(_, _)), (returned, events::returned)] {
             if bytes.load(Relaxed) > 0 {
@@ -216,13 +217,13 @@ impl Central {
         self.idle.bytes()
     }
 
-    pub(super) fn idle_more(&self, bytes: usize) {
+    pub(in crate::pool) fn idle_more(&self, bytes: usize) {
         if self.idle.more(bytes) && !self.is_closed() {
-            janitor::hire(self);
+            purger::hire(self);
         }
     }
 
-    pub(super) fn idle_less(&self, bytes: usize) {
+    pub(in crate::pool) fn idle_less(&self, bytes: usize) {
         self.idle.less(bytes);
     }
 
@@ -275,7 +276,7 @@ impl Central {
     }
 
     /// Gives at least `bytes` of free units back, if there are so many. Returns how many it were.
-    pub(super) fn shed_chunks(&self, bytes: usize) -> usize {
+    pub(in crate::pool) fn shed_chunks(&self, bytes: usize) -> usize {
         if bytes == 0 {
             return 0;
         }

@@ -11,11 +11,11 @@
     reason = "writes the headers of its blocks by raw pointer, and discards free pages"
 )]
 
-use super::bits::run_of;
-use super::chunk::{Span, UNIT};
-use super::headers::Run;
-use super::size_class;
 use crate::memory::header::{Header, HeaderRef, Origin};
+use crate::pool::pages::bits::run_of;
+use crate::pool::pages::chunk::{Span, UNIT};
+use crate::pool::pages::headers::Run;
+use crate::pool::pages::size_class;
 use crate::sys::vm::PAGE;
 use core::ptr::NonNull;
 
@@ -251,7 +251,9 @@ mod tests {
             let (size, bytes) = (size_class::size_of_class(class), units_of(class) as usize * UNIT);
             assert!(bytes <= size_class::MAX && bytes >= size, "{size} in {bytes}");
             assert!(bytes % size <= bytes / 8, "{size} in {bytes}");
-            assert!(bytes / size <= MAX_BLOCKS && MAX_BLOCKS <= crate::pool::headers::MAX_RUN);
+            assert!(
+                bytes / size <= MAX_BLOCKS && MAX_BLOCKS <= crate::pool::pages::headers::MAX_RUN
+            );
         }
     }
 }

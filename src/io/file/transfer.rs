@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::io::pipes;
+use crate::io::file::region::{FileRegion, Method};
 use crate::io::progress::clip;
-use crate::io::region::{FileRegion, Path};
-use crate::io::window::{self, WINDOW};
+use crate::io::relay::pipes;
+use crate::io::scratch::{self, SCRATCH};
 use crate::sys::{self, More, Target};
 
 /// What one path made of its call.
@@ -38,7 +38,7 @@ impl FileRegion {
     /// # Errors
     ///
     /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full;
-    /// [`FileShrank`](crate::FileShrank) (as the source of the error) if the file ends before the
+    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
     /// region does; those of writing otherwise. Whatever the error, the region stands exactly
     /// behind the bytes that were sent.
     ///
@@ -56,16 +56,16 @@ impl FileRegion {
         }
         let sent = match self.send_in_kernel(dst.as_fd(), sys::MAX_BYTES)? {
             Some(sent) => sent,
-            None => self.send_window(dst.as_fd())?,
+            None => self.send_by_copying(dst.as_fd())?,
         };
         self.advance(sent);
         Ok(sent)
     }
 
-    fn send_window(&self, dst: BorrowedFd<'_>) -> io::Result<u64> {
-        let mut window = window::block(clip(self.len(), WINDOW))?;
-        self.read_at(0, &mut window)?;
-        match Target::new(dst).write(&[io::IoSlice::new(&window)], More::No)? {
+    fn send_by_copying(&self, dst: BorrowedFd<'_>) -> io::Result<u64> {
+        let mut scratch = scratch::block(clip(self.len(), SCRATCH))?;
+        self.read_at(0, &mut scratch)?;
+        match Target::new(dst).write(&[io::IoSlice::new(&scratch)], More::No)? {
             0 => Err(io::ErrorKind::WriteZero.into()),
             sent => Ok(sent as u64),
         }
@@ -81,20 +81,22 @@ impl FileRegion {
         let (at, len) = (self.position(), clip(self.len(), limit));
         loop {
             let file = self.file();
-            let (sent, next) = match self.path {
-                Path::Sendfile => (end_at_zero(sys::sendfile(dst, file, at, len)), Path::Splice),
-                Path::Splice => (by_splice(dst, file, at, len), Path::CopyRange),
-                // 0 proves nothing here: some kernels give it for files that they make up.
-                Path::CopyRange => {
-                    (sys::copy_range(dst, file, at, len).map(Sent::Bytes), Path::Copy)
+            let (sent, next) = match self.method {
+                Method::Sendfile => {
+                    (end_at_zero(sys::sendfile(dst, file, at, len)), Method::Splice)
                 }
-                Path::Copy => return Ok(None),
+                Method::Splice => (by_splice(dst, file, at, len), Method::CopyRange),
+                // 0 proves nothing here: some kernels give it for files that they make up.
+                Method::CopyRange => {
+                    (sys::copy_range(dst, file, at, len).map(Sent::Bytes), Method::Copy)
+                }
+                Method::Copy => return Ok(None),
             };
             match sent {
                 Ok(Sent::Bytes(sent)) if sent > 0 => return Ok(Some(sent as u64)),
-                Ok(Sent::End) => return Err(self.shrank(at)),
-                Ok(_) => self.path = next,
-                Err(e) if sys::refuses_pair(&e) => self.path = next,
+                Ok(Sent::End) => return Err(self.truncated(at)),
+                Ok(_) => self.method = next,
+                Err(e) if sys::refuses_pair(&e) => self.method = next,
                 Err(e) => return Err(e),
             }
         }

@@ -3,7 +3,7 @@
 use std::mem;
 
 use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
-use crate::io::region::FileRegion;
+use crate::io::file::region::FileRegion;
 
 /// Something to be sent: bytes in memory or a range of a file.
 ///
@@ -13,14 +13,14 @@ use crate::io::region::FileRegion;
 /// # Examples
 ///
 /// ```
-/// use bytebuf::{ByteView, Outgoing};
+/// use bytebuf::{ByteView, Payload};
 ///
-/// let part = Outgoing::from(ByteView::from_static(b"pong"));
+/// let part = Payload::from(ByteView::from_static(b"pong"));
 /// assert_eq!(part.len(), 4);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Outgoing {
+pub enum Payload {
     /// Bytes in memory.
     Bytes(ByteView),
     /// Bytes in memory, in many places.
@@ -29,13 +29,13 @@ pub enum Outgoing {
     File(FileRegion),
 }
 
-impl Outgoing {
+impl Payload {
     /// The number of bytes that it puts on the stream.
     pub fn len(&self) -> u64 {
         match self {
-            Outgoing::Bytes(bytes) => bytes.len() as u64,
-            Outgoing::Composite(bytes) => bytes.len() as u64,
-            Outgoing::File(region) => region.len(),
+            Payload::Bytes(bytes) => bytes.len() as u64,
+            Payload::Composite(bytes) => bytes.len() as u64,
+            Payload::File(region) => region.len(),
         }
     }
 
@@ -45,34 +45,34 @@ impl Outgoing {
     }
 }
 
-impl From<ByteView> for Outgoing {
+impl From<ByteView> for Payload {
     #[inline]
-    fn from(bytes: ByteView) -> Outgoing {
-        Outgoing::Bytes(bytes)
+    fn from(bytes: ByteView) -> Payload {
+        Payload::Bytes(bytes)
     }
 }
 
-impl From<CompositeByteBuf> for Outgoing {
+impl From<CompositeByteBuf> for Payload {
     #[inline]
-    fn from(bytes: CompositeByteBuf) -> Outgoing {
-        Outgoing::Composite(bytes)
+    fn from(bytes: CompositeByteBuf) -> Payload {
+        Payload::Composite(bytes)
     }
 }
 
-impl From<FileRegion> for Outgoing {
+impl From<FileRegion> for Payload {
     #[inline]
-    fn from(region: FileRegion) -> Outgoing {
-        Outgoing::File(region)
+    fn from(region: FileRegion) -> Payload {
+        Payload::File(region)
     }
 }
 
 /// Bytes by way of a view, which costs no copy for any of these.
 macro_rules! from_bytes {
     ($($source:ty),+) => {$(
-        impl From<$source> for Outgoing {
+        impl From<$source> for Payload {
             #[inline]
-            fn from(bytes: $source) -> Outgoing {
-                Outgoing::Bytes(bytes.into())
+            fn from(bytes: $source) -> Payload {
+                Payload::Bytes(bytes.into())
             }
         }
     )+};
@@ -142,11 +142,11 @@ impl Part {
     }
 }
 
-impl From<Part> for Outgoing {
-    fn from(part: Part) -> Outgoing {
+impl From<Part> for Payload {
+    fn from(part: Part) -> Payload {
         match part {
-            Part::View(bytes) | Part::Block(bytes) => Outgoing::Bytes(bytes),
-            Part::File(region) => Outgoing::File(region),
+            Part::View(bytes) | Part::Block(bytes) => Payload::Bytes(bytes),
+            Part::File(region) => Payload::File(region),
         }
     }
 }

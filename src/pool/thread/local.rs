@@ -10,12 +10,12 @@
 //!   still drops goes home by atomics and locks.
 #![allow(unsafe_code, reason = "follows `hot` (L2), and a block's way to its pool (P2)")]
 
-use super::cache::Cache;
-use super::central::Central;
-use super::error::AllocError;
 use crate::memory::bank::{Bank, Deposit};
 use crate::memory::count::Fate;
 use crate::memory::header::HeaderRef;
+use crate::pool::error::AllocError;
+use crate::pool::shared::central::Central;
+use crate::pool::thread::cache::Cache;
 use crate::sync::thread_local;
 use core::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -217,7 +217,7 @@ fn put_shared(central: &Arc<Central>, block: HeaderRef) {
 }
 
 fn send_home_slowly(block: HeaderRef) {
-    super::block::send_home_by(block, |block| put_shared(&central_of(block), block));
+    crate::pool::block::send_home_by(block, |block| put_shared(&central_of(block), block));
 }
 
 /// The pool that a slab's block belongs to.
@@ -243,7 +243,7 @@ pub(crate) fn acquire(block: HeaderRef) {
 fn acquire_slowly(local: &Local, block: HeaderRef) {
     if block.flags.is_banked() && local.is_open() {
         if let Some(evicted) = local.bank.draw(block) {
-            super::block::send_home(evicted);
+            crate::pool::block::send_home(evicted);
         }
     } else {
         block.count.draw(1);
@@ -262,7 +262,7 @@ pub(crate) fn release_slowly(block: HeaderRef) -> Fate {
     with(|local| {
         if block.flags.is_banked() && local.is_open() {
             if let Some(evicted) = local.bank.open(block) {
-                super::block::send_home(evicted);
+                crate::pool::block::send_home(evicted);
             }
             Fate::Shared
         } else {
@@ -314,7 +314,7 @@ pub(crate) fn flush(central: &Arc<Central>) {
 
 /// Gives back the credits in this thread's bank.
 pub(crate) fn settle() {
-    with(|local| local.bank.settle(super::block::send_home));
+    with(|local| local.bank.settle(crate::pool::block::send_home));
 }
 
 /// Takes leave of a pool that is closing.

@@ -222,7 +222,7 @@ impl Budget {
             }
         }
         short.refused.fetch_add(1, Ordering::Relaxed);
-        super::events::budget_exhausted(&short.name, requested, short.limit);
+        super::observe::events::budget_exhausted(&short.name, requested, short.limit);
         Err(short.refusal(requested))
     }
 
