@@ -28,16 +28,16 @@ weaker() { # FILE 's/WHAT/WEAKER/' SCENARIO: as in weaken.sh
     cp "$here/src/$1" "src/$1"
 }
 
-weaker memory/bank.rs 's/credits \+ 1 == out/credits + 1 >= DRAW/' blocks_move_between_threads_that_end
-weaker memory/bank.rs 's/if out != slot.credits_of\(account\) \+ 1/if slot.credits_of(account) == 0/' \
+weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' blocks_move_between_threads_that_end
+weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot.references_to(block) == 0/' \
     whoever_is_alone_may_write
-weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.bank.settle\(send_home_slowly\);//' \
+weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(send_home_slowly\);//' \
     threads_end_with_views_in_their_storage
 weaker pool/shared/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_goes_back_while_it_is_used
 weaker pool/shared/central.rs 's/if self.is_closed_by_now\(\)/if false/' a_pool_closes_while_blocks_come_home
 weaker pool/budget/mod.rs '/pub.crate. fn release/,/^    }/s/self.serve\(\);//' tenants_wait_for_their_bytes
-weaker memory/count.rs 's/self.0.fetch_sub\(credits, Ordering::Release\)/{ let c = self.credits(); self.0.store(c - credits, Ordering::Release); c }/' \
+weaker memory/count.rs 's/self.0.fetch_sub\(references, Ordering::Release\)/{ let c = self.references(); self.0.store(c - references, Ordering::Release); c }/' \
     one_thread_allocates_and_others_free
 
 for name in $(sed -n '/^#\[test\]/,/^fn/s/^fn ([a-z_]+).*/\1/p' -E tests/shuttle/scenarios.rs); do

@@ -51,30 +51,30 @@ weaker io/segment/published.rs '/store/s/Release/Relaxed/' published_records_are
 weaker io/segment/published.rs '/load/s/Acquire/Relaxed/' published_records_are_read
 
 # Checks.
-weaker memory/bank.rs 's/credits \+ 1 == out/credits + 1 >= DRAW/' count_clone_drop two_banks_settle
-weaker memory/bank.rs 's/if credits \+ 1 == out \{/if false {/' \
+weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' count_clone_drop two_banks_settle
+weaker memory/ref_cache.rs 's/if references \+ 1 == all \{/if false {/' \
     the_last_drop_is_no_later_than_need_be
-weaker memory/bank.rs 's/if self.account.get\(\) == Some\(account\)/if true/' two_blocks_one_slot
-weaker memory/bank.rs '/pub\(crate\) fn deposit/,/^    }/s/if credits == 0/if slot.account.get() != Some(account)/' \
+weaker memory/ref_cache.rs 's/if self.block.get\(\) == Some\(block\)/if true/' two_blocks_one_slot
+weaker memory/ref_cache.rs '/pub\(crate\) fn release_local/,/^    }/s/if references == 0/if slot.block.get() != Some(block)/' \
     drop_after_the_bank_closed
-weaker memory/bank.rs '/pub\(crate\) fn deposit/,/^    }/s/if credits == 0/if false/' bank_unavailable
-weaker memory/bank.rs '/pub\(crate\) fn is_alone/,/^    }/s/out == 1 \|\| .*/self.claim(account)/' \
+weaker memory/ref_cache.rs '/pub\(crate\) fn release_local/,/^    }/s/if references == 0/if false/' bank_unavailable
+weaker memory/ref_cache.rs '/pub\(crate\) fn is_unique/,/^    }/s/all == 1 \|\| .*/self.claim(block)/' \
     unique_check_vs_clone unique_check_vs_clone_that_stays
-weaker memory/bank.rs 's/if out != slot.credits_of\(account\) \+ 1/if slot.credits_of(account) == 0/' \
+weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot.references_to(block) == 0/' \
     try_into_mut_with_credits_banked
 
 # Steps.
-weaker memory/count.rs '/fn draw/,/^    }/s/self.0.fetch_add\(credits, Ordering::Relaxed\)/{ let c = self.credits(); self.0.store(c + credits, Ordering::Relaxed); c }/' \
+weaker memory/count.rs '/fn acquire/,/^    }/s/self.0.fetch_add\(references, Ordering::Relaxed\)/{ let c = self.references(); self.0.store(c + references, Ordering::Relaxed); c }/' \
     clone_vs_clone
 weaker memory/flags.rs 's/fetch_or/swap/' in_flight_vs_claim
-weaker memory/bank.rs '/fn settle/,/^    }/s/in &self.slots \{/in \&self.slots[1..] {/' thread_exit_with_credits
-weaker memory/bank.rs '/fn replace/,/^    }/s/let evicted = self.clear\(\);/let evicted = None;/' two_blocks_one_slot
-weaker memory/bank.rs 's/Fate::Last => Some\(account\)/Fate::Last => None/' two_banks_settle thread_exit_vs_remote_free
-weaker memory/bank.rs 's/Fate::Shared => None/Fate::Shared => Some(account)/' two_blocks_one_slot thread_exit_vs_remote_free
-weaker memory/bank.rs '/pub\(crate\) fn claim/,/^    }/s/slot.credits.set\(0\);//' try_into_mut_with_credits_banked
-weaker memory/bank.rs '/pub\(crate\) fn claim/,/^    }/s/account.count\(\).reset\(\);//' try_into_mut_with_credits_banked
-weaker memory/count.rs '/fn settle/,/^    }/s/self.reset\(\);//' magazine_exchange
-weaker memory/bank.rs 's/replace\(account, DRAW - 1\)/replace(account, DRAW)/' count_clone_drop
+weaker memory/ref_cache.rs '/fn flush/,/^    }/s/in &self.slots \{/in \&self.slots[1..] {/' thread_exit_with_credits
+weaker memory/ref_cache.rs '/fn replace/,/^    }/s/let evicted = self.clear\(\);/let evicted = None;/' two_blocks_one_slot
+weaker memory/ref_cache.rs 's/Remaining::None => Some\(block\)/Remaining::None => None/' two_banks_settle thread_exit_vs_remote_free
+weaker memory/ref_cache.rs 's/Remaining::Some => None/Remaining::Some => Some(block)/' two_blocks_one_slot thread_exit_vs_remote_free
+weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/slot.references.set\(0\);//' try_into_mut_with_credits_banked
+weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/block.count\(\).reset\(\);//' try_into_mut_with_credits_banked
+weaker memory/count.rs '/fn reset_if_needed/,/^    }/s/self.reset\(\);//' magazine_exchange
+weaker memory/ref_cache.rs 's/replace\(block, BATCH - 1\)/replace(block, BATCH)/' count_clone_drop
 
 # The end of the range.
 weaker memory/count.rs 's/if before > LIMIT/if false/' count_overflow_guard

@@ -154,7 +154,7 @@ fn blocks_have_one_owner_at_a_time_and_all_come_home() {
     assert_eq!(stats.live_blocks, blocks.len(), "{stats}");
     assert_eq!(stats.mapped, stats.pinned + stats.cached + stats.free);
     drop(left);
-    Pool::settle_thread();
+    Pool::flush_thread();
 
     let stats = pool.stats();
     assert_eq!((stats.live, stats.live_blocks, stats.pinned), (0, 0, 0), "{stats}");

@@ -34,7 +34,7 @@ fn assert_stamp(bytes: &[u8], stamp: u8) {
 /// for what they run, not for their thread-local destructors.
 #[track_caller]
 fn assert_all_home(pool: &Pool) {
-    Pool::settle_thread();
+    Pool::flush_thread();
     let stats = pool.stats();
     assert_eq!((stats.live, stats.live_blocks), (0, 0), "{stats}");
     assert_eq!(stats.allocations, stats.releases);
@@ -113,7 +113,7 @@ fn asking_for_uniqueness_does_not_undo_a_clone_through_the_same_reference() {
             let twin = view.clone();
             assert_stamp(&twin, 1);
             drop(twin);
-            Pool::settle_thread();
+            Pool::flush_thread();
             // Had the clone's end freed the memory, this would be written over it.
             drop(stamped(&pool, 256, 2));
             assert_stamp(&view, 1);
@@ -211,7 +211,7 @@ fn an_idle_thread_keeps_no_more_than_it_says() {
         sender.send(view).unwrap();
         wait.recv().unwrap();
         drop(twin);
-        Pool::settle_thread();
+        Pool::flush_thread();
     };
     for _ in 0..64 {
         give(stamped(&pool, 64 * 1024, 1).freeze());
@@ -346,7 +346,7 @@ fn a_forgotten_handle_costs_its_block_and_nothing_else() {
     let pool = Pool::builder().build();
     std::mem::forget(stamped(&pool, 1024, 1).freeze().clone());
     std::mem::forget(stamped(&pool, 2 << 20, 1));
-    Pool::settle_thread();
+    Pool::flush_thread();
     let lost = pool.stats();
     assert_eq!(lost.live, 1024 + (2 << 20));
     for _ in 0..100 {

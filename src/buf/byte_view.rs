@@ -166,7 +166,7 @@ impl ByteView {
     /// Cost: an atomic load, and an atomic read-modify-write if this thread has counts of the block at hand.
     #[must_use]
     pub fn is_unique(&self) -> bool {
-        self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_alone())
+        self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
     }
 
     /// How many bytes of memory this view keeps from being freed: the size of its whole block.

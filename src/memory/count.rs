@@ -1,90 +1,92 @@
-//! The count of a block: who may free it, and when.
+//! The reference count of a block.
 //!
-//! The count says how many *credits* of a block are out. Every handle holds one; a thread's
-//! [`Bank`](super::bank::Bank) may hold more, so that cloning and dropping need no atomic
-//! read-modify-write. This file is the only one that names an ordering for that word.
+//! The count says how many *references* to a block exist. Every handle holds one. A thread's
+//! [`RefCache`](super::ref_cache::RefCache) may hold more, so that `clone` and `drop` need no atomic
+//! read-modify-write. This is the only file that names an ordering for the count.
 //!
 //! Rules:
 //!
-//! * **C1** `count = handles + banked credits`, at every moment, over all threads.
-//! * **C2** Credits come out of the count with [`draw`](Count::draw) and only by somebody who holds one:
-//!   a count that has reached zero stays there until the block is handed out anew.
-//! * **C3** Whoever sees that all credits are its own ([`credits`](Count::credits), [`give_back`](Count::give_back))
-//!   owns the block alone, and has seen everything that former holders did with it: they gave back
-//!   with `Release`, and that reading is `Acquire`. A load, not a fence: ThreadSanitizer knows no fences.
-//! * **C4** The count can't wrap: the process aborts at half the range of `usize`.
+//! * **C1** `count = handles + cached references`, at every moment, over all threads.
+//! * **C2** Only the holder of a reference may [`acquire`](Count::acquire) more. A count that has reached zero
+//!   stays zero until the block is allocated again.
+//! * **C3** A thread that learns from [`references`](Count::references) or [`release`](Count::release) that all
+//!   references are its own owns the block exclusively, and sees everything that former holders did with it:
+//!   they released with `Release`, and this thread reads with `Acquire`. The read is a load and not a fence,
+//!   because ThreadSanitizer does not understand fences.
+//! * **C4** The count cannot wrap: the process aborts at half the range of the integer.
 
 use crate::sync::{AtomicUsize, Ordering, abort};
 
-/// Above this many credits the process aborts (rule C4).
+/// The process aborts when the count exceeds this (rule C4).
 pub(crate) const LIMIT: usize = usize::MAX / 2;
 
-/// The counter of credits of one block.
+/// The number of references to one block.
 pub(crate) struct Count(AtomicUsize);
 
-/// What the caller owes after it has given credits away.
+/// The references that are left after a release.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// Others hold the block: nothing to do.
-    Shared,
-    /// Nobody else holds it: the caller must send it home.
-    Last,
+pub(crate) enum Remaining {
+    /// Other references exist.
+    Some,
+    /// No other reference exists: the caller must return the block.
+    None,
 }
 
 impl Count {
-    /// A count with one credit out: the caller's.
+    /// Returns a count of one reference, which belongs to the caller.
     pub(crate) fn one() -> Self {
         Self(AtomicUsize::new(1))
     }
 
-    /// Sets the count, so that a test need not count so far.
+    /// Sets the count to any value, for tests of the overflow guard.
     #[cfg(any(test, loom))]
-    pub(crate) fn set(&self, credits: usize) {
-        self.0.store(credits, Ordering::Relaxed);
+    pub(crate) fn set(&self, references: usize) {
+        self.0.store(references, Ordering::Relaxed);
     }
 
-    /// Sets the count to one credit, the caller's. Only for the sole owner of the block.
+    /// Sets the count to one. Only the exclusive owner of the block may call this.
     #[inline]
     pub(crate) fn reset(&self) {
-        // Relaxed: the block reaches other threads only by ways that synchronise.
+        // Relaxed: every way by which the block reaches another thread synchronises.
         self.0.store(1, Ordering::Relaxed);
     }
 
-    /// As [`reset`](Self::reset), without a write where there is one credit already.
+    /// Sets the count to one, without a write if it is one already. Only the exclusive owner may call this.
     #[inline]
-    pub(crate) fn settle(&self) {
-        // Relaxed: the sole owner is alone with the word.
+    pub(crate) fn reset_if_needed(&self) {
+        // Relaxed: no other thread changes the count of an exclusively owned block.
         if self.0.load(Ordering::Relaxed) != 1 {
             self.reset();
         }
     }
 
-    /// Takes `credits` more out. The caller holds one already (C2).
+    /// Adds references. The caller holds one already (C2).
     #[inline]
-    pub(crate) fn draw(&self, credits: usize) {
-        // Relaxed: nothing is read on the strength of this; as in `Arc::clone`.
-        let before = self.0.fetch_add(credits, Ordering::Relaxed);
+    pub(crate) fn acquire(&self, references: usize) {
+        // Relaxed: no access depends on the value read, as in `Arc::clone`.
+        let before = self.0.fetch_add(references, Ordering::Relaxed);
         if before > LIMIT {
             abort();
         }
     }
 
-    /// Gives `credits` of the caller's back.
+    /// Removes references that the caller holds.
     #[inline]
-    pub(crate) fn give_back(&self, credits: usize) -> Fate {
-        // Release: what this thread did with the block happens before whoever frees it (C3).
-        if self.0.fetch_sub(credits, Ordering::Release) != credits {
-            return Fate::Shared;
+    pub(crate) fn release(&self, references: usize) -> Remaining {
+        // Release: this thread's accesses happen before the block is freed (C3).
+        if self.0.fetch_sub(references, Ordering::Release) != references {
+            return Remaining::Some;
         }
-        // Acquire: what the others did happens before this thread frees it (C3).
+        // Acquire: the accesses of other threads happen before this thread frees the block (C3).
         let _ = self.0.load(Ordering::Acquire);
-        Fate::Last
+        Remaining::None
     }
 
-    /// How many credits are out: if all of them are the caller's, it owns the block alone (C3).
+    /// Returns the number of references. If all of them are the caller's, the caller owns the block
+    /// exclusively (C3).
     #[inline]
-    pub(crate) fn credits(&self) -> usize {
+    pub(crate) fn references(&self) -> usize {
         self.0.load(Ordering::Acquire)
     }
 }

@@ -6,13 +6,13 @@
 //! Rules:
 //!
 //! * **H1** A [`HeaderRef`] is held only by a place that keeps the header alive: a handle or a bank slot
-//!   with credits (the count), a free place of the pool (a magazine, the depot, a slab; the slab owns
+//!   with references (the count), a free place of the pool (a magazine, the depot, a slab; the slab owns
 //!   the header), or the code that is moving it from one of these to another.
 //! * **H2** All fields but `count` and `flags` are written only by the one who owns the block alone: who has
 //!   just made it, taken it from a free place, or learnt from the count that nobody else holds it.
 //! * **H3** `data` is valid for reads and writes of `capacity` bytes for as long as the block is not
 //!   free, unless it is read-only: then for reads of the bytes that its maker showed.
-//! * **H4** That a block is [in flight](Flags::is_in_flight) may be noted by anybody who holds a credit, and
+//! * **H4** That a block is [in flight](Flags::is_in_flight) may be noted by anybody who holds a reference, and
 //!   is cleared by the one who owns the block alone. Who learns from the count that nobody else holds the
 //!   block sees the flag (C3). From then on, until it is cleared, no byte of the block is written: its
 //!   pages are replaced first.
@@ -20,9 +20,9 @@
 //!   the same size, and is not shared, has its header read and not written: its line need not travel.
 #![allow(unsafe_code, reason = "a header is reached through a counted raw pointer (H1)")]
 
-use super::bank::{Account, BANKABLE};
 use super::count::Count;
-use super::flags::{BANKED, Flags, NO_SLAB};
+use super::flags::{Flags, NO_SLAB, REF_CACHED};
+use super::ref_cache::{Counted, MAX_CACHED_BLOCK};
 use core::cell::Cell;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -45,11 +45,11 @@ pub(crate) struct Header {
     pub(crate) count: Count,
     data: Cell<NonNull<u8>>,
     capacity: usize,
-    granted: Cell<usize>,
+    requested: Cell<usize>,
     /// What the home put here; only the home knows its type.
     pub(crate) home: *const (),
     /// What is charged and tracked for this owner of the block; null for most.
-    extra: Cell<*mut ()>,
+    ext: Cell<*mut ()>,
     /// Size class.
     pub(crate) class: u16,
     /// How the block goes home.
@@ -81,20 +81,20 @@ impl Origin {
 }
 
 impl Header {
-    /// A header with one credit out. Credits are banked for blocks up to [`BANKABLE`] bytes when `flags`
-    /// says [`BANKED`].
+    /// A header with one reference out. Credits are banked for blocks up to [`MAX_CACHED_BLOCK`] bytes when `flags`
+    /// says [`REF_CACHED`].
     pub(crate) fn new(data: NonNull<u8>, capacity: usize, origin: Origin) -> Self {
         let Origin { home, kind, class, slab, slot, mut flags } = origin;
-        if capacity > BANKABLE {
-            flags &= !BANKED;
+        if capacity > MAX_CACHED_BLOCK {
+            flags &= !REF_CACHED;
         }
-        let (data, granted) = (Cell::new(data), Cell::new(capacity));
-        let (count, extra) = (Count::one(), Cell::new(core::ptr::null_mut()));
+        let (data, requested) = (Cell::new(data), Cell::new(capacity));
+        let (count, ext) = (Count::one(), Cell::new(core::ptr::null_mut()));
         if kind != Kind::Slab {
             flags |= NO_SLAB;
         }
         let flags = Flags::new(flags);
-        Self { count, data, capacity, granted, home, extra, class, kind, flags, slab, slot }
+        Self { count, data, capacity, requested, home, ext, class, kind, flags, slab, slot }
     }
 
     /// The block's first byte.
@@ -117,29 +117,29 @@ impl Header {
 
     /// How many of its bytes handles may use: what was asked for.
     #[inline]
-    pub(crate) fn granted(&self) -> usize {
-        self.granted.get()
+    pub(crate) fn requested(&self) -> usize {
+        self.requested.get()
     }
 
     /// Hands the block out for `size` bytes (H2, H5).
     #[inline]
-    pub(crate) fn grant(&self, size: usize) {
-        debug_assert!(size <= self.capacity && self.count.credits() == 1);
-        if self.granted() != size {
-            self.granted.set(size);
+    pub(crate) fn set_requested(&self, size: usize) {
+        debug_assert!(size <= self.capacity && self.count.references() == 1);
+        if self.requested() != size {
+            self.requested.set(size);
         }
     }
 
-    /// What was last given to `set_extra`.
+    /// What was last given to `set_ext`.
     #[inline]
-    pub(crate) fn extra(&self) -> *mut () {
-        self.extra.get()
+    pub(crate) fn ext(&self) -> *mut () {
+        self.ext.get()
     }
 
     /// Notes something for this owner of the block, or nothing more (H2).
-    pub(crate) fn set_extra(&self, extra: *mut ()) {
-        self.extra.set(extra);
-        self.flags.set_noted(!extra.is_null());
+    pub(crate) fn set_ext(&self, ext: *mut ()) {
+        self.ext.set(ext);
+        self.flags.set_extended(!ext.is_null());
     }
 }
 
@@ -180,10 +180,10 @@ impl Deref for HeaderRef {
     }
 }
 
-impl Account for HeaderRef {
+impl Counted for HeaderRef {
     #[inline]
     fn count(&self) -> &Count {
-        // SAFETY: H1, as `Account::count` is called only with a credit in hand. Not through `deref`,
+        // SAFETY: H1, as `Counted::count` is called only with a reference in hand. Not through `deref`,
         // whose borrow would end with the temporary.
         unsafe { &self.0.as_ref().count }
     }

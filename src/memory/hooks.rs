@@ -13,23 +13,23 @@
 
 use super::header::HeaderRef;
 
-/// The pool has granted the block to an owner.
+/// The pool has requested the block to an owner.
 #[inline(always)]
 pub(crate) fn on_take(header: HeaderRef) {
     #[cfg(miri)]
-    header.set_data(each::allocate(header.granted()));
+    header.set_data(each::allocate(header.requested()));
     #[cfg(any(asan, valgrind))]
     each::poison(header.data(), header.capacity());
     #[cfg(any(asan, valgrind))]
-    each::unpoison(header.data(), header.granted());
+    each::unpoison(header.data(), header.requested());
     let _ = header;
 }
 
-/// The block's owner is gone, though it is granted still; the pool has it back.
+/// The block's owner is gone, though it is requested still; the pool has it back.
 #[inline(always)]
 pub(crate) fn on_release(header: HeaderRef) {
     #[cfg(miri)]
-    each::deallocate(header.data(), header.granted());
+    each::deallocate(header.data(), header.requested());
     #[cfg(any(asan, valgrind))]
     each::poison(header.data(), header.capacity());
     let _ = header;
@@ -70,7 +70,7 @@ mod each {
     }
 
     pub(super) fn allocate(size: usize) -> NonNull<u8> {
-        // SAFETY: at least one byte is granted.
+        // SAFETY: at least one byte is requested.
         let data = unsafe { std::alloc::alloc(layout(size)) };
         NonNull::new(data).expect("memory under Miri")
     }

@@ -1,7 +1,7 @@
 //! Blocks that belong to a Rust value: an adopted `Vec`, a `Bytes`, a mapping, any foreign owner.
 //!
 //! The header and the value share one heap allocation. The value is dropped exactly once, by whoever
-//! gives the last credit back; it may also be taken out again by a sole owner who knows its type.
+//! gives the last reference back; it may also be taken out again by a sole owner who knows its type.
 //!
 //! Rules:
 //!

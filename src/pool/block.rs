@@ -1,9 +1,9 @@
-//! [`Block`]: one credit of a block of memory, as a value. What handles are made of.
+//! [`Block`]: one reference of a block of memory, as a value. What handles are made of.
 #![allow(unsafe_code, reason = "ends blocks that nobody holds any more")]
 
-use crate::memory::bank::Deposit;
-use crate::memory::count::Fate;
+use crate::memory::count::Remaining;
 use crate::memory::header::{HeaderRef, Kind};
+use crate::memory::ref_cache::Released;
 use crate::memory::{hooks, owned};
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::note::{self, Note};
@@ -16,7 +16,7 @@ use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// One credit of a block. Cloning takes another; dropping gives it up, and sends the block home if it was
+/// One reference of a block. Cloning takes another; dropping gives it up, and sends the block home if it was
 /// the last.
 ///
 /// Cost of both: no atomic read-modify-write while the thread's bank knows the block, one otherwise.
@@ -31,42 +31,42 @@ impl Block {
     /// Memory of at least `size` bytes that nobody else holds, if this thread has a block of that class
     /// at hand.
     #[inline(always)]
-    pub(crate) fn at_hand(central: &Arc<Central>, size: usize) -> Option<Self> {
+    pub(crate) fn try_cached(central: &Arc<Central>, size: usize) -> Option<Self> {
         // No slab has blocks of no bytes, or of so many; with zero, this wraps.
         if size.wrapping_sub(1) >= size_class::MAX {
             return None;
         }
         let block = local::take(central, size_class::look_up(size), size)?;
-        Some(Self::granted_to(block, size))
+        Some(Self::for_request(block, size))
     }
 
-    /// As [`at_hand`](Self::at_hand), wherever it must come from.
+    /// As [`try_cached`](Self::try_cached), wherever it must come from.
     pub(crate) fn allocate(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
-        if let Some(block) = Self::at_hand(central, size) {
+        if let Some(block) = Self::try_cached(central, size) {
             return Ok(block);
         }
         if size > size_class::MAX {
             return Self::allocate_large(central, size);
         }
         let block = local::take_slowly(central, size_class::class_of(size), size);
-        Self::tell_and_grant(central, block, size)
+        Self::emit_and_wrap(central, block, size)
     }
 
     /// Tells what an allocation has mapped. Who listens may panic: the block is somebody's by then.
     #[cold]
-    fn tell_and_grant(
+    fn emit_and_wrap(
         central: &Arc<Central>,
         block: Result<HeaderRef, AllocError>,
         size: usize,
     ) -> Result<Self, AllocError> {
-        let block = block.map(|block| Self::granted_to(block, size));
-        central.tell();
+        let block = block.map(|block| Self::for_request(block, size));
+        central.emit_events();
         block.map_err(|error| AllocError { requested: size, ..error })
     }
 
     #[inline(always)]
-    fn granted_to(block: HeaderRef, size: usize) -> Self {
-        block.grant(size);
+    fn for_request(block: HeaderRef, size: usize) -> Self {
+        block.set_requested(size);
         hooks::on_take(block);
         Self(block)
     }
@@ -82,10 +82,10 @@ impl Block {
                 take()
             }
         });
-        Self::tell_and_grant(central, block, size)
+        Self::emit_and_wrap(central, block, size)
     }
 
-    /// The credit that comes with a block that was just adopted.
+    /// The reference that comes with a block that was just adopted.
     pub(crate) fn adopted(block: HeaderRef) -> Self {
         Self(block)
     }
@@ -105,8 +105,8 @@ impl Block {
 
     /// How many bytes of it handles may use: what was asked for.
     #[inline]
-    pub(crate) fn granted(&self) -> usize {
-        self.0.granted()
+    pub(crate) fn requested(&self) -> usize {
+        self.0.requested()
     }
 
     /// Whether the memory may be written at all.
@@ -116,13 +116,13 @@ impl Block {
     }
 
     /// Whether no other handle of the block exists, and the kernel is not sending from it. May say no while
-    /// another thread's bank has credits.
+    /// another thread's bank has references.
     #[inline]
-    pub(crate) fn is_alone(&self) -> bool {
-        local::is_alone(self.0) && !self.0.flags.is_in_flight()
+    pub(crate) fn is_unique(&self) -> bool {
+        local::is_unique(self.0) && !self.0.flags.is_in_flight()
     }
 
-    /// As [`is_alone`](Self::is_alone), for a caller who will write: after a yes the block is his.
+    /// As [`is_unique`](Self::is_unique), for a caller who will write: after a yes the block is his.
     #[inline]
     pub(crate) fn claim(&mut self) -> bool {
         // In this order: only who is alone is sure to see the flag (H4).
@@ -145,7 +145,7 @@ impl Block {
         self.0.flags.set_in_flight();
     }
 
-    /// Whether both are credits of one block.
+    /// Whether both are references of one block.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
     }
@@ -190,20 +190,20 @@ impl Drop for Block {
     fn drop(&mut self) {
         let block = self.0;
         match local::release(block) {
-            Deposit::Alone if block.flags.is_plain() => {
+            Released::Sole if block.flags.is_plain() => {
                 hooks::on_release(block);
                 local::put(block);
             }
-            Deposit::Banked => {}
-            Deposit::Alone | Deposit::Last => send_home(block),
-            Deposit::NoSlot => release_slowly(block),
+            Released::Cached => {}
+            Released::Sole | Released::Last => send_home(block),
+            Released::NoSlot => release_slowly(block),
         }
     }
 }
 
 #[cold]
 fn release_slowly(block: HeaderRef) {
-    if local::release_slowly(block) == Fate::Last {
+    if local::release_slowly(block) == Remaining::None {
         send_home(block);
     }
 }
@@ -216,8 +216,8 @@ pub(crate) fn send_home(block: HeaderRef) {
 
 /// As [`send_home`], with another way for blocks of slabs.
 pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
-    block.count.settle();
-    if !block.extra().is_null() {
+    block.count.reset_if_needed();
+    if !block.ext().is_null() {
         return send_noted(block);
     }
     match block.kind {
@@ -259,7 +259,7 @@ fn prepare(block: HeaderRef) -> bool {
     }
     if block.flags.is_zeroed() {
         // SAFETY: the caller owns the block alone, so its bytes are its to write (H3).
-        unsafe { block.data().write_bytes(0, block.granted()) };
+        unsafe { block.data().write_bytes(0, block.requested()) };
     }
     true
 }

@@ -43,7 +43,7 @@ use thread::local;
 /// A pool of buffers. Cheap to clone: all clones are the same pool.
 ///
 /// Each thread takes blocks from a cache of its own and gives them back there, at a few nanoseconds for
-/// any size up to 1 MiB; caches trade with a shared depot, many blocks at a time. The memory is mapped
+/// any size up to 1 MiB; caches transfers with a shared depot, many blocks at a time. The memory is mapped
 /// from the system, outside the Rust heap. What stays unused for a few hundred milliseconds goes back
 /// without anybody asking, but for 256 KiB and the caches of the threads (`thread_cache` each).
 ///
@@ -67,14 +67,14 @@ use thread::local;
 pub struct Pool {
     source: Source,
     /// Closes the pool when the last `Pool` is gone.
-    _door: Arc<Door>,
+    _close: Arc<CloseOnDrop>,
 }
 
-struct Door(Arc<Central>);
+struct CloseOnDrop(Arc<Central>);
 
-impl Drop for Door {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        local::leave(&self.0);
+        local::detach(&self.0);
         self.0.close();
     }
 }
@@ -119,7 +119,7 @@ impl Pool {
 
     fn with_budget(&self, budget: Arc<Budget>) -> Self {
         let source = Source::new(Arc::clone(self.central()), Some(budget));
-        Self { source, _door: Arc::clone(&self._door) }
+        Self { source, _close: Arc::clone(&self._close) }
     }
 
     /// A child of this pool that gives at most `bytes`: the same memory, with an account of its own.
@@ -294,7 +294,7 @@ impl Pool {
     /// 8 blocks of 64 KiB each), of all pools. A runtime may call it before a thread goes to sleep.
     ///
     /// Cost: up to eight atomic operations; none when there is nothing to give back.
-    pub fn settle_thread() {
+    pub fn flush_thread() {
         local::settle();
     }
 }
@@ -390,6 +390,9 @@ impl PoolBuilder {
     #[must_use]
     pub fn build(self) -> Pool {
         let central = Central::new(self.config);
-        Pool { source: Source::new(Arc::clone(&central), None), _door: Arc::new(Door(central)) }
+        Pool {
+            source: Source::new(Arc::clone(&central), None),
+            _close: Arc::new(CloseOnDrop(central)),
+        }
     }
 }

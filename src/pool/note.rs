@@ -34,19 +34,19 @@ pub(crate) struct Note {
 /// Attaches a note to a block that has none, of which the caller is the sole owner. Gives it back when
 /// there is no memory for it.
 pub(crate) fn attach(block: HeaderRef, note: Note) -> Result<(), Note> {
-    debug_assert!(block.extra().is_null());
+    debug_assert!(block.ext().is_null());
     let mut one = Vec::new();
     if one.try_reserve_exact(1).is_err() {
         return Err(note);
     }
     one.push(note);
-    block.set_extra(Box::into_raw(one.into_boxed_slice()).cast());
+    block.set_ext(Box::into_raw(one.into_boxed_slice()).cast());
     Ok(())
 }
 
 /// The budget of a block, if one is charged.
 pub(crate) fn budget(block: HeaderRef) -> Option<Arc<Budget>> {
-    let note = block.extra().cast::<Note>();
+    let note = block.ext().cast::<Note>();
     // SAFETY: null or a note that stays until the block goes home (N1), which the caller's handle prevents.
     let note = unsafe { note.as_ref() }?;
     note.charge.as_ref().map(|charge| Arc::clone(&charge.budget))
@@ -54,11 +54,11 @@ pub(crate) fn budget(block: HeaderRef) -> Option<Arc<Budget>> {
 
 /// Takes the note of a block that is on its way home, to be settled when it is there.
 pub(crate) fn take(block: HeaderRef) -> Option<Settlement> {
-    let note = block.extra().cast::<Note>();
+    let note = block.ext().cast::<Note>();
     if note.is_null() {
         return None;
     }
-    block.set_extra(std::ptr::null_mut());
+    block.set_ext(std::ptr::null_mut());
     let slice = std::ptr::slice_from_raw_parts_mut(note, 1);
     // SAFETY: N1; the caller owns the block alone, and it is taken once.
     let note = unsafe { Box::from_raw(slice) };

@@ -28,17 +28,17 @@ impl Source {
 
     /// Memory of at least `size` bytes that nobody else holds, if that can be had without ado.
     #[inline(always)]
-    pub(crate) fn at_hand(&self, size: usize) -> Option<Block> {
+    pub(crate) fn try_cached(&self, size: usize) -> Option<Block> {
         if self.noted == 0 {
-            return Block::at_hand(&self.central, size);
+            return Block::try_cached(&self.central, size);
         }
         if local::is_sample_due(self.noted) {
             return None;
         }
-        Block::at_hand(&self.central, size).inspect(|_| local::count_unsampled())
+        Block::try_cached(&self.central, size).inspect(|_| local::count_unsampled())
     }
 
-    /// As [`at_hand`](Self::at_hand), wherever it must come from and whatever is to be noted.
+    /// As [`try_cached`](Self::try_cached), wherever it must come from and whatever is to be noted.
     #[track_caller]
     pub(crate) fn allocate(&self, size: usize) -> Result<Block, AllocError> {
         if self.noted == 0 {

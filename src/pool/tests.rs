@@ -296,7 +296,7 @@ fn figures_stay_sane_while_threads_are_at_work() {
     assert_eq!(check(&pool).live_blocks, 0);
 }
 
-/// Free blocks on pages that live ones share can't go back: no janitor tries for ever.
+/// Free blocks on pages that live ones share can't go back: no purger tries for ever.
 #[test]
 #[cfg(not(miri))]
 fn the_janitor_goes_home_when_there_is_nothing_to_do() {
@@ -403,7 +403,7 @@ fn a_subscriber_that_panics_loses_no_block() {
     for from in [&pool, &budget] {
         for size in [1000, 2 << 20] {
             pool.trim();
-            let alloc = || listening(|| panic!("no news, please"), || from.alloc(size));
+            let alloc = || listening(|| panic!("no pending, please"), || from.alloc(size));
             assert!(std::panic::catch_unwind(alloc).is_err(), "nothing was mapped");
             assert_eq!(check(&pool).live_blocks, 0);
             assert_eq!(budget.budget_stats().map(|stats| stats.used), Some(0));

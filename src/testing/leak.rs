@@ -75,7 +75,7 @@ impl LeakGuard {
     /// ```
     #[track_caller]
     pub fn check(&self) {
-        Pool::settle_thread();
+        Pool::flush_thread();
         match self.pool.budget_stats() {
             None => self.pool.assert_no_leaks(),
             Some(budget) => {

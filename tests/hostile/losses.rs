@@ -100,7 +100,7 @@ fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
     ];
     for (lost, forget) in (1..).zip(forget) {
         forget(filled());
-        Pool::settle_thread();
+        Pool::flush_thread();
         assert_eq!(pool.stats().live_blocks, lost);
     }
     // Nobody waits for them.

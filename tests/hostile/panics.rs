@@ -111,7 +111,7 @@ fn an_owner_may_use_the_pool_that_its_drop_interrupts() {
             buf.put_bytes(1, 1000);
             drop(buf.freeze().clone());
             self.0.trim();
-            Pool::settle_thread();
+            Pool::flush_thread();
         }
     }
 

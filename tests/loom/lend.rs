@@ -1,41 +1,41 @@
 //! "Am I alone": asked by those who have the handle to themselves, and by those who share it.
 
-use crate::bank::Account;
+use crate::ref_cache::Counted;
 use crate::stage::{Block, Thread};
 use loom::thread::spawn;
 
-/// The other's last use happens before the writing that a yes allows. Catches: `credits` not `Acquire`;
+/// The other's last use happens before the writing that a yes allows. Catches: `references` not `Acquire`;
 /// `give_back` not `Release`.
 #[test]
 fn try_into_mut_vs_drop() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
-        block.count().draw(1);
+        block.count().acquire(1);
         let other = spawn(move || Thread::closed().release(block));
-        if here.bank.claim(block) {
+        if here.refs.claim(block) {
             block.write();
         }
         other.join().unwrap();
-        assert!(here.bank.claim(block), "nobody else is left");
+        assert!(here.refs.claim(block), "nobody else is left");
         block.write();
         here.release(block);
         assert!(block.is_home());
     });
 }
 
-/// As above, with credits in this thread's bank that a yes gives up. Catches: `claim` that does not
-/// compare with the bank, or leaves the credits there.
+/// As above, with references in this thread's bank that a yes gives up. Catches: `claim` that does not
+/// compare with the bank, or leaves the references there.
 #[test]
 fn try_into_mut_with_credits_banked() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
         let sent = here.acquire(block);
         let other = spawn(move || Thread::closed().release(sent));
-        if here.bank.claim(block) {
+        if here.refs.claim(block) {
             block.write();
         }
         other.join().unwrap();
-        assert!(here.bank.claim(block), "nobody else is left");
+        assert!(here.refs.claim(block), "nobody else is left");
         here.release(here.acquire(block));
         here.release(block);
         here.exit();
@@ -50,24 +50,24 @@ fn try_into_mut_with_credits_banked() {
 fn in_flight_vs_claim() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
-        block.count().draw(1);
+        block.count().acquire(1);
         let other = spawn(move || {
             block.flags().set_in_flight();
             Thread::closed().release(block);
         });
-        if here.bank.claim(block) {
+        if here.refs.claim(block) {
             assert!(block.flags().is_in_flight());
         }
         other.join().unwrap();
-        assert!(here.bank.claim(block) && block.flags().is_in_flight());
+        assert!(here.refs.claim(block) && block.flags().is_in_flight());
         block.flags().clear_in_flight();
-        assert!(block.flags().is_plain() && block.flags().is_banked());
+        assert!(block.flags().is_plain() && block.flags().is_ref_cached());
         here.release(block);
         assert!(block.is_home());
     });
 }
 
-/// `is_unique` through a handle that another thread borrows too, and clones. Catches: `is_alone` that
+/// `is_unique` through a handle that another thread borrows too, and clones. Catches: `is_unique` that
 /// does as `claim` does: it would undo what the other one draws.
 #[test]
 fn unique_check_vs_clone() {
@@ -81,7 +81,7 @@ fn unique_check_vs_clone() {
             there.release(twin);
             there.exit();
         });
-        let _ = here.bank.is_alone(block);
+        let _ = here.refs.is_unique(block);
         other.join().unwrap();
         here.release(block);
         here.exit();
@@ -96,7 +96,7 @@ fn unique_check_vs_clone_that_stays() {
         let (block, here) = (Block::new(0), Thread::new());
         here.release(here.acquire(block));
         let other = spawn(move || Thread::closed().acquire(block));
-        let _ = here.bank.is_alone(block);
+        let _ = here.refs.is_unique(block);
         let twin = other.join().unwrap();
         here.release(block);
         here.exit();

@@ -1,7 +1,7 @@
 //! A block goes home exactly once, after everybody has done with it, and in the end it does.
 
-use crate::bank::{Account, DRAW};
 use crate::count::{Count, LIMIT};
+use crate::ref_cache::{BATCH, Counted};
 use crate::stage::{Block, Thread};
 use loom::sync::Arc;
 use loom::thread::spawn;
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 fn count_last_drop_visibility() {
     loom::model(|| {
         let block = Block::new(0);
-        block.count().draw(1);
+        block.count().acquire(1);
         let other = spawn(move || Thread::closed().release(block));
         Thread::closed().release(block);
         other.join().unwrap();
@@ -20,7 +20,7 @@ fn count_last_drop_visibility() {
     });
 }
 
-/// Catches: `credits` not `Acquire`; `deposit` that forgets to compare with the bank.
+/// Catches: `references` not `Acquire`; `release_local` that forgets to compare with the bank.
 #[test]
 fn count_clone_drop() {
     loom::model(|| {
@@ -40,7 +40,7 @@ fn count_clone_drop() {
     });
 }
 
-/// One thread clones, drops and ends with credits in its bank, while the other, which has none, drops the
+/// One thread clones, drops and ends with references in its bank, while the other, which has none, drops the
 /// last handle. Catches: `settle` that forgets a slot; `give_back` not `Release`.
 #[test]
 fn thread_exit_with_credits() {
@@ -55,8 +55,8 @@ fn thread_exit_with_credits() {
     });
 }
 
-/// The last handle, all credits of the block in this thread's bank: it goes home at once, whatever the
-/// other thread did before. Catches: `deposit` that never compares with the bank.
+/// The last handle, all references of the block in this thread's bank: it goes home at once, whatever the
+/// other thread did before. Catches: `release_local` that never compares with the bank.
 #[test]
 fn the_last_drop_is_no_later_than_need_be() {
     loom::model(|| {
@@ -71,7 +71,7 @@ fn the_last_drop_is_no_later_than_need_be() {
     });
 }
 
-/// Both banks hold credits at the end: the last one to settle sends the block home.
+/// Both banks hold references at the end: the last one to settle sends the block home.
 #[test]
 fn two_banks_settle() {
     loom::model(|| {
@@ -90,7 +90,7 @@ fn two_banks_settle() {
 }
 
 /// Two blocks want one slot, on two threads. Catches: an eviction that frees without looking at what
-/// `give_back` says, or that loses credits.
+/// `give_back` says, or that loses references.
 #[test]
 fn two_blocks_one_slot() {
     loom::model(|| {
@@ -132,8 +132,8 @@ fn three_threads() {
     });
 }
 
-/// A thread whose bank is gone clones and drops beside one that has a bank. Catches: `deposit` that
-/// takes credits into a slot that has none, where nobody would ever look for them again.
+/// A thread whose bank is gone clones and drops beside one that has a bank. Catches: `release_local` that
+/// takes references into a slot that has none, where nobody would ever look for them again.
 #[test]
 fn bank_unavailable() {
     loom::model(|| {
@@ -152,7 +152,7 @@ fn bank_unavailable() {
     });
 }
 
-/// A thread gives its credits back, and drops a handle in a later destructor. Catches: as
+/// A thread gives its references back, and drops a handle in a later destructor. Catches: as
 /// `bank_unavailable`.
 #[test]
 fn drop_after_the_bank_closed() {
@@ -161,7 +161,7 @@ fn drop_after_the_bank_closed() {
         let (late, sent) = (here.acquire(block), here.acquire(block));
         here.release(block);
         let other = spawn(move || Thread::closed().release(sent));
-        here.bank.settle(Block::home);
+        here.refs.flush(Block::home);
         here.close();
         here.release(late);
         other.join().unwrap();
@@ -178,12 +178,14 @@ fn count_overflow_guard() {
         count.set(LIMIT);
         let draw = |count: Arc<Count>| {
             // The first may get through, the second is stopped.
-            move || catch_unwind(AssertUnwindSafe(|| (0..2).for_each(|_| count.draw(DRAW)))).is_ok()
+            move || {
+                catch_unwind(AssertUnwindSafe(|| (0..2).for_each(|_| count.acquire(BATCH)))).is_ok()
+            }
         };
         let other = spawn(draw(Arc::clone(&count)));
         let one = draw(Arc::clone(&count))();
         assert!(!one && !other.join().unwrap(), "went on beyond the limit");
         let room = usize::MAX - LIMIT;
-        assert!((LIMIT..LIMIT + room / 2).contains(&count.credits()), "the count wraps");
+        assert!((LIMIT..LIMIT + room / 2).contains(&count.references()), "the count wraps");
     });
 }

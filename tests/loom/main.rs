@@ -16,8 +16,6 @@
     reason = "files of the crate as tests"
 )]
 
-#[path = "../../src/memory/bank.rs"]
-mod bank;
 mod budget;
 #[path = "../../src/pool/budget/mod.rs"]
 mod budgets;
@@ -39,6 +37,8 @@ mod mapped;
 mod pool;
 #[path = "../../src/io/segment/published.rs"]
 mod published;
+#[path = "../../src/memory/ref_cache.rs"]
+mod ref_cache;
 mod stage;
 mod watch;
 

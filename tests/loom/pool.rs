@@ -11,7 +11,7 @@ use loom::thread::spawn;
 type Depot = Arc<Mutex<Vec<Block>>>;
 
 /// A block is freed on one thread and taken by another, whose bank may still have a slot of its former
-/// life. Catches: `give_back` not `Release`, `credits` not `Acquire`, a count that is not set anew.
+/// life. Catches: `give_back` not `Release`, `references` not `Acquire`, a count that is not set anew.
 #[test]
 fn magazine_exchange() {
     loom::model(|| {
@@ -40,9 +40,9 @@ fn magazine_exchange() {
     });
 }
 
-/// A thread ends, with credits of a block in its bank, while another frees a handle of that block and one of
+/// A thread ends, with references of a block in its bank, while another frees a handle of that block and one of
 /// a block that the first had allocated. Both blocks are in the depot afterwards, once. Catches: `settle`
-/// that drops credits, or sends home what others hold.
+/// that drops references, or sends home what others hold.
 #[test]
 fn thread_exit_vs_remote_free() {
     loom::model(|| {
@@ -60,10 +60,10 @@ fn thread_exit_vs_remote_free() {
                 let there = Thread::new();
                 there.release_by(b, |block| keep(&depot, block));
                 there.release_by(sent, |block| keep(&depot, block));
-                there.bank.settle(|block| keep(&depot, block));
+                there.refs.flush(|block| keep(&depot, block));
             }
         });
-        here.bank.settle(|block| keep(&depot, block));
+        here.refs.flush(|block| keep(&depot, block));
         frees.join().unwrap();
         let depot = depot.lock().unwrap();
         assert!(a.is_home() && b.is_home() && depot.len() == 2);

@@ -1,8 +1,8 @@
 //! What the models have in common: a block that notices each misuse, and a thread with its bank.
 
-use crate::bank::{Account, Bank, Deposit};
-use crate::count::{Count, Fate};
-use crate::flags::{BANKED, Flags};
+use crate::count::{Count, Remaining};
+use crate::flags::{Flags, REF_CACHED};
+use crate::ref_cache::{Counted, RefCache, Released};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -17,7 +17,7 @@ pub(crate) struct Memory {
     turn: AtomicUsize,
 }
 
-/// A credit of a block, or the pointer that a bank keeps of it.
+/// A reference of a block, or the pointer that a bank keeps of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Block(&'static Memory);
 
@@ -27,7 +27,7 @@ impl PartialEq for Block {
     }
 }
 
-impl Account for Block {
+impl Counted for Block {
     fn count(&self) -> &Count {
         // Loom weighs each access against the last one only, and so passes over interleavings where a
         // thread loads a word and then changes it. A change before each access brings them back; it
@@ -42,11 +42,11 @@ impl Account for Block {
 }
 
 impl Block {
-    /// A block with one credit out: the caller's. Blocks of one slot compete for it.
+    /// A block with one reference out: the caller's. Blocks of one slot compete for it.
     pub(crate) fn new(slot: usize) -> Self {
         Self(Box::leak(Box::new(Memory {
             count: Count::one(),
-            flags: Flags::new(BANKED),
+            flags: Flags::new(REF_CACHED),
             slot,
             bytes: UnsafeCell::new(0),
             freed: AtomicUsize::new(0),
@@ -69,7 +69,7 @@ impl Block {
     /// Sends the block home: nobody may use it any more.
     pub(crate) fn home(self) {
         self.write();
-        self.0.count.settle();
+        self.0.count.reset_if_needed();
         assert_eq!(self.0.freed.fetch_add(1, Relaxed), 0, "freed twice");
     }
 
@@ -87,18 +87,18 @@ impl Block {
 
 /// What `pool::local` does, with a bank that is a value instead of a thread-local.
 pub(crate) struct Thread {
-    pub(crate) bank: Bank<Block>,
+    pub(crate) refs: RefCache<Block>,
     open: bool,
 }
 
 impl Thread {
     pub(crate) fn new() -> Self {
-        Self { bank: Bank::new(), open: true }
+        Self { refs: RefCache::new(), open: true }
     }
 
     /// One whose bank can't be used any more: it is in its last destructors.
     pub(crate) fn closed() -> Self {
-        Self { bank: Bank::new(), open: false }
+        Self { refs: RefCache::new(), open: false }
     }
 
     /// From here on its bank can't be used.
@@ -108,13 +108,13 @@ impl Thread {
 
     /// Clones a handle.
     pub(crate) fn acquire(&self, block: Block) -> Block {
-        if !self.bank.withdraw(block) {
+        if !self.refs.acquire_local(block) {
             if self.open {
-                if let Some(evicted) = self.bank.draw(block) {
+                if let Some(evicted) = self.refs.acquire_batch(block) {
                     evicted.home();
                 }
             } else {
-                block.count().draw(1);
+                block.count().acquire(1);
             }
         }
         block
@@ -128,16 +128,16 @@ impl Thread {
     /// As [`release`](Self::release), with another way home.
     pub(crate) fn release_by(&self, block: Block, home: impl FnOnce(Block)) {
         block.read();
-        match self.bank.deposit(block) {
-            Deposit::Banked => {}
-            Deposit::Alone | Deposit::Last => home(block),
-            Deposit::NoSlot if self.open => {
-                if let Some(evicted) = self.bank.open(block) {
+        match self.refs.release_local(block) {
+            Released::Cached => {}
+            Released::Sole | Released::Last => home(block),
+            Released::NoSlot if self.open => {
+                if let Some(evicted) = self.refs.insert(block) {
                     home(evicted);
                 }
             }
-            Deposit::NoSlot => {
-                if block.count().give_back(1) == Fate::Last {
+            Released::NoSlot => {
+                if block.count().release(1) == Remaining::None {
                     home(block);
                 }
             }
@@ -146,6 +146,6 @@ impl Thread {
 
     /// The thread ends.
     pub(crate) fn exit(self) {
-        self.bank.settle(Block::home);
+        self.refs.flush(Block::home);
     }
 }

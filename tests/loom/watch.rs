@@ -20,8 +20,8 @@ fn idle_more_vs_end_of_watch() {
             move || idle.more(MUCH) && idle.begin_watch()
         });
         let ended = idle.end_watch(RESERVE);
-        let hired = adds.join().unwrap();
-        assert_eq!(ended, hired, "one of them watches over what was added");
+        let spawned = adds.join().unwrap();
+        assert_eq!(ended, spawned, "one of them watches over what was added");
         assert!(idle.is_watched());
     });
 }

@@ -66,11 +66,11 @@ fn verify(bytes: &[u8], owner: u64) {
 /// All of it is there: nothing live, nothing lost. Asked when all other threads have ended.
 #[track_caller]
 fn assert_all_home(pool: &Pool) {
-    Pool::settle_thread();
+    Pool::flush_thread();
     let stats = pool.stats();
     assert_eq!((stats.live, stats.live_blocks), (0, 0), "{stats}");
     assert_eq!(stats.allocations, stats.releases, "{stats}");
-    // The janitor may be in the middle of giving something back.
+    // The purger may be in the middle of giving something back.
     for _ in 0..1000 {
         pool.trim();
         if pool.stats().idle == 0 {

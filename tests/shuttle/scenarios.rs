@@ -6,7 +6,7 @@ use shuttle::sync::{Arc, mpsc};
 use shuttle::{future, thread};
 use std::cell::RefCell;
 
-/// Threads allocate, pass on, free what others allocated, trade with the depot, and end with what they have
+/// Threads allocate, pass on, free what others allocated, transfers with the depot, and end with what they have
 /// cached.
 #[test]
 fn blocks_move_between_threads_that_end() {
@@ -93,7 +93,7 @@ fn threads_end_with_views_in_their_storage() {
     });
 }
 
-/// Somebody trims, and the janitor comes and goes, while blocks are taken and come back.
+/// Somebody trims, and the purger comes and goes, while blocks are taken and come back.
 #[test]
 fn memory_goes_back_while_it_is_used() {
     check(|| {
@@ -147,8 +147,8 @@ fn a_pool_closes_while_blocks_come_home() {
         let threads: Vec<_> = (1..4).map(free).collect();
         drop(pool);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        Pool::settle_thread();
-        // The janitor may be in the middle of its last round.
+        Pool::flush_thread();
+        // The purger may be in the middle of its last round.
         (0..1000).take_while(|_| is_there()).for_each(|_| thread::yield_now());
         assert!(!is_there(), "something keeps the pool");
     });

@@ -25,7 +25,7 @@ struct Held {
 
 impl Held {
     fn now() -> Self {
-        Pool::settle_thread();
+        Pool::flush_thread();
         Pool::global().trim();
         let live_blocks = Pool::global().stats().live_blocks;
         Self { descriptors: descriptors(), mapped: mapped(), live_blocks, leases: leases() }

@@ -203,7 +203,7 @@ impl Pool {
 #[inline(always)]
 #[track_caller]
 fn allocate(source: &Source, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
-    let block = match source.at_hand(front.saturating_add(n)) {
+    let block = match source.try_cached(front.saturating_add(n)) {
         Some(block) => Some(block),
         None => allocate_slowly(source, front.saturating_add(n))?,
     };
@@ -214,7 +214,7 @@ fn allocate(source: &Source, front: usize, n: usize) -> Result<ByteBuf, AllocErr
 #[inline(always)]
 #[track_caller]
 fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
-    let block = match source.at_hand(front.saturating_add(n)) {
+    let block = match source.try_cached(front.saturating_add(n)) {
         Some(block) => Some(block),
         None => allocate_slowly_or_panic(source, front.saturating_add(n)),
     };
@@ -372,11 +372,11 @@ impl ByteBuf {
     /// Steps 1 and 2 of growing.
     fn reclaim_room(&mut self, additional: usize) -> bool {
         let Some(block) = &self.block else { return false };
-        let (data, granted) = (block.data(), block.granted());
+        let (data, requested) = (block.data(), block.requested());
         let len = self.len();
         let Some(needed) = len.checked_add(additional) else { return false };
         let start = self.base.addr().get() - data.addr().get();
-        let end = (granted - start).min(self.max);
+        let end = (requested - start).min(self.max);
         if end.saturating_sub(self.writer) >= additional && self.claim() {
             // The handle is alone, so that the rest of the block is its own (W1).
             self.limit = end;
@@ -386,7 +386,7 @@ impl ByteBuf {
             self.discard_read();
             return true;
         }
-        let (gained, limit) = (start + self.reader, granted.min(self.max));
+        let (gained, limit) = (start + self.reader, requested.min(self.max));
         if gained >= len && needed <= limit && self.claim() {
             let from = self.at(self.reader);
             // SAFETY: the handle is alone, so that both ranges are its own; they may overlap.

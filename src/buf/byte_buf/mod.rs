@@ -106,7 +106,7 @@ impl ByteBuf {
     /// follow. They are at most the block's size.
     #[inline]
     fn over(block: Block, front: usize, limit: usize) -> Self {
-        debug_assert!(front + limit <= block.granted() && block.is_writable());
+        debug_assert!(front + limit <= block.requested() && block.is_writable());
         // SAFETY: inside the block.
         let base = unsafe { block.data().add(front) };
         Self {
@@ -138,7 +138,7 @@ impl ByteBuf {
     #[inline]
     pub(super) unsafe fn reclaim(ptr: NonNull<u8>, len: usize, block: Block) -> Self {
         let front = ptr.addr().get() - block.data().addr().get();
-        let limit = block.granted() - front;
+        let limit = block.requested() - front;
         // SAFETY: within the block, as the caller vouches. From the block's own pointer, which may write.
         let base = unsafe { block.data().add(front) };
         let max = usize::MAX;

@@ -3,9 +3,9 @@
 
 use super::ByteView;
 use crate::buf::consume;
-use crate::memory::bank::BANKABLE;
-use crate::memory::flags::BANKED;
+use crate::memory::flags::REF_CACHED;
 use crate::memory::owned;
+use crate::memory::ref_cache::MAX_CACHED_BLOCK;
 use crate::pool::Block;
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl From<Vec<u8>> for ByteView {
             (NonNull::from(vec.as_mut_slice()).cast(), len)
         };
         // A bank reckons with all that it keeps from being freed, the spare room too.
-        let flags = if vec.capacity() <= BANKABLE { BANKED } else { 0 };
+        let flags = if vec.capacity() <= MAX_CACHED_BLOCK { REF_CACHED } else { 0 };
         // SAFETY: the heap memory of a vector stays put while nobody touches it, and the vector is owned.
         let header = unsafe { owned::adopt(vec, flags, show) };
         Self::whole(Block::adopted(header))

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// What one thread took and put back of one class. One thread writes, with plain loads and stores; all
 /// may read. Figures: nothing else is ordered by them, so all is `Relaxed`.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     allocs: AtomicU64,
     frees: AtomicU64,
     /// The bytes that were asked for of the blocks taken, and of those put back.
@@ -14,12 +14,12 @@ pub(crate) struct Tally {
     returned: AtomicU64,
 }
 
-/// What one thread traded with the central part, of one class. Written and read as a [`Tally`] is.
+/// What one thread traded with the central part, of one class. Written and read as a [`Counters`] is.
 #[derive(Default)]
-pub(crate) struct Trade {
+pub(crate) struct Transfers {
     received: AtomicU64,
     given: AtomicU64,
-    trips: AtomicU64,
+    refills: AtomicU64,
     migrated: AtomicU64,
 }
 
@@ -28,7 +28,7 @@ fn bump(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
 }
 
-impl Tally {
+impl Counters {
     /// A block was taken for so many bytes.
     #[inline]
     pub(crate) fn count_alloc(&self, size: usize) {
@@ -36,7 +36,7 @@ impl Tally {
         bump(&self.asked, size as u64);
     }
 
-    /// A block that was granted for so many bytes was put back.
+    /// A block that was requested for so many bytes was put back.
     #[inline]
     pub(crate) fn count_free(&self, size: usize) {
         bump(&self.frees, 1);
@@ -44,7 +44,7 @@ impl Tally {
     }
 
     /// Adds another's counts, for threads that are gone; several may do so at once.
-    pub(crate) fn absorb(&self, other: &Self) {
+    pub(crate) fn merge(&self, other: &Self) {
         self.allocs.fetch_add(other.allocs.load(Relaxed), Relaxed);
         self.frees.fetch_add(other.frees.load(Relaxed), Relaxed);
         self.asked.fetch_add(other.asked.load(Relaxed), Relaxed);
@@ -78,16 +78,16 @@ impl Tally {
     }
 }
 
-impl Trade {
+impl Transfers {
     /// Went to the central part for blocks.
-    pub(crate) fn count_trip(&self) {
-        bump(&self.trips, 1);
+    pub(crate) fn count_refill(&self) {
+        bump(&self.refills, 1);
     }
 
     /// Adds the sums of a thread that is gone.
-    pub(crate) fn absorb(&self, other: &Self, tally: &Tally) {
-        self.trips.fetch_add(other.trips(), Relaxed);
-        self.migrated.fetch_add(other.migrated(tally), Relaxed);
+    pub(crate) fn merge(&self, other: &Self, counters: &Counters) {
+        self.refills.fetch_add(other.refills(), Relaxed);
+        self.migrated.fetch_add(other.migrated(counters), Relaxed);
     }
 
     /// A thread without a cache put a block back.
@@ -95,13 +95,13 @@ impl Trade {
         self.migrated.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn trips(&self) -> u64 {
-        self.trips.load(Relaxed)
+    pub(crate) fn refills(&self) -> u64 {
+        self.refills.load(Relaxed)
     }
 
     /// Blocks that the thread put back beyond those that it took, and those of threads that are gone.
-    pub(crate) fn migrated(&self, tally: &Tally) -> u64 {
-        self.migrated.load(Relaxed) + tally.frees().saturating_sub(tally.allocs())
+    pub(crate) fn migrated(&self, counters: &Counters) -> u64 {
+        self.migrated.load(Relaxed) + counters.frees().saturating_sub(counters.allocs())
     }
 
     /// Blocks came from the central part.
@@ -121,9 +121,9 @@ impl Trade {
 
     /// Blocks in the thread's magazines, given what it took and put back. While the thread is at work
     /// some of its counts are ahead of others.
-    pub(crate) fn cached(&self, tally: &Tally) -> usize {
-        let into = self.received.load(Relaxed).wrapping_add(tally.frees());
-        into.saturating_sub(self.given.load(Relaxed).wrapping_add(tally.allocs())) as usize
+    pub(crate) fn cached(&self, counters: &Counters) -> usize {
+        let into = self.received.load(Relaxed).wrapping_add(counters.frees());
+        into.saturating_sub(self.given.load(Relaxed).wrapping_add(counters.allocs())) as usize
     }
 }
 
@@ -171,7 +171,7 @@ pub struct PoolStats {
     /// Blocks taken back since the pool was made.
     pub releases: u64,
     /// How often a thread's cache had none and went to the shared part.
-    pub trips: u64,
+    pub refills: u64,
     /// Blocks that were dropped by other threads than took them: net, summed over threads and classes.
     pub migrated: u64,
     /// The size classes that have been used, the smallest first. Blocks above 1 MiB belong to none.
@@ -197,7 +197,7 @@ pub struct ClassStats {
     /// Blocks taken back.
     pub releases: u64,
     /// How often a thread's cache had none and went to the shared part.
-    pub trips: u64,
+    pub refills: u64,
     /// Blocks that were dropped by other threads than took them, net.
     pub migrated: u64,
 }
@@ -212,7 +212,7 @@ impl PoolStats {
     /// The part of the allocations that the thread's own cache served: 0 to 1.
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
-        share(self.allocations.saturating_sub(self.trips), self.allocations)
+        share(self.allocations.saturating_sub(self.refills), self.allocations)
     }
 }
 

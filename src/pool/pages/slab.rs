@@ -184,7 +184,7 @@ impl Slab {
         while page < pages {
             let run = (page..pages).take_while(|&page| self.is_idle(page)).count();
             if run > 0 {
-                shed += self.shed_pages(page, run);
+                shed += self.purge_pages(page, run);
             }
             page += run + 1;
         }
@@ -201,7 +201,7 @@ impl Slab {
         self.blocks_in(page, 1).all(|slot| self.free.has(slot))
     }
 
-    fn shed_pages(&mut self, page: usize, run: usize) -> usize {
+    fn purge_pages(&mut self, page: usize, run: usize) -> usize {
         let range = page * PAGE..(page + run) * PAGE;
         let inside = |slot: u32| {
             let start = slot as usize * self.size;

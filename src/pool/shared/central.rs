@@ -6,19 +6,19 @@
 //! * **P2** Whoever calls in here holds an `Arc` of the pool (the type of `self` says so); each slab holds
 //!   one more, so a block that is out keeps its pool.
 //! * **P3** Locks are taken in the order caches, class, chunks, or warm, chunks; nothing is called out to
-//!   under a lock, nor where a cache may be in the middle of something (K1): [`tell`](Central::tell) is for
+//!   under a lock, nor where a cache may be in the middle of something (K1): [`emit_events`](Central::emit_events) is for
 //!   those who hold neither.
 
 use crate::memory::header::HeaderRef;
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::observe::events;
-use crate::pool::observe::stats::{Tally, Trade};
+use crate::pool::observe::stats::{Counters, Transfers};
 use crate::pool::observe::track::{Track, Tracker};
 use crate::pool::pages::chunk::{Chunks, MAX_UNITS, UNIT};
 use crate::pool::pages::size_class;
 use crate::pool::shared::closed::Closed;
 use crate::pool::shared::idle::{Idle, RESERVE};
-use crate::pool::shared::large::Warm;
+use crate::pool::shared::large::LargeCache;
 use crate::pool::shared::purger;
 use crate::pool::shared::slabs::Slabs;
 use crate::pool::thread::cache::Cache;
@@ -47,20 +47,20 @@ pub(crate) struct Central {
     /// Magazines without blocks, for rounds of any class.
     empties: SegQueue<Magazine>,
     pub(in crate::pool) chunks: Mutex<Chunks>,
-    pub(in crate::pool) warm: Mutex<Warm>,
+    pub(in crate::pool) large_cache: Mutex<LargeCache>,
     pub(in crate::pool) caches: Mutex<Vec<Arc<Cache>>>,
-    pub(in crate::pool) large: Tally,
+    pub(in crate::pool) large: Counters,
     /// Bytes mapped, or about to be: what `max_memory` limits. `Relaxed`, as a sum that orders nothing else.
     mapped: AtomicUsize,
     pub(in crate::pool) idle: Idle,
     closed: Closed,
-    news: News,
+    pending: PendingEvents,
     pub(in crate::pool) tracker: Option<Tracker>,
 }
 
 /// Bytes mapped and unmapped that nobody has been told of: figures, so `Relaxed`.
 #[derive(Default)]
-struct News {
+struct PendingEvents {
     mapped: AtomicUsize,
     returned: AtomicUsize,
 }
@@ -70,8 +70,8 @@ pub(in crate::pool) struct Class {
     pub(in crate::pool) rounds: SegQueue<Magazine>,
     pub(in crate::pool) slabs: Mutex<Slabs>,
     /// Counts of threads that are gone or have no cache.
-    pub(in crate::pool) past: Tally,
-    pub(in crate::pool) past_trade: Trade,
+    pub(in crate::pool) retired: Counters,
+    pub(in crate::pool) retired_transfers: Transfers,
 }
 
 impl Central {
@@ -80,21 +80,21 @@ impl Central {
         let class = |_| Class {
             rounds: SegQueue::new(),
             slabs: Mutex::default(),
-            past: Tally::default(),
-            past_trade: Trade::default(),
+            retired: Counters::default(),
+            retired_transfers: Transfers::default(),
         };
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             classes: (0..size_class::COUNT).map(class).collect(),
             empties: SegQueue::new(),
             chunks: Mutex::new(Chunks::new(units as u32)),
-            warm: Mutex::default(),
+            large_cache: Mutex::default(),
             caches: Mutex::default(),
-            large: Tally::default(),
+            large: Counters::default(),
             mapped: AtomicUsize::new(0),
             idle: Idle::default(),
             closed: Closed::default(),
-            news: News::default(),
+            pending: PendingEvents::default(),
             tracker: Tracker::new(config.track),
             config,
         })
@@ -121,17 +121,17 @@ impl Central {
 
     // ---- threads ----
 
-    pub(crate) fn enlist(&self, cache: &Arc<Cache>) {
+    pub(crate) fn register(&self, cache: &Arc<Cache>) {
         lock(&self.caches).push(Arc::clone(cache));
     }
 
     /// Takes leave of a cache that has been flushed.
-    pub(crate) fn dismiss(&self, cache: &Arc<Cache>) {
+    pub(crate) fn unregister(&self, cache: &Arc<Cache>) {
         let mut caches = lock(&self.caches);
         caches.retain(|other| !Arc::ptr_eq(other, cache));
         for (class, shared) in (0..).zip(&self.classes) {
-            shared.past_trade.absorb(cache.trade(class), cache.tally(class));
-            shared.past.absorb(cache.tally(class));
+            shared.retired_transfers.merge(cache.transfers(class), cache.counters(class));
+            shared.retired.merge(cache.counters(class));
         }
     }
 
@@ -188,19 +188,19 @@ impl Central {
             self.mapped.fetch_sub(len, Relaxed);
             self.refuse(asked)
         })?;
-        self.news.mapped.fetch_add(len, Relaxed);
+        self.pending.mapped.fetch_add(len, Relaxed);
         Ok(mapping)
     }
 
     /// Accounts for a mapping that is gone.
     pub(in crate::pool) fn unmapped(&self, len: usize) {
         self.mapped.fetch_sub(len, Relaxed);
-        self.news.returned.fetch_add(len, Relaxed);
+        self.pending.returned.fetch_add(len, Relaxed);
     }
 
     /// Tells what was mapped and unmapped since the last time. Who listens may use the pool (P3).
-    pub(in crate::pool) fn tell(&self) {
-        let News { mapped, returned } = &self.news;
+    pub(in crate::pool) fn emit_events(&self) {
+        let PendingEvents { mapped, returned } = &self.pending;
         for (bytes, tell) in [(mapped, events::mapped as fn(_, _)), (returned, events::returned)] {
             if bytes.load(Relaxed) > 0 {
                 tell(bytes.swap(0, Relaxed), self.mapped.load(Relaxed));
@@ -219,7 +219,7 @@ impl Central {
 
     pub(in crate::pool) fn idle_more(&self, bytes: usize) {
         if self.idle.more(bytes) && !self.is_closed() {
-            purger::hire(self);
+            purger::spawn(self);
         }
     }
 
@@ -227,14 +227,14 @@ impl Central {
         self.idle.less(bytes);
     }
 
-    /// Gives back what nobody has needed since the last tick, but for the reserve: the working-set
-    /// rule of Bonwick's depot. Returns how much idle memory is no work for another tick: the reserve, or
+    /// Gives back what nobody has needed since the last purge_unused, but for the reserve: the working-set
+    /// rule of Bonwick's depot. Returns how much idle memory is no work for another purge_unused: the reserve, or
     /// all that there is, where none of it could be given back (its pages have blocks in use).
-    pub(crate) fn tick(self: &Arc<Self>) -> usize {
+    pub(crate) fn purge_unused(self: &Arc<Self>) -> usize {
         let unused = self.idle.unused();
         let shed = self.shed(unused);
         let idle = self.idle.look();
-        self.tell();
+        self.emit_events();
         if unused > 0 && shed == 0 { idle } else { RESERVE }
     }
 
@@ -244,24 +244,24 @@ impl Central {
         for class in &self.classes {
             lock(&class.slabs).forget_unused();
         }
-        self.tell();
+        self.emit_events();
         bytes
     }
 
     /// Gives `bytes` of idle memory back to the system, or all there is. Returns how many it were.
     pub(crate) fn shed(self: &Arc<Self>, bytes: usize) -> usize {
         // Summed, and not the difference of what is idle: others go on meanwhile.
-        let mut shed = self.shed_warm(bytes.min(self.idle()));
+        let mut shed = self.purge_large(bytes.min(self.idle()));
         let goal = self.idle().saturating_sub(bytes - shed.min(bytes));
         let over = || self.idle().saturating_sub(goal);
-        shed += self.shed_chunks(over());
+        shed += self.purge_chunks(over());
         for class in (0..size_class::COUNT as u16).rev() {
             while over() > 0 {
                 // In the slabs these bytes stay idle, until a slab is unused and its span is shed.
                 if !self.unload_round(class) {
                     break;
                 }
-                shed += self.shed_chunks(over());
+                shed += self.purge_chunks(over());
             }
         }
         while self.empties.pop().is_some() {}
@@ -276,7 +276,7 @@ impl Central {
     }
 
     /// Gives at least `bytes` of free units back, if there are so many. Returns how many it were.
-    pub(in crate::pool) fn shed_chunks(&self, bytes: usize) -> usize {
+    pub(in crate::pool) fn purge_chunks(&self, bytes: usize) -> usize {
         if bytes == 0 {
             return 0;
         }
@@ -287,14 +287,14 @@ impl Central {
     }
 
     /// Counts a block that a thread without a cache put back.
-    pub(crate) fn count_loose_free(&self, block: HeaderRef) {
+    pub(crate) fn count_foreign_free(&self, block: HeaderRef) {
         let class = block.class;
-        self.class(class).past.count_shared_free(block.granted());
-        self.class(class).past_trade.count_shared_migration();
+        self.class(class).retired.count_shared_free(block.requested());
+        self.class(class).retired_transfers.count_shared_migration();
     }
 
     /// Counts of blocks that go past the threads' caches.
-    pub(crate) fn past(&self, class: u16) -> &Tally {
-        &self.class(class).past
+    pub(crate) fn retired(&self, class: u16) -> &Counters {
+        &self.class(class).retired
     }
 }

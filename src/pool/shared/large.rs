@@ -3,7 +3,7 @@
 //! Rules:
 //!
 //! * **G1** A large block's header is the first field of a leaked box; it is freed by whoever finds it
-//!   alone: `release` and `shed_warm`.
+//!   alone: `release` and `purge_large`.
 //! * **G2** A large block that is out holds one reference to its pool, which `release` gives back.
 #![allow(unsafe_code, reason = "boxes behind raw header pointers")]
 
@@ -18,7 +18,7 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 
 /// The most warm blocks; the search goes through all of them.
-const WARM: usize = 16;
+const MAX_CACHED: usize = 16;
 
 #[repr(C)]
 struct Large {
@@ -26,16 +26,16 @@ struct Large {
     mapping: Mapping,
 }
 
-/// Warm blocks, the most recent last, and the account of those that are out.
+/// LargeCache blocks, the most recent last, and the account of those that are out.
 #[derive(Default)]
-pub(crate) struct Warm {
+pub(crate) struct LargeCache {
     list: Vec<HeaderRef>,
     pinned: usize,
     asked: usize,
     live_blocks: usize,
 }
 
-impl Warm {
+impl LargeCache {
     pub(crate) fn bytes(&self) -> usize {
         self.list.iter().map(|block| block.capacity()).sum()
     }
@@ -61,7 +61,7 @@ impl Central {
         let kind = AllocErrorKind::TooLarge;
         let absurd = || AllocError { kind, requested: size, ..self.refuse(size) };
         let len = size_class::large_size(size).ok_or_else(absurd)?;
-        let mut warm = lock(&self.warm);
+        let mut warm = lock(&self.large_cache);
         let fits = |block: &HeaderRef| block.capacity() == len;
         let block = match warm.list.iter().rposition(fits) {
             Some(place) => {
@@ -72,7 +72,7 @@ impl Central {
             None => {
                 drop(warm);
                 let block = self.map_large(len, size)?;
-                warm = lock(&self.warm);
+                warm = lock(&self.large_cache);
                 block
             }
         };
@@ -106,14 +106,14 @@ impl Central {
     }
 
     fn put_large(self: &Arc<Self>, block: HeaderRef) {
-        self.large.count_shared_free(block.granted());
+        self.large.count_shared_free(block.requested());
         let size = block.capacity();
         self.idle_more(size);
-        let mut warm = lock(&self.warm);
+        let mut warm = lock(&self.large_cache);
         warm.pinned -= block.capacity();
-        warm.asked -= block.granted();
+        warm.asked -= block.requested();
         warm.live_blocks -= 1;
-        let keep = warm.list.len() < WARM && !self.is_closed() && !block.flags.is_in_flight();
+        let keep = warm.list.len() < MAX_CACHED && !self.is_closed() && !block.flags.is_in_flight();
         if !keep || warm.list.try_reserve(1).is_err() {
             drop(warm);
             self.idle_less(size);
@@ -136,10 +136,10 @@ impl Central {
     }
 
     /// Unmaps warm blocks, the oldest first, until `bytes` are gone or none is left. Returns how many are gone.
-    pub(in crate::pool) fn shed_warm(&self, bytes: usize) -> usize {
+    pub(in crate::pool) fn purge_large(&self, bytes: usize) -> usize {
         let mut shed = 0;
         while shed < bytes {
-            let mut warm = lock(&self.warm);
+            let mut warm = lock(&self.large_cache);
             if warm.list.is_empty() {
                 break;
             }
@@ -164,7 +164,7 @@ pub(crate) unsafe fn release(block: HeaderRef) {
     // What the kernel may be sending from is left to it: the mapping ends, its pages live on there (H4).
     if pool.config.zero_on_release && !block.flags.is_in_flight() {
         // SAFETY: the caller owns the block alone (H3).
-        unsafe { block.data().write_bytes(0, block.granted()) };
+        unsafe { block.data().write_bytes(0, block.requested()) };
     }
     hooks::on_release(block);
     pool.put_large(block);

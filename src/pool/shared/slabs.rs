@@ -1,6 +1,6 @@
 //! The slabs of one class, and how blocks come out of them and go back.
 
-use crate::memory::flags::{BANKED, ZEROED};
+use crate::memory::flags::{REF_CACHED, ZEROED};
 use crate::memory::header::{HeaderRef, Origin};
 use crate::pool::error::AllocError;
 use crate::pool::pages::bits::IndexSet;
@@ -153,7 +153,7 @@ impl Central {
     }
 
     /// The blocks of a round of the depot back to their slabs: whether there was one. Under the lock, so that
-    /// a census finds them in the one place or the other.
+    /// a snapshot finds them in the one place or the other.
     pub(in crate::pool) fn unload_round(self: &Arc<Self>, class: u16) -> bool {
         let mut slabs = self.slabs(class);
         let Some(mut round) = self.pop_round(class) else { return false };
@@ -199,7 +199,7 @@ impl Central {
         chunks.headers.put(headers);
         drop(chunks);
         if self.is_closed_by_now() {
-            self.shed_chunks(usize::MAX);
+            self.purge_chunks(usize::MAX);
         }
     }
 
@@ -237,7 +237,7 @@ impl Central {
             }
         };
         self.idle_less(before - chunks.dirty());
-        let flags = if self.config.zero_on_release { BANKED | ZEROED } else { BANKED };
+        let flags = if self.config.zero_on_release { REF_CACHED | ZEROED } else { REF_CACHED };
         let (home, number) = (Arc::as_ptr(self).cast(), index as u32);
         let origin = Origin { home, class, slab: number, flags, ..Origin::NOWHERE };
         match Slab::new(span, headers, origin) {

@@ -18,7 +18,7 @@
 
 use crate::memory::header::HeaderRef;
 use crate::pool::error::AllocError;
-use crate::pool::observe::stats::{Tally, Trade};
+use crate::pool::observe::stats::{Counters, Transfers};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::thread::magazine::{Magazine, most_of, round_of};
@@ -37,7 +37,7 @@ const PATIENCE: u32 = 16;
 #[repr(align(64))]
 struct Row {
     loaded: UnsafeCell<Magazine>,
-    tally: Tally,
+    counters: Counters,
 }
 
 static_assertions::const_assert_eq!(size_of::<Row>(), 64);
@@ -45,7 +45,7 @@ static_assertions::const_assert_eq!(size_of::<Row>(), 64);
 /// What is needed of one class now and then.
 #[derive(Default)]
 struct Spare {
-    trade: Trade,
+    transfers: Transfers,
     /// How often its magazine was refused more blocks.
     refused: Cell<u32>,
 }
@@ -67,7 +67,7 @@ pub(crate) struct Cache {
     /// Bytes that no class has been given yet (K3).
     room: Cell<usize>,
     /// The class that loses its part next.
-    hand: Cell<u16>,
+    next_victim: Cell<u16>,
 }
 
 // SAFETY: the cells are used by one thread alone (K1); the tallies are atomics, `home` is only compared.
@@ -81,9 +81,17 @@ impl Cache {
     pub(crate) fn try_new(central: Arc<Central>) -> Option<Self> {
         let rows = default_array(ROWS)?.try_into().ok()?;
         let spares = default_array(size_class::COUNT)?;
-        let (last, hand) = (Cell::new(None), Cell::new(0));
+        let (last, next_victim) = (Cell::new(None), Cell::new(0));
         let room = Cell::new(central.config.thread_cache);
-        Some(Self { home: Arc::as_ptr(&central).cast(), central, last, rows, spares, room, hand })
+        Some(Self {
+            home: Arc::as_ptr(&central).cast(),
+            central,
+            last,
+            rows,
+            spares,
+            room,
+            next_victim,
+        })
     }
 
     /// Whether it is the given pool's.
@@ -102,17 +110,17 @@ impl Cache {
     }
 
     #[inline]
-    pub(crate) fn tally(&self, class: u16) -> &Tally {
-        &self.row(class).tally
+    pub(crate) fn counters(&self, class: u16) -> &Counters {
+        &self.row(class).counters
     }
 
-    pub(crate) fn trade(&self, class: u16) -> &Trade {
-        &self.spares[class as usize].trade
+    pub(crate) fn transfers(&self, class: u16) -> &Transfers {
+        &self.spares[class as usize].transfers
     }
 
     /// Free blocks of a class that are here.
     pub(crate) fn cached(&self, class: u16) -> usize {
-        self.trade(class).cached(self.tally(class))
+        self.transfers(class).cached(self.counters(class))
     }
 
     /// A free block for `size` bytes, if there is one.
@@ -127,14 +135,14 @@ impl Cache {
             // SAFETY: K1: this thread's, and nothing else looks at it until this borrow is over.
             _ => unsafe { &mut *row.loaded.get() }.pop()?,
         };
-        row.tally.count_alloc(size);
+        row.counters.count_alloc(size);
         Some(block)
     }
 
     /// A block that is free now.
     #[inline]
     pub(crate) fn put(&self, block: HeaderRef) {
-        self.tally(block.class).count_free(block.granted());
+        self.counters(block.class).count_free(block.requested());
         if let Some(before) = self.last.replace(Some(block)) {
             // SAFETY: as in `take`.
             if !unsafe { &mut *self.row(before.class).loaded.get() }.push(before) {
@@ -154,8 +162,8 @@ impl Cache {
     /// A free block, after `take` had none.
     #[cold]
     pub(crate) fn take_slowly(&self, class: u16, size: usize) -> Result<HeaderRef, AllocError> {
-        let trade = self.trade(class);
-        trade.count_trip();
+        let transfers = self.transfers(class);
+        transfers.count_refill();
         let limit = self.grow(class);
         let loaded = self.loaded(class);
         let before = loaded.len();
@@ -166,11 +174,11 @@ impl Cache {
         } else {
             // As many again as so far: a size that is seldom asked for is not hoarded. To the half at most,
             // so that there is room to free into.
-            let more = trade.received().min(limit / 2);
+            let more = transfers.received().min(limit / 2);
             self.central.fill(class, loaded, more)?
         };
-        trade.receive(loaded.len() - before + 1);
-        self.tally(class).count_alloc(size);
+        transfers.receive(loaded.len() - before + 1);
+        self.counters(class).count_alloc(size);
         Ok(first)
     }
 
@@ -182,7 +190,7 @@ impl Cache {
         self.give(class, limit.div_ceil(2));
         if !self.loaded(class).push(block) {
             // The class has no part of the allowance, or there is no memory for a magazine.
-            self.trade(class).give(1);
+            self.transfers(class).give(1);
             self.central.put_one(block);
         }
     }
@@ -199,7 +207,7 @@ impl Cache {
         if loaded.limit() < round || !self.central.put_round(class, loaded) {
             self.central.put_oldest(class, loaded, few);
         }
-        self.trade(class).give(before - loaded.len());
+        self.transfers(class).give(before - loaded.len());
     }
 
     /// Lets the magazine of a class take more blocks, if the allowance has room for them (K3). Returns how
@@ -241,8 +249,8 @@ impl Cache {
             return false;
         }
         while bytes > self.room.get() {
-            let victim = self.hand.get();
-            self.hand.set((victim + 1) % size_class::COUNT as u16);
+            let victim = self.next_victim.get();
+            self.next_victim.set((victim + 1) % size_class::COUNT as u16);
             if victim != class {
                 self.shrink(victim, half(victim));
             }
@@ -257,14 +265,14 @@ impl Cache {
         self.room.set(self.room.get() + freed);
         loaded.set_limit(limit);
         let beyond = loaded.len().saturating_sub(limit);
-        self.trade(class).give(beyond);
+        self.transfers(class).give(beyond);
         self.central.put_oldest(class, loaded, beyond);
     }
 
     /// Hands everything over. Only its thread may call this (K1).
     pub(crate) fn flush(&self) {
         if let Some(last) = self.last.take() {
-            self.trade(last.class).give(1);
+            self.transfers(last.class).give(1);
             self.central.put_one(last);
         }
         for class in 0..size_class::COUNT as u16 {
@@ -296,19 +304,19 @@ mod tests {
         let take = |class, size| {
             cache.take(class, size).unwrap_or_else(|| cache.take_slowly(class, size).unwrap())
         };
-        let trade = |class, size| {
+        let transfers = |class, size| {
             let held: Vec<_> = (0..60).map(|_| take(class, size)).collect();
             held.into_iter().for_each(|block| cache.put(block));
         };
         let few = if cfg!(miri) { 1 } else { 5 };
-        (0..2 * few).for_each(|_| trade(small, 1000));
+        (0..2 * few).for_each(|_| transfers(small, 1000));
         let limit = cache.loaded(small).limit();
         assert!(limit >= 16, "{limit}");
-        (0..2 * few).for_each(|_| trade(large, 70_000));
+        (0..2 * few).for_each(|_| transfers(large, 70_000));
         assert_eq!(cache.loaded(small).limit(), limit);
         assert_eq!(cache.loaded(large).limit(), 0);
         // One that can be had is.
-        (0..4 * few).for_each(|_| trade(size_class::class_of(4000), 4000));
+        (0..4 * few).for_each(|_| transfers(size_class::class_of(4000), 4000));
         assert!(cache.loaded(size_class::class_of(4000)).limit() > 0);
         cache.flush();
     }

@@ -1,4 +1,4 @@
-//! What a thread keeps: its bank of credits and the caches of the pools it uses.
+//! What a thread keeps: its bank of references and the caches of the pools it uses.
 //!
 //! Rules:
 //!
@@ -10,9 +10,9 @@
 //!   still drops goes home by atomics and locks.
 #![allow(unsafe_code, reason = "follows `hot` (L2), and a block's way to its pool (P2)")]
 
-use crate::memory::bank::{Bank, Deposit};
-use crate::memory::count::Fate;
+use crate::memory::count::Remaining;
 use crate::memory::header::HeaderRef;
+use crate::memory::ref_cache::{RefCache, Released};
 use crate::pool::error::AllocError;
 use crate::pool::shared::central::Central;
 use crate::pool::thread::cache::Cache;
@@ -21,7 +21,7 @@ use core::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// How many blocks a thread frees into a pool that it takes none from before it gets a cache for that.
-const LOOSE: u32 = 32;
+const FOREIGN_FREES_BEFORE_CACHE: u32 = 32;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -31,10 +31,10 @@ enum State {
 }
 
 struct Local {
-    hot: Cell<*const Cache>,
-    bank: Bank<HeaderRef>,
+    current: Cell<*const Cache>,
+    refs: RefCache<HeaderRef>,
     state: Cell<State>,
-    loose: Cell<u32>,
+    foreign_frees: Cell<u32>,
     unsampled: Cell<u32>,
 }
 
@@ -75,8 +75,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         with(|local| {
             local.state.set(State::Closed);
-            local.hot.set(core::ptr::null());
-            local.bank.settle(send_home_slowly);
+            local.current.set(core::ptr::null());
+            local.refs.flush(send_home_slowly);
         });
         for cache in self.caches.take() {
             retire(&cache);
@@ -86,25 +86,25 @@ impl Drop for Guard {
 
 fn retire(cache: &Arc<Cache>) {
     cache.flush();
-    cache.central().dismiss(cache);
+    cache.central().unregister(cache);
 }
 
 impl Local {
     const fn new() -> Self {
         Self {
-            hot: Cell::new(core::ptr::null()),
-            bank: Bank::new(),
+            current: Cell::new(core::ptr::null()),
+            refs: RefCache::new(),
             state: Cell::new(State::New),
-            loose: Cell::new(0),
+            foreign_frees: Cell::new(0),
             unsampled: Cell::new(0),
         }
     }
 
     /// The cache in use, if it is that pool's.
     #[inline]
-    fn hot_of(&self, home: *const ()) -> Option<&Cache> {
+    fn current_of(&self, home: *const ()) -> Option<&Cache> {
         // SAFETY: null, or a cache that `GUARD` holds while it is hot (L2).
-        unsafe { self.hot.get().as_ref() }.filter(|cache| cache.is_of(home))
+        unsafe { self.current.get().as_ref() }.filter(|cache| cache.is_of(home))
     }
 
     /// Opens on first use, so that `GUARD` will run.
@@ -125,26 +125,26 @@ impl Local {
             let found = caches.iter().find(|cache| cache.is_of(home));
             found.map(Arc::as_ptr)
         };
-        self.hot.set(GUARD.try_with(find).ok()??);
-        self.hot_of(home)
+        self.current.set(GUARD.try_with(find).ok()??);
+        self.current_of(home)
     }
 
     /// Gives this thread a cache for a pool. Caches of pools that are gone make room.
-    fn found(&self, central: &Arc<Central>) -> Option<&Cache> {
+    fn get_or_create(&self, central: &Arc<Central>) -> Option<&Cache> {
         let home = Arc::as_ptr(central).cast();
         if central.is_closed() || !self.is_open() {
             return None;
         }
         let cache = Arc::new(Cache::try_new(Arc::clone(central))?);
         let add = |guard: &Guard| {
-            self.hot.set(core::ptr::null());
+            self.current.set(core::ptr::null());
             let mut caches = guard.caches.borrow_mut();
             let gone: Vec<_> = caches.extract_if(.., |cache| cache.central().is_closed()).collect();
             caches.push(Arc::clone(&cache));
             gone
         };
         let gone = GUARD.try_with(add).ok()?;
-        central.enlist(&cache);
+        central.register(&cache);
         for cache in gone {
             retire(&cache);
         }
@@ -155,7 +155,7 @@ impl Local {
 /// A free block of a pool, if this thread has one at hand.
 #[inline]
 pub(crate) fn take(central: &Arc<Central>, class: u16, size: usize) -> Option<HeaderRef> {
-    with(|local| local.hot_of(Arc::as_ptr(central).cast())?.take(class, size))
+    with(|local| local.current_of(Arc::as_ptr(central).cast())?.take(class, size))
 }
 
 /// A free block of a pool, after `take` had none.
@@ -168,7 +168,7 @@ pub(crate) fn take_slowly(
     let home = Arc::as_ptr(central).cast();
     // Blocks that only the bank keeps are better than new ones (B2).
     settle();
-    with(|local| match local.find(home).or_else(|| local.found(central)) {
+    with(|local| match local.find(home).or_else(|| local.get_or_create(central)) {
         Some(cache) => {
             let take =
                 || cache.take(class, size).map_or_else(|| cache.take_slowly(class, size), Ok);
@@ -180,7 +180,7 @@ pub(crate) fn take_slowly(
         }
         None => {
             let block = central.take_one(class)?;
-            central.past(class).count_shared_alloc(size);
+            central.retired(class).count_shared_alloc(size);
             Ok(block)
         }
     })
@@ -189,7 +189,7 @@ pub(crate) fn take_slowly(
 /// Sends a slab's block home.
 #[inline(always)]
 pub(crate) fn put(block: HeaderRef) {
-    with(|local| match local.hot_of(block.home) {
+    with(|local| match local.current_of(block.home) {
         Some(cache) => cache.put(block),
         None => put_slowly(local, block),
     });
@@ -201,10 +201,10 @@ fn put_slowly(local: &Local, block: HeaderRef) {
         return cache.put(block);
     }
     let central = central_of(block);
-    let loose = local.loose.get().wrapping_add(1);
-    local.loose.set(loose);
-    if loose.is_multiple_of(LOOSE)
-        && let Some(cache) = local.found(&central)
+    let frees = local.foreign_frees.get().wrapping_add(1);
+    local.foreign_frees.set(frees);
+    if frees.is_multiple_of(FOREIGN_FREES_BEFORE_CACHE)
+        && let Some(cache) = local.get_or_create(&central)
     {
         return cache.put(block);
     }
@@ -212,7 +212,7 @@ fn put_slowly(local: &Local, block: HeaderRef) {
 }
 
 fn put_shared(central: &Arc<Central>, block: HeaderRef) {
-    central.count_loose_free(block);
+    central.count_foreign_free(block);
     central.put_one(block);
 }
 
@@ -233,7 +233,7 @@ pub(crate) fn central_of(block: HeaderRef) -> Arc<Central> {
 #[inline]
 pub(crate) fn acquire(block: HeaderRef) {
     with(|local| {
-        if !local.bank.withdraw(block) {
+        if !local.refs.acquire_local(block) {
             acquire_slowly(local, block);
         }
     });
@@ -241,46 +241,46 @@ pub(crate) fn acquire(block: HeaderRef) {
 
 #[cold]
 fn acquire_slowly(local: &Local, block: HeaderRef) {
-    if block.flags.is_banked() && local.is_open() {
-        if let Some(evicted) = local.bank.draw(block) {
+    if block.flags.is_ref_cached() && local.is_open() {
+        if let Some(evicted) = local.refs.acquire_batch(block) {
             crate::pool::block::send_home(evicted);
         }
     } else {
-        block.count.draw(1);
+        block.count.acquire(1);
     }
 }
 
 /// Drops one handle, if that needs no atomic read-modify-write; else it is for [`release_slowly`].
 #[inline]
-pub(crate) fn release(block: HeaderRef) -> Deposit {
-    with(|local| local.bank.deposit(block))
+pub(crate) fn release(block: HeaderRef) -> Released {
+    with(|local| local.refs.release_local(block))
 }
 
 /// Drops one handle, after `release` had no slot for it: whether the block is the caller's alone now, to
 /// send home.
-pub(crate) fn release_slowly(block: HeaderRef) -> Fate {
+pub(crate) fn release_slowly(block: HeaderRef) -> Remaining {
     with(|local| {
-        if block.flags.is_banked() && local.is_open() {
-            if let Some(evicted) = local.bank.open(block) {
+        if block.flags.is_ref_cached() && local.is_open() {
+            if let Some(evicted) = local.refs.insert(block) {
                 crate::pool::block::send_home(evicted);
             }
-            Fate::Shared
+            Remaining::Some
         } else {
-            block.count.give_back(1)
+            block.count.release(1)
         }
     })
 }
 
 /// Whether the caller's handle of a block is the only one.
 #[inline]
-pub(crate) fn is_alone(block: HeaderRef) -> bool {
-    with(|local| local.bank.is_alone(block))
+pub(crate) fn is_unique(block: HeaderRef) -> bool {
+    with(|local| local.refs.is_unique(block))
 }
 
-/// As [`is_alone`]; the caller has the handle to itself (B3), and after a yes the block.
+/// As [`is_unique`]; the caller has the handle to itself (B3), and after a yes the block.
 #[inline]
 pub(crate) fn claim(block: HeaderRef) -> bool {
-    with(|local| local.bank.claim(block))
+    with(|local| local.refs.claim(block))
 }
 
 /// Whether this is the one in `every` allocations of this thread that is looked at.
@@ -312,18 +312,18 @@ pub(crate) fn flush(central: &Arc<Central>) {
     });
 }
 
-/// Gives back the credits in this thread's bank.
+/// Gives back the references in this thread's bank.
 pub(crate) fn settle() {
-    with(|local| local.bank.settle(crate::pool::block::send_home));
+    with(|local| local.refs.flush(crate::pool::block::send_home));
 }
 
 /// Takes leave of a pool that is closing.
-pub(crate) fn leave(central: &Arc<Central>) {
+pub(crate) fn detach(central: &Arc<Central>) {
     settle();
     let home = Arc::as_ptr(central).cast();
     with(|local| {
         if local.find(home).is_some() {
-            local.hot.set(core::ptr::null());
+            local.current.set(core::ptr::null());
             let remove = |guard: &Guard| {
                 let mut caches = guard.caches.borrow_mut();
                 let place = caches.iter().position(|cache| cache.is_of(home));

@@ -17,7 +17,7 @@ pub(crate) const fn round_of(size: usize) -> usize {
 /// The most blocks of `size` bytes that a thread's magazine takes.
 pub(crate) const fn most_of(size: usize) -> usize {
     // Two rounds at least, where the allowance has room: then a thread that goes back and forth over the
-    // border does not trade each time.
+    // border does not transfers each time.
     clamp(4 * ROUND_BYTES / size, 2, 2 * ROUND)
 }
 

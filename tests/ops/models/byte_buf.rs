@@ -349,7 +349,7 @@ fn step(handles: &mut Vec<Handle>, at: usize, op: &Op, salt: u8) {
             Some(View(vec.into(), bytes))
         }
         Op::Settle => {
-            bytebuf::Pool::settle_thread();
+            bytebuf::Pool::flush_thread();
             None
         }
         _ if handles.is_empty() => None,

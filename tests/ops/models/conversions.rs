@@ -213,7 +213,7 @@ impl Model for Conversions {
     fn finish(self) {
         let Self { holder, kept, owners, dropped, .. } = self;
         drop((holder, kept));
-        bytebuf::Pool::settle_thread();
+        bytebuf::Pool::flush_thread();
         assert_eq!(dropped.load(Ordering::Relaxed), owners, "each owner is dropped once");
     }
 }

@@ -178,7 +178,7 @@ impl Errand {
                 let bufs = (0..count).filter_map(|_| pool.try_alloc(size).ok());
                 drop(bufs.map(|buf| take(buf, size)).collect::<Vec<_>>());
             }
-            Self::Settle => Pool::settle_thread(),
+            Self::Settle => Pool::flush_thread(),
         }
         None
     }
@@ -316,7 +316,7 @@ impl Model for Blocks {
             Op::SettleElsewhere { thread } => self.ask(thread, Errand::Settle),
             Op::Wait => self.wait(),
             Op::Trim => _ = self.pool.trim(),
-            Op::Settle => Pool::settle_thread(),
+            Op::Settle => Pool::flush_thread(),
             Op::Stats => {
                 self.wait();
                 let stats = self.pool.stats();
@@ -336,7 +336,7 @@ impl Model for Blocks {
         self.wait();
         self.held.clear();
         // All threads may keep credits of blocks that they shared.
-        Pool::settle_thread();
+        Pool::flush_thread();
         (0..3).for_each(|thread| self.ask(thread, Errand::Settle));
         self.wait();
         let stats = self.pool.stats();
