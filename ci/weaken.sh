@@ -45,8 +45,8 @@ weaker memory/count.rs '/fetch_sub/s/Release/Relaxed/' \
 weaker memory/count.rs '/let _ = self.0.load/s/Acquire/Relaxed/' count_last_drop_visibility
 weaker memory/count.rs '/^        self.0.load\(/s/Acquire/Relaxed/' \
     count_clone_drop try_into_mut_vs_drop in_flight_vs_claim magazine_exchange
-weaker sys/mapped.rs '/fetch_add/s/Acquire/Relaxed/' unmapped_and_mapped_anew
-weaker sys/mapped.rs '/fetch_sub/s/Release/Relaxed/' unmapped_and_mapped_anew
+weaker sys/memory/mapped.rs '/fetch_add/s/Acquire/Relaxed/' unmapped_and_mapped_anew
+weaker sys/memory/mapped.rs '/fetch_sub/s/Release/Relaxed/' unmapped_and_mapped_anew
 weaker io/segment/published.rs '/store/s/Release/Relaxed/' published_records_are_read
 weaker io/segment/published.rs '/load/s/Acquire/Relaxed/' published_records_are_read
 

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 
 use crate::io::relay::pipes;
-use crate::sys::{Call, Outcome, with_plan};
+use crate::sys::{Call, Outcome, TRANSFERS_IN_KERNEL, with_plan};
 
 mod jobs;
 
@@ -37,9 +37,6 @@ const ERRNOS: [(&str, Errno); 12] = [
     ("EMFILE", Errno::MFILE),
 ];
 
-/// Where the calls of the kernel's own paths are made.
-const IN_KERNEL: bool = cfg!(all(target_os = "linux", not(bytebuf_portable)));
-
 /// Turns at which a call fails, until it is not made that often.
 const TURNS: [usize; 5] = [1, 2, 4, 16, 50];
 
@@ -51,7 +48,7 @@ const ROWS: &[Row] = &[
     (jobs::queue_to_socket, &[Call::Pipe, Call::PipeSize], &[Call::Sendfile]),
     (jobs::queue_to_socket, &[Call::SpliceIn, Call::SpliceOut], &[Call::Sendfile]),
     (jobs::queue_to_socket, &[Call::ReadAt, Call::Send], PATHS),
-    (jobs::lent_to_socket, &[Call::SendZeroCopy, Call::SetZeroCopy, Call::Notice], &[]),
+    (jobs::lent_to_socket, &[Call::SendZeroCopy, Call::SetZeroCopy, Call::Completion], &[]),
     (jobs::queue_to_file, &[Call::Write, Call::ReadAt, Call::Sendfile], &[]),
     (jobs::queue_to_file, &[Call::CopyRange], &[Call::Sendfile, Call::SpliceIn]),
     (jobs::queue_to_file, &[Call::ReadAt, Call::Write], PATHS),
@@ -76,7 +73,7 @@ const PATHS: &[Call] = &[Call::Sendfile, Call::SpliceIn, Call::CopyRange];
 /// Whether an error of this call may be told (rule 2).
 fn may_be_told(call: Call, errno: Errno) -> bool {
     // Where no kernel is asked, none refuses two descriptors by number.
-    let refusal = IN_KERNEL && [Errno::INVAL, Errno::PERM, Errno::NOSYS].contains(&errno);
+    let refusal = TRANSFERS_IN_KERNEL && [Errno::INVAL, Errno::PERM, Errno::NOSYS].contains(&errno);
     match call {
         _ if errno == Errno::INTR => false,
         // Conveniences: what they are for is done without them.
@@ -190,7 +187,7 @@ fn every_call_may_fail_in_every_way() {
     let failed = matrix.iter().filter(|row| row[..12].iter().all(|cell| *cell > 0)).count();
     let ways = matrix.iter().flatten().filter(|cell| **cell > 0).count();
     println!("{failed} calls, {ways} ways, {} runs", matrix.iter().flatten().sum::<usize>());
-    if IN_KERNEL {
+    if TRANSFERS_IN_KERNEL {
         let without: Vec<_> =
             Call::ALL.iter().zip(&matrix).filter(|(_, row)| row[0] == 0).collect();
         assert!(without.is_empty(), "calls that never fail: {without:?}");

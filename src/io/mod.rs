@@ -17,8 +17,10 @@ mod scratch;
 mod segment;
 
 #[cfg(unix)]
-pub use file::{Advice, MappedFile, MappedFileMut};
+pub use crate::sys::Advice;
 pub use file::{FileRegion, FileTruncated};
+#[cfg(unix)]
+pub use file::{MappedFile, MappedFileMut};
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use queue::open_leases;
 pub use queue::{Flush, Payload, QueueStats, WriteQueue};

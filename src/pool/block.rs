@@ -11,7 +11,7 @@ use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::shared::large;
 use crate::pool::thread::local;
-use crate::sys::vm;
+use crate::sys::memory;
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Block {
     #[cfg(unix)]
     pub(crate) fn has_pages_of_its_own(&self) -> bool {
         let (start, len) = (self.0.data().addr().get(), self.0.capacity());
-        self.0.kind != Kind::Owned && vm::are_whole_pages(start, len)
+        self.0.kind != Kind::Owned && memory::are_whole_pages(start, len)
     }
 
     /// Notes that the kernel may be sending from the block's pages, for as long as it likes and without
@@ -251,7 +251,7 @@ fn prepare(block: HeaderRef) -> bool {
         // Fresh pages are zero (V2). The old ones are the kernel's alone now.
         // SAFETY: whole pages of a mapping of the pool's, as `has_pages_of_its_own` has found, and the
         // caller owns the block alone.
-        let replaced = unsafe { vm::discard(block.data(), block.capacity()) };
+        let replaced = unsafe { memory::discard(block.data(), block.capacity()) };
         if replaced {
             block.flags.clear_in_flight();
         }

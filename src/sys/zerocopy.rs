@@ -1,64 +1,57 @@
-//! Memory lent to the kernel: `MSG_ZEROCOPY`, and the notices that end a loan.
+//! Zero-copy sends: `MSG_ZEROCOPY`, and the completions that end them.
 //!
-//! The kernel counts the sends of a socket that succeeded with this flag, from 0 on, in 32 bits that
-//! wrap. When it is done with some of them, in whatever order, it puts a notice with a range of these
-//! numbers into the socket's error queue.
-//!
-//! Unsafe because two calls are made that rustix has not: the option that allows the flag, and reading
-//! the error queue with the control messages that only this feature uses.
-#![cfg_attr(
-    all(target_os = "linux", not(bytebuf_portable)),
-    allow(unsafe_code, reason = "two system calls that rustix does not make")
-)]
+//! The kernel numbers the sends of a socket that succeeded with this flag, from 0 on, in 32 bits that
+//! wrap. When it no longer reads the memory of some of them, in any order, it puts a message with a
+//! range of these numbers into the socket's error queue.
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
 
-use super::{Call, More, fault, retry};
+use super::{Call, More, fault, os, retry};
 
-/// What the kernel tells when it is done with memory.
+/// What the kernel reports when it no longer reads the memory of some sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Notice {
-    /// The first and the last send that this is about; the numbers between them may wrap.
+pub(crate) struct Completion {
+    /// The numbers of the first and the last send that have ended; the numbers between them may wrap.
     pub(crate) first: u32,
     pub(crate) last: u32,
     /// The kernel copied the bytes after all.
     pub(crate) copied: bool,
 }
 
-impl Notice {
-    /// How many sends it is about, at least one.
+impl Completion {
+    /// Returns the number of sends that have ended, at least one.
     pub(crate) fn sends(self) -> u64 {
         u64::from(self.last.wrapping_sub(self.first)) + 1
     }
 }
 
-/// Why a send by zero-copy was refused, where sending by copying can still work.
+/// Why a zero-copy send was refused, where sending by copying can still work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// As much is lent as this user or this socket may.
-    NoRoom,
-    /// This socket can't.
+    /// As much memory is in flight as this user or this socket may have.
+    LimitReached,
+    /// This socket cannot.
     Unsupported,
 }
 
-/// What an error of [`send_zero_copy`](super::Target::send_zero_copy) says about lending alone.
-/// Nothing has moved, and the send does not count.
+/// Returns what an error of [`send_zero_copy`](super::Target::send_zero_copy) says about zero-copy
+/// alone. Nothing has moved, and the send does not count.
 pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
     match Errno::from_io_error(error) {
-        Some(Errno::NOBUFS) => Some(Refusal::NoRoom),
+        Some(Errno::NOBUFS) => Some(Refusal::LimitReached),
         Some(Errno::OPNOTSUPP) => Some(Refusal::Unsupported),
         _ => None,
     }
 }
 
-/// A number that no other socket has or will have; none for what is no socket.
+/// Returns a number that no other socket has or will have; none for what is not a socket.
 pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
     retry(|| {
         fault::admit(Call::SetZeroCopy, 0)?;
-        imp::socket_id(fd)
+        os::socket_id(fd)
     })
     .ok()
 }
@@ -66,230 +59,24 @@ pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
 /// Prepares a socket for [`send_zero_copy`](super::Target::send_zero_copy), whose first send will
 /// have the number 0.
 ///
-/// Fails for all but TCP sockets; and for those that somebody has prepared already, as nobody knows
-/// how far their count is.
-pub(crate) fn lend_to(fd: BorrowedFd<'_>) -> io::Result<()> {
+/// Fails for all except TCP sockets; and for those on which it was enabled before, as the number of
+/// their next send is not known.
+pub(crate) fn enable_zero_copy(fd: BorrowedFd<'_>) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::SetZeroCopy, 0)?;
-        imp::lend_to(fd)
+        os::enable_zero_copy(fd)
     })
 }
 
 pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
-    imp::send(fd, bufs, more)
+    os::send_zero_copy(fd, bufs, more)
 }
 
-/// Takes the next notice out of a socket's error queue, past what else is there, which is dropped.
-pub(crate) fn next_notice(fd: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
-    let read = || match fault::notice(Call::Notice)? {
-        None => imp::next_notice(fd),
-        told => Ok(told),
+/// Takes the next completion out of a socket's error queue and drops other messages before it.
+pub(crate) fn next_completion(fd: BorrowedFd<'_>) -> io::Result<Option<Completion>> {
+    let read = || match fault::completion(Call::Completion)? {
+        None => os::next_completion(fd),
+        planned => Ok(planned),
     };
     retry(read).or_else(|e| if e.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(e) })
-}
-
-/// The notice among the control messages that came with a message of the error queue: each of them a
-/// length (of the header and what follows it), a level and a type, then a `sock_extended_err`, and
-/// padding to the size of a word.
-#[cfg_attr(not(all(target_os = "linux", not(bytebuf_portable))), allow(dead_code))]
-fn parse(mut control: &[u8]) -> Option<Notice> {
-    const WORD: usize = size_of::<usize>();
-    const HEADER: usize = WORD + 8;
-    /// `IP_RECVERR` at `SOL_IP`, `IPV6_RECVERR` at `SOL_IPV6`.
-    const FROM_THE_ERROR_QUEUE: [(u32, u32); 2] = [(0, 11), (41, 25)];
-    /// `SO_EE_ORIGIN_ZEROCOPY` and `SO_EE_CODE_ZEROCOPY_COPIED`.
-    const ZERO_COPY: u8 = 5;
-    const COPIED: u8 = 1;
-
-    let word = |bytes: &[u8], at| bytes.get(at..)?.first_chunk().copied().map(u32::from_ne_bytes);
-    while let Some(&length) = control.first_chunk::<WORD>() {
-        let length = usize::from_ne_bytes(length);
-        let message = control.get(..length).filter(|_| length >= HEADER)?;
-        let kind = (word(message, WORD)?, word(message, WORD + 4)?);
-        if FROM_THE_ERROR_QUEUE.contains(&kind) {
-            let error = &message[HEADER..];
-            let (errno, info, data) = (word(error, 0)?, word(error, 8)?, word(error, 12)?);
-            if (errno, error[4]) == (0, ZERO_COPY) {
-                let copied = error[6] & COPIED != 0;
-                return Some(Notice { first: info, last: data, copied });
-            }
-        }
-        control = control.get(length.checked_next_multiple_of(WORD)?..)?;
-    }
-    None
-}
-
-#[cfg(all(target_os = "linux", not(bytebuf_portable)))]
-mod imp {
-    use std::ffi::c_int;
-    use std::io::{self, IoSlice};
-    use std::mem::MaybeUninit;
-    use std::os::fd::{AsRawFd, BorrowedFd};
-    use std::ptr;
-
-    use rustix::net::{SendFlags, ipproto, sockopt};
-
-    use super::super::{More, os};
-    use super::{Notice, parse};
-
-    pub(super) fn socket_id(fd: BorrowedFd<'_>) -> io::Result<u64> {
-        Ok(sockopt::socket_cookie(fd)?)
-    }
-
-    pub(super) fn lend_to(fd: BorrowedFd<'_>) -> io::Result<()> {
-        // Others take the flag and ignore it, or count otherwise.
-        if sockopt::socket_protocol(fd)? != Some(ipproto::TCP) || is_set(fd)? {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        let on: c_int = 1;
-        // SAFETY: the option's value is an int, which is read during the call.
-        let done = unsafe {
-            libc::setsockopt(
-                fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_ZEROCOPY,
-                ptr::from_ref(&on).cast(),
-                size_of::<c_int>() as libc::socklen_t,
-            )
-        };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-    }
-
-    fn is_set(fd: BorrowedFd<'_>) -> io::Result<bool> {
-        let mut on: c_int = 0;
-        let mut size = size_of::<c_int>() as libc::socklen_t;
-        // SAFETY: the option's value is an int; the call writes at most `size` bytes of it.
-        let done = unsafe {
-            libc::getsockopt(
-                fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_ZEROCOPY,
-                ptr::from_mut(&mut on).cast(),
-                &raw mut size,
-            )
-        };
-        if done == 0 { Ok(on != 0) } else { Err(io::Error::last_os_error()) }
-    }
-
-    pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
-        let zero_copy = SendFlags::from_bits_retain(libc::MSG_ZEROCOPY as u32);
-        os::send_with(fd, bufs, more, zero_copy)
-    }
-
-    pub(super) fn next_notice(fd: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
-        loop {
-            let mut control = [0_u8; 256];
-            // SAFETY: a structure of integers and pointers, for which zero is a value.
-            let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = control.len() as _;
-            let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-            // SAFETY: the message has room for no address and no bytes, and for as many of control as
-            // it says, in an array that outlives the call.
-            let read = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
-            if read < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            #[allow(clippy::unnecessary_cast, reason = "musl has 32 bits there")]
-            let filled = control.len().min(message.msg_controllen as usize);
-            if let Some(notice) = parse(&control[..filled]) {
-                return Ok(Some(notice));
-            }
-        }
-    }
-}
-
-#[cfg(not(all(target_os = "linux", not(bytebuf_portable))))]
-mod imp {
-    use std::io::{self, IoSlice};
-    use std::os::fd::BorrowedFd;
-
-    use super::super::More;
-    use super::Notice;
-
-    pub(super) fn socket_id(_: BorrowedFd<'_>) -> io::Result<u64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn lend_to(_: BorrowedFd<'_>) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn send(_: BorrowedFd<'_>, _: &[IoSlice<'_>], _: More) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn next_notice(_: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
-        Ok(None)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A control message as the kernel lays it out.
-    fn message(level: u32, kind: u32, payload: &[u8]) -> Vec<u8> {
-        let length = size_of::<usize>() + 8 + payload.len();
-        let mut bytes = length.to_ne_bytes().to_vec();
-        bytes.extend(level.to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(payload);
-        bytes.resize(length.next_multiple_of(size_of::<usize>()), 0);
-        bytes
-    }
-
-    /// A `sock_extended_err`, and what the kernel puts behind it: an address of `after` bytes.
-    fn error(errno: u32, origin: u8, code: u8, (info, data): (u32, u32), after: usize) -> Vec<u8> {
-        let mut bytes = errno.to_ne_bytes().to_vec();
-        bytes.extend([origin, 0, code, 0]);
-        bytes.extend(info.to_ne_bytes());
-        bytes.extend(data.to_ne_bytes());
-        bytes.resize(16 + after, 0);
-        bytes
-    }
-
-    #[test]
-    fn a_notice_is_found_for_both_families_and_behind_other_messages() {
-        let range = (u32::MAX, 3);
-        for (level, kind, address) in [(0, 11, 16), (41, 25, 28)] {
-            for (code, copied) in [(0, false), (1, true)] {
-                let notice = message(level, kind, &error(0, 5, code, range, address));
-                let told = Some(Notice { first: u32::MAX, last: 3, copied });
-                assert_eq!(parse(&notice), told);
-                assert_eq!(parse(&[message(1, 37, b"a time stamp"), notice].concat()), told);
-            }
-        }
-        assert_eq!(Notice { first: u32::MAX, last: 3, copied: false }.sends(), 5);
-    }
-
-    #[test]
-    fn other_messages_are_no_notice() {
-        for other in [
-            Vec::new(),
-            message(0, 11, &error(0, 4, 0, (1, 1), 16)), // a time stamp
-            message(0, 11, &error(113, 5, 0, (1, 1), 16)),
-            message(1, 11, &error(0, 5, 0, (1, 1), 16)),
-            message(0, 11, &error(0, 5, 0, (1, 1), 0)[..15]),
-            message(0, 11, &[]),
-        ] {
-            assert_eq!(parse(&other), None);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), at in 0..80_usize) {
-            let _ = parse(&bytes);
-            let mut notice = message(0, 11, &error(0, 5, 0, (1, 1), 16));
-            notice.truncate(at);
-            prop_assert!(parse(&notice).is_none() || at >= size_of::<usize>() + 24);
-            let at = at % size_of::<usize>();
-            let mut lying = message(0, 11, &error(0, 5, 0, (1, 1), 16));
-            lying[at] = bytes.first().copied().unwrap_or(255);
-            let _ = parse(&lying);
-        }
-    }
 }

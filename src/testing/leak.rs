@@ -1,6 +1,6 @@
 //! [`LeakGuard`].
 
-use crate::sys::vm;
+use crate::sys::memory;
 use crate::{Pool, Track};
 use std::ops::Deref;
 use std::thread;
@@ -102,7 +102,7 @@ impl LeakGuard {
 /// assert_eq!(mapped_bytes(), before);
 /// ```
 pub fn mapped_bytes() -> usize {
-    vm::mapped()
+    memory::mapped_bytes()
 }
 
 /// How many sends of all [queues that lend memory](crate::WriteQueue::with_zero_copy) of this process are

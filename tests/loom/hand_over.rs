@@ -1,6 +1,6 @@
 //! What one thread leaves behind for another, by way of one word.
 
-use crate::mapped::Mapped;
+use crate::mapped::MappedBytes;
 use crate::published::Published;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -12,13 +12,13 @@ use loom::thread::spawn;
 #[test]
 fn unmapped_and_mapped_anew() {
     struct World {
-        mapped: Mapped,
+        mapped: MappedBytes,
         is_unmapped: AtomicBool,
         range: UnsafeCell<()>,
     }
     loom::model(|| {
         let world = Arc::new(World {
-            mapped: Mapped(AtomicUsize::new(1)),
+            mapped: MappedBytes(AtomicUsize::new(1)),
             is_unmapped: AtomicBool::new(false),
             range: UnsafeCell::new(()),
         });
@@ -26,16 +26,16 @@ fn unmapped_and_mapped_anew() {
             let world = Arc::clone(&world);
             move || {
                 world.range.with_mut(|_| ());
-                world.mapped.less(1);
+                world.mapped.sub(1);
                 world.is_unmapped.store(true, Relaxed);
             }
         });
         let other = spawn({
             let world = Arc::clone(&world);
-            move || world.mapped.more(1)
+            move || world.mapped.add(1)
         });
         if world.is_unmapped.load(Relaxed) {
-            world.mapped.more(1);
+            world.mapped.add(1);
             world.range.with_mut(|_| ());
         }
         unmaps.join().unwrap();

@@ -32,7 +32,7 @@ mod hand_over;
 mod idle;
 mod lend;
 mod life;
-#[path = "../../src/sys/mapped.rs"]
+#[path = "../../src/sys/memory/mapped.rs"]
 mod mapped;
 mod pool;
 #[path = "../../src/io/segment/published.rs"]

@@ -10,7 +10,7 @@
 
 use super::ByteBuf;
 use crate::pool::{AllocError, Block, Pool, Source};
-use crate::sys::vm::PAGE;
+use crate::sys::memory::PAGE;
 use core::fmt;
 
 /// The least capacity of a buffer that grows from nothing.

@@ -1,6 +1,6 @@
 //! Files in memory, as views.
 //!
-//! Unsafe in one signature: [`MappedFile::map`] hands the promise of `sys/mapping.rs`, rule 3, to
+//! Unsafe in one signature: [`MappedFile::map`] hands the promise of `sys/file_mapping.rs`, rule 3, to
 //! its caller. The safe constructors keep it themselves:
 //!
 //! 1. [`MappedFile::sealed`] takes only files whose seals forbid both writing and shrinking, and
@@ -14,11 +14,9 @@ use std::io;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use rustix::mm;
-
 use crate::buf::ByteView;
 use crate::io::file::region::{FileRegion, FileTruncated};
-use crate::sys::{self, Mapping};
+use crate::sys::{self, Advice, FileMapping};
 
 /// A file, or a part of one, mapped into memory, read-only.
 ///
@@ -52,33 +50,8 @@ use crate::sys::{self, Mapping};
 #[doc(alias = "MappedByteBuffer")]
 pub struct MappedFile {
     /// None if the bytes are not mapped: there are none, or they were copied to memory.
-    mapping: Option<Arc<Mapping>>,
+    mapping: Option<Arc<FileMapping>>,
     view: ByteView,
-}
-
-/// How a mapping will be used, for [`MappedFile::advise`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Advice {
-    /// No particular way.
-    Normal,
-    /// From the front to the end: read far ahead.
-    Sequential,
-    /// Here and there: don't read ahead.
-    Random,
-    /// Soon: begin to read it in, in the background.
-    Soon,
-}
-
-impl Advice {
-    pub(super) fn advice(self) -> mm::Advice {
-        match self {
-            Advice::Normal => mm::Advice::Normal,
-            Advice::Sequential => mm::Advice::Sequential,
-            Advice::Random => mm::Advice::Random,
-            Advice::Soon => mm::Advice::WillNeed,
-        }
-    }
 }
 
 /// Whether there is something to map; an error if the file ends before the range does.
@@ -95,7 +68,7 @@ pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
 }
 
 /// What views of a mapping own.
-pub(in crate::io) struct Shared(Arc<Mapping>);
+pub(in crate::io) struct Shared(Arc<FileMapping>);
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
@@ -195,10 +168,10 @@ impl MappedFile {
             return Ok(MappedFile::default());
         }
         // SAFETY: the caller's promise.
-        Ok(MappedFile::over(unsafe { Mapping::new(file, range)? }))
+        Ok(MappedFile::over(unsafe { FileMapping::new(file, range)? }))
     }
 
-    pub(super) fn over(mapping: Mapping) -> MappedFile {
+    pub(super) fn over(mapping: FileMapping) -> MappedFile {
         let mapping = Arc::new(mapping);
         let view = ByteView::from_owner(Shared(mapping.clone()));
         MappedFile { mapping: Some(mapping), view }
@@ -218,8 +191,8 @@ impl MappedFile {
     /// # Cost
     ///
     /// One system call.
-    pub fn advise(&self, access: Advice) -> io::Result<()> {
-        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
+    pub fn advise(&self, advice: Advice) -> io::Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
     /// Brings all of it into memory and waits for that, so that no later access does.
@@ -234,7 +207,7 @@ impl MappedFile {
     #[doc(alias = "load")]
     #[doc(alias = "warmMappedFile")]
     pub fn warm(&self) -> io::Result<()> {
-        self.mapping.as_ref().map_or(Ok(()), |mapping| sys::populate(mapping))
+        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.populate())
     }
 
     /// Keeps it in memory as long as the mapping lives.

@@ -1,7 +1,7 @@
 //! A file in memory that is written there.
 //!
 //! Unsafe in one signature, as in `mapped.rs`: [`MappedFileMut::map`] hands the promise of
-//! `sys/mapping.rs`, rule 3, to its caller. Rules:
+//! `sys/file_mapping.rs`, rule 3, to its caller. Rules:
 //!
 //! 1. A file made by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped,
 //!    so nobody else shortens or writes it; and all of it has its place on the disk.
@@ -17,8 +17,8 @@ use std::ops::{Deref, DerefMut, Range, RangeBounds};
 use std::path::Path;
 
 use crate::buf::range;
-use crate::io::file::mapped::{Advice, MappedFile, is_there};
-use crate::sys::{self, MappingMut};
+use crate::io::file::mapped::{MappedFile, is_there};
+use crate::sys::{self, Advice, FileMappingMut};
 
 /// A file, or a part of one, mapped into memory to be written there.
 ///
@@ -58,7 +58,7 @@ use crate::sys::{self, MappingMut};
 #[doc(alias = "MmapMut")]
 pub struct MappedFileMut {
     /// None if there are no bytes.
-    mapping: Option<MappingMut>,
+    mapping: Option<FileMappingMut>,
     file: File,
     failed: bool,
 }
@@ -135,7 +135,7 @@ impl MappedFileMut {
     unsafe fn over(file: File, range: Range<u64>) -> io::Result<MappedFileMut> {
         let mapping = match is_there(&file, &range)? {
             // SAFETY: the caller's promise.
-            true => Some(unsafe { MappingMut::new(&file, range)? }),
+            true => Some(unsafe { FileMappingMut::new(&file, range)? }),
             false => None,
         };
         Ok(MappedFileMut { mapping, file, failed: false })
@@ -226,8 +226,8 @@ impl MappedFileMut {
     /// # Cost
     ///
     /// One system call.
-    pub fn advise(&self, access: Advice) -> io::Result<()> {
-        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(access.advice()))
+    pub fn advise(&self, advice: Advice) -> io::Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
     /// Brings all of it into memory, ready to be written, and waits for that, so that no later
@@ -242,7 +242,7 @@ impl MappedFileMut {
     /// The disk's, and about a microsecond for a page that was never touched.
     #[doc(alias = "load")]
     pub fn warm(&mut self) -> io::Result<()> {
-        self.mapping.as_mut().map_or(Ok(()), sys::populate_mut)
+        self.mapping.as_mut().map_or(Ok(()), FileMappingMut::populate_mut)
     }
 
     /// Keeps it in memory as long as the mapping lives.
@@ -270,7 +270,7 @@ impl Deref for MappedFileMut {
 
 impl DerefMut for MappedFileMut {
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.mapping.as_mut().map_or(&mut [], MappingMut::as_mut)
+        self.mapping.as_mut().map_or(&mut [], FileMappingMut::as_mut)
     }
 }
 

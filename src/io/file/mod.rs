@@ -12,7 +12,7 @@ pub(super) mod region;
 mod transfer;
 
 #[cfg(unix)]
-pub use mapped::{Advice, MappedFile};
+pub use mapped::MappedFile;
 #[cfg(unix)]
 pub use mapped_mut::MappedFileMut;
 pub use region::{FileRegion, FileTruncated};

@@ -24,7 +24,7 @@ use smallvec::SmallVec;
 
 use crate::buf::ByteView;
 use crate::io::file::mapped;
-use crate::sys::Notice;
+use crate::sys::Completion;
 
 /// The open leases of one socket, in the order of their sends.
 #[derive(Default)]
@@ -103,7 +103,7 @@ impl Leases {
     }
 
     /// Ends the leases that a notice is about.
-    pub(super) fn end(&mut self, notice: Notice) -> Result<(), Stray> {
+    pub(super) fn end(&mut self, notice: Completion) -> Result<(), Stray> {
         let place = |number: u32| number.wrapping_sub(self.first) as usize;
         let (from, to) = (place(notice.first), place(notice.last));
         let known =
@@ -153,8 +153,8 @@ mod tests {
 
     use super::*;
 
-    fn notice(first: u32, last: u32) -> Notice {
-        Notice { first, last, copied: false }
+    fn notice(first: u32, last: u32) -> Completion {
+        Completion { first, last, copied: false }
     }
 
     /// A view of memory whose release shows in the count of `owner`.

@@ -145,7 +145,7 @@ impl Write for Moody {
         assert!(bufs.len() <= 1024 && bufs.iter().all(|buf| !buf.is_empty()));
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         let taken = match (self.plan)(Call::Write, offered) {
-            Outcome::Pass | Outcome::Told(_) => offered,
+            Outcome::Pass | Outcome::Completed(_) => offered,
             Outcome::Short(most) => offered.min(most),
             Outcome::Fail(errno) => return Err(io::Error::from_raw_os_error(errno)),
         };

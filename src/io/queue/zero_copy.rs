@@ -230,7 +230,7 @@ impl ZeroCopy {
             let id = sys::socket_id(fd);
             if self.socket.is_none() {
                 stats.zero_copy_controls += 1;
-                match id.map(|_| sys::lend_to(fd)) {
+                match id.map(|_| sys::enable_zero_copy(fd)) {
                     Some(Ok(())) => self.socket = id,
                     _ => self.state = State::Off,
                 }
@@ -243,7 +243,7 @@ impl ZeroCopy {
     fn reap(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> io::Result<()> {
         while !self.leases.is_empty() && self.knows(fd, stats) {
             stats.zero_copy_controls += 1;
-            let Some(notice) = sys::next_notice(fd)? else { break };
+            let Some(notice) = sys::next_completion(fd)? else { break };
             if self.leases.end(notice).is_err() {
                 self.state = State::Off;
                 break;
@@ -270,7 +270,7 @@ impl ZeroCopy {
     fn refused(&mut self, error: io::Error, stats: &mut QueueStats) -> io::Result<bool> {
         self.state = match sys::refusal(&error) {
             // If there is no room for a single loan, there will be none later.
-            Some(Refusal::NoRoom) if !self.leases.is_empty() => State::Full,
+            Some(Refusal::LimitReached) if !self.leases.is_empty() => State::Full,
             Some(_) => State::Off,
             None => return Err(error),
         };

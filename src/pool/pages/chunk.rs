@@ -10,7 +10,7 @@
 use crate::memory::hooks;
 use crate::pool::pages::bits::{find_run, run_of};
 use crate::pool::pages::headers::Headers;
-use crate::sys::vm::Mapping;
+use crate::sys::memory::Mapping;
 use core::ptr::NonNull;
 
 /// The bytes of a unit.

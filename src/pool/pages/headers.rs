@@ -11,7 +11,7 @@
 use crate::memory::header::Header;
 use crate::memory::hooks;
 use crate::pool::pages::bits::{find_run, run_of};
-use crate::sys::vm::{self, Mapping};
+use crate::sys::memory::{self, Mapping};
 use core::ptr::NonNull;
 
 /// Headers in a page: a word of bits says which are free.
@@ -19,9 +19,9 @@ const PER_PAGE: usize = u64::BITS as usize;
 
 /// One of the system's; several, where a model checker's atomics make headers larger.
 const PAGE: usize = PER_PAGE * size_of::<Header>();
-static_assertions::const_assert!(PAGE.is_multiple_of(vm::PAGE));
+static_assertions::const_assert!(PAGE.is_multiple_of(memory::PAGE));
 #[cfg(not(shuttle))]
-static_assertions::const_assert_eq!(PAGE, vm::PAGE);
+static_assertions::const_assert_eq!(PAGE, memory::PAGE);
 
 /// Pages in a region: a word of bits as well.
 const PAGES: usize = u64::BITS as usize;

@@ -16,7 +16,7 @@ use crate::pool::pages::bits::run_of;
 use crate::pool::pages::chunk::{Span, UNIT};
 use crate::pool::pages::headers::Run;
 use crate::pool::pages::size_class;
-use crate::sys::vm::PAGE;
+use crate::sys::memory::PAGE;
 use core::ptr::NonNull;
 
 /// The most blocks in a slab.
@@ -213,7 +213,7 @@ impl Slab {
             return 0;
         }
         // SAFETY: all blocks that reach into these pages are free, and the slab owns its span (U1, S1).
-        if !unsafe { crate::sys::vm::discard(self.at(range.start), range.len()) } {
+        if !unsafe { crate::sys::memory::discard(self.at(range.start), range.len()) } {
             return 0;
         }
         for &slot in &warm {

@@ -24,7 +24,7 @@ use crate::pool::shared::slabs::Slabs;
 use crate::pool::thread::cache::Cache;
 use crate::pool::thread::magazine::{Magazine, round_of};
 use crate::sync::{AtomicUsize, Mutex, Ordering::Relaxed, lock};
-use crate::sys::vm::Mapping;
+use crate::sys::memory::Mapping;
 use crossbeam_queue::SegQueue;
 use std::sync::{Arc, Weak};
 

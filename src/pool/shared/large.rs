@@ -13,7 +13,7 @@ use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::sync::lock;
-use crate::sys::vm::Mapping;
+use crate::sys::memory::Mapping;
 use core::ptr::NonNull;
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ use super::super::plans::Random;
 use super::{COPIED, WriteQueue};
 use crate::buf::{ByteBuf, ByteView};
 use crate::pool::Pool;
-use crate::sys::{Call, Notice, Outcome, with_taker};
+use crate::sys::{Call, Completion, Outcome, with_sink};
 
 /// The most bytes in a part, and the fewest that are lent.
 const PART: usize = 64 * 1024;
@@ -82,10 +82,10 @@ impl Kernel {
         let fail = |errno: Errno| Outcome::Fail(errno.raw_os_error());
         let dice = self.random.below(16);
         match (call, dice) {
-            (Call::Notice, 0..8) => self.tell(),
-            (Call::Notice, 8) => fail(Errno::INTR),
-            (Call::Notice, 9) => fail(Errno::NOMEM),
-            (Call::Notice, _) => fail(Errno::AGAIN),
+            (Call::Completion, 0..8) => self.tell(),
+            (Call::Completion, 8) => fail(Errno::INTR),
+            (Call::Completion, 9) => fail(Errno::NOMEM),
+            (Call::Completion, _) => fail(Errno::AGAIN),
             (Call::Send | Call::SendZeroCopy, _) => {
                 let lends = call == Call::SendZeroCopy;
                 assert!(!lends || self.may == May::Lend, "{:?}", self.may);
@@ -133,7 +133,7 @@ impl Kernel {
         if self.lost || self.random.below(100) == 0 {
             (self.lost, self.may) = (true, May::Copy);
             let number = self.loans.len() as u32;
-            return Outcome::Told(Notice { first: number, last: number, copied: false });
+            return Outcome::Completed(Completion { first: number, last: number, copied: false });
         }
         let nth = self.random.below(self.open());
         let is_open = |&(_, loan): &(usize, &Option<Loan>)| loan.is_some();
@@ -151,7 +151,11 @@ impl Kernel {
         } else if self.may == May::Wait {
             self.may = May::Lend;
         }
-        Outcome::Told(Notice { first: first as u32, last: (first + run - 1) as u32, copied })
+        Outcome::Completed(Completion {
+            first: first as u32,
+            last: (first + run - 1) as u32,
+            copied,
+        })
     }
 
     /// Reads lent memory, as a kernel does: by its address, whoever may have it now.
@@ -192,7 +196,7 @@ fn run(pool: &Pool, seed: u64) -> (usize, usize) {
         let kernel = kernel.clone();
         move |call, bufs: &[IoSlice<'_>]| kernel.borrow_mut().take(call, bufs)
     };
-    with_taker(answer, take, || {
+    with_sink(answer, take, || {
         for _ in 0..random.below(60) {
             match random.below(12) {
                 0..4 => {

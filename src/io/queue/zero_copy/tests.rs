@@ -16,7 +16,7 @@ use super::*;
 use crate::buf::ByteBuf;
 use crate::io::{Flush, MappedFile, Payload};
 use crate::pool::Pool;
-use crate::sys::{Call, Notice, Outcome, with_plan};
+use crate::sys::{Call, Completion, Outcome, with_plan};
 
 const PART: usize = 64 * 1024;
 
@@ -70,10 +70,12 @@ fn flush_all(queue: &mut WriteQueue, out: &TcpStream) {
 
 /// Answers all that is read from the error queue, and lets the rest pass.
 fn telling(
-    mut tell: impl FnMut() -> Option<Notice> + 'static,
+    mut tell: impl FnMut() -> Option<Completion> + 'static,
 ) -> impl FnMut(Call, usize) -> Outcome {
     move |call, _| match call {
-        Call::Notice => tell().map_or(Outcome::Fail(Errno::AGAIN.raw_os_error()), Outcome::Told),
+        Call::Completion => {
+            tell().map_or(Outcome::Fail(Errno::AGAIN.raw_os_error()), Outcome::Completed)
+        }
         _ => Outcome::Pass,
     }
 }
@@ -213,8 +215,8 @@ fn without_room_for_loans_parts_are_copied_until_some_end() {
                 let refused = sends == loans_first + 1;
                 if refused { Outcome::Fail(Errno::NOBUFS.raw_os_error()) } else { Outcome::Pass }
             }
-            Call::Notice if sends < 2 => Outcome::Fail(Errno::AGAIN.raw_os_error()),
-            Call::Notice => Outcome::Told(Notice { first: 0, last: 0, copied: false }),
+            Call::Completion if sends < 2 => Outcome::Fail(Errno::AGAIN.raw_os_error()),
+            Call::Completion => Outcome::Completed(Completion { first: 0, last: 0, copied: false }),
             _ => Outcome::Pass,
         };
         let (mut stream, mut kept) = (Vec::new(), Vec::new());
@@ -275,7 +277,7 @@ fn copies_turn_it_off_only_in_a_row() {
         let number = told as u32;
         (told < made.get()).then(|| {
             told += 1;
-            Notice { first: number, last: number, copied: number != 4 }
+            Completion { first: number, last: number, copied: number != 4 }
         })
     };
     let mut stream = Vec::new();
@@ -304,7 +306,7 @@ fn a_queue_that_does_not_know_the_numbers_lends_no_more_and_releases_nothing() {
     let (out, peer) = connection();
     let mut queue = lending();
     let mut kept = Vec::new();
-    let stray = || Some(Notice { first: 7, last: 7, copied: false });
+    let stray = || Some(Completion { first: 7, last: 7, copied: false });
     with_plan(telling(stray), || {
         for n in 0..3 {
             let part = part(Pool::global(), n).freeze();
@@ -444,7 +446,7 @@ proptest! {
         let mut calls = 0;
         let plan = move |call, _| {
             calls += 1;
-            let limited = matches!(call, Call::Send | Call::SendZeroCopy | Call::Notice);
+            let limited = matches!(call, Call::Send | Call::SendZeroCopy | Call::Completion);
             // In the end all passes, so that it ends.
             if limited && calls < 400 { turns.next().unwrap() } else { Outcome::Pass }
         };

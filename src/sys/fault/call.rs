@@ -4,10 +4,7 @@ macro_rules! calls {
     ($($(#[$doc:meta])* $call:ident,)+) => {
         /// A kind of call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[cfg_attr(
-            not(all(target_os = "linux", not(any(bytebuf_portable, miri)))),
-            allow(dead_code, reason = "fewer of them exist there")
-        )]
+        #[cfg_attr(not(unix), allow(dead_code, reason = "fewer of them are made there"))]
         pub(crate) enum Call {
             $($(#[$doc])* $call,)+
         }
@@ -24,59 +21,59 @@ calls! {
     Send,
     /// Gathered write to anything.
     Write,
-    /// Gathered write to a socket that takes the memory itself.
+    /// Zero-copy send.
     SendZeroCopy,
-    /// A socket that is to be lent memory.
+    /// Preparing a socket for zero-copy sends.
     SetZeroCopy,
-    /// Read of a socket's error queue.
-    Notice,
+    /// Read of a completion from a socket's error queue.
+    Completion,
     /// Read of a file at an offset.
     ReadAt,
     /// Write of a file at an offset.
     WriteAt,
-    /// Room for a file on its disk.
+    /// Allocation of disk blocks for a file.
     Allocate,
-    /// Length of a file.
+    /// Change of a file's length.
     SetLen,
-    /// A file into memory.
+    /// Mapping of a file.
     Map,
-    /// A file out of memory again.
+    /// Unmapping of a file.
     Unmap,
-    /// How a file in memory will be used.
+    /// Advice about a mapped file.
     Advise,
-    /// A file in memory that is to stay there.
+    /// Locking of a mapped file in memory.
     Lock,
-    /// A range of a file in memory to the disk.
+    /// Flush of a range of a mapped file to the disk.
     Flush,
-    /// Memory for the pool.
+    /// Mapping of memory for the pool.
     MapMemory,
-    /// Memory of the pool back to the system.
+    /// Unmapping of memory of the pool.
     UnmapMemory,
-    /// Pages of the pool back to the system, or how they are to be backed.
+    /// Release of pages of the pool to the system, or advice about how to back them.
     AdviseMemory,
-    /// A thread.
+    /// Start of a thread.
     Spawn,
-    /// A file opened.
+    /// Opening of a file.
     Open,
-    /// A second descriptor for a file.
+    /// A second descriptor of an open file.
     Duplicate,
-    /// What a descriptor is and how long its file is.
+    /// Query of a descriptor's kind and length.
     Stat,
     /// A lock on a file.
     LockFile,
-    /// A name for a file.
+    /// Naming of a file.
     Link,
-    /// A name removed.
+    /// Removal of a name.
     Unlink,
-    /// A file in memory alone.
+    /// A new file in memory.
     MemoryFile,
-    /// What may be done with a file in memory: set, or asked.
+    /// Seals of a file in memory: set or queried.
     Seal,
-    /// A range of a file into memory in the background.
+    /// Read-ahead of a range of a file.
     WillNeed,
-    /// Whether a descriptor has something.
+    /// Query whether a descriptor is readable.
     Poll,
-    /// A file's way to the disk.
+    /// Flush of a file to the disk.
     SyncData,
     /// File to descriptor inside the kernel.
     Sendfile,
@@ -84,11 +81,11 @@ calls! {
     CopyRange,
     /// Read of a stream.
     Read,
-    /// Read of a stream into several pieces of memory.
+    /// Read of a stream into several slices.
     ReadVectored,
     /// A new pipe.
     Pipe,
-    /// How much a pipe holds.
+    /// Change of a pipe's capacity.
     PipeSize,
     /// Descriptor to pipe inside the kernel.
     SpliceIn,
@@ -98,7 +95,7 @@ calls! {
 
 #[cfg(test)]
 impl Call {
-    /// Whether it may move a part of what it is offered.
+    /// Returns whether it may move a part of what it is offered.
     pub(crate) fn moves_bytes(self) -> bool {
         use Call::*;
         matches!(
@@ -116,7 +113,7 @@ impl Call {
         )
     }
 
-    /// Whether it is made for the pool's sake: on whatever thread, at whatever time.
+    /// Returns whether the pool makes it, on any thread and at any time.
     pub(crate) fn is_of_pool(self) -> bool {
         use Call::*;
         matches!(self, MapMemory | UnmapMemory | AdviseMemory | Spawn)

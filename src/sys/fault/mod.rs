@@ -1,11 +1,14 @@
-//! Where a test can stand between the crate and the kernel.
+//! Where a test can replace the answers of the kernel.
 //!
-//! A plan is asked before each call and may let it pass, shorten it, or have it fail with an
-//! errno. The call that passes is a real one, so a plan can only make the kernel slower or more
-//! hostile, never more lenient. The one thing that it may make up is what the kernel tells of
-//! zero-copy sends, since that comes in orders which no test can wait for; and where it does, a
-//! test may also take what is sent in the kernel's place.
+//! Before each call a plan decides whether the call is made, made with a shorter length, or fails with
+//! an errno. A call that is made is a real one, so a plan can only make the kernel slower or more
+//! hostile, never more lenient. There is one exception: a plan may invent the completions of
+//! zero-copy sends, since they come in orders that a test cannot wait for; a test that does so may
+//! also take what is sent in place of the kernel.
 
+mod call;
+
+pub(crate) use call::Call;
 #[cfg(not(test))]
 pub(super) use inert::*;
 #[cfg(test)]
@@ -26,7 +29,7 @@ mod inert {
 
     #[cfg(unix)]
     #[inline(always)]
-    pub(in crate::sys) fn notice(_: Call) -> io::Result<Option<crate::sys::Notice>> {
+    pub(in crate::sys) fn completion(_: Call) -> io::Result<Option<crate::sys::Completion>> {
         Ok(None)
     }
 
@@ -50,7 +53,7 @@ mod planned {
 
     use crate::sys::Call;
 
-    /// What is to happen to one call.
+    /// What happens to one call.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Outcome {
         /// The kernel decides.
@@ -59,24 +62,24 @@ mod planned {
         Short(usize),
         /// The call fails with this errno and moves nothing.
         Fail(i32),
-        /// The error queue is not read, and is said to have held this.
+        /// The error queue is not read; this is taken for its contents.
         #[cfg(unix)]
-        #[allow(dead_code, reason = "there are tests where memory is lent")]
-        Told(crate::sys::Notice),
+        #[allow(dead_code, reason = "the tests of zero-copy sends use it, which Linux alone has")]
+        Completed(crate::sys::Completion),
     }
 
     type Plan = Box<dyn FnMut(Call, usize) -> Outcome>;
     #[cfg(unix)]
-    type Taker = Box<dyn FnMut(Call, &[IoSlice<'_>])>;
+    type Sink = Box<dyn FnMut(Call, &[IoSlice<'_>])>;
 
     thread_local! {
         static PLAN: RefCell<Option<Plan>> = const { RefCell::new(None) };
         #[cfg(unix)]
-        static TAKER: RefCell<Option<Taker>> = const { RefCell::new(None) };
+        static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
     }
 
-    /// Runs `body` with `plan` between this thread and the kernel; the plan ends with it, by panic
-    /// too.
+    /// Runs `body` while `plan` decides about the calls of this thread; the plan ends with `body`, even
+    /// by a panic.
     pub(crate) fn with_plan<R>(
         plan: impl FnMut(Call, usize) -> Outcome + 'static,
         body: impl FnOnce() -> R,
@@ -92,14 +95,11 @@ mod planned {
         body()
     }
 
-    /// As [`with_plan`]; and what this thread sends and the plan admits is `take`n, all of it, and the
-    /// kernel sees nothing.
+    /// As [`with_plan`]. In addition, `take` receives all bytes that this thread sends and the plan
+    /// admits; the kernel does not.
     #[cfg(unix)]
-    #[cfg_attr(
-        not(all(target_os = "linux", not(bytebuf_portable))),
-        allow(dead_code, reason = "memory is lent on Linux only")
-    )]
-    pub(crate) fn with_taker<R>(
+    #[allow(dead_code, reason = "the tests of zero-copy sends use it, which Linux alone has")]
+    pub(crate) fn with_sink<R>(
         plan: impl FnMut(Call, usize) -> Outcome + 'static,
         take: impl FnMut(Call, &[IoSlice<'_>]) + 'static,
         body: impl FnOnce() -> R,
@@ -107,10 +107,10 @@ mod planned {
         struct End;
         impl Drop for End {
             fn drop(&mut self) {
-                TAKER.take();
+                SINK.take();
             }
         }
-        TAKER.set(Some(Box::new(take)));
+        SINK.set(Some(Box::new(take)));
         let _end = End;
         with_plan(plan, body)
     }
@@ -123,11 +123,11 @@ mod planned {
         }
     }
 
-    /// What the plan says instead of the error queue.
+    /// Returns what the plan says instead of the error queue.
     #[cfg(unix)]
-    pub(in crate::sys) fn notice(call: Call) -> io::Result<Option<crate::sys::Notice>> {
+    pub(in crate::sys) fn completion(call: Call) -> io::Result<Option<crate::sys::Completion>> {
         match asked(call, 0) {
-            Some(Outcome::Told(notice)) => Ok(Some(notice)),
+            Some(Outcome::Completed(completion)) => Ok(Some(completion)),
             Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
             _ => Ok(None),
         }
@@ -135,7 +135,7 @@ mod planned {
 
     fn asked(call: Call, len: usize) -> Option<Outcome> {
         let ask = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
-        // A thread at its end has no plan any more.
+        // The plan of a thread that ends may be gone already.
         PLAN.try_with(ask).ok().flatten()
     }
 
@@ -147,11 +147,11 @@ mod planned {
     ) -> io::Result<usize> {
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         let mut left = admit(call, offered)?;
-        let run = |bufs: &[IoSlice<'_>]| match TAKER.take() {
+        let run = |bufs: &[IoSlice<'_>]| match SINK.take() {
             None => run(bufs),
             Some(mut take) => {
                 take(call, bufs);
-                TAKER.set(Some(take));
+                SINK.set(Some(take));
                 Ok(bufs.iter().map(|buf| buf.len()).sum())
             }
         };

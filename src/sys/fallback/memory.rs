@@ -1,0 +1,42 @@
+//! Memory from the allocator.
+
+#![allow(unsafe_code, reason = "the allocator takes and gives raw memory")]
+
+use core::ptr::NonNull;
+use std::alloc::Layout;
+use std::io;
+
+use super::super::memory::PAGE;
+
+fn layout(len: usize) -> Option<Layout> {
+    Layout::from_size_align(len, PAGE).ok()
+}
+
+pub(in crate::sys) fn map(len: usize) -> Option<NonNull<u8>> {
+    // SAFETY: `Mapping::map` asks for at least one byte.
+    NonNull::new(unsafe { std::alloc::alloc_zeroed(layout(len)?) })
+}
+
+/// # Safety
+///
+/// The caller owns the memory, which [`map`] returned for this length, and nothing in it is in use.
+pub(in crate::sys) unsafe fn unmap(base: NonNull<u8>, len: usize) -> io::Result<()> {
+    let layout = layout(len).expect("it was valid when the range was mapped");
+    // SAFETY: `map` allocated it with this layout, and the caller is done with it.
+    unsafe { std::alloc::dealloc(base.as_ptr(), layout) }
+    Ok(())
+}
+
+#[cfg(unix)]
+pub(in crate::sys) fn are_whole_pages(_start: usize, _len: usize) -> bool {
+    false
+}
+
+/// # Safety
+///
+/// None is needed: it does nothing.
+pub(in crate::sys) unsafe fn discard(_base: NonNull<u8>, _len: usize) -> bool {
+    false
+}
+
+pub(in crate::sys) fn advise_huge(_base: NonNull<u8>, _len: usize) {}

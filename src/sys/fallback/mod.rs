@@ -1,0 +1,39 @@
+//! Any system: reads and writes alone. The same streams come out, by more copies.
+//!
+//! There is no flag against SIGPIPE here; Rust's runtime ignores that signal before `main`, a
+//! program in another language has to.
+
+mod file;
+#[cfg(unix)]
+mod file_mapping;
+mod memory;
+#[cfg(unix)]
+mod pipe;
+#[cfg_attr(unix, path = "positioned/unix.rs")]
+#[cfg_attr(windows, path = "positioned/windows.rs")]
+#[cfg_attr(not(any(unix, windows)), path = "positioned/none.rs")]
+mod positioned;
+#[cfg(unix)]
+mod socket;
+#[cfg(unix)]
+mod zerocopy;
+
+pub(super) use file::{preallocate, will_need};
+#[cfg(unix)]
+pub(super) use file_mapping::{
+    give_name, is_sealed, populate, populate_mut, seal, sealable_file, unnamed_file,
+};
+#[cfg(unix)]
+pub(super) use memory::are_whole_pages;
+pub(super) use memory::{advise_huge, discard, map, unmap};
+#[cfg(unix)]
+pub(super) use pipe::{REFUSES_PAIR, copy_range, pipe, pipe_size, sendfile, set_pipe_size, splice};
+pub(super) use positioned::{read_at, write_at};
+#[cfg(unix)]
+pub(super) use socket::send;
+#[cfg(unix)]
+pub(super) use zerocopy::{enable_zero_copy, next_completion, send_zero_copy, socket_id};
+
+/// Whether `sendfile` and its like are made.
+#[cfg(all(test, unix))]
+pub(crate) const TRANSFERS_IN_KERNEL: bool = false;

@@ -1,0 +1,275 @@
+//! Files in memory: mapped, sealed, and made without a name.
+//!
+//! Unsafe because memory that the kernel maps has to be turned into a slice. Rules:
+//!
+//! 1. `ptr` is the start of a mapping of `len` bytes that this value made and alone unmaps, when it
+//!    is dropped; `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page
+//!    with the requested range, and are never shown.
+//! 2. A [`FileMapping`] is read and never written, so threads may share it. A [`FileMappingMut`] has
+//!    one owner, which alone reads and writes; once it is shared, it is not written any more.
+//! 3. The caller that makes one promises that nothing else changes the file and that it does not become
+//!    shorter while the mapping lives. This makes the bytes a slice.
+
+#![allow(unsafe_code, reason = "maps memory and shows it as a slice")]
+
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, Range};
+use std::path::Path;
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{self, MapFlags, MsyncFlags, ProtFlags};
+
+use super::file::preallocate;
+use super::{Call, fault, os, retry, write_at};
+
+/// How a mapping will be used, for [`MappedFile::advise`](crate::MappedFile::advise).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// In no particular way.
+    Normal,
+    /// From the front to the end: the kernel reads far ahead.
+    Sequential,
+    /// At random offsets: the kernel does not read ahead.
+    Random,
+    /// Soon: the kernel begins to read it in, in the background.
+    Soon,
+}
+
+impl Advice {
+    fn raw(self) -> mm::Advice {
+        match self {
+            Advice::Normal => mm::Advice::Normal,
+            Advice::Sequential => mm::Advice::Sequential,
+            Advice::Random => mm::Advice::Random,
+            Advice::Soon => mm::Advice::WillNeed,
+        }
+    }
+}
+
+/// A mapped range of a file.
+#[derive(Debug)]
+pub(crate) struct FileMapping {
+    ptr: NonNull<u8>,
+    len: usize,
+    lead: usize,
+}
+
+// SAFETY: nothing in it belongs to a thread; while it is shared, it is only read (rule 2).
+unsafe impl Send for FileMapping {}
+// SAFETY: shared, it can only be read (rule 2).
+unsafe impl Sync for FileMapping {}
+
+impl FileMapping {
+    /// Maps a range of a file, which is not empty.
+    ///
+    /// # Safety
+    ///
+    /// While the mapping lives, this range of the file must not change, and the file must not
+    /// become shorter than its end.
+    pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<FileMapping> {
+        // SAFETY: the caller's promise.
+        unsafe { FileMapping::with(file, range, ProtFlags::READ) }
+    }
+
+    /// # Safety
+    ///
+    /// As [`new`](Self::new), but for changes through the mapping itself.
+    unsafe fn with(file: &File, range: Range<u64>, access: ProtFlags) -> io::Result<FileMapping> {
+        let refused = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let lead = range.start % rustix::param::page_size() as u64;
+        let offset = range.start - lead;
+        // No object is longer than `isize::MAX`.
+        let len = isize::try_from(range.end - offset).map_err(|_| refused())? as usize;
+        let ptr = retry(|| {
+            fault::admit(Call::Map, 0)?;
+            // SAFETY: no address is asked for, so no memory in use is replaced.
+            let ptr =
+                unsafe { mm::mmap(ptr::null_mut(), len, access, MapFlags::SHARED, file, offset) };
+            Ok(ptr?)
+        })?;
+        let ptr = NonNull::new(ptr.cast()).ok_or_else(refused)?;
+        Ok(FileMapping { ptr, len, lead: lead as usize })
+    }
+
+    /// Returns the bytes that are shown.
+    fn bytes(&self) -> NonNull<[u8]> {
+        // SAFETY: within the mapping (rule 1).
+        let start = unsafe { self.ptr.add(self.lead) };
+        NonNull::slice_from_raw_parts(start, self.len - self.lead)
+    }
+
+    /// Tells the kernel how the memory will be used.
+    pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
+        self.advise_raw(advice.raw())
+    }
+
+    /// Brings the bytes into memory and waits for that.
+    pub(crate) fn populate(&self) -> io::Result<()> {
+        os::populate(self)
+    }
+
+    pub(super) fn advise_raw(&self, advice: mm::Advice) -> io::Result<()> {
+        retry(|| {
+            fault::admit(Call::Advise, 0)?;
+            // SAFETY: it is our range (rule 1), and none of the advice that is given here changes
+            // what a mapping of a file shows.
+            let advised = unsafe { mm::madvise(self.ptr.as_ptr().cast(), self.len, advice) };
+            Ok(advised?)
+        })
+    }
+
+    /// Keeps the pages in memory until they are unmapped.
+    pub(crate) fn lock(&self) -> io::Result<()> {
+        retry(|| {
+            fault::admit(Call::Lock, 0)?;
+            // SAFETY: it is our range (rule 1).
+            let locked = unsafe { mm::mlock(self.ptr.as_ptr().cast(), self.len) };
+            Ok(locked?)
+        })
+    }
+}
+
+impl AsRef<[u8]> for FileMapping {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: mapped and readable as long as `self` lives (rule 1), and nothing changes it (rules 2
+        // and 3).
+        unsafe { self.bytes().as_ref() }
+    }
+}
+
+impl Drop for FileMapping {
+    fn drop(&mut self) {
+        if fault::admit(Call::Unmap, 0).is_err() {
+            return;
+        }
+        // It fails only when the kernel lacks memory; then the range of addresses is lost.
+        // SAFETY: this value alone owns it (rule 1), and every slice of it borrowed from `self`.
+        let _ = unsafe { mm::munmap(self.ptr.as_ptr().cast(), self.len) };
+    }
+}
+
+/// A mapped range of a file that its owner writes.
+#[derive(Debug)]
+pub(crate) struct FileMappingMut(FileMapping);
+
+impl FileMappingMut {
+    /// As [`FileMapping::new`], writable.
+    ///
+    /// # Safety
+    ///
+    /// While the mapping lives, shared or not, this range of the file must be read and written
+    /// through it alone, and the file must not become shorter than its end.
+    pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<FileMappingMut> {
+        // SAFETY: the caller's promise.
+        let mapping = unsafe { FileMapping::with(file, range, ProtFlags::READ | ProtFlags::WRITE) };
+        mapping.map(FileMappingMut)
+    }
+
+    /// As [`FileMapping::populate`], so that writing does not wait either.
+    pub(crate) fn populate_mut(&mut self) -> io::Result<()> {
+        os::populate_mut(self)
+    }
+
+    /// Ends writing (rule 2).
+    pub(crate) fn into_shared(self) -> FileMapping {
+        self.0
+    }
+
+    /// Writes the pages that hold a range of the bytes to the file's disk, and waits for that.
+    pub(crate) fn flush(&self, range: Range<usize>) -> io::Result<()> {
+        let FileMapping { ptr, len, lead } = self.0;
+        assert!(range.start <= range.end && range.end <= len - lead, "a range of the mapping");
+        let start = lead + range.start;
+        let page = start - start % rustix::param::page_size();
+        retry(|| {
+            fault::admit(Call::Flush, 0)?;
+            // SAFETY: within the mapping, as just checked (rule 1).
+            let first = unsafe { ptr.add(page) };
+            let len = lead + range.end - page;
+            // SAFETY: whole pages of our range (rule 1), of which nothing is dropped or changed.
+            let flushed = unsafe { mm::msync(first.as_ptr().cast(), len, MsyncFlags::SYNC) };
+            Ok(flushed?)
+        })
+    }
+}
+
+impl Deref for FileMappingMut {
+    type Target = FileMapping;
+
+    fn deref(&self) -> &FileMapping {
+        &self.0
+    }
+}
+
+impl AsMut<[u8]> for FileMappingMut {
+    fn as_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `as_ref`; mapped to be written, and borrowed mutably from the one owner.
+        unsafe { self.0.bytes().as_mut() }
+    }
+}
+
+/// Opens another descriptor of the same open file.
+pub(crate) fn duplicate(file: &File) -> io::Result<File> {
+    retry(|| {
+        fault::admit(Call::Duplicate, 0)?;
+        file.try_clone()
+    })
+}
+
+/// Makes a readable and writable file in a directory. It has no name, so nothing else can open it.
+pub(crate) fn unnamed_file(directory: &Path) -> io::Result<File> {
+    retry(|| {
+        fault::admit(Call::Open, 0)?;
+        os::unnamed_file(directory)
+    })
+}
+
+/// Gives an unnamed file a name, which must be free. Returns the file of that name.
+pub(crate) fn give_name(file: &File, path: &Path) -> io::Result<File> {
+    retry(|| {
+        fault::admit(Call::Link, 0)?;
+        os::give_name(file, path)
+    })
+}
+
+/// Makes an empty file `len` bytes long and allocates disk blocks for all of them; where the system
+/// cannot, zeros are written.
+pub(crate) fn fill_with_zeros(file: &File, len: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    match preallocate(file, len) {
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
+        other => return other,
+    }
+    let mut written = 0;
+    while written < len {
+        let most = usize::try_from(len - written).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+        written += write_at(file, &ZEROS[..most], written)? as u64;
+    }
+    Ok(())
+}
+
+/// Returns whether the file can never again be written to or shortened.
+pub(crate) fn is_sealed(file: &File) -> io::Result<bool> {
+    retry(|| {
+        fault::admit(Call::Seal, 0)?;
+        os::is_sealed(file)
+    })
+}
+
+/// Makes a file in memory that [`seal`] works on.
+pub(crate) fn sealable_file() -> io::Result<File> {
+    retry(|| {
+        fault::admit(Call::MemoryFile, 0)?;
+        os::sealable_file()
+    })
+}
+
+/// Forbids writing to a file and shortening it, for ever.
+pub(crate) fn seal(file: &File) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::Seal, 0)?;
+        os::seal(file)
+    })
+}

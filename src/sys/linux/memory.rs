@@ -1,0 +1,46 @@
+//! Memory from `mmap`.
+
+#![allow(unsafe_code, reason = "mmap, munmap, madvise")]
+
+use core::ptr::NonNull;
+use std::io;
+
+use rustix::mm::{self, Advice, MapFlags, ProtFlags};
+
+pub(in crate::sys) fn map(len: usize) -> Option<NonNull<u8>> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new private mapping at an address of the kernel's choice replaces no other mapping.
+    let base = unsafe { mm::mmap_anonymous(core::ptr::null_mut(), len, access, MapFlags::PRIVATE) };
+    NonNull::new(base.ok()?.cast())
+}
+
+/// # Safety
+///
+/// The caller owns the mapping, and nothing in it is in use.
+pub(in crate::sys) unsafe fn unmap(base: NonNull<u8>, len: usize) -> io::Result<()> {
+    // SAFETY: as the caller promises.
+    Ok(unsafe { mm::munmap(base.as_ptr().cast(), len) }?)
+}
+
+pub(in crate::sys) fn are_whole_pages(start: usize, len: usize) -> bool {
+    let page = rustix::param::page_size();
+    start.is_multiple_of(page) && len.is_multiple_of(page)
+}
+
+/// # Safety
+///
+/// The range is within a mapping that the caller owns, and nothing in it is in use.
+pub(in crate::sys) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
+    // The kernel rounds the length up to its own pages, which may be larger than ours: what follows
+    // the range would be lost.
+    if !are_whole_pages(base.addr().get(), len) {
+        return false;
+    }
+    // SAFETY: as the caller promises; whole pages, as just checked.
+    unsafe { mm::madvise(base.as_ptr().cast(), len, Advice::LinuxDontNeed) }.is_ok()
+}
+
+pub(in crate::sys) fn advise_huge(base: NonNull<u8>, len: usize) {
+    // SAFETY: the advice changes how the range is backed, not what it holds.
+    let _ = unsafe { mm::madvise(base.as_ptr().cast(), len, Advice::LinuxHugepage) };
+}

@@ -1,0 +1,21 @@
+//! Linux: all paths inside the kernel that there are.
+
+mod file;
+mod file_mapping;
+mod memory;
+mod pipe;
+mod socket;
+mod zerocopy;
+
+pub(super) use file::{preallocate, read_at, will_need, write_at};
+pub(super) use file_mapping::{
+    give_name, is_sealed, populate, populate_mut, seal, sealable_file, unnamed_file,
+};
+pub(super) use memory::{advise_huge, are_whole_pages, discard, map, unmap};
+pub(super) use pipe::{REFUSES_PAIR, copy_range, pipe, pipe_size, sendfile, set_pipe_size, splice};
+pub(super) use socket::send;
+pub(super) use zerocopy::{enable_zero_copy, next_completion, send_zero_copy, socket_id};
+
+/// Whether `sendfile` and its like are made.
+#[cfg(test)]
+pub(crate) const TRANSFERS_IN_KERNEL: bool = true;

@@ -1,0 +1,35 @@
+//! Sockets.
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+
+use rustix::net::{SendAncillaryBuffer, SendFlags};
+
+use super::super::More;
+
+pub(in crate::sys) fn send(
+    fd: BorrowedFd<'_>,
+    bufs: &[IoSlice<'_>],
+    more: More,
+) -> io::Result<usize> {
+    send_with(fd, bufs, more, SendFlags::empty())
+}
+
+/// A peer that is gone gives `EPIPE`, never a signal.
+pub(super) fn send_with(
+    fd: BorrowedFd<'_>,
+    bufs: &[IoSlice<'_>],
+    more: More,
+    flags: SendFlags,
+) -> io::Result<usize> {
+    let flags = flags
+        | match more {
+            More::No => SendFlags::NOSIGNAL,
+            More::Follows => SendFlags::NOSIGNAL | SendFlags::MORE,
+        };
+    Ok(match bufs {
+        // Spares the kernel the message header.
+        [one] => rustix::net::send(fd, one, flags)?,
+        many => rustix::net::sendmsg(fd, many, &mut SendAncillaryBuffer::default(), flags)?,
+    })
+}

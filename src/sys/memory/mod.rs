@@ -1,0 +1,139 @@
+//! Memory for the pool: mapped ranges.
+//!
+//! Rules:
+//!
+//! * **V1** A [`Mapping`] owns its range: it is mapped readable and writable from `map` to `drop`, and no
+//!   Rust reference to it is kept across the drop. Users divide it by raw pointers and ensure that.
+//! * **V2** Fresh and discarded pages read as zero.
+#![allow(unsafe_code, reason = "unmaps and discards memory")]
+
+mod mapped;
+
+use core::ptr::NonNull;
+
+use self::mapped::MappedBytes;
+use super::{Call, fault, os};
+use crate::sync::AtomicUsize;
+
+/// The page size that the pool assumes, in bytes. Where the system's is larger, figures are less accurate.
+pub(crate) const PAGE: usize = 4096;
+
+/// Bytes of all mappings of the process.
+static MAPPED: MappedBytes = MappedBytes(AtomicUsize::new(0));
+
+/// Returns the bytes of all mappings of the process.
+#[cfg(feature = "testing")]
+pub(crate) fn mapped_bytes() -> usize {
+    MAPPED.get()
+}
+
+/// A range of memory from the system, outside the Rust heap.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a mapping is plain memory, not bound to a thread (V1).
+unsafe impl Send for Mapping {}
+// SAFETY: the methods that take `&self` are thread-safe system calls.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes of zeros, page-aligned. `None` when the system refuses.
+    pub(crate) fn map(len: usize) -> Option<Self> {
+        if len == 0 || len > isize::MAX as usize - PAGE {
+            return None;
+        }
+        fault::admit(Call::MapMemory, 0).ok()?;
+        let base = os::map(len)?;
+        MAPPED.add(len);
+        Some(Self { base, len })
+    }
+
+    /// The first byte.
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Its size in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The address of the byte at `offset`, which lies in the mapping or at its end.
+    pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset <= self.len, "offset {offset} beyond a mapping of {} bytes", self.len);
+        // SAFETY: within the mapping, or one past it, as just checked (V1).
+        unsafe { self.base.add(offset) }
+    }
+
+    /// Asks for huge pages. A hint: failure is no error.
+    pub(crate) fn advise_huge(&self) {
+        if fault::admit(Call::AdviseMemory, 0).is_ok() {
+            os::advise_huge(self.base, self.len);
+        }
+    }
+
+    /// As [`discard`], for a range of this mapping.
+    ///
+    /// # Safety
+    ///
+    /// Nothing in the range is in use.
+    pub(crate) unsafe fn discard(&self, offset: usize, len: usize) -> bool {
+        let end = offset.checked_add(len).expect("a range of a mapping");
+        assert!(end <= self.len, "range {offset}..{end} beyond a mapping of {} bytes", self.len);
+        // SAFETY: within the mapping, as just checked; the caller promises that it is not in use.
+        unsafe { discard(self.at(offset), len) }
+    }
+}
+
+/// Returns whether a range consists of whole pages of the system, so that [`discard`] can work on it.
+#[cfg(unix)]
+pub(crate) fn are_whole_pages(start: usize, len: usize) -> bool {
+    os::are_whole_pages(start, len)
+}
+
+/// Gives the pages of a range back to the system; they read as zero afterwards (V2). Returns whether it
+/// did.
+///
+/// # Safety
+///
+/// The range consists of whole pages of one [`Mapping`], and nothing in it is in use.
+pub(crate) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
+    // SAFETY: as the caller promises.
+    fault::admit(Call::AdviseMemory, 0).is_ok() && unsafe { os::discard(base, len) }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        MAPPED.sub(self.len);
+        let unmap = |_| {
+            // SAFETY: V1: this value alone owns the range, and users are done with it.
+            unsafe { os::unmap(self.base, self.len) }
+        };
+        // It fails only when the kernel lacks memory (a split mapping); then the pages are given back
+        // and the range of addresses is lost.
+        if fault::admit(Call::UnmapMemory, 0).and_then(unmap).is_err() {
+            // SAFETY: V1, as above.
+            unsafe { os::discard(self.base, self.len) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_page_is_not_discarded() {
+        let mapping = Mapping::map(2 * PAGE).unwrap();
+        // SAFETY: this test owns the mapping.
+        unsafe { mapping.base().write_bytes(7, 2 * PAGE) };
+        // SAFETY: as above; nothing is borrowed.
+        assert!(!unsafe { mapping.discard(0, 100) });
+        // SAFETY: as above.
+        let after = unsafe { mapping.at(100).read() };
+        assert_eq!(after, 7, "the rest of the page is in use");
+    }
+}
