@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytebuf::{FileRegion, MappedFile, Payload, Pool, Splice, Spliced};
 
+use crate::page::Page;
+use crate::reply::{CHUNK_LINE, Framing};
 use crate::report::Tally;
 
 /// Read at most at a time from a file that travels by way of memory. Measured with 16 MiB: 256 KiB
@@ -29,6 +31,8 @@ pub(crate) enum Rest {
     Mapped(FileRegion),
     /// Spliced to the socket past the queue, which must be empty then.
     Spliced { splice: Splice, file: Arc<File>, length: u64 },
+    /// The page of a directory, of which each piece is written when the queue takes it.
+    Listed { page: Box<Page>, framing: Framing },
 }
 
 impl Rest {
@@ -41,7 +45,13 @@ impl Rest {
         match self {
             Rest::Copied(region) | Rest::Mapped(region) => region.is_empty(),
             Rest::Spliced { splice, .. } => splice.is_done(),
+            Rest::Listed { page, .. } => page.is_done(),
         }
+    }
+
+    /// Returns whether the client takes the end of the connection for the end of the body.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        matches!(self, Rest::Listed { framing: Framing::UntilClose, .. })
     }
 
     /// The next piece for the queue; none if it does not go there.
@@ -60,6 +70,11 @@ impl Rest {
                 tally.system_calls += MAP_CALLS;
                 let map = MappedFile::snapshot(part.file(), range)?;
                 Ok(Some(map.view().clone().into()))
+            }
+            Rest::Listed { page, framing } => {
+                let piece = page.piece(CHUNK_LINE)?;
+                tally.system_calls += page.take_system_calls();
+                Ok(Some(framing.frame(piece, page.is_done()).freeze().into()))
             }
             Rest::Spliced { .. } => Ok(None),
         }

@@ -3,7 +3,7 @@
 //!
 //! What a connection can cost, whatever its peer does: one receive buffer of [`HEAD_MAX`] bytes,
 //! and only while a request is incomplete; a queue that takes no new request while it is above its
-//! watermark; a few open files; and its place in the table for as long as [`PATIENCE`] allows.
+//! watermark; a few open files; and its place in the table for as long as the timeout allows.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,8 +19,6 @@ use crate::body::Rest;
 use crate::http::{self, HEAD_MAX, refuse};
 use crate::site::Site;
 
-/// How long a connection may go without a byte sent, a request completed, or one begun.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a peer may take to read the last reply, which a reset would destroy.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pieces of a file that one connection sends before the others have their turn.
@@ -45,7 +43,7 @@ pub(crate) struct Conn {
     hung_up: bool,
     /// All that the peer ever sent is received.
     ended: bool,
-    /// The last time that something was completed, or a request began.
+    /// The last time that a byte was sent, or a request began.
     progress: Instant,
 }
 
@@ -222,10 +220,11 @@ impl Conn {
                 Ok(None) => return Ok(Pause::Starved),
                 Ok(Some((request, length))) => {
                     self.skip = request.body;
-                    if !request.keep_alive {
+                    self.rest = site.reply(&request, &mut self.outbox);
+                    let is_last = self.rest.as_ref().is_some_and(Rest::ends_with_connection);
+                    if is_last || !request.keep_alive {
                         self.stage = Stage::Last;
                     }
-                    self.rest = site.reply(&request, &mut self.outbox);
                     inbox.advance(length);
                 }
                 Err(refusal) => {
@@ -239,7 +238,8 @@ impl Conn {
 
     /// Takes in what the socket has, up to one full buffer.
     fn receive(&mut self, site: &mut Site, now: Instant) -> io::Result<()> {
-        if self.inbox.is_none() && self.stage == Stage::Open {
+        // A body that is passed over is a part of its request.
+        if self.inbox.is_none() && self.skip == 0 && self.stage == Stage::Open {
             self.progress = now;
         }
         let inbox = self.inbox.get_or_insert_with(|| Pool::global().alloc(HEAD_MAX));
@@ -261,9 +261,9 @@ impl Conn {
         Ok(())
     }
 
-    /// Whether nothing is being sent.
+    /// Returns whether nothing is being sent, and no reply is being read that a reset would destroy.
     pub(crate) fn is_idle(&self) -> bool {
-        self.outbox.is_empty() && self.rest.is_none()
+        self.outbox.is_empty() && self.rest.is_none() && self.stage != Stage::Farewell
     }
 
     /// Takes no further request; what is queued is still sent.
@@ -273,9 +273,9 @@ impl Conn {
         }
     }
 
-    /// Whether the peer has used up its time.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        let limit = if self.stage == Stage::Farewell { FAREWELL } else { PATIENCE };
+    /// Returns whether the peer has used up its time.
+    pub(crate) fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
+        let limit = if self.stage == Stage::Farewell { timeout.min(FAREWELL) } else { timeout };
         now.duration_since(self.progress) > limit
     }
 
@@ -284,7 +284,7 @@ impl Conn {
         if self.stage != Stage::Open || self.inbox.is_none() || !self.is_idle() {
             return Next::Close;
         }
-        site.refuse(&refuse(408, "the request took longer than a minute"), &mut self.outbox);
+        site.refuse(&refuse(408, "the request took too long"), &mut self.outbox);
         self.stage = Stage::Last;
         self.run(site, now)
     }

@@ -73,6 +73,8 @@ pub(crate) struct Request<'b> {
     pub(crate) target: &'b str,
     /// The connection stays open after the answer.
     pub(crate) keep_alive: bool,
+    /// The client understands a body in chunks: it speaks HTTP/1.1.
+    pub(crate) takes_chunks: bool,
     /// Bytes of body that follow the head, to be skipped.
     pub(crate) body: u64,
     range: Option<&'b [u8]>,
@@ -129,6 +131,7 @@ impl<'b> Request<'b> {
             },
             target,
             keep_alive: newest,
+            takes_chunks: newest,
             body: 0,
             range: None,
             if_range: None,
@@ -154,8 +157,10 @@ impl<'b> Request<'b> {
                     }
                 }
             } else if is("content-length") {
-                let bytes = decimal(field.value).filter(|_| length.is_none()).ok_or_else(|| {
-                    refuse(400, "Content-Length must be given once, as one number")
+                let text = str::from_utf8(field.value).ok().filter(|_| length.is_none());
+                let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+                let bytes = digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+                    refuse(400, "Content-Length must be given once, as one number below 2^64")
                 })?;
                 length = Some(bytes);
             } else if is("transfer-encoding") {

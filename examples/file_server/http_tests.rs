@@ -78,7 +78,9 @@ fn a_body_has_one_length_or_is_refused() {
     assert_eq!(body("Content-Length: 7\r\n"), Ok((7, true)));
     assert_eq!(body("Content-Length: 7\r\nExpect: 100-continue\r\n"), Ok((0, false)));
     assert_eq!(code("Content-Length: 7\r\nContent-Length: 7\r\n"), 400);
-    for wrong in ["-1", "+1", "7, 7", "", "0x7"] {
+    assert_eq!(body("Content-Length: 18446744073709551615\r\n"), Ok((u64::MAX, true)));
+    let too_large = ["18446744073709551616", "99999999999999999999999"];
+    for wrong in ["-1", "+1", "7, 7", "", "0x7"].into_iter().chain(too_large) {
         assert_eq!(code(&format!("Content-Length: {wrong}\r\n")), 400, "{wrong:?}");
     }
     assert_eq!(code("Content-Length: 7\r\nTransfer-Encoding: chunked\r\n"), 400);

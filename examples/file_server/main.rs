@@ -1,7 +1,7 @@
 //! A file server on pooled buffers, one write queue per connection, and sendfile.
 //!
 //! ```text
-//! cargo run --release --example file_server -- [--listen ADDR] [--path sendfile|splice|mmap|copy] [DIR]
+//! cargo run --release --example file_server -- [--listen ADDR] [DIR]
 //! ```
 //!
 //! One thread and one epoll serve every connection. A request is parsed where it was received, in
@@ -11,7 +11,7 @@
 //! To read it from the top: `start` (the command line), `server` (the loop), `poller` (its
 //! waiting), `conn` (one connection), `body` (what it
 //! sends past or piece by piece through its queue), `site` (one request), `files` (what may be opened), `http`
-//! (what a request asks for), `reply` and `page` (what is written back), `report` (the figures at
+//! (what a request asks for), `reply`, `page` and `listing` (what is written back), `report` (the figures at
 //! the end).
 
 #[cfg(target_os = "linux")]
@@ -22,6 +22,8 @@ mod conn;
 mod files;
 #[cfg(target_os = "linux")]
 mod http;
+#[cfg(target_os = "linux")]
+mod listing;
 #[cfg(target_os = "linux")]
 mod page;
 #[cfg(target_os = "linux")]

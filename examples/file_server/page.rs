@@ -1,72 +1,20 @@
-//! The page of a directory: names to click on, with sizes and dates.
+//! The page of a directory: names to click on, with sizes and dates, written piece by piece.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::SystemTime;
 
 use bytebuf::ByteBuf;
 use bytes::BufMut;
-use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::fs::{FileType, Stat};
 
 use crate::http::http_time;
+use crate::listing::{ENTRIES_MAX, Listing};
 
-/// A page stops here, so that nobody waits long for one huge directory.
-const ENTRIES_MAX: usize = 10_000;
+/// A piece ends after this many bytes: with the rest of its last row it fits a block of 16 KiB.
+const PIECE: usize = 12 * 1024;
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) name: Vec<u8>,
-    pub(crate) kind: Kind,
-    pub(crate) modified: Option<SystemTime>,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Directory,
-    File {
-        length: u64,
-    },
-    /// A symbolic link, or something that can't be served.
-    Other,
-}
-
-/// Reads a directory: its directories first, then the rest, each by name. The flag says that
-/// there was more than a page takes.
-pub(crate) fn entries(directory: OwnedFd) -> io::Result<(Vec<Entry>, bool)> {
-    let mut entries = Vec::new();
-    let mut cut = false;
-    let mut names = Dir::new(directory)?;
-    while let Some(name) = names.read() {
-        let name = name?;
-        if matches!(name.file_name().to_bytes(), b"." | b"..") {
-            continue;
-        }
-        if entries.len() == ENTRIES_MAX {
-            cut = true;
-            break;
-        }
-        let at = names.fd()?;
-        let stat = statat(at, name.file_name(), AtFlags::SYMLINK_NOFOLLOW);
-        // A file that was removed since is left out.
-        let Ok(stat) = stat else { continue };
-        entries.push(Entry {
-            name: name.file_name().to_bytes().to_vec(),
-            kind: match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => Kind::Directory,
-                FileType::RegularFile => {
-                    Kind::File { length: u64::try_from(stat.st_size).unwrap_or(0) }
-                }
-                _ => Kind::Other,
-            },
-            modified: http_time(stat.st_mtime),
-        });
-    }
-    entries.sort_by(|a, b| {
-        let rank = |entry: &Entry| entry.kind != Kind::Directory;
-        rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
-    });
-    Ok((entries, cut))
-}
+/// The heading links to this many directories on the way to the one that it shows.
+const LINKS_MAX: usize = 8;
 
 const STYLE: &str = "<style>:root{color-scheme:light dark}\
 body{font:16px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em}\
@@ -74,49 +22,111 @@ table{border-collapse:collapse;width:100%}td{padding:.15em 1em .15em 0}\
 td+td{text-align:right;white-space:nowrap;opacity:.7;font-variant-numeric:tabular-nums}\
 a{text-decoration:none}a:hover{text-decoration:underline}</style>";
 
-/// Writes the page of the directory `path`, relative to the served one.
-pub(crate) fn render(path: &[u8], entries: &[Entry], cut: bool) -> ByteBuf {
-    let mut page = ByteBuf::with_capacity(2048 + 256 * entries.len());
+/// The page of one directory. What a client has not read yet is not written yet.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Relative to the served directory.
+    path: Vec<u8>,
+    listing: Listing,
+    next: Section,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    Heading,
+    Rows,
+    /// Everything is written.
+    End,
+}
+
+impl Page {
+    /// Makes the page of an open directory, whose path is relative to the served one.
+    pub(crate) fn new(path: Vec<u8>, directory: OwnedFd) -> Self {
+        Page { path, listing: Listing::new(directory), next: Section::Heading }
+    }
+
+    /// Returns whether the last piece is written.
+    pub(crate) fn is_done(&self) -> bool {
+        self.next == Section::End
+    }
+
+    /// Returns the next piece, with `front` bytes of room before it.
+    pub(crate) fn piece(&mut self, front: usize) -> io::Result<ByteBuf> {
+        let mut piece = ByteBuf::with_headroom(front, 16 * 1024 - front);
+        if self.next == Section::Heading {
+            heading(&mut piece, &self.path);
+            self.next = Section::Rows;
+        }
+        while self.next == Section::Rows && piece.len() < PIECE {
+            match self.listing.next()? {
+                Some((name, stat)) => row(&mut piece, &name, &stat),
+                None => {
+                    end(&mut piece, self.listing.is_truncated());
+                    self.next = Section::End;
+                }
+            }
+        }
+        Ok(piece)
+    }
+
+    /// Returns the number of system calls since the last time.
+    pub(crate) fn take_system_calls(&mut self) -> u64 {
+        self.listing.take_system_calls()
+    }
+}
+
+fn heading(page: &mut ByteBuf, path: &[u8]) {
     page.put_slice(b"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>/");
-    escape(&mut page, path);
+    escape(page, path);
     page.put_slice(b"</title>");
     page.put_slice(STYLE.as_bytes());
     page.put_slice(b"</head><body><h1><a href=\"/\">/</a>");
-    let names = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+    let names = || path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+    let unlinked = names().count().saturating_sub(LINKS_MAX);
     let mut href = ByteBuf::new();
     href.put_slice(b"/");
-    for name in names {
+    for (at, name) in names().enumerate() {
         encode(&mut href, name);
         href.put_slice(b"/");
-        link(&mut page, &href, name, "/");
+        if at >= unlinked {
+            link(page, &href, name, "/");
+        } else {
+            escape(page, name);
+            page.put_slice(b"/");
+        }
     }
     page.put_slice(b"</h1><table>");
     if !path.is_empty() {
         page.put_slice(b"<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>");
     }
-    for entry in entries {
-        let slash = if entry.kind == Kind::Directory { "/" } else { "" };
-        href.clear();
-        encode(&mut href, &entry.name);
-        href.put_slice(slash.as_bytes());
-        page.put_slice(b"<tr><td>");
-        link(&mut page, &href, &entry.name, slash);
-        page.put_slice(b"</td><td>");
-        if let Kind::File { length } = entry.kind {
-            page.put_slice(human(length).as_bytes());
-        }
-        page.put_slice(b"</td><td>");
-        if let Some(modified) = entry.modified {
-            page.put_slice(httpdate::fmt_http_date(modified).as_bytes());
-        }
-        page.put_slice(b"</td></tr>");
+}
+
+fn row(page: &mut ByteBuf, name: &[u8], stat: &Stat) {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let slash = if kind == FileType::Directory { "/" } else { "" };
+    let mut href = ByteBuf::with_capacity(3 * name.len() + 1);
+    encode(&mut href, name);
+    href.put_slice(slash.as_bytes());
+    page.put_slice(b"<tr><td>");
+    link(page, &href, name, slash);
+    page.put_slice(b"</td><td>");
+    if kind == FileType::RegularFile {
+        page.put_slice(human(u64::try_from(stat.st_size).unwrap_or(0)).as_bytes());
     }
+    page.put_slice(b"</td><td>");
+    if let Some(modified) = http_time(stat.st_mtime) {
+        page.put_slice(httpdate::fmt_http_date(modified).as_bytes());
+    }
+    page.put_slice(b"</td></tr>");
+}
+
+fn end(page: &mut ByteBuf, truncated: bool) {
     page.put_slice(b"</table>");
-    if cut {
-        page.put_slice(b"<p>There is more; a page ends at 10000 names.</p>");
+    if truncated {
+        let note = format!("<p>The page ends here: it lists {ENTRIES_MAX} entries at most.</p>");
+        page.put_slice(note.as_bytes());
     }
     page.put_slice(b"</body></html>\n");
-    page
 }
 
 fn link(page: &mut ByteBuf, href: &[u8], name: &[u8], tail: &str) {
@@ -171,16 +181,25 @@ pub(crate) fn human(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::fs::{File, create_dir, write};
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
 
-    fn text(path: &[u8], entries: &[Entry]) -> String {
-        String::from_utf8(render(path, entries, false).to_vec()).unwrap()
+    fn text(path: &[u8], directory: &Path) -> String {
+        let mut page = Page::new(path.to_vec(), File::open(directory).unwrap().into());
+        let mut text = String::new();
+        while !page.is_done() {
+            text += str::from_utf8(&page.piece(0).unwrap()).unwrap();
+        }
+        text
     }
 
     #[test]
     fn hostile_names_stay_names() {
-        let name = b"<script>\"&'\xff:%2e.html".to_vec();
-        let entry = Entry { name, kind: Kind::File { length: 1 }, modified: None };
-        let page = text(b"a<b", &[entry]);
+        let home = tempfile::tempdir().unwrap();
+        write(home.path().join(OsStr::from_bytes(b"<script>\"&'\xff:%2e.html")), "").unwrap();
+        let page = text(b"a<b", home.path());
         let expected = "<a href=\"%3Cscript%3E%22%26%27%FF%3A%252e.html\">\
                         &lt;script&gt;&quot;&amp;'\u{fffd}:%2e.html</a>";
         assert!(page.contains(expected), "{page}");
@@ -190,24 +209,42 @@ mod tests {
 
     #[test]
     fn the_top_has_no_way_up_and_the_rest_has() {
-        assert!(!text(b"", &[]).contains("../"));
-        assert!(text(b"sub", &[]).contains("<a href=\"../\">"));
+        let home = tempfile::tempdir().unwrap();
+        assert!(!text(b"", home.path()).contains("../"));
+        assert!(text(b"sub", home.path()).contains("<a href=\"../\">"));
     }
 
     #[test]
-    fn entries_are_sorted_and_complete() {
+    fn rows_show_the_size_of_files_alone() {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("b"), "xyz").unwrap();
-        std::fs::write(home.path().join("a"), "").unwrap();
-        std::fs::create_dir(home.path().join("z")).unwrap();
-        std::os::unix::fs::symlink("a", home.path().join("c")).unwrap();
-        let directory = OwnedFd::from(std::fs::File::open(home.path()).unwrap());
-        let (entries, cut) = entries(directory).unwrap();
-        let names: Vec<_> = entries.iter().map(|entry| entry.name.as_slice()).collect();
-        assert_eq!(names, [b"z", b"a", b"b", b"c"]);
-        assert_eq!(entries[2].kind, Kind::File { length: 3 });
-        assert_eq!(entries[3].kind, Kind::Other);
-        assert!(!cut);
+        write(home.path().join("file"), "xyz").unwrap();
+        create_dir(home.path().join("dir")).unwrap();
+        let page = text(b"", home.path());
+        assert!(page.contains("<a href=\"file\">file</a></td><td>3 B</td>"), "{page}");
+        assert!(page.contains("<a href=\"dir/\">dir/</a></td><td></td>"), "{page}");
+    }
+
+    #[test]
+    fn a_piece_of_the_longest_rows_fits_its_block() {
+        let home = tempfile::tempdir().unwrap();
+        for n in 0..60 {
+            let name = [format!("{n:0>5}").as_bytes(), &[b'"'; 250]].concat();
+            write(home.path().join(OsStr::from_bytes(&name)), "").unwrap();
+        }
+        let mut page = Page::new(Vec::new(), File::open(home.path()).unwrap().into());
+        let mut pieces = 0;
+        while !page.is_done() {
+            assert!(page.piece(0).unwrap().len() <= 16 * 1024);
+            pieces += 1;
+        }
+        assert!(pieces > 5);
+    }
+
+    #[test]
+    fn a_deep_path_does_not_make_a_long_heading() {
+        let home = tempfile::tempdir().unwrap();
+        let page = text(&b"a/".repeat(2000), home.path());
+        assert_eq!(page.matches("<a href=\"/a/").count(), LINKS_MAX);
     }
 
     #[test]

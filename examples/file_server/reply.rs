@@ -96,6 +96,29 @@ pub(crate) fn refusal(refusal: &Refusal, clock: &Clock, keep_alive: bool, body: 
     reply
 }
 
+/// How the client finds the end of a body whose length is not known in advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Each piece says its length, and an empty one is the last.
+    Chunked,
+    /// The connection ends with the body: HTTP/1.0 has no chunks.
+    UntilClose,
+}
+
+/// Room for the line before a chunk: up to 16 digits and a line end.
+pub(crate) const CHUNK_LINE: usize = 18;
+
+impl Framing {
+    /// Frames a piece of a body, which has [`CHUNK_LINE`] bytes of room before it and is not empty.
+    pub(crate) fn frame(self, mut piece: ByteBuf, is_last: bool) -> ByteBuf {
+        if self == Framing::Chunked {
+            piece.prepend(format!("{:x}\r\n", piece.len()).as_bytes());
+            piece.put_slice(if is_last { b"\r\n0\r\n\r\n" } else { b"\r\n" });
+        }
+        piece
+    }
+}
+
 /// Whether the body goes out with its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {

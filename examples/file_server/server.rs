@@ -24,12 +24,23 @@ const ACCEPTS: usize = 64;
 /// How often the loop looks for connections that have used up their time.
 const TICK: Duration = Duration::from_secs(1);
 
+/// What clients may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Connections at a time; further clients wait in the listener's backlog.
+    pub(crate) connections: usize,
+    /// How long a connection may go without a byte sent or a request begun.
+    pub(crate) timeout: Duration,
+    /// How long replies may go on after the first signal.
+    pub(crate) grace: Duration,
+}
+
 /// How the server came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Everything that was being sent is sent.
     Finished,
-    /// A second signal left this many connections unfinished.
+    /// A second signal, or the end of the grace, left this many connections unfinished.
     CutShort(usize),
 }
 
@@ -38,8 +49,11 @@ pub(crate) struct Server {
     poller: Poller,
     /// `None` once a signal came.
     listener: Option<TcpListener>,
-    /// The listener is out of the epoll until descriptors are free again.
-    short_of_descriptors: bool,
+    /// The listener is out of the epoll until connections are closed or descriptors are free.
+    is_full: bool,
+    limits: Limits,
+    /// When the server ends, whatever is unfinished; set by the first signal.
+    deadline: Option<Instant>,
     signals: UnixStream,
     conns: Slab<Slot>,
     /// Connections with something to do, each of them once.
@@ -55,8 +69,13 @@ struct Slot {
 }
 
 impl Server {
-    /// Serves `site` to whoever connects to `listener`, until a byte comes from `signals`.
-    pub(crate) fn new(listener: TcpListener, signals: UnixStream, site: Site) -> io::Result<Self> {
+    /// Serves `site` to the clients of `listener`, until a byte comes from `signals`.
+    pub(crate) fn new(
+        listener: TcpListener,
+        signals: UnixStream,
+        site: Site,
+        limits: Limits,
+    ) -> io::Result<Self> {
         let poller = Poller::new()?;
         listener.set_nonblocking(true)?;
         signals.set_nonblocking(true)?;
@@ -65,7 +84,9 @@ impl Server {
         Ok(Server {
             poller,
             listener: Some(listener),
-            short_of_descriptors: false,
+            is_full: false,
+            limits,
+            deadline: None,
             signals,
             conns: Slab::new(),
             due: Vec::new(),
@@ -80,16 +101,15 @@ impl Server {
         while self.listener.is_some() || !self.conns.is_empty() {
             self.wait(&mut events)?;
             let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
+                break;
+            }
             self.site.begin_turn();
-            let mut arrivals = false;
+            let (mut arrivals, mut signalled) = (false, false);
             for Event { data, flags } in events.drain(..) {
                 match data.u64() {
                     LISTENER => arrivals = true,
-                    SIGNALS => {
-                        if self.signalled()? == Next::Close {
-                            return Ok(self.end());
-                        }
-                    }
+                    SIGNALS => signalled = true,
                     key => self.wake(key as usize, flags),
                 }
             }
@@ -99,6 +119,10 @@ impl Server {
             }
             if now >= self.next_tick {
                 self.tick(now);
+            }
+            // After the requests that came in the same turn.
+            if signalled && self.signalled(now)? == Next::Close {
+                break;
             }
             // Last, so that no event of this turn meets a connection that was put in the place
             // of its own.
@@ -126,7 +150,9 @@ impl Server {
     fn wait(&mut self, events: &mut Vec<Event>) -> rustix::io::Result<()> {
         let timeout = if !self.due.is_empty() {
             Some(Duration::ZERO)
-        } else if self.conns.is_empty() && !self.short_of_descriptors {
+        } else if let Some(deadline) = self.deadline {
+            Some(deadline.saturating_duration_since(Instant::now()).min(TICK))
+        } else if self.conns.is_empty() && !self.is_full {
             None
         } else {
             Some(TICK)
@@ -169,7 +195,8 @@ impl Server {
     /// Once a second: ends the connections that are overdue, and tries again to accept.
     fn tick(&mut self, now: Instant) {
         self.next_tick = now + TICK;
-        let overdue = self.conns.iter().filter(|(_, slot)| slot.conn.is_overdue(now));
+        let timeout = self.limits.timeout;
+        let overdue = self.conns.iter().filter(|(_, slot)| slot.conn.is_overdue(now, timeout));
         for key in overdue.map(|(key, _)| key).collect::<Vec<_>>() {
             let next = self.conns[key].conn.give_up(&mut self.site, now);
             self.follow(key, next);
@@ -179,27 +206,35 @@ impl Server {
 
     /// Listens again after a shortage, which may be over.
     fn resume_listening(&mut self) {
-        if let Some(listener) = self.listener.as_ref().filter(|_| self.short_of_descriptors) {
-            self.short_of_descriptors =
-                self.poller.add(listener, LISTENER, EventFlags::IN).is_err();
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.is_full) {
+            self.is_full = self.poller.add(listener, LISTENER, EventFlags::IN).is_err();
         }
+    }
+
+    /// Stops listening until something is closed, or the next tick: the listener would be ready in
+    /// every turn. The clients wait in its backlog.
+    fn pause_listening(&mut self) -> rustix::io::Result<()> {
+        if let Some(listener) = &self.listener {
+            self.is_full = true;
+            self.poller.remove(listener)?;
+        }
+        Ok(())
     }
 
     fn accept(&mut self, now: Instant) -> io::Result<()> {
         for _ in 0..ACCEPTS {
             let Some(listener) = &self.listener else { return Ok(()) };
+            if self.conns.len() >= self.limits.connections {
+                return Ok(self.pause_listening()?);
+            }
             self.site.tally.system_calls += 1;
             match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => self.admit(socket, now)?,
                 Err(Errno::AGAIN) => return Ok(()),
-                // The listener would be ready for ever: it is left out until something has been
-                // closed, or the next tick, and the clients wait in its backlog.
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    self.short_of_descriptors = true;
-                    self.poller.remove(listener)?;
-                    return Ok(());
+                    return Ok(self.pause_listening()?);
                 }
-                // A client that is gone again, or a network that is: nothing to do with the rest.
+                // The client or its network is gone again; the others are not concerned.
                 Err(_) => {}
             }
         }
@@ -224,7 +259,7 @@ impl Server {
     }
 
     /// The first signal ends the listening and the idle connections; the second, everything.
-    fn signalled(&mut self) -> io::Result<Next> {
+    fn signalled(&mut self, now: Instant) -> io::Result<Next> {
         let mut bytes = [0; 16];
         let signals = match recv(&self.signals, &mut bytes, RecvFlags::empty()) {
             Ok((signals, _)) => signals,
@@ -234,6 +269,7 @@ impl Server {
         if signals > 1 || self.listener.take().is_none() {
             return Ok(Next::Close);
         }
+        self.deadline = now.checked_add(self.limits.grace);
         let keys: Vec<_> = self.conns.iter().map(|(key, _)| key).collect();
         for key in keys {
             let conn = &mut self.conns[key].conn;

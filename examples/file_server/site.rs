@@ -1,6 +1,8 @@
 //! The served site: turns one request into its reply, in a connection's write queue.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, Write};
 use std::ops::Range;
 
 use bytebuf::{ByteBuf, ByteView, FileRegion, Payload, WriteQueue};
@@ -10,8 +12,8 @@ use clap::ValueEnum;
 use crate::body::Rest;
 use crate::files::{Found, LocalPath, Opened, Root};
 use crate::http::{self, Answer, Facts, Method, Refusal, Request, Status, refuse};
-use crate::page;
-use crate::reply::{self, Body, Clock, Head};
+use crate::page::{self, Page};
+use crate::reply::{self, Body, CHUNK_LINE, Clock, Framing, Head};
 use crate::report::Tally;
 
 /// Files up to this length are read into memory and go out in one write with their head.
@@ -125,7 +127,7 @@ impl Site {
     pub(crate) fn refuse(&mut self, refusal: &Refusal, out: &mut WriteQueue) {
         self.tally.requests += 1;
         if self.log {
-            eprintln!("- {} {}", refusal.status.0, refusal.why);
+            log(format_args!("- {} {}", refusal.status.0, refusal.why));
         }
         out.push(reply::refusal(refusal, &self.clock, false, Body::Sent).freeze());
     }
@@ -154,11 +156,7 @@ impl Site {
                 Ok(None)
             }
             Found::Directory(directory) => {
-                let unreadable = |_| refuse(500, "the directory could not be read");
-                let (entries, cut) = page::entries(directory).map_err(unreadable)?;
-                self.tally.system_calls += entries.len() as u64 + 2; // a stat each; list, twice
-                self.send_page(request, page::render(&path.name, &entries, cut), out);
-                Ok(None)
+                self.send_page(request, Page::new(path.name, directory), out)
             }
         }
     }
@@ -239,25 +237,57 @@ impl Site {
         self.record(request, Status(301), 0);
     }
 
-    fn send_page(&mut self, request: &Request<'_>, page: ByteBuf, out: &mut WriteQueue) {
-        let length = page.len() as u64;
-        let head = Head::new(Status(200), &self.clock, request.keep_alive)
+    /// Sends the page of a directory: a short one with its length, a long one piece by piece, as
+    /// its length is known only when it is written.
+    fn send_page(
+        &mut self,
+        request: &Request<'_>,
+        mut page: Page,
+        out: &mut WriteQueue,
+    ) -> Result<Option<Rest>, Refusal> {
+        let unreadable = |_| refuse(500, "the directory could not be read");
+        let first = page.piece(CHUNK_LINE).map_err(unreadable)?;
+        self.tally.system_calls += page.take_system_calls();
+        let framing = match (page.is_done(), request.takes_chunks) {
+            (true, _) => None,
+            (false, true) => Some(Framing::Chunked),
+            (false, false) => Some(Framing::UntilClose),
+        };
+        let keep_alive = request.keep_alive && framing != Some(Framing::UntilClose);
+        let length = first.len() as u64;
+        let head = Head::new(Status(200), &self.clock, keep_alive)
             .field("Content-Type", "text/html; charset=utf-8")
-            .field("Cache-Control", "no-cache")
-            .length(length);
+            .field("Cache-Control", "no-cache");
+        let head = match framing {
+            None => head.length(length),
+            Some(Framing::Chunked) => head.field("Transfer-Encoding", "chunked"),
+            Some(Framing::UntilClose) => head,
+        };
         out.push(head.end().freeze());
-        if request.method == Method::Get {
-            out.push(page.freeze());
-        }
         self.record(request, Status(200), length);
+        if request.method != Method::Get {
+            return Ok(None);
+        }
+        let Some(framing) = framing else {
+            out.push(first.freeze());
+            return Ok(None);
+        };
+        out.push(framing.frame(first, false).freeze());
+        Ok(Some(Rest::Listed { page: Box::new(page), framing }))
     }
 
     fn record(&mut self, request: &Request<'_>, status: Status, bytes: u64) {
         self.tally.requests += 1;
         if self.log {
-            eprintln!("{:?} {} {} {bytes}", request.method, request.target, status.0);
+            let Request { method, target, .. } = request;
+            log(format_args!("{method:?} {target} {} {bytes}", status.0));
         }
     }
+}
+
+/// Prints a line of the log. A reader of the log that is gone does not stop the server.
+fn log(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The type of a file by the end of its name; text is taken to be UTF-8.

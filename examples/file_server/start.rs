@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use rustix::net::sockopt::set_tcp_nodelay;
@@ -13,7 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
 use crate::files::Root;
-use crate::server::{Ending, Server};
+use crate::server::{Ending, Limits, Server};
 use crate::site::{Site, Transfer};
 
 /// Serves the files of a directory over HTTP/1.1.
@@ -27,6 +28,14 @@ struct Options {
     /// How the bodies of files travel to the socket.
     #[arg(long, value_enum, default_value_t = Transfer::Sendfile)]
     path: Transfer,
+
+    /// Seconds that a connection may go without a byte sent or a request begun.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    timeout: Duration,
+
+    /// Seconds that replies may go on after SIGTERM or SIGINT.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    grace: Duration,
 
     /// Print a line for every request.
     #[arg(long)]
@@ -60,28 +69,47 @@ fn serve(options: &Options) -> io::Result<()> {
     set_tcp_nodelay(&listener, true)?;
     // A longer backlog than the standard library's, for many clients that come at once.
     rustix::net::listen(&listener, 4096)?;
-    raise_descriptor_limit();
+    let limits = Limits {
+        connections: connections_within(raise_descriptor_limit()),
+        timeout: options.timeout,
+        grace: options.grace,
+    };
 
     let (signals, signalled) = UnixStream::pair()?;
     pipe::register(SIGINT, signalled.try_clone()?)?;
     pipe::register(SIGTERM, signalled)?;
 
     let address = listener.local_addr()?;
-    let server = Server::new(listener, signals, Site::new(root, options.path, options.log))?;
+    let site = Site::new(root, options.path, options.log);
+    let server = Server::new(listener, signals, site, limits)?;
     let mut out = io::stdout();
-    // Nobody may be reading; that is no reason to stop serving.
+    // A reader of the output that is gone is no reason to stop serving.
     let _ = writeln!(out, "listening on http://{address}");
     let (tally, ending) = server.run()?;
     if let Ending::CutShort(connections @ 1..) = ending {
-        let _ = writeln!(out, "ended at once, {connections} connections unfinished");
+        let _ = writeln!(out, "ended with {connections} connections unfinished");
     }
     let _ = writeln!(out, "{}", tally.report());
     Ok(())
 }
 
-/// Each connection takes a descriptor, and each file being sent: ask for all that may be had.
-fn raise_descriptor_limit() {
+/// Asks for all descriptors that the hard limit allows, and returns how many there are.
+fn raise_descriptor_limit() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Refused only if the hard limit is odd, and then the soft one stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Returns the number of connections that leave a quarter of the descriptors to files.
+fn connections_within(descriptors: u64) -> usize {
+    /// The standard streams, the listener, the epoll, the signals, the served directory.
+    const OWN: u64 = 16;
+    let connections = descriptors.saturating_sub(OWN) / 4 * 3;
+    usize::try_from(connections).unwrap_or(usize::MAX).max(1)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

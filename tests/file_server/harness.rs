@@ -9,6 +9,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::{AddressFamily, SocketType, connect, socket};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -46,6 +48,17 @@ impl Site {
         self.home.path().join("www")
     }
 
+    /// Adds that many empty files to a directory, and returns their names in order.
+    pub(crate) fn with_empty_files(&self, directory: &str, count: usize) -> Vec<String> {
+        fs::create_dir_all(self.root().join(directory)).unwrap();
+        let name = |n| format!("file-{n:05}.txt");
+        let names: Vec<String> = (0..count).map(name).collect();
+        for name in &names {
+            fs::File::create(self.root().join(directory).join(name)).unwrap();
+        }
+        names
+    }
+
     pub(crate) fn start(&self) -> Server {
         Server::start(Command::new(binary()).args(["--listen", "127.0.0.1:0"]).arg(self.root()))
     }
@@ -81,6 +94,14 @@ impl Server {
 
     pub(crate) fn connect(&self) -> Client {
         Client::new(TcpStream::connect(self.address).unwrap())
+    }
+
+    /// A client that takes little from the network before it reads.
+    pub(crate) fn connect_narrow(&self) -> Client {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        set_socket_recv_buffer_size(&socket, 4096).unwrap();
+        connect(&socket, &self.address).unwrap();
+        Client::new(socket.into())
     }
 
     /// The reply to one request on a connection of its own.
@@ -193,10 +214,27 @@ impl Client {
 
     pub(crate) fn reply(&mut self) -> Reply {
         let mut reply = self.reply_head();
-        if reply.status != 304 {
+        if reply.field("Transfer-Encoding") == Some("chunked") {
+            reply.body = self.chunks();
+        } else if reply.status != 304 {
             reply.body = self.bytes(usize::try_from(reply.length()).unwrap());
         }
         reply
+    }
+
+    /// Reads a body in chunks, up to and with the empty one.
+    pub(crate) fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let length = usize::from_str_radix(line.strip_suffix("\r\n").unwrap(), 16).unwrap();
+            body.extend(self.bytes(length));
+            assert_eq!(self.bytes(2), b"\r\n");
+            if length == 0 {
+                return body;
+            }
+        }
     }
 
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {

@@ -5,5 +5,7 @@
 mod floor;
 mod harness;
 mod hostile;
+mod pages;
 mod serving;
+mod slow;
 mod stopping;

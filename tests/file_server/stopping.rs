@@ -1,8 +1,10 @@
 //! How the server starts and how it ends.
 
 use super::floor::Floor;
+use std::io::Read;
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
@@ -53,6 +55,56 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn a_client_that_does_not_read_delays_the_end_by_the_grace_at_most() {
+    let _floor = Floor::take();
+    let site = Site::new().with("large", noise(5, 32 << 20));
+    for path in PATHS {
+        let server = site.start_with(&["--path", path, "--grace", "0.2"]);
+        let mut stuck = server.connect_narrow();
+        stuck.send(request("GET", "/large", ""));
+        assert_eq!(stuck.reply_head().status, 200);
+        let signalled = Instant::now();
+        server.signal(Signal::TERM);
+        let words = server.last_words();
+        assert!(words.contains("1 connections unfinished"), "{words}");
+        let delay = signalled.elapsed();
+        assert!((0.2..5.0).contains(&delay.as_secs_f64()), "{delay:?}");
+    }
+}
+
+#[test]
+fn a_client_that_reads_a_little_at_a_time_gets_no_more_than_the_grace() {
+    let _floor = Floor::take();
+    let site = Site::new().with("large", noise(5, 32 << 20));
+    let server = site.start_with(&["--grace", "0.5"]);
+    let mut slow = server.connect_narrow();
+    slow.send(request("GET", "/large", ""));
+    assert_eq!(slow.reply_head().status, 200);
+    server.signal(Signal::TERM);
+    // Until the server ends, which closes the connection.
+    let mut some = [0; 100];
+    while slow.stream().read(&mut some).is_ok_and(|bytes| bytes > 0) {}
+    assert!(server.last_words().contains("1 connections unfinished"));
+}
+
+#[test]
+fn a_request_that_comes_with_the_signal_is_answered() {
+    let _floor = Floor::take();
+    let site = Site::new().with("small", "x");
+    let server = site.start();
+    let mut client = server.connect();
+    assert_eq!(client.get("/small", "").status, 200);
+    // While it is stopped both arrive, and it meets them in one turn.
+    server.signal(Signal::STOP);
+    client.send(request("GET", "/small", ""));
+    server.signal(Signal::TERM);
+    server.signal(Signal::CONT);
+    assert_eq!(client.reply().text(), "x");
+    assert!(client.rest().is_empty());
+    assert!(server.last_words().contains("requests      2 on 1 connections"));
+}
+
+#[test]
 fn what_cannot_be_done_is_said_clearly() {
     let _floor = Floor::take();
     let run = |arguments: &[&str]| {
@@ -64,6 +116,9 @@ fn what_cannot_be_done_is_said_clearly() {
     let words = run(&["--path", "carrier-pigeon"]);
     assert!(PATHS.iter().all(|path| words.contains(path)), "{words}");
     assert!(run(&["/no/such/directory"]).contains("/no/such/directory"));
+    for odd in ["-1", "inf", "soon"] {
+        assert!(run(&[&format!("--grace={odd}")]).contains("--grace"));
+    }
     assert!(run(&["--listen", "nowhere"]).contains("nowhere"));
     let site = Site::new().with("file", "");
     let file = site.root().join("file");
