@@ -32,10 +32,10 @@ impl Source {
         if self.noted == 0 {
             return Block::try_cached(&self.central, size);
         }
-        if local::is_sample_due(self.noted) {
+        if self.noted == 1 || local::is_sample_due(&self.central, self.noted) {
             return None;
         }
-        Block::try_cached(&self.central, size).inspect(|_| local::count_unsampled())
+        Block::try_cached(&self.central, size).inspect(|_| local::count_unsampled(&self.central))
     }
 
     /// As [`try_cached`](Self::try_cached), wherever it must come from and whatever is to be noted.
@@ -64,7 +64,7 @@ impl Source {
         let location = Location::caller();
         let block = Block::allocate(&self.central, size)?;
         let sampled =
-            self.central.tracker.as_ref().filter(|tracker| local::sample(tracker.every()));
+            self.central.tracker.as_ref().filter(|tracker| local::sample(&self.central, tracker));
         let tracked =
             sampled.and_then(|tracker| tracker.remember(location, size, block.capacity()));
         if charge.is_none() && tracked.is_none() {

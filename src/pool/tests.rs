@@ -244,6 +244,39 @@ fn sampling_sees_its_share() {
     assert!(pool.outstanding().is_empty());
 }
 
+/// Returns the number of live buffers that a pool has tracked.
+fn tracked(pool: &Pool) -> usize {
+    pool.outstanding().iter().map(|site| site.count).sum()
+}
+
+#[test]
+fn sampling_of_a_pool_does_not_depend_on_other_pools() {
+    let steps = if cfg!(miri) { 60 } else { 3000 };
+    let pool_of = |track| Pool::builder().track(track).build();
+    let (tenth, third) = (pool_of(Track::Sampled(10)), pool_of(Track::Sampled(3)));
+    let (all, off) = (pool_of(Track::All), pool_of(Track::Off));
+    let mut held = Vec::new();
+    for size in [100, 5000, 2 << 20].into_iter().cycle().take(steps) {
+        let pools = [&tenth, &all, &third, &off];
+        held.push(pools.map(|pool| pool.alloc(if cfg!(miri) { 100 } else { size })));
+    }
+    // The last sample may be due.
+    let expected = [steps / 10, steps, steps / 3, 0];
+    for (pool, expected) in [&tenth, &all, &third, &off].into_iter().zip(expected) {
+        assert!(tracked(pool).abs_diff(expected) <= 2, "{} of {expected}", tracked(pool));
+    }
+}
+
+#[test]
+fn threads_that_allocate_little_are_sampled_too() {
+    let threads = if cfg!(miri) { 20 } else { 100 };
+    let pool = Pool::builder().track(Track::Sampled(10)).build();
+    let allocate = || std::thread::scope(|scope| scope.spawn(|| pool.alloc(64)).join().unwrap());
+    let held: Vec<_> = (0..threads).map(|_| allocate()).collect();
+    assert!(tracked(&pool).abs_diff(threads / 10) <= 2, "{} of {threads}", tracked(&pool));
+    drop(held);
+}
+
 /// Who returns a block and who closes the pool meet: nothing stays mapped, whoever comes first.
 #[test]
 fn closing_leaves_nothing_behind() {

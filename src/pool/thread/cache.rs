@@ -19,6 +19,7 @@
 use crate::memory::header::HeaderRef;
 use crate::pool::error::AllocError;
 use crate::pool::observe::stats::{Counters, Transfers};
+use crate::pool::observe::track::Tracker;
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::thread::magazine::{Magazine, most_of, round_of};
@@ -68,6 +69,8 @@ pub(crate) struct Cache {
     room: Cell<usize>,
     /// The class that loses its part next.
     next_victim: Cell<u16>,
+    /// Allocations since the last one that was tracked.
+    unsampled: Cell<u32>,
 }
 
 // SAFETY: the cells are used by one thread alone (K1); the tallies are atomics, `home` is only compared.
@@ -83,15 +86,9 @@ impl Cache {
         let spares = default_array(size_class::COUNT)?;
         let (last, next_victim) = (Cell::new(None), Cell::new(0));
         let room = Cell::new(central.config.thread_cache);
-        Some(Self {
-            home: Arc::as_ptr(&central).cast(),
-            central,
-            last,
-            rows,
-            spares,
-            room,
-            next_victim,
-        })
+        let unsampled = Cell::new(central.tracker.as_ref().map_or(0, Tracker::first_count));
+        let home = Arc::as_ptr(&central).cast();
+        Some(Self { home, central, last, rows, spares, room, next_victim, unsampled })
     }
 
     /// Whether it is the given pool's.
@@ -102,6 +99,23 @@ impl Cache {
 
     pub(crate) fn central(&self) -> &Arc<Central> {
         &self.central
+    }
+
+    /// Whether the next allocation is the one in `every` that is tracked.
+    #[inline(always)]
+    pub(crate) fn is_sample_due(&self, every: u32) -> bool {
+        self.unsampled.get() + 1 >= every
+    }
+
+    /// Counts an allocation that was not tracked.
+    #[inline(always)]
+    pub(crate) fn count_unsampled(&self) {
+        self.unsampled.set(self.unsampled.get() + 1);
+    }
+
+    /// Counts an allocation that was tracked.
+    pub(crate) fn restart_sampling(&self) {
+        self.unsampled.set(0);
     }
 
     #[inline]

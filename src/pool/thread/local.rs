@@ -14,6 +14,7 @@ use crate::memory::count::Remaining;
 use crate::memory::header::HeaderRef;
 use crate::memory::ref_cache::{RefCache, Released};
 use crate::pool::error::AllocError;
+use crate::pool::observe::track::Tracker;
 use crate::pool::shared::central::Central;
 use crate::pool::thread::cache::Cache;
 use crate::sync::thread_local;
@@ -35,7 +36,6 @@ struct Local {
     refs: RefCache<HeaderRef>,
     state: Cell<State>,
     foreign_frees: Cell<u32>,
-    unsampled: Cell<u32>,
 }
 
 #[cfg(not(shuttle))]
@@ -96,7 +96,6 @@ impl Local {
             refs: RefCache::new(),
             state: Cell::new(State::New),
             foreign_frees: Cell::new(0),
-            unsampled: Cell::new(0),
         }
     }
 
@@ -283,23 +282,39 @@ pub(crate) fn claim(block: HeaderRef) -> bool {
     with(|local| local.refs.claim(block))
 }
 
-/// Whether this is the one in `every` allocations of this thread that is looked at.
-#[inline]
-pub(crate) fn is_sample_due(every: u32) -> bool {
-    with(|local| local.unsampled.get() + 1 >= every)
+/// Whether the next allocation of this thread from a pool is to be tracked, or may be: a thread whose
+/// current cache is another pool's finds out on the slow path.
+#[inline(always)]
+pub(crate) fn is_sample_due(central: &Arc<Central>, every: u32) -> bool {
+    with(|local| {
+        let cache = local.current_of(Arc::as_ptr(central).cast());
+        cache.is_none_or(|cache| cache.is_sample_due(every))
+    })
 }
 
-/// Counts an allocation that was not the one.
-#[inline]
-pub(crate) fn count_unsampled() {
-    with(|local| local.unsampled.set(local.unsampled.get() + 1));
+/// Counts an allocation from a pool that was not tracked.
+#[inline(always)]
+pub(crate) fn count_unsampled(central: &Arc<Central>) {
+    with(|local| {
+        if let Some(cache) = local.current_of(Arc::as_ptr(central).cast()) {
+            cache.count_unsampled();
+        }
+    });
 }
 
-/// Counts an allocation: whether it is the one.
-pub(crate) fn sample(every: u32) -> bool {
-    let due = is_sample_due(every);
-    with(|local| local.unsampled.set(if due { 0 } else { local.unsampled.get() + 1 }));
-    due
+/// Counts an allocation from a pool. Returns whether it is to be tracked.
+pub(crate) fn sample(central: &Arc<Central>, tracker: &Tracker) -> bool {
+    with(|local| match local.find(Arc::as_ptr(central).cast()) {
+        Some(cache) if cache.is_sample_due(tracker.every()) => {
+            cache.restart_sampling();
+            true
+        }
+        Some(cache) => {
+            cache.count_unsampled();
+            false
+        }
+        None => tracker.sample_without_cache(),
+    })
 }
 
 /// Gives back what this thread's bank and its cache for a pool hold.
