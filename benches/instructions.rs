@@ -5,7 +5,7 @@
 //! cargo bench --bench instructions -- NAME COUNT
 //! ```
 
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool, WriteQueue};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::hint::black_box;
 
@@ -78,7 +78,41 @@ const OPERATIONS: &[Operation] = &[
             black_box(parts.peek_u32(i.wrapping_mul(1_234_567) % places));
         });
     }),
+    ("push + flush, 16 of 64 B", |n| push_and_flush(n, 16, 64)),
+    ("push + flush, 64 of 500 B", |n| push_and_flush(n, 64, 500)),
+    ("push + flush, 1 of 2000 B", |n| push_and_flush(n, 1, 2000)),
+    ("push + flush, 30 of 2000 B", |n| push_and_flush(n, 30, 2000)),
+    ("push_copy + flush, 1 of 100 B", |n| {
+        let mut queue = WriteQueue::new();
+        (0..n).for_each(|_| {
+            queue.push_copy(black_box(&DATA[..100]));
+            flush(&mut queue);
+        });
+    }),
 ];
+
+/// Fills a queue with as many views, and sends it. What the kernel does is not counted.
+fn push_and_flush(n: usize, views: usize, size: usize) {
+    let view = ByteView::from(vec![7; size]);
+    let mut queue = WriteQueue::new();
+    for _ in 0..n {
+        (0..views).for_each(|_| _ = queue.push(black_box(view.clone())));
+        flush(&mut queue);
+    }
+}
+
+#[cfg(unix)]
+fn flush(queue: &mut WriteQueue) {
+    thread_local! {
+        static NULL: std::fs::File = std::fs::File::create("/dev/null").expect("a null device");
+    }
+    NULL.with(|null| assert!(queue.flush(null).expect("it takes all").is_done()));
+}
+
+#[cfg(not(unix))]
+fn flush(queue: &mut WriteQueue) {
+    assert!(queue.flush_into(&mut std::io::sink()).expect("it takes all").is_done());
+}
 
 fn alloc(n: usize, size: usize) {
     (0..n).for_each(|_| drop(black_box(Pool::global().alloc(black_box(size)))));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Memory lent to the kernel, over a wire that is slow: two network namespaces joined by a veth pair with a
+# Memory of zero-copy sends, over a wire that is slow: two network namespaces joined by a veth pair with a
 # rate limit, so that bytes wait in the queue of a device after they were sent. Over loopback the kernel
 # copies them first. The namespaces end with this script and need no root where users may have their own.
 source "$(dirname "$0")/lib.sh"

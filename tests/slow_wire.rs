@@ -1,8 +1,8 @@
-//! Memory that is lent to the kernel, on a connection that is slower than the sender: every byte that
-//! the peer reads has to be right, though the sender uses memory again as soon as it may.
+//! Zero-copy sends on a connection that is slower than the sender: every byte that the peer reads must be
+//! right, although the sender reuses memory as soon as it may.
 //!
-//! By itself this runs over loopback, where what the receiver's window does not take stays in the
-//! sender's memory. `ci/veth.sh` runs the two ends in network namespaces with a slow wire between
+//! By itself this runs over loopback, where bytes beyond the receiver's window stay in the sender's
+//! memory. `ci/veth.sh` runs the two ends in network namespaces with a slow wire between
 //! them, where it also waits in the queue of a device:
 //!
 //! ```text
@@ -10,8 +10,8 @@
 //! slow_wire send ADDRESS
 //! ```
 //!
-//! It shows each time that it can fail: memory that is written to right after a bare `MSG_ZEROCOPY`
-//! send must be seen by the peer.
+//! Each run first shows that the test can fail: the peer must see what is written to memory right after a
+//! bare `MSG_ZEROCOPY` send.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "sets SO_ZEROCOPY, as the control"))]
 
 #[cfg(target_os = "linux")]
@@ -21,7 +21,7 @@ fn main() {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    println!("memory is lent on Linux only");
+    println!("zero-copy sends need Linux");
 }
 
 #[cfg(target_os = "linux")]
@@ -44,7 +44,7 @@ mod linux {
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["receive", address] => receive(&TcpListener::bind(address).unwrap()),
             ["send", address] => send_to(address, Reads::AtOnce),
-            // Whatever filters the test harness of others would take.
+            // Any filter that a test harness would take.
             _ => over_loopback(),
         }
     }
@@ -71,8 +71,8 @@ mod linux {
         Late,
     }
 
-    /// Reads streams one after the other, each when it is told to, and says how many bytes it got of it
-    /// and how many were wrong.
+    /// Reads streams one after the other, each when it is told to, and reports how many bytes it got and
+    /// how many were wrong.
     fn receive(listener: &TcpListener) {
         sockopt::set_socket_recv_buffer_size(listener, 64 * 1024).unwrap();
         let (mut control, _) = listener.accept().unwrap();
@@ -100,7 +100,7 @@ mod linux {
     }
 
     impl Sender<'_> {
-        /// Sends a stream by `run`, which gives its length; the number of its bytes that arrived wrong.
+        /// Sends a stream by `run`, which gives its length; returns the number of bytes that arrived wrong.
         fn stream(&mut self, reads: Reads, run: impl FnOnce(usize, TcpStream) -> usize) -> u64 {
             let number = self.streams;
             self.streams += 1;
@@ -142,33 +142,38 @@ mod linux {
 
         // Only a small pool has every block used again.
         let pool = Pool::builder().chunk_size(1 << 20).max_memory(1 << 20).thread_cache(0).build();
-        let mut lent = 0;
+        let mut in_flight = 0;
         for _ in 0..6 {
-            let wrong = sender
-                .stream(Reads::AtOnce, |number, out| use_when_told(&pool, number, &out, &mut lent));
-            assert_eq!(wrong, 0, "memory was used before the kernel was done with it");
+            let wrong = sender.stream(Reads::AtOnce, |number, out| {
+                use_when_told(&pool, number, &out, &mut in_flight)
+            });
+            assert_eq!(wrong, 0, "memory was reused before the kernel was done with it");
         }
-        println!("used again as soon as the queue lets go of it: 0 wrong bytes, {lent} lent");
-        assert!(lent > 2 << 20);
+        println!(
+            "reused as soon as the queue releases it: 0 wrong bytes, {in_flight} bytes were in flight"
+        );
+        assert!(in_flight > 2 << 20);
 
-        let mut lent = 0;
+        let mut in_flight = 0;
         for ending in [Ending::Socket, Ending::Queue, Ending::Half].into_iter().cycle().take(6) {
             let wrong = sender.stream(reads, |number, out| {
-                use_after_the_end(&pool, number, out, ending, &mut lent)
+                use_after_the_end(&pool, number, out, ending, &mut in_flight)
             });
-            assert_eq!(wrong, 0, "memory was used though nobody can know what the kernel does");
+            assert_eq!(wrong, 0, "memory was reused after the queue was dropped");
         }
-        println!("used again after the queue has ended: 0 wrong bytes, {lent} lent");
+        println!(
+            "reused after the queue was dropped: 0 wrong bytes, {in_flight} bytes were in flight"
+        );
         #[cfg(feature = "testing")]
-        assert_eq!(bytebuf::testing::open_leases(), 0);
-        assert!(lent > 6 * PART as u64);
+        assert_eq!(bytebuf::testing::sends_in_flight(), 0);
+        assert!(in_flight > 6 * PART as u64);
     }
 
     fn wait(out: &TcpStream, flags: PollFlags) {
         poll(&mut [PollFd::new(out, flags)], None).unwrap();
     }
 
-    /// The control: nobody holds the memory for the kernel.
+    /// The control: the memory is not held for the kernel.
     fn overwrite_at_once(number: usize, out: TcpStream) -> usize {
         let on: i32 = 1;
         // SAFETY: the option's value is an int, which is read during the call.
@@ -187,7 +192,7 @@ mod linux {
         let sent = send(&out, &memory, zero_copy).unwrap();
         memory.fill(FOREIGN);
         out.shutdown(Shutdown::Write).unwrap();
-        // The memory is not given to somebody else, who would have to be believed to write to it.
+        // The memory is not freed: no other owner may see these writes.
         memory.leak();
         sent
     }
@@ -203,14 +208,14 @@ mod linux {
     }
 
     /// Fills every block that the pool gives while others are under way.
-    fn use_when_told(pool: &Pool, number: usize, out: &TcpStream, lent: &mut u64) -> usize {
+    fn use_when_told(pool: &Pool, number: usize, out: &TcpStream, in_flight: &mut u64) -> usize {
         let mut queue = WriteQueue::new().with_zero_copy(PART / 2);
         let mut length = 0;
         for _ in 0..16 {
             let part = loop {
                 match part(pool, number, length) {
                     Some(part) => break part,
-                    // All of the pool is lent.
+                    // All memory of the pool is in flight.
                     None => {
                         wait(out, PollFlags::empty());
                         queue.reap_completions(out).unwrap();
@@ -224,7 +229,7 @@ mod linux {
             }
         }
         out.shutdown(Shutdown::Write).unwrap();
-        *lent += queue.stats().zero_copy_bytes;
+        *in_flight += queue.stats().zero_copy_bytes;
         length
     }
 
@@ -234,7 +239,7 @@ mod linux {
         Socket,
         /// The queue is dropped before the socket is closed.
         Queue,
-        /// The socket is shut down for writing; it lives on, and nobody reads completions.
+        /// The socket is shut down for writing and stays open; completions are not read.
         Half,
     }
 
@@ -244,7 +249,7 @@ mod linux {
         number: usize,
         out: TcpStream,
         ending: Ending,
-        lent: &mut u64,
+        in_flight: &mut u64,
     ) -> usize {
         let mut queue = WriteQueue::new().with_zero_copy(PART / 2);
         let mut start = 0;
@@ -253,7 +258,7 @@ mod linux {
             queue.push(part);
         }
         let sent = queue.flush(&out).unwrap().bytes() as usize;
-        *lent += queue.lent_bytes();
+        *in_flight += queue.in_flight_bytes();
         match ending {
             Ending::Socket => {
                 drop(out);
@@ -266,7 +271,7 @@ mod linux {
             Ending::Half => {
                 out.shutdown(Shutdown::Write).unwrap();
                 drop(queue);
-                // Closed when the process ends; nothing waits for it.
+                // It is closed when the process ends.
                 std::mem::forget(out);
             }
         }

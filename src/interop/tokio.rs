@@ -120,7 +120,7 @@ impl WriteQueue {
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             ready!(dst.poll_write_ready(cx))?;
-            // By copying: the kernel's notice of a loan would look like the end of the stream.
+            // By copying: the completion of a zero-copy send would look like the end of the stream.
             let copying = |queue: &mut Self| queue.flush_copying(Target::new(dst.as_fd()));
             let flush = dst.try_write(|| match copying(self)? {
                 Flush::WouldBlock(_) => Err(io::ErrorKind::WouldBlock.into()),

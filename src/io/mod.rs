@@ -22,7 +22,7 @@ pub use file::{FileRegion, FileTruncated};
 #[cfg(unix)]
 pub use file::{MappedFile, MappedFileMut};
 #[cfg(all(unix, feature = "testing"))]
-pub(crate) use queue::open_leases;
+pub(crate) use queue::sends_in_flight;
 pub use queue::{Flush, Payload, QueueStats, WriteQueue};
 pub use recv::RecvSizer;
 #[cfg(unix)]

@@ -105,14 +105,14 @@ pub fn mapped_bytes() -> usize {
     memory::mapped_bytes()
 }
 
-/// How many sends of all [queues that lend memory](crate::WriteQueue::with_zero_copy) of this process are
-/// open: the kernel has not said that it is done with their memory, which the queue holds.
+/// Returns the number of [zero-copy sends](crate::WriteQueue::with_zero_copy) in flight, over all queues of
+/// this process: the kernel has not reported their completion, and the queue holds their memory.
 ///
-/// None is left where every queue has [reaped](crate::WriteQueue::reap_completions) all completions, or
-/// was dropped. Always 0 but on Linux.
+/// It is 0 when every queue has [reaped](crate::WriteQueue::reap_completions) all completions, or was
+/// dropped, and always on systems other than Linux.
 ///
 /// ```
-/// use bytebuf::{ByteView, WriteQueue, testing::open_leases};
+/// use bytebuf::{ByteView, WriteQueue, testing::sends_in_flight};
 /// use std::net::{TcpListener, TcpStream};
 ///
 /// # if cfg!(not(target_os = "linux")) { return Ok(()); }
@@ -123,14 +123,14 @@ pub fn mapped_bytes() -> usize {
 /// let mut queue = WriteQueue::new().with_zero_copy(4096);
 /// queue.push(ByteView::from_static(&PAGE));
 /// assert!(queue.flush(&out)?.is_done());
-/// assert_eq!(open_leases(), 1);
+/// assert_eq!(sends_in_flight(), 1);
 /// while queue.reap_completions(&out)? > 0 {}
-/// assert_eq!(open_leases(), 0);
+/// assert_eq!(sends_in_flight(), 0);
 /// # std::io::Result::Ok(())
 /// ```
-pub fn open_leases() -> usize {
+pub fn sends_in_flight() -> usize {
     #[cfg(unix)]
-    return crate::io::open_leases();
+    return crate::io::sends_in_flight();
     #[cfg(not(unix))]
     0
 }

@@ -8,7 +8,8 @@
 //!   `WouldBlock`, `Interrupted`, errors and disconnects between them.
 //! - [`failing_pool`] and [`each_failing_allocation`] let one allocation after the other fail.
 //! - [`LeakGuard`] fails a test that leaves a buffer behind, and says which line allocated it;
-//!   [`mapped_bytes`] tells what all pools have mapped, [`open_leases`] what the kernel has been lent.
+//!   [`mapped_bytes`] tells what all pools have mapped, [`sends_in_flight`] how many zero-copy sends have not
+//!   completed.
 //!
 //! Everything is a function of its seed or plan: what failed once fails again.
 //!
@@ -26,7 +27,7 @@ mod strategy;
 pub use alloc::{each_failing_allocation, failing_pool};
 pub use backing::Backing;
 pub use fault::{Fault, FaultPlan, FaultSink, FaultSource};
-pub use leak::{LeakGuard, mapped_bytes, open_leases};
+pub use leak::{LeakGuard, mapped_bytes, sends_in_flight};
 pub use segment::borders;
 pub use strategy::{byte_bufs, byte_views, composites, cuts, fault_plans, segmentations};
 

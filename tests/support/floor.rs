@@ -5,7 +5,7 @@
 //!
 //! * `ops`: pools, files and threads that its sequences share live as long as the process. A sequence that
 //!   left blocks behind would exhaust its pool, which is small, in the course of the others.
-//! * `slow_wire`: leaves sockets and memory behind on purpose, and ends with no lease of its queues open.
+//! * `slow_wire`: leaves sockets and memory behind on purpose, and ends with no zero-copy send of its queues in flight.
 //! * `seeded`: its faults are leaks, among others. `netty_page`, `tidy`: read text.
 //! * `loom`, `shuttle`: run the crate on other atomics, and look themselves at what is left.
 
@@ -20,7 +20,7 @@ struct Held {
     descriptors: usize,
     mapped: usize,
     live_blocks: usize,
-    leases: usize,
+    sends: usize,
 }
 
 impl Held {
@@ -28,14 +28,14 @@ impl Held {
         Pool::flush_thread();
         Pool::global().trim();
         let live_blocks = Pool::global().stats().live_blocks;
-        Self { descriptors: descriptors(), mapped: mapped(), live_blocks, leases: leases() }
+        Self { descriptors: descriptors(), mapped: mapped(), live_blocks, sends: sends() }
     }
 
     fn is_above(self, floor: Self) -> bool {
         self.descriptors > floor.descriptors
             || self.mapped > floor.mapped
             || self.live_blocks > floor.live_blocks
-            || self.leases > floor.leases
+            || self.sends > floor.sends
     }
 }
 
@@ -50,10 +50,10 @@ fn mapped() -> usize {
     0
 }
 
-/// Sends by zero-copy that the kernel has not told the end of.
-fn leases() -> usize {
+/// Zero-copy sends that have not completed.
+fn sends() -> usize {
     #[cfg(feature = "testing")]
-    return bytebuf::testing::open_leases();
+    return bytebuf::testing::sends_in_flight();
     #[cfg(not(feature = "testing"))]
     0
 }

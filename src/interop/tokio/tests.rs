@@ -171,7 +171,7 @@ fn a_peer_that_is_gone_is_an_error() {
         let (out, from) = UnixStream::pair().unwrap();
         drop(from);
         let mut queue = WriteQueue::new();
-        queue.push("nobody");
+        queue.push("unread");
         let error = queue.flush_all(&out).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert_eq!(queue.pending_bytes(), 6);
@@ -208,7 +208,7 @@ fn receiving_waits_without_memory_and_ends_with_the_stream() {
 /// To tokio, a stream that was once ready with an error is closed for writing, and no wait for it ever ends
 /// otherwise than at once.
 #[test]
-fn nothing_is_lent_over_tokio() {
+fn zero_copy_is_not_used_over_tokio() {
     run(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let out = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -101,8 +101,8 @@ pub(super) fn queue_to_socket(dir: &Path) -> Run {
     run
 }
 
-/// Large views, lent to the kernel.
-pub(super) fn lent_to_socket(_: &Path) -> Run {
+/// Large views, sent without copying.
+pub(super) fn zero_copy_to_socket(_: &Path) -> Run {
     let pool = Pool::builder().build();
     let mut queue = WriteQueue::new().with_budget(80_000).with_zero_copy(32 * 1024);
     let mut run = Run::default();

@@ -1,8 +1,8 @@
-//! How the queue leaves: one step, repeated until something ends it.
+//! How a queue is sent: one step, repeated until something ends it.
 //!
-//! A step is one transfer from the front: either a gathered write of the buffers there, or one
-//! `sendfile`. Whatever it reports is settled before the next one begins, so every way out of
-//! the loop leaves the queue exact.
+//! `gather.rs` says what the step is: one gathered write of the buffers in front, or one `sendfile`, or
+//! reading a file for one of them. What the call reports is settled before the next step begins, so the
+//! queue is exact on every way out of the loop.
 
 use std::io::{self, IoSlice, Write};
 #[cfg(unix)]
@@ -12,22 +12,18 @@ use bytes::BufMut;
 use smallvec::SmallVec;
 
 use super::WriteQueue;
+use super::gather::{self, Gather, Shape, Step};
 use super::payload::Part;
+#[cfg(unix)]
+use super::sink::ZeroCopyTarget;
+use super::sink::{Sink, Writer};
 use super::tail::SMALL;
-use crate::io::file::region::FileRegion;
+use crate::buf::{ByteBuf, ByteView};
 use crate::io::progress::clip;
 use crate::io::scratch::{self, SCRATCH};
 #[cfg(unix)]
 use crate::sys::Target;
-use crate::sys::{MAX_BYTES, MAX_SLICES, More};
-
-/// Files up to this length go by way of memory, behind their header and in one write with it.
-/// Measured: at 16 KiB the second system call costs as much as the copy saves.
-const INLINE_FILE: u64 = 16 * 1024;
-
-/// Files are read only while less than this stands in front of them, so that a peer that does not
-/// read can't have its files held in memory.
-const READ_AHEAD: u64 = SCRATCH as u64;
+use crate::sys::{MAX_BYTES, MAX_SLICES};
 
 /// How a flush ended, with the number of bytes that it sent.
 ///
@@ -66,79 +62,6 @@ impl Flush {
     }
 }
 
-/// Where the bytes go.
-trait Sink {
-    /// Whether it is worth asking for [`send_file`](Self::send_file).
-    const SENDS_FILES: bool;
-
-    /// Writes the slices in order, or a part of them, and gives the number of bytes.
-    fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize>;
-
-    /// Sends bytes from the front of `region` without reading them; `None` if that can't be done.
-    fn send_file(&mut self, region: &mut FileRegion, limit: usize) -> io::Result<Option<u64>>;
-
-    /// The descriptor, if it may be lent memory.
-    #[cfg(unix)]
-    fn borrower(&self) -> Option<&Target<'_>> {
-        None
-    }
-}
-
-#[cfg(unix)]
-impl Sink for Target<'_> {
-    const SENDS_FILES: bool = true;
-
-    #[inline(always)]
-    fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
-        Target::write(self, bufs, more)
-    }
-
-    fn send_file(&mut self, region: &mut FileRegion, limit: usize) -> io::Result<Option<u64>> {
-        region.send_in_kernel(self.fd(), limit)
-    }
-}
-
-/// A descriptor that may be lent memory.
-#[cfg(unix)]
-struct Borrower<'fd>(Target<'fd>);
-
-#[cfg(unix)]
-impl Sink for Borrower<'_> {
-    const SENDS_FILES: bool = true;
-
-    fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
-        self.0.write(bufs, more)
-    }
-
-    fn send_file(&mut self, region: &mut FileRegion, limit: usize) -> io::Result<Option<u64>> {
-        self.0.send_file(region, limit)
-    }
-
-    fn borrower(&self) -> Option<&Target<'_>> {
-        Some(&self.0)
-    }
-}
-
-/// Any writer: files are read for it.
-struct Writer<'w, W>(&'w mut W);
-
-impl<W: Write> Sink for Writer<'_, W> {
-    const SENDS_FILES: bool = false;
-
-    fn write(&mut self, bufs: &[IoSlice<'_>], _: More) -> io::Result<usize> {
-        loop {
-            match self.0.write_vectored(bufs) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        }
-    }
-
-    fn send_file(&mut self, _: &mut FileRegion, _: usize) -> io::Result<Option<u64>> {
-        Ok(None)
-    }
-}
-
 impl WriteQueue {
     /// Sends what the descriptor takes, up to the budget of one call.
     ///
@@ -170,11 +93,11 @@ impl WriteQueue {
     pub fn flush(&mut self, dst: impl AsFd) -> io::Result<Flush> {
         let target = Target::new(dst.as_fd());
         let Some(zero_copy) = &mut self.zero_copy else { return self.flush_copying(target) };
-        zero_copy.begin(target.fd(), &mut self.stats);
-        self.drain(&mut Borrower(target))
+        zero_copy.begin(target.fd(), &self.parts, &mut self.stats);
+        self.drain(&mut ZeroCopyTarget(target))
     }
 
-    /// As [`flush`](Self::flush), without lending memory.
+    /// As [`flush`](Self::flush), but the kernel copies all memory.
     #[cfg(unix)]
     pub(crate) fn flush_copying(&mut self, mut target: Target<'_>) -> io::Result<Flush> {
         self.drain(&mut target)
@@ -221,7 +144,7 @@ impl WriteQueue {
 
     fn drain<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
         let start = self.flushed;
-        self.full = !self.is_writable();
+        self.above_high = !self.is_writable();
         self.close_tail();
         loop {
             let moved = self.flushed - start;
@@ -242,145 +165,128 @@ impl WriteQueue {
         }
     }
 
-    /// One transfer of up to `limit` bytes.
+    /// Makes one transfer of up to `limit` bytes, or reads one file for it.
     fn step<S: Sink>(&mut self, sink: &mut S, limit: usize) -> io::Result<()> {
-        let alone = self.parts.len() == 1;
-        if let Some(Part::File(region)) = self.parts.front_mut()
-            && S::SENDS_FILES
-            && !region.must_copy()
-            && (alone || region.len() > INLINE_FILE)
-        {
-            self.stats.sendfiles += 1;
-            if let Some(sent) = sink.send_file(region, limit)? {
-                self.stats.sendfile_bytes += sent;
-                self.settle(sent, limit as u64)?;
-            }
-            return Ok(());
+        match self.next_step::<S>(MAX_SLICES, limit) {
+            Step::SendFile { bytes } => self.send_file(sink, bytes),
+            Step::Write(gather) => self.write(sink, gather),
+            Step::ReadFile { at } => match self.read_file(at) {
+                // What stands in front leaves first; then the read fails again, and is reported.
+                Err(_) if at > 0 => match self.next_step::<S>(at, limit) {
+                    Step::Write(gather) => self.write(sink, gather),
+                    _ => unreachable!("the first file is at {at}"),
+                },
+                other => other,
+            },
         }
-        #[cfg(unix)]
-        if let Some(target) = sink.borrower()
-            && self.lend(target, limit)?
-        {
-            return Ok(());
-        }
-        if self.files > 0 {
-            self.read_files::<S>()?;
-        }
-        self.write_gathered(sink, limit)
     }
 
-    /// Writes the buffers at the front.
-    fn write_gathered<S: Sink>(&mut self, sink: &mut S, limit: usize) -> io::Result<()> {
+    /// What to send next, of the first `most` parts.
+    #[inline]
+    fn next_step<S: Sink>(&self, most: usize, limit: usize) -> Step {
+        #[cfg(unix)]
+        let takes = |view: &ByteView| self.zero_copy.as_ref().is_some_and(|own| own.takes(view));
+        #[cfg(not(unix))]
+        let takes = |_: &ByteView| false;
+        let shapes = self.parts.iter().take(most).map(|part| match part {
+            Part::View(view) if S::SENDS_ZERO_COPY && takes(view) => Shape::ZeroCopy(view.len()),
+            Part::View(bytes) | Part::Block(bytes) => Shape::Copied(bytes.len()),
+            Part::File(region) if S::SENDS_FILES && !region.must_copy() => {
+                Shape::File(region.len())
+            }
+            Part::File(region) => Shape::Read(region.len()),
+        });
+        gather::next(shapes, self.parts.len().min(most), limit)
+    }
+
+    fn send_file<S: Sink>(&mut self, sink: &mut S, bytes: usize) -> io::Result<()> {
+        self.stats.sendfiles += 1;
+        let send = |front: &mut Part| match front {
+            Part::File(region) => sink.send_file(region, bytes),
+            _ => unreachable!("a file is in front"),
+        };
+        // After `None` the region is one that has to be read, as the next step finds.
+        if let Some(sent) = self.parts.edit(0, send)? {
+            self.stats.sendfile_bytes += sent;
+            self.settle(sent, bytes as u64)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write<S: Sink>(&mut self, sink: &mut S, gather: Gather) -> io::Result<()> {
         let mut bufs = SmallVec::<[IoSlice<'_>; 64]>::new();
-        bufs.reserve(self.parts.len().min(MAX_SLICES));
-        let mut room = limit;
-        let mut more = More::No;
-        let (front, back) = self.parts.as_slices();
-        for run in [front, back] {
-            let run = &run[..run.len().min(MAX_SLICES - bufs.len())];
-            bufs.extend(run.iter().map_while(|part| {
-                if room == 0 || more == More::Follows {
-                    return None;
-                }
-                // If it is a file, there is room for it, so this flush goes on to it at once.
-                more = More::Follows;
-                let bytes = part.bytes()?;
-                #[cfg(unix)]
-                if room < limit
-                    && let (Some(target), Some(zero_copy)) = (sink.borrower(), &mut self.zero_copy)
-                    && zero_copy.takes(part, target.fd(), &mut self.stats).is_some()
-                {
-                    return None;
-                }
-                more = More::No;
-                let taken = &bytes[..bytes.len().min(room)];
-                room -= taken.len();
-                Some(IoSlice::new(taken))
-            }));
+        let mut left = gather.bytes;
+        let parts = self.parts.iter().take(gather.parts).filter_map(Part::bytes);
+        bufs.reserve(gather.parts);
+        bufs.extend(parts.map(|bytes| {
+            let taken = &bytes[..bytes.len().min(left)];
+            left -= taken.len();
+            IoSlice::new(taken)
+        }));
+        #[cfg(unix)]
+        if S::SENDS_ZERO_COPY && gather.zero_copy {
+            let sent = sink.send_zero_copy(&bufs, gather.more);
+            drop(bufs);
+            return self.settle_zero_copy(sent, gather.bytes);
         }
         self.stats.writes += 1;
         self.stats.entries += bufs.len() as u64;
-        let written = sink.write(&bufs, more)?;
+        let written = sink.write(&bufs, gather.more)?;
         drop(bufs);
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        self.settle(written as u64, (limit - room) as u64)?;
+        self.settle(written as u64, gather.bytes as u64)?;
         self.stats.written_bytes += written as u64;
         Ok(())
     }
 
-    /// Brings files that go by memory into it, as far as they come up in the next write.
-    fn read_files<S: Sink>(&mut self) -> io::Result<()> {
-        let (mut at, mut ahead) = (0, 0);
-        while at < MAX_SLICES && ahead < READ_AHEAD {
-            match self.parts.get(at) {
-                Some(Part::File(region))
-                    if !S::SENDS_FILES || region.must_copy() || region.len() <= INLINE_FILE =>
-                {
-                    match self.read_file(at) {
-                        Ok((bytes, next)) => {
-                            ahead += bytes;
-                            at = next;
-                        }
-                        // What stands in front goes out first; then it fails again and is told.
-                        Err(_) if at > 0 => return Ok(()),
-                        Err(e) => return Err(e),
-                    }
-                }
-                Some(Part::File(_)) | None => return Ok(()),
-                Some(bytes) => {
-                    ahead += bytes.len();
-                    at += 1;
-                }
+    /// Reads the front of the file at index `at` into memory.
+    fn read_file(&mut self, at: usize) -> io::Result<()> {
+        let len = self.parts.get(at).map_or(0, Part::len);
+        self.stats.reads += 1;
+        let (mut block, continues) = self.block_for_file(at, clip(len, SCRATCH))?;
+        let Some(Part::File(region)) = self.parts.get(at) else { unreachable!("`at` is a file") };
+        let read = region.read_at(0, &mut block);
+        let block = Part::Block(block.freeze());
+        if continues {
+            self.parts.edit(at - 1, |before| *before = block);
+            let read = read? as u64;
+            self.stats.read_bytes += read;
+            if read == len {
+                self.parts.remove(at);
+            } else {
+                self.parts.edit(at, |file| file.advance(read));
+            }
+        } else {
+            let read = read? as u64;
+            self.stats.read_bytes += read;
+            if read == len {
+                self.parts.edit(at, |file| *file = block);
+            } else {
+                self.parts.edit(at, |file| file.advance(read));
+                self.parts.insert(at, block);
             }
         }
         Ok(())
     }
 
-    /// Reads the front of the file at index `at`: behind the bytes before it, if they are few or
-    /// have room, else into a block of its own. Gives the number of bytes, and the index of what
-    /// follows them.
-    fn read_file(&mut self, at: usize) -> io::Result<(u64, usize)> {
-        let mut around = self.parts.range_mut(at.saturating_sub(1)..=at);
-        let mut before = if at > 0 { around.next() } else { None };
-        let Some(Part::File(region)) = around.next() else { unreachable!("`at` is a file") };
-        let want = clip(region.len(), SCRATCH);
-        self.stats.reads += 1;
-        let roomy = before.as_mut().and_then(|part| part.reopen(want));
-        let mut block = match (&before, roomy) {
-            (_, Some(block)) => block,
-            (Some(few), None) if few.len() <= SMALL as u64 => {
-                let mut block = scratch::block(few.len() as usize + want)?;
-                block.put_slice(few.bytes().unwrap_or_default());
-                self.stats.merged_bytes += few.len();
-                block
-            }
-            _ => {
-                before = None;
-                scratch::block(want)?
-            }
-        };
-        let read = region.read_at(0, &mut block);
-        let own_block = match before {
-            Some(before) => {
-                *before = Part::Block(block.freeze());
-                None
-            }
-            None => Some(Part::Block(block.freeze())),
-        };
-        let read = read? as u64;
-        self.stats.read_bytes += read;
-        region.advance(read);
-        let exhausted = region.is_empty();
-        self.files -= usize::from(exhausted);
-        let next = at + usize::from(own_block.is_some());
-        match own_block {
-            Some(block) if exhausted => self.parts[at] = block,
-            Some(block) => self.parts.insert(at, block),
-            None if exhausted => drop(self.parts.remove(at)),
-            None => {}
+    /// The block that the file at index `at` is read into, and whether it holds the bytes of the part
+    /// before it: if those leave enough capacity in their block, or are few, and so are copied.
+    fn block_for_file(&mut self, at: usize, len: usize) -> io::Result<(ByteBuf, bool)> {
+        let Some(before) = at.checked_sub(1) else { return Ok((scratch::block(len)?, false)) };
+        if let Some(block) = self.parts.edit(before, |part| part.reopen(len)) {
+            return Ok((block, true));
         }
-        Ok((read, next))
+        match self.parts.get(before).and_then(Part::bytes) {
+            Some(few) if few.len() <= SMALL => {
+                let mut block = scratch::block(few.len() + len)?;
+                block.put_slice(few);
+                self.stats.merged_bytes += few.len() as u64;
+                Ok((block, true))
+            }
+            _ => Ok((scratch::block(len)?, false)),
+        }
     }
 }

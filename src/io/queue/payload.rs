@@ -1,14 +1,15 @@
-//! What can be pushed, and the part that it becomes.
+//! What can be pushed, and the part of the queue that it becomes.
 
 use std::mem;
+use std::ops::{AddAssign, SubAssign};
 
 use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
 use crate::io::file::region::FileRegion;
 
-/// Something to be sent: bytes in memory or a range of a file.
+/// Bytes in memory or a range of a file, to be sent.
 ///
 /// [`WriteQueue::push`](crate::WriteQueue::push) takes anything that converts into it, and
-/// [`WriteQueue::take_unsent`](crate::WriteQueue::take_unsent) gives it back.
+/// [`WriteQueue::take_unsent`](crate::WriteQueue::take_unsent) returns it.
 ///
 /// # Examples
 ///
@@ -30,7 +31,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The number of bytes that it puts on the stream.
+    /// Returns the number of bytes that it adds to the stream.
     pub fn len(&self) -> u64 {
         match self {
             Payload::Bytes(bytes) => bytes.len() as u64,
@@ -39,7 +40,7 @@ impl Payload {
         }
     }
 
-    /// Whether it puts nothing on the stream.
+    /// Returns whether it adds nothing to the stream.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -66,7 +67,7 @@ impl From<FileRegion> for Payload {
     }
 }
 
-/// Bytes by way of a view, which costs no copy for any of these.
+/// Conversions by way of a view. None of them copies bytes.
 macro_rules! from_bytes {
     ($($source:ty),+) => {$(
         impl From<$source> for Payload {
@@ -80,12 +81,12 @@ macro_rules! from_bytes {
 
 from_bytes!(ByteBuf, bytes::Bytes, &'static [u8], &'static str, Vec<u8>, Box<[u8]>, String);
 
-/// One element of the queue. None is ever empty.
+/// One element of the queue; not empty.
 #[derive(Debug)]
 pub(super) enum Part {
-    /// Bytes that somebody else may also hold.
+    /// Bytes that others may hold too.
     View(ByteView),
-    /// Small parts and file contents, copied behind each other into a block that only the queue
+    /// Small parts and contents of files, copied one after the other into a block that only the queue
     /// holds.
     Block(ByteView),
     /// A range of a file.
@@ -95,7 +96,33 @@ pub(super) enum Part {
 #[cfg(target_pointer_width = "64")]
 static_assertions::assert_eq_size!(Part, [u64; 4]);
 
+/// What parts hold beyond their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Parts that hold a descriptor open.
+    pub(super) files: usize,
+}
+
+impl Held {
+    pub(super) const NOTHING: Held = Held { files: 0 };
+}
+
+impl AddAssign for Held {
+    #[inline(always)]
+    fn add_assign(&mut self, more: Held) {
+        self.files += more.files;
+    }
+}
+
+impl SubAssign for Held {
+    #[inline(always)]
+    fn sub_assign(&mut self, less: Held) {
+        self.files -= less.files;
+    }
+}
+
 impl Part {
+    #[inline(always)]
     pub(super) fn len(&self) -> u64 {
         match self {
             Part::View(bytes) | Part::Block(bytes) => bytes.len() as u64,
@@ -120,25 +147,41 @@ impl Part {
         }
     }
 
-    /// Takes the bytes out to write more behind them, if this is a block with so much room. It is
+    /// What it holds beyond its bytes.
+    #[inline(always)]
+    pub(super) fn held(&self) -> Held {
+        match self {
+            Part::View(_) | Part::Block(_) => Held::NOTHING,
+            Part::File(_) => Held { files: 1 },
+        }
+    }
+
+    /// Takes the bytes out to append to them, if this is a block with so much spare capacity. The part is
     /// empty then, until it is replaced.
-    pub(super) fn reopen(&mut self, room: usize) -> Option<ByteBuf> {
+    pub(super) fn reopen(&mut self, spare: usize) -> Option<ByteBuf> {
         let Part::Block(bytes) = self else { return None };
         match mem::take(bytes).try_into_mut() {
-            Ok(block) if block.capacity() - block.len() >= room => return Some(block),
+            Ok(block) if block.capacity() - block.len() >= spare => return Some(block),
             Ok(block) => *bytes = block.freeze(),
             Err(shared) => *bytes = shared,
         }
         None
     }
 
-    /// Drops the first `n` bytes; `n` is less than the length.
+    /// Drops the first `n` bytes, fewer than there are.
     pub(super) fn advance(&mut self, n: u64) {
         match self {
             // It fits a `usize`, since the length does.
             Part::View(bytes) | Part::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
             Part::File(region) => region.advance(n),
         }
+    }
+}
+
+impl Default for Part {
+    /// An empty part: one that is being changed.
+    fn default() -> Part {
+        Part::Block(ByteView::new())
     }
 }
 

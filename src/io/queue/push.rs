@@ -1,4 +1,4 @@
-//! How parts come into the queue: small neighbours are copied together on the way.
+//! How parts are pushed: small neighbours are copied together.
 
 use super::WriteQueue;
 use super::payload::{Part, Payload};
@@ -7,17 +7,17 @@ use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
 use crate::pool::Pool;
 
-/// The least and the most that one block for small parts holds. The first block has room for what
-/// was copied before the queue was last empty; each further one is twice as large.
+/// The smallest and the largest block for small parts. The first block has the size of what was copied
+/// before the queue was last empty; each further one is twice as large.
 pub(super) const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
 
-/// With more than this before it no tail is opened, so that nobody need look whether what it takes
-/// can still be counted: no block holds as many bytes again.
-const MOST_BEFORE_TAIL: u64 = u64::MAX / 2;
+/// No tail is opened behind more bytes than this, so that the sum of both can't overflow: no block holds
+/// as many bytes again.
+const MAX_BEFORE_TAIL: u64 = u64::MAX / 2;
 
 impl WriteQueue {
-    /// Appends something to the stream and gives the stream position of its end: once
-    /// [`flushed_bytes`](Self::flushed_bytes) has reached that, all of it is out.
+    /// Appends something to the stream and returns the stream position of its end: all of it has been
+    /// sent once [`flushed_bytes`](Self::flushed_bytes) has reached that.
     ///
     /// # Panics
     ///
@@ -25,9 +25,8 @@ impl WriteQueue {
     ///
     /// # Cost
     ///
-    /// Amortised O(1), per component of a composite. Bytes are not copied, but for parts of up to 1
-    /// KiB that follow one another: those are copied into one pooled block, and what they came from
-    /// is released.
+    /// Amortised O(1), per component of a composite. Parts of up to 1 KiB that follow one another are
+    /// copied into one pooled block, and their own memory is released. Other bytes are not copied.
     ///
     /// # Examples
     ///
@@ -73,14 +72,14 @@ impl WriteQueue {
     /// ```
     #[inline]
     pub fn push_copy(&mut self, bytes: &[u8]) -> u64 {
-        if !self.tail.absorb(bytes) {
+        if !self.tail.try_append(bytes) {
             self.push_copy_slowly(bytes);
         }
         self.end_position()
     }
 
     fn push_copy_slowly(&mut self, bytes: &[u8]) {
-        if bytes.len() > SMALL || !self.absorb_slowly(bytes) {
+        if bytes.len() > SMALL || !self.open_tail_with(bytes) {
             let mut block = ByteBuf::with_capacity(self.block.max(bytes.len()));
             block.extend_from_slice(bytes);
             self.append(Part::Block(block.freeze()));
@@ -91,70 +90,63 @@ impl WriteQueue {
     fn push_region(&mut self, region: FileRegion) {
         if !region.is_empty() {
             self.append(Part::File(region));
-            self.files += 1;
         }
     }
 
-    // A view that is passed on by memory is read there in wider pieces than it was written in, and
-    // stalls: so the usual ways are inlined.
+    // Inlined: a view that is passed in memory is loaded in wider pieces than it was stored in, which
+    // stalls the processor.
     #[inline]
     fn push_view(&mut self, bytes: ByteView) {
         if bytes.len() > SMALL {
             self.append(Part::View(bytes));
-        } else if !self.tail.absorb(&bytes) && !self.absorb_slowly(&bytes) {
-            self.append_few(bytes);
+        } else if !self.tail.try_append(&bytes) && !self.open_tail_with(&bytes) {
+            self.append_small_view(bytes);
         }
     }
 
-    fn append_few(&mut self, bytes: ByteView) {
+    fn append_small_view(&mut self, bytes: ByteView) {
         self.append(Part::View(bytes));
     }
 
-    /// Appends a part. Files of made-up length can add up to more than there are numbers; then
-    /// nothing has changed.
     #[inline(always)]
     fn append(&mut self, part: Part) {
         self.close_tail();
-        self.closed = self.closed.checked_add(part.len()).expect("2^64 bytes in one queue");
         self.parts.push_back(part);
     }
 
-    /// Opens a tail with room for `bytes`, which are few, and copies them there, if they follow
-    /// others that are few or have room. Else, and where there is no memory, the stream stays in
-    /// the parts that it is in.
+    /// Opens a tail for `bytes`, which are few, and copies them there, if they follow others that are few
+    /// or whose block has spare capacity. Returns whether it did; it does not where there is no memory.
     #[inline(never)]
-    fn absorb_slowly(&mut self, bytes: &[u8]) -> bool {
+    fn open_tail_with(&mut self, bytes: &[u8]) -> bool {
         debug_assert!(!bytes.is_empty() && bytes.len() <= SMALL);
-        if self.closed > MOST_BEFORE_TAIL {
+        if self.parts.bytes() > MAX_BEFORE_TAIL {
             return false;
         }
         self.close_tail();
-        let Some(last) = self.parts.back_mut() else { return false };
-        if let Some(block) = last.reopen(bytes.len()) {
+        let Some(last) = self.parts.len().checked_sub(1) else { return false };
+        if let Some(block) = self.parts.edit(last, |part| part.reopen(bytes.len())) {
             self.parts.pop_back();
-            self.closed -= block.len() as u64;
             self.tail = Tail::open(block);
-            return self.tail.absorb(bytes);
+            return self.tail.try_append(bytes);
         }
-        let joined: &[u8] = match last {
-            Part::Block(_) => &[],
-            Part::View(few) if few.len() <= SMALL => few,
+        let joined: &[u8] = match self.parts.back() {
+            Some(Part::Block(_)) => &[],
+            Some(Part::View(few)) if few.len() <= SMALL => few,
             _ => return false,
         };
-        let room = self.block.max(joined.len() + bytes.len());
-        let Ok(block) = Pool::global().try_alloc(room) else { return false };
+        let size = self.block.max(joined.len() + bytes.len());
+        let Ok(block) = Pool::global().try_alloc(size) else { return false };
         self.block = (self.block * 2).min(BLOCK.1);
         self.tail = Tail::open(block);
-        self.tail.absorb(joined);
-        self.tail.absorb(bytes);
+        self.tail.try_append(joined);
+        self.tail.try_append(bytes);
         if !joined.is_empty() {
-            self.closed -= joined.len() as u64;
             self.parts.pop_back();
         }
         true
     }
 
-    /// Makes the tail a part like the others.
+    /// Makes the tail one of the parts.
     #[inline]
     pub(super) fn close_tail(&mut self) {
         if !self.tail.is_empty() {
@@ -164,7 +156,6 @@ impl WriteQueue {
 
     #[inline(never)]
     fn close_tail_with_bytes(&mut self) {
-        self.closed += self.tail.len() as u64;
         self.stats.merged_bytes += self.tail.merged();
         self.parts.push_back(self.tail.close());
     }

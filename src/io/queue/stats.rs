@@ -1,4 +1,4 @@
-//! What a queue has cost so far.
+//! Counters of a queue.
 
 /// Counters of a [`WriteQueue`](crate::WriteQueue), from its beginning.
 ///
@@ -32,31 +32,30 @@ pub struct QueueStats {
     pub written_bytes: u64,
     /// Calls of `sendfile`, or of what stands in for it where it is refused.
     pub sendfiles: u64,
-    /// Bytes of files that the kernel sent by itself.
+    /// Bytes of files that the kernel sent without reading them into the process.
     pub sendfile_bytes: u64,
     /// Reads of files into memory.
     pub reads: u64,
     /// Bytes of files that were read into memory to be written from there.
     pub read_bytes: u64,
-    /// Bytes of small parts that were copied behind each other.
+    /// Bytes of small parts that were copied together.
     pub merged_bytes: u64,
-    /// Sends whose memory was lent to the kernel instead of being copied: `sendmsg` with
-    /// `MSG_ZEROCOPY`. They are not among `writes`.
+    /// Sends without a copy: `sendmsg` with `MSG_ZEROCOPY`. They are not among `writes`.
     pub zero_copy_sends: u64,
     /// Bytes that those sends took.
     pub zero_copy_bytes: u64,
-    /// How many of those sends the kernel is done with.
+    /// The number of those sends that have completed.
     pub zero_copy_completions: u64,
-    /// How many of those it has copied after all.
+    /// The number of those that the kernel has copied after all.
     pub zero_copy_copied: u64,
-    /// Sends that the kernel refused to take without a copy, and that were made with one.
+    /// Sends that the kernel refused to take without a copy, and that were repeated with one.
     pub zero_copy_fallbacks: u64,
-    /// System calls around those sends: to prepare a socket, to know it again, to read completions.
+    /// System calls around those sends: to prepare a socket, to recognise it, to read completions.
     pub zero_copy_controls: u64,
 }
 
 impl QueueStats {
-    /// All system calls together. A call repeated after a signal counts once.
+    /// Returns the number of all system calls together. A call repeated after a signal counts once.
     pub fn system_calls(&self) -> u64 {
         let zero_copy = self.zero_copy_sends + self.zero_copy_fallbacks + self.zero_copy_controls;
         self.writes + self.sendfiles + self.reads + zero_copy

@@ -430,7 +430,7 @@ fn a_peer_that_is_gone_is_an_error_and_the_queue_is_whole() {
     let (out, peer) = UnixStream::pair().unwrap();
     drop(peer);
     let mut queue = WriteQueue::new();
-    queue.push("nobody hears this");
+    queue.push("nothing reads it.");
     for _ in 0..2 {
         assert_eq!(queue.flush(&out).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         assert_eq!((queue.pending_bytes(), queue.flushed_bytes()), (17, 0));

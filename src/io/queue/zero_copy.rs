@@ -1,104 +1,105 @@
-//! Whether memory is lent to the kernel instead of being copied: when that is asked for, to which socket,
-//! and what ends it. What has been lent is `lease.rs`.
+//! Zero-copy sends: what is sent so, to which socket, and what turns it off. The memory of the sends in
+//! flight is in `inflight.rs`.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use smallvec::SmallVec;
-
 use super::WriteQueue;
-use super::lease::Leases;
+use super::inflight::InFlight;
+use super::parts::Parts;
 use super::payload::Part;
 use super::stats::QueueStats;
 use crate::buf::ByteView;
-use crate::sys::{self, MAX_SLICES, More, Refusal, Target};
+use crate::sys::{self, Refusal};
 
-/// So many sends in a row that the kernel says it has copied after all, and it is asked no more.
-const COPIED: u64 = 8;
+/// Disables zero-copy after this many consecutive copied completions.
+const MAX_COPIED: u64 = 8;
 
-/// What a queue that may lend memory knows.
+/// The state of zero-copy sending in one queue.
 #[derive(Default)]
 pub(super) struct ZeroCopy {
     threshold: usize,
     state: State,
-    /// The one socket that is lent to.
+    /// The one socket that is sent to without copying.
     socket: Option<u64>,
-    /// Whether the descriptor of the flush under way is that socket, once that has been asked.
+    /// Whether the descriptor of the current flush is that socket, once the kernel was asked.
     is_ours: Option<bool>,
     copied_in_a_row: u64,
-    leases: Leases,
+    in_flight: InFlight,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
     On,
-    /// The kernel has no room for more loans until some end.
+    /// The kernel allows no more sends in flight until some complete.
     Full,
     Off,
 }
 
 impl WriteQueue {
-    /// Lends parts of at least `threshold` bytes to the kernel instead of having them copied
+    /// Has the kernel send parts of at least `threshold` bytes from where they are instead of copying them
     /// (`MSG_ZEROCOPY`), on TCP sockets under Linux.
     ///
-    /// What is lent is held until the kernel says that it needs it no more, which is when the peer has
-    /// acknowledged it. [`flush`](Self::flush) reads these completions, and
-    /// [`reap_completions`](Self::reap_completions) does between flushes. Until then the memory
-    /// [counts](Self::lent_bytes) and is not used again: nobody gets it back from the pool, and
-    /// [`ByteView::try_into_mut`] says no. For the rest all is as before: [`flushed_bytes`] counts what
-    /// the kernel has taken, lent or copied, and [`take_unsent`] gives what it has not.
+    /// Their memory is held until the kernel reports the completion of the send, which is when the peer has
+    /// acknowledged the bytes. [`flush`](Self::flush) reads these completions, and
+    /// [`reap_completions`](Self::reap_completions) does between flushes. Until then the bytes
+    /// [count](Self::in_flight_bytes) as in flight and the memory is not used again: the pool does not get
+    /// it back, and [`ByteView::try_into_mut`] returns the view. Everything else is as before:
+    /// [`flushed_bytes`] counts what the kernel has taken, copied or not, and [`take_unsent`] returns what it
+    /// has not taken.
     ///
     /// [`flushed_bytes`]: Self::flushed_bytes
     /// [`take_unsent`]: Self::take_unsent
     ///
-    /// **Lent are** views of pooled memory in blocks of whole pages (with pages of 4 KiB, all blocks from
-    /// 32 KiB up), static bytes, and views of a [`MappedFile`](crate::MappedFile). What a `Vec`, a `Bytes` or another owner
-    /// holds is copied as before, and so are small parts, merged ones, and files that are read.
+    /// **Sent without a copy are** views of pooled memory in blocks of whole pages (with pages of 4 KiB, all
+    /// blocks from 32 KiB up), static bytes, and views of a [`MappedFile`](crate::MappedFile). What a `Vec`, a
+    /// `Bytes` or another owner holds is copied as before, and so are small parts, merged ones, and files that
+    /// are read.
     ///
-    /// **It turns itself off** for good when 8 sends in a row come back as copied after all (the flag
-    /// `SO_EE_CODE_ZEROCOPY_COPIED`: loopback, and devices that can't gather); on what is not a TCP
-    /// socket; where the socket says `EOPNOTSUPP` (TLS in the kernel); and where the socket's count of
-    /// sends is not known to be this queue's alone. While the kernel has no room for more loans
-    /// (`ENOBUFS`: `RLIMIT_MEMLOCK`, `net.core.optmem_max`), parts are copied. In all these cases the
-    /// stream goes on without a break, and [`stats`](Self::stats) tell.
+    /// **It turns itself off** for good when 8 sends in a row are reported as copied after all (the flag
+    /// `SO_EE_CODE_ZEROCOPY_COPIED`: loopback, and devices that can't gather); on what is not a TCP socket;
+    /// where the socket answers `EOPNOTSUPP` (TLS in the kernel); and where the socket's count of sends is not
+    /// known to be this queue's alone. While the kernel allows no more sends in flight (`ENOBUFS`:
+    /// `RLIMIT_MEMLOCK`, `net.core.optmem_max`), parts are copied. In all these cases the stream continues
+    /// without a break, and [`stats`](Self::stats) count it.
     ///
     /// # One queue, one connection
     ///
-    /// The completions name the sends by a count that the socket keeps. So nothing else may send by
-    /// zero-copy to the socket, or read its error queue (what is found there beside completions, such as
-    /// time stamps, is dropped). A queue lends only to the first socket that it lends to, and not if
-    /// `SO_ZEROCOPY` was set on that before; to others it sends by copying.
+    /// The completions name the sends by a count that the socket keeps. So nothing else may send by zero-copy
+    /// to the socket, or read its error queue (what is found there beside completions, such as time stamps, is
+    /// dropped). A queue sends without copying only to the first socket that it does so to, and not if
+    /// `SO_ZEROCOPY` was set on that before. To others it sends by copying.
     ///
     /// # Event loops
     ///
-    /// A completion makes the socket ready with an error (`EPOLLERR`) although there is none. Answer that
-    /// by [`reap_completions`](Self::reap_completions): while completions wait, a level-triggered loop is
-    /// woken again and again. Only if `take_error` of the socket has an error, there is one.
+    /// A completion makes the socket ready with an error (`EPOLLERR`) although there is none. Answer that by
+    /// [`reap_completions`](Self::reap_completions): while completions wait, a level-triggered loop is woken
+    /// again and again. The connection has failed only if `take_error` of the socket returns an error.
     ///
-    /// Over tokio, `poll_flush` and `flush_all` always copy: to tokio a stream that was ready with an
-    /// error is closed for writing, and it would never wait for that again.
+    /// Over tokio, `poll_flush` and `flush_all` always copy: to tokio a stream that was ready with an error is
+    /// closed for writing, and it would never wait for that again.
     ///
     /// # Dropping the queue, closing the socket
     ///
-    /// Both are safe at any moment and in any order. After its completions can't be read any more, the
-    /// kernel may go on sending from lent memory for minutes. The queue does not wait for that, and nothing
-    /// leaks: the last handle of each block that was still lent exchanges the block's pages for fresh ones
-    /// (`madvise`), and leaves the old ones to the kernel, which frees them. (A process that locks all its
-    /// memory, by `mlockall`, can't exchange pages: there these blocks are lost, and count as held.) Of a file that was mapped by
-    /// [`MappedFile::map`](crate::MappedFile::map) the kernel sends the pages, as `sendfile` does: who
-    /// changes the file after the last view is gone may change what is still under way.
+    /// Both are safe at any moment and in any order. After its completions can't be read any more, the kernel
+    /// may go on sending from the memory for minutes. The queue does not wait for that, and nothing leaks: the
+    /// last handle of each block that was in flight exchanges the block's pages for fresh ones (`madvise`), and
+    /// leaves the old ones to the kernel, which frees them. (A process that locks all its memory, by
+    /// `mlockall`, can't exchange pages: there these blocks are lost, and count as held.) Of a file that was
+    /// mapped by [`MappedFile::map`](crate::MappedFile::map) the kernel sends the pages, as `sendfile` does: a
+    /// change of the file after the last view is dropped may reach the peer.
     ///
-    /// To keep the pages, flush, `shutdown` the socket for writing, and reap until nothing is lent.
+    /// To keep the pages, flush, `shutdown` the socket for writing, and reap until nothing is in flight.
     ///
     /// # Cost
     ///
-    /// Saves the copy, costs pinning each page, one system call per flush to know the socket and one or two
-    /// to read completions. **Over loopback it never pays**: the kernel copies all the same, and measured
-    /// against `writev` that took 1.2 to 21 times the processor time. It can pay where large parts go out
-    /// by a network card; begin with a threshold of 64 KiB and compare. The memory is held for a round trip
-    /// and, by a peer that does not read, for as long as the connection lives: at most as much as the
-    /// socket's send buffer.
+    /// Saves the copy, costs pinning each page, one system call per flush to recognise the socket and one or
+    /// two to read completions. **Over loopback it never pays**: the kernel copies all the same, and measured
+    /// against `writev` that took 1.2 to 21 times the processor time. It can pay where large parts leave by a
+    /// network card; begin with a threshold of 64 KiB and compare. The memory is held for a round trip and, by
+    /// a peer that does not read, for as long as the connection lives: at most as much as the socket's send
+    /// buffer.
     ///
     /// # Examples
     ///
@@ -121,7 +122,7 @@ impl WriteQueue {
     ///
     /// let mut received = vec![0; 100_026];
     /// peer.read_exact(&mut received)?;
-    /// // The peer has it all: in a moment nothing is lent any more.
+    /// // The peer has it all: in a moment nothing is in flight any more.
     /// while queue.reap_completions(&out)? > 0 {}
     /// let stats = queue.stats();
     /// assert_eq!(stats.zero_copy_completions, stats.zero_copy_sends);
@@ -136,12 +137,12 @@ impl WriteQueue {
         self
     }
 
-    /// Reads what the kernel tells about lent memory, releases what it is done with, and gives the
-    /// number of bytes that are still lent.
+    /// Reads completions, releases the memory of the sends that they are about, and returns the number of
+    /// bytes that are still in flight.
     ///
-    /// Call it when the socket is ready with an error and nothing is to be flushed, or while waiting for
-    /// the end of all loans. It never blocks. On another socket than the one that was lent to, or if
-    /// nothing is lent, it does nothing.
+    /// Call it when the socket is ready with an error and nothing is to be flushed, or while waiting for all
+    /// sends to complete. It never blocks. On another socket than the one that was sent to without copying, or
+    /// if nothing is in flight, it does nothing.
     ///
     /// # Errors
     ///
@@ -149,81 +150,64 @@ impl WriteQueue {
     ///
     /// # Cost
     ///
-    /// No system call if nothing is lent. Else one that tells sockets apart, one for each notice (the kernel
-    /// merges those of sends that follow each other), and one that finds nothing more.
+    /// No system call if nothing is in flight. Else one that tells sockets apart, one for each completion (the
+    /// kernel merges those of consecutive sends), and one that finds nothing more.
     pub fn reap_completions(&mut self, socket: impl AsFd) -> io::Result<u64> {
         let Some(zero_copy) = &mut self.zero_copy else { return Ok(0) };
         zero_copy.is_ours = None;
         zero_copy.reap(socket.as_fd(), &mut self.stats)?;
-        Ok(zero_copy.leases.bytes())
+        Ok(zero_copy.in_flight.bytes())
     }
 
-    /// The bytes that have been sent and that the kernel may still be reading from their memory.
-    /// Together with [`pending_bytes`](Self::pending_bytes), what the queue holds in memory.
-    pub fn lent_bytes(&self) -> u64 {
-        self.zero_copy.as_ref().map_or(0, |zero_copy| zero_copy.leases.bytes())
+    /// Returns the number of bytes that have been sent and that the kernel may still be reading from their
+    /// memory. Together with [`pending_bytes`](Self::pending_bytes), what the queue holds in memory.
+    pub fn in_flight_bytes(&self) -> u64 {
+        self.zero_copy.as_ref().map_or(0, |zero_copy| zero_copy.in_flight.bytes())
     }
 
-    /// Sends the run of parts in front that can be lent, up to `limit` bytes; says false if there are none,
-    /// or the kernel takes no loan.
-    pub(super) fn lend(&mut self, target: &Target<'_>, limit: usize) -> io::Result<bool> {
-        let Some(zero_copy) = &mut self.zero_copy else { return Ok(false) };
-        let mut bufs = SmallVec::<[IoSlice<'_>; 16]>::new();
-        let mut room = limit;
-        for part in self.parts.iter().take(MAX_SLICES) {
-            let Some(view) = zero_copy.takes(part, target.fd(), &mut self.stats) else { break };
-            if room == 0 {
-                break;
-            }
-            let taken = &view[..view.len().min(room)];
-            room -= taken.len();
-            bufs.push(IoSlice::new(taken));
-        }
-        if bufs.is_empty() {
-            return Ok(false);
-        }
-        // If there is room, this flush goes on at once.
-        let more = if room > 0 && bufs.len() < self.parts.len() { More::Follows } else { More::No };
-        let sent = match target.send_zero_copy(&bufs, more) {
+    /// Settles a zero-copy send of `offered` bytes from the front. If it was refused for want of a resource
+    /// that copying does not need, nothing has happened.
+    pub(super) fn settle_zero_copy(
+        &mut self,
+        sent: io::Result<usize>,
+        offered: usize,
+    ) -> io::Result<()> {
+        let Some(zero_copy) = &mut self.zero_copy else { return Ok(()) };
+        let sent = match sent {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(sent) => sent as u64,
             Err(e) => return zero_copy.refused(e, &mut self.stats),
         };
-        drop(bufs);
-        let views = self.parts.iter().map_while(Part::view);
-        zero_copy.leases.add(views, sent);
+        zero_copy.in_flight.add(self.parts.iter().map_while(Part::view), sent);
         self.stats.zero_copy_sends += 1;
         self.stats.zero_copy_bytes += sent;
-        self.settle(sent, (limit - room) as u64)?;
-        Ok(true)
+        self.settle(sent, offered as u64)
     }
 }
 
 impl ZeroCopy {
-    /// Before a flush: what has been released since the last one.
-    pub(super) fn begin(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) {
+    /// Begins a flush to `fd`: releases what has completed since the last one, and finds out whether this is
+    /// the socket that is sent to without copying, if there is something to send so.
+    pub(super) fn begin(&mut self, fd: BorrowedFd<'_>, parts: &Parts, stats: &mut QueueStats) {
         self.is_ours = None;
-        // An error here loses nothing: what is lent stays so, and the next flush looks again.
+        // An error here loses nothing: the memory stays in flight, and the next flush reads again.
         let _ = self.reap(fd, stats);
+        if parts.iter().filter_map(Part::view).any(|view| self.would_take(view)) {
+            self.knows(fd, stats);
+        }
     }
 
-    /// The part as a view, if it is to be lent to this descriptor.
-    pub(super) fn takes<'p>(
-        &mut self,
-        part: &'p Part,
-        fd: BorrowedFd<'_>,
-        stats: &mut QueueStats,
-    ) -> Option<&'p ByteView> {
-        let lends = |view: &&ByteView| {
-            view.len() >= self.threshold
-                && self.state == State::On
-                && Leases::can_hold(view)
-                && self.knows(fd, stats)
-        };
-        part.view().filter(lends)
+    /// Whether the view is sent without copying in the current flush.
+    pub(super) fn takes(&self, view: &ByteView) -> bool {
+        self.is_ours == Some(true) && self.would_take(view)
     }
 
-    /// Whether this is the socket that is lent to. The first one that is asked for becomes it, if it can.
+    fn would_take(&self, view: &ByteView) -> bool {
+        view.len() >= self.threshold && self.state == State::On && InFlight::can_hold(view)
+    }
+
+    /// Whether this is the socket that is sent to without copying. The first one that is asked about becomes
+    /// it, if it can.
     fn knows(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> bool {
         if self.is_ours.is_none() {
             stats.zero_copy_controls += 1;
@@ -241,21 +225,21 @@ impl ZeroCopy {
     }
 
     fn reap(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> io::Result<()> {
-        while !self.leases.is_empty() && self.knows(fd, stats) {
+        while !self.in_flight.is_empty() && self.knows(fd, stats) {
             stats.zero_copy_controls += 1;
-            let Some(notice) = sys::next_completion(fd)? else { break };
-            if self.leases.end(notice).is_err() {
+            let Some(completion) = sys::next_completion(fd)? else { break };
+            if self.in_flight.complete(completion).is_err() {
                 self.state = State::Off;
                 break;
             }
-            stats.zero_copy_completions += notice.sends();
-            if notice.copied {
-                stats.zero_copy_copied += notice.sends();
-                self.copied_in_a_row += notice.sends();
+            stats.zero_copy_completions += completion.sends();
+            if completion.copied {
+                stats.zero_copy_copied += completion.sends();
+                self.copied_in_a_row += completion.sends();
             } else {
                 self.copied_in_a_row = 0;
             }
-            if self.copied_in_a_row >= COPIED {
+            if self.copied_in_a_row >= MAX_COPIED {
                 self.state = State::Off;
             }
             if self.state == State::Full {
@@ -265,17 +249,17 @@ impl ZeroCopy {
         Ok(())
     }
 
-    /// A send by zero-copy has failed: for want of room for the loan, so that it is made by copying, or for
-    /// another reason, which is told.
-    fn refused(&mut self, error: io::Error, stats: &mut QueueStats) -> io::Result<bool> {
+    /// A zero-copy send has failed: for want of a resource, so that the next step copies, or for another
+    /// reason, which is returned.
+    fn refused(&mut self, error: io::Error, stats: &mut QueueStats) -> io::Result<()> {
         self.state = match sys::refusal(&error) {
-            // If there is no room for a single loan, there will be none later.
-            Some(Refusal::LimitReached) if !self.leases.is_empty() => State::Full,
+            // What is not allowed while nothing is in flight is never allowed.
+            Some(Refusal::LimitReached) if !self.in_flight.is_empty() => State::Full,
             Some(_) => State::Off,
             None => return Err(error),
         };
         stats.zero_copy_fallbacks += 1;
-        Ok(false)
+        Ok(())
     }
 }
 

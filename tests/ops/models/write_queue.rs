@@ -1,7 +1,7 @@
 //! Buffers, composites and file regions through a `WriteQueue` into a writer that takes them as it
-//! likes, a socket, or a connection whose kernel is lent large parts, against the flat stream: every
-//! byte once, in order, whatever ended a flush. Free memory is written to at each step, so that what
-//! is lent and used too early shows in what the connection's peer reads.
+//! likes, a socket, or a connection that takes large parts without copying, against the flat stream: every
+//! byte once, in order, whatever ended a flush. Free memory is written to at each step, so that the peer of
+//! the connection sees memory that is reused too early.
 
 use std::fs::File;
 #[cfg(unix)]
@@ -23,7 +23,7 @@ use super::ground::{pattern, pool, soil};
 #[derive(Arbitrary, Debug)]
 pub enum Op {
     Push(Source, u16),
-    /// Pooled memory, of a size that is lent.
+    /// Pooled memory, of a size that is sent without copying.
     Large(u16),
     Composite([u8; 5]),
     Copy(u16),
@@ -33,10 +33,10 @@ pub enum Op {
     },
     Flush([Answer; 4]),
     FlushAll,
-    /// Into a socket, which takes what it has room for.
+    /// Into a socket, which takes what its buffer holds.
     Send,
-    /// Over a connection, which may be lent memory.
-    Lend,
+    /// Over a connection, which may take memory without copying.
+    SendZeroCopy,
     /// The connection's peer reads.
     Read(u16),
     Reap,
@@ -120,18 +120,18 @@ impl Write for Peer<'_> {
     }
 }
 
-/// The least that is lent.
-const LENT: usize = 32 * 1024;
+/// The least that is sent without copying.
+const ZERO_COPY: usize = 32 * 1024;
 
-/// A connection whose peer reads when it is told to: until then the kernel has nothing but the memory
-/// of the sender for what is beyond the peer's small window.
+/// A connection whose peer reads when it is told to: until then the kernel keeps bytes beyond the peer's
+/// small window in the memory of the sender.
 #[cfg(unix)]
 struct Connection {
     near: TcpStream,
     far: TcpStream,
-    /// What was sent and has not been read.
+    /// The bytes that were sent and not read.
     under_way: Vec<u8>,
-    /// What was sent in all.
+    /// The number of bytes that were sent.
     sent: u64,
 }
 
@@ -171,9 +171,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// What can be lent goes over a connection of this queue's own.
+    /// Sends over a connection of this queue's own, which takes large parts without copying.
     #[cfg(unix)]
-    fn lend(&mut self) {
+    fn send_zero_copy(&mut self) {
         let connection = self.connection.get_or_insert_with(Connection::new);
         let before = self.queue.pending_bytes();
         let result = self.queue.flush(&connection.near);
@@ -187,7 +187,7 @@ impl Queue {
     }
 
     #[cfg(not(unix))]
-    fn lend(&mut self) {
+    fn send_zero_copy(&mut self) {
         self.flush(&[]);
     }
 
@@ -201,10 +201,10 @@ impl Queue {
     fn reap(&mut self) {
         #[cfg(unix)]
         if let Some(connection) = &self.connection {
-            let before = self.queue.lent_bytes();
-            let lent = self.queue.reap_completions(&connection.near).expect("a socket");
-            assert!(lent <= before && before <= connection.sent);
-            assert_eq!(lent, self.queue.lent_bytes());
+            let before = self.queue.in_flight_bytes();
+            let in_flight = self.queue.reap_completions(&connection.near).expect("a socket");
+            assert!(in_flight <= before && before <= connection.sent);
+            assert_eq!(in_flight, self.queue.in_flight_bytes());
         }
     }
 
@@ -228,7 +228,7 @@ impl Queue {
         // All of it is there: between these two nothing is under way.
         match far.read_to_end(&mut self.received) {
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
-            Ok(_) => panic!("nobody has closed the socket"),
+            Ok(_) => panic!("the socket is open"),
         }
         self.judge(result, before);
     }
@@ -265,7 +265,7 @@ impl Queue {
         assert!(self.queue.is_empty() && self.queue.pending_bytes() == 0);
         self.sent = 0;
         self.queue = new_queue().with_budget(self.budget);
-        // A connection's loans are one queue's.
+        // The zero-copy sends of a connection are those of one queue.
         self.read(usize::MAX);
         #[cfg(unix)]
         self.connection.take();
@@ -329,14 +329,14 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
             state.push(region, &contents[start..end]);
         }
         Op::Large(more) => {
-            let bytes = pattern(LENT + usize::from(*more) / 2, salt);
+            let bytes = pattern(ZERO_COPY + usize::from(*more) / 2, salt);
             let mut buf = pool().alloc(bytes.len());
             buf.put_slice(&bytes);
             state.push(buf, &bytes);
         }
         Op::Flush(plan) => state.flush(plan),
         Op::Send => state.send(),
-        Op::Lend => state.lend(),
+        Op::SendZeroCopy => state.send_zero_copy(),
         Op::Read(most) => state.read((*most).into()),
         Op::Reap => state.reap(),
         Op::Budget(budget) => {
@@ -359,12 +359,12 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
     }
     state.check();
     state.forget();
-    soil(pool(), &[LENT, 2 * LENT]);
+    soil(pool(), &[ZERO_COPY, 2 * ZERO_COPY]);
 }
 
 fn new_queue() -> WriteQueue {
     #[cfg(unix)]
-    return WriteQueue::new().with_zero_copy(LENT);
+    return WriteQueue::new().with_zero_copy(ZERO_COPY);
     #[cfg(not(unix))]
     WriteQueue::new()
 }

@@ -1,7 +1,7 @@
-//! Random sequences of operations on a queue that lends, with a kernel that is made up: it takes what it
-//! likes, refuses what it likes, and tells of the ends of loans in any order, in runs or not at all.
+//! Random sequences of operations on a queue that sends without copying, with a made-up kernel: it takes as
+//! much as it likes, refuses what it likes, and reports completions in any order, in runs or not at all.
 //!
-//! Whenever it tells of an end, the memory must still hold what it held when it was lent, although every
+//! Whenever it reports a completion, the memory must still hold what it held when it was sent, although every
 //! block that is free is written to after each operation. What the queue may do is a model of three states.
 //!
 //! 100 plans, or a twentieth of what `PLANS` says.
@@ -16,12 +16,12 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, socket};
 
 use super::super::plans::Random;
-use super::{COPIED, WriteQueue};
+use super::{MAX_COPIED, WriteQueue};
 use crate::buf::{ByteBuf, ByteView};
 use crate::pool::Pool;
 use crate::sys::{Call, Completion, Outcome, with_sink};
 
-/// The most bytes in a part, and the fewest that are lent.
+/// The most bytes in a part, and the fewest that are sent without copying.
 const PART: usize = 64 * 1024;
 const LEAST: usize = PART / 2;
 
@@ -42,25 +42,25 @@ static BYTES: [u8; 2 * PART] = {
 /// What the queue may do.
 #[derive(Debug, PartialEq, Eq)]
 enum May {
-    Lend,
-    /// Lend again when it has been told of an end.
+    ZeroCopy,
+    /// Send without copying again after a completion.
     Wait,
-    /// Copy, for ever.
+    /// Copy from now on.
     Copy,
 }
 
 /// The memory of one send: addresses, and what was there.
-type Loan = Vec<(usize, Vec<u8>)>;
+type Memory = Vec<(usize, Vec<u8>)>;
 
 struct Kernel {
     random: Random,
     /// What was sent since the last look.
     taken: Vec<u8>,
     /// By the numbers of the sends; none when the end has been told.
-    loans: Vec<Option<Loan>>,
+    sends: Vec<Option<Memory>>,
     copied_in_a_row: u64,
     may: May,
-    /// It has told of what was never lent, and is not believed any more.
+    /// It has reported an unexpected completion.
     lost: bool,
     memory: File,
 }
@@ -70,9 +70,9 @@ impl Kernel {
         Kernel {
             random: Random(seed),
             taken: Vec::new(),
-            loans: Vec::new(),
+            sends: Vec::new(),
             copied_in_a_row: 0,
-            may: May::Lend,
+            may: May::ZeroCopy,
             lost: false,
             memory: File::open("/proc/self/mem").unwrap(),
         }
@@ -82,23 +82,23 @@ impl Kernel {
         let fail = |errno: Errno| Outcome::Fail(errno.raw_os_error());
         let dice = self.random.below(16);
         match (call, dice) {
-            (Call::Completion, 0..8) => self.tell(),
+            (Call::Completion, 0..8) => self.complete(),
             (Call::Completion, 8) => fail(Errno::INTR),
             (Call::Completion, 9) => fail(Errno::NOMEM),
             (Call::Completion, _) => fail(Errno::AGAIN),
             (Call::Send | Call::SendZeroCopy, _) => {
-                let lends = call == Call::SendZeroCopy;
-                assert!(!lends || self.may == May::Lend, "{:?}", self.may);
+                let zero_copy = call == Call::SendZeroCopy;
+                assert!(!zero_copy || self.may == May::ZeroCopy, "{:?}", self.may);
                 match dice {
                     0..3 => Outcome::Short(1 + self.random.below(PART)),
                     3 => fail(Errno::AGAIN),
                     4 => fail(Errno::INTR),
                     5 => fail(Errno::NOMEM),
-                    6 | 7 if lends => {
+                    6 | 7 if zero_copy => {
                         self.may = if self.open() > 0 { May::Wait } else { May::Copy };
                         fail(Errno::NOBUFS)
                     }
-                    8 if lends && self.random.below(10) == 0 => {
+                    8 if zero_copy && self.random.below(10) == 0 => {
                         self.may = May::Copy;
                         fail(Errno::OPNOTSUPP)
                     }
@@ -109,47 +109,47 @@ impl Kernel {
         }
     }
 
-    /// How many loans are open.
+    /// The number of sends in flight.
     fn open(&self) -> usize {
-        self.loans.iter().flatten().count()
+        self.sends.iter().flatten().count()
     }
 
-    /// Bytes that are lent.
+    /// Bytes in flight.
     fn bytes(&self) -> usize {
-        self.loans.iter().flatten().flatten().map(|(_, bytes)| bytes.len()).sum()
+        self.sends.iter().flatten().flatten().map(|(_, bytes)| bytes.len()).sum()
     }
 
     fn take(&mut self, call: Call, bufs: &[IoSlice<'_>]) {
         bufs.iter().for_each(|buf| self.taken.extend_from_slice(buf));
         if call == Call::SendZeroCopy {
             let place = |buf: &IoSlice<'_>| (buf.as_ptr().addr(), buf.to_vec());
-            self.loans.push(Some(bufs.iter().map(place).collect()));
+            self.sends.push(Some(bufs.iter().map(place).collect()));
         }
     }
 
-    /// Ends the loans of a few sends in a row, wherever they are.
-    fn tell(&mut self) -> Outcome {
-        assert!(self.open() > 0, "it was asked though nothing is lent");
+    /// Completes a few consecutive sends, wherever they are.
+    fn complete(&mut self) -> Outcome {
+        assert!(self.open() > 0, "it was asked though nothing is in flight");
         if self.lost || self.random.below(100) == 0 {
             (self.lost, self.may) = (true, May::Copy);
-            let number = self.loans.len() as u32;
+            let number = self.sends.len() as u32;
             return Outcome::Completed(Completion { first: number, last: number, copied: false });
         }
         let nth = self.random.below(self.open());
-        let is_open = |&(_, loan): &(usize, &Option<Loan>)| loan.is_some();
-        let (first, _) = self.loans.iter().enumerate().filter(is_open).nth(nth).unwrap();
+        let is_open = |&(_, send): &(usize, &Option<Memory>)| send.is_some();
+        let (first, _) = self.sends.iter().enumerate().filter(is_open).nth(nth).unwrap();
         let most = 1 + self.random.below(4);
-        let run = self.loans[first..].iter().take(most).take_while(|loan| loan.is_some()).count();
+        let run = self.sends[first..].iter().take(most).take_while(|send| send.is_some()).count();
         for number in first..first + run {
             self.look_at(number);
-            self.loans[number] = None;
+            self.sends[number] = None;
         }
         let copied = self.random.below(3) > 0;
         self.copied_in_a_row = if copied { self.copied_in_a_row + run as u64 } else { 0 };
-        if self.copied_in_a_row >= COPIED {
+        if self.copied_in_a_row >= MAX_COPIED {
             self.may = May::Copy;
         } else if self.may == May::Wait {
-            self.may = May::Lend;
+            self.may = May::ZeroCopy;
         }
         Outcome::Completed(Completion {
             first: first as u32,
@@ -158,12 +158,12 @@ impl Kernel {
         })
     }
 
-    /// Reads lent memory, as a kernel does: by its address, whoever may have it now.
+    /// Reads the memory of a send as a kernel does: by its address, whatever it is used for now.
     fn look_at(&self, number: usize) {
-        for (address, lent) in self.loans[number].iter().flatten() {
-            let mut now = vec![0; lent.len()];
+        for (address, sent) in self.sends[number].iter().flatten() {
+            let mut now = vec![0; sent.len()];
             self.memory.read_exact_at(&mut now, *address as u64).unwrap();
-            assert!(now == *lent, "the memory of send {number} has changed");
+            assert!(now == *sent, "the memory of send {number} has changed");
         }
     }
 }
@@ -178,7 +178,7 @@ fn part(random: &mut Random, pool: &Pool) -> ByteBuf {
     part
 }
 
-/// One plan. Gives the number of loans that were made, and of those whose end was told.
+/// Runs one plan. Returns the number of zero-copy sends, and of those that completed.
 fn run(pool: &Pool, seed: u64) -> (usize, usize) {
     let mut random = Random(seed);
     let kernel = Rc::new(RefCell::new(Kernel::new(!seed)));
@@ -186,7 +186,7 @@ fn run(pool: &Pool, seed: u64) -> (usize, usize) {
     let out = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     let budget = 1 + random.below(4 * PART) as u64;
     let mut queue = WriteQueue::new().with_budget(budget).with_zero_copy(LEAST);
-    // What was pushed and not taken yet, and views that somebody else holds, with what they show.
+    // What was pushed and not taken yet, and views that the test holds, with their bytes.
     let (mut pushed, mut kept) = (Vec::new(), Vec::<(ByteView, Vec<u8>)>::new());
     let answer = {
         let kernel = kernel.clone();
@@ -231,36 +231,36 @@ fn run(pool: &Pool, seed: u64) -> (usize, usize) {
             assert!(pushed.starts_with(&taken), "plan {seed}: the stream differs");
             pushed.drain(..taken.len());
             assert_eq!(queue.pending_bytes(), pushed.len() as u64, "plan {seed}");
-            assert_eq!(queue.lent_bytes(), kernel.bytes() as u64, "plan {seed}");
+            assert_eq!(queue.in_flight_bytes(), kernel.bytes() as u64, "plan {seed}");
             let stats = queue.stats();
-            let sends = (kernel.loans.len(), kernel.loans.len() - kernel.open());
+            let sends = (kernel.sends.len(), kernel.sends.len() - kernel.open());
             assert_eq!(sends.0 as u64, stats.zero_copy_sends, "plan {seed}");
             assert_eq!(sends.1 as u64, stats.zero_copy_completions, "plan {seed}");
             drop(kernel);
-            // Whoever gets memory from here on writes to it.
+            // What is allocated from here on is written to.
             for len in [LEAST, PART, PART] {
                 pool.alloc(len).resize(len, FOREIGN);
             }
         }
     });
     let kernel = kernel.borrow();
-    (0..kernel.loans.len()).for_each(|number| kernel.look_at(number));
+    (0..kernel.sends.len()).for_each(|number| kernel.look_at(number));
     assert!(kept.iter().all(|(view, bytes)| view == &bytes[..]), "plan {seed}");
-    (kernel.loans.len(), kernel.loans.len() - kernel.open())
+    (kernel.sends.len(), kernel.sends.len() - kernel.open())
 }
 
 #[test]
-fn random_plans_of_a_kernel_that_borrows_find_the_memory_as_it_was() {
+fn random_plans_of_completions_find_the_memory_unchanged() {
     let plans = std::env::var("PLANS").map_or(2000, |plans| plans.parse().expect("a number")) / 20;
     let pool = Pool::builder().build();
-    let (mut loans, mut ended) = (0, 0);
+    let (mut sends, mut completed) = (0, 0);
     for plan in 0..plans {
         let of_plan = run(&pool, plan);
-        (loans, ended) = (loans + of_plan.0, ended + of_plan.1);
+        (sends, completed) = (sends + of_plan.0, completed + of_plan.1);
         if plan > 0 && plan % 10_000 == 0 {
             println!("{plan} plans");
         }
     }
-    println!("{plans} plans, {loans} loans, {ended} ended: no memory was used before that");
-    assert!(ended as u64 > plans && loans > ended);
+    println!("{plans} plans, {sends} sends, {completed} completed: no memory was used before that");
+    assert!(completed as u64 > plans && sends > completed);
 }

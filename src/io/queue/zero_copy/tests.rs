@@ -1,4 +1,4 @@
-//! Loans over real connections. The peers read when they are told to: while they don't, what was lent
+//! Zero-copy sends over real connections. The peers read when they are told to: until then, what was sent
 //! and is beyond their window lies in the sender's pages alone, over loopback too.
 
 use std::cell::Cell;
@@ -40,7 +40,7 @@ fn part(pool: &Pool, n: usize) -> ByteBuf {
     part
 }
 
-fn lending() -> WriteQueue {
+fn zero_copy() -> WriteQueue {
     WriteQueue::new().with_budget(u64::MAX).with_zero_copy(PART / 2)
 }
 
@@ -55,7 +55,7 @@ fn wait(out: &TcpStream) {
     poll(&mut [PollFd::new(out, PollFlags::OUT)], None).unwrap();
 }
 
-/// Waits for the end of all loans.
+/// Waits for all completions.
 fn reap_all(queue: &mut WriteQueue, out: &TcpStream) {
     while queue.reap_completions(out).unwrap() > 0 {
         poll(&mut [PollFd::new(out, PollFlags::empty())], None).unwrap();
@@ -81,10 +81,10 @@ fn telling(
 }
 
 #[test]
-fn over_loopback_the_kernel_says_that_it_copies_and_is_asked_no_more() {
+fn zero_copy_turns_off_over_loopback() {
     let (out, peer) = connection();
     let reader = std::thread::spawn(|| read_to_end(peer));
-    let mut queue = lending();
+    let mut queue = zero_copy();
     let mut stream = Vec::new();
     for n in 0..100 {
         queue.push("a header");
@@ -99,7 +99,7 @@ fn over_loopback_the_kernel_says_that_it_copies_and_is_asked_no_more() {
     let stats = queue.stats();
     assert_eq!(queue.flushed_bytes(), stream.len() as u64);
     assert_eq!(stats.zero_copy_bytes + stats.written_bytes, stream.len() as u64);
-    assert!(stats.zero_copy_sends >= COPIED, "{stats:?}");
+    assert!(stats.zero_copy_sends >= MAX_COPIED, "{stats:?}");
     assert_eq!(stats.zero_copy_completions, stats.zero_copy_sends);
     assert_eq!(stats.zero_copy_copied, stats.zero_copy_sends);
     assert_eq!(queue.zero_copy.as_ref().unwrap().state, State::Off);
@@ -110,14 +110,14 @@ fn over_loopback_the_kernel_says_that_it_copies_and_is_asked_no_more() {
 }
 
 #[test]
-fn what_can_be_lent_is_and_the_rest_is_copied() {
+fn only_memory_that_can_be_held_is_sent_without_a_copy() {
     let (out, peer) = connection();
     let reader = std::thread::spawn(|| read_to_end(peer));
     static BYTES: [u8; PART] = [b's'; PART];
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&pattern(1)).unwrap();
     let mapped = MappedFile::snapshot(&file, 0..PART as u64).unwrap();
-    let lent: [Payload; 4] = [
+    let held: [Payload; 4] = [
         part(Pool::global(), 0).into(),
         BYTES[..].into(),
         mapped.view().clone().into(),
@@ -130,27 +130,27 @@ fn what_can_be_lent_is_and_the_rest_is_copied() {
         "small".into(),
     ];
     let mut stream = [&pattern(0), &BYTES[..], &pattern(1), &pattern(2)[1..][..PART / 2]].concat();
-    let lent_length = stream.len() as u64;
+    let held_length = stream.len() as u64;
     stream.extend([&pattern(3), &pattern(4), &pattern(5)[..PART / 2 - 1], b"small"].concat());
-    let mut queue = lending();
-    for part in lent.into_iter().chain(copied) {
+    let mut queue = zero_copy();
+    for part in held.into_iter().chain(copied) {
         queue.push(part);
         flush_all(&mut queue, &out);
     }
     reap_all(&mut queue, &out);
     drop(out);
     assert!(reader.join().unwrap() == stream);
-    // The rest of a part that was taken in pieces may be too small to be lent.
+    // The rest of a part that was taken in pieces may be below the threshold.
     let stats = queue.stats();
-    assert!(stats.zero_copy_bytes > lent_length - 4 * PART as u64 / 2, "{stats:?}");
-    assert!(stats.zero_copy_bytes <= lent_length, "{stats:?}");
+    assert!(stats.zero_copy_bytes > held_length - 4 * PART as u64 / 2, "{stats:?}");
+    assert!(stats.zero_copy_bytes <= held_length, "{stats:?}");
     assert!(stats.zero_copy_sends >= 4, "{stats:?}");
 }
 
 #[test]
-fn a_header_leaves_in_front_of_what_is_lent_and_is_not_lent_itself() {
+fn a_small_header_is_copied_and_leaves_before_the_zero_copy_part() {
     let (out, peer) = connection();
-    let mut queue = lending();
+    let mut queue = zero_copy();
     queue.push("header");
     queue.push(part(Pool::global(), 0));
     queue.push(part(Pool::global(), 1));
@@ -159,18 +159,18 @@ fn a_header_leaves_in_front_of_what_is_lent_and_is_not_lent_itself() {
     let stats = queue.stats();
     assert_eq!((stats.writes, stats.written_bytes), (2, 13));
     assert_eq!((stats.zero_copy_sends, stats.zero_copy_bytes), (1, 2 * PART as u64));
-    assert_eq!(queue.lent_bytes(), 2 * PART as u64);
+    assert_eq!(queue.in_flight_bytes(), 2 * PART as u64);
     drop(out);
     let stream = [b"header", &pattern(0)[..], &pattern(1), b"trailer"].concat();
     assert!(read_to_end(peer) == stream);
 }
 
 #[test]
-fn what_is_no_tcp_socket_is_asked_once_and_copied_to() {
+fn other_descriptors_than_tcp_sockets_are_asked_once_and_copied_to() {
     let (out, mut peer) = UnixStream::pair().unwrap();
     let file = tempfile::tempfile().unwrap();
     for to in [out.as_fd(), file.as_fd()] {
-        let mut queue = lending();
+        let mut queue = zero_copy();
         for _ in 0..3 {
             queue.push(part(Pool::global(), 0));
             assert_eq!(queue.flush(to).unwrap(), Flush::Done(PART as u64));
@@ -185,10 +185,10 @@ fn what_is_no_tcp_socket_is_asked_once_and_copied_to() {
 
 /// The numbers of its sends are not known to a second queue, and those of another socket not to the first.
 #[test]
-fn a_queue_lends_to_one_socket_and_a_socket_borrows_from_one_queue() {
+fn zero_copy_joins_one_queue_to_one_socket() {
     let (out, _peer) = connection();
     let (other, _other_peer) = connection();
-    let (mut queue, mut second) = (lending(), lending());
+    let (mut queue, mut second) = (zero_copy(), zero_copy());
     let sends = |queue: &mut WriteQueue, out: &TcpStream| {
         queue.push(part(Pool::global(), 0));
         assert!(queue.flush(out).unwrap().is_done());
@@ -202,17 +202,17 @@ fn a_queue_lends_to_one_socket_and_a_socket_borrows_from_one_queue() {
     assert_eq!(queue.reap_completions(&other).unwrap(), 2 * PART as u64, "not this one's");
 }
 
-/// Without a loan there is none to wait for; with one, the next notice makes room.
+/// With nothing in flight there is no completion to wait for; else the next completion lifts the limit.
 #[test]
-fn without_room_for_loans_parts_are_copied_until_some_end() {
-    for (loans_first, state) in [(0_u64, State::Off), (1, State::Full)] {
+fn at_the_limit_of_sends_in_flight_parts_are_copied_until_one_completes() {
+    for (sends_first, state) in [(0_u64, State::Off), (1, State::Full)] {
         let (out, peer) = connection();
-        let mut queue = lending();
+        let mut queue = zero_copy();
         let mut sends = 0;
         let refuse_one = move |call, _| match call {
             Call::SendZeroCopy => {
                 sends += 1;
-                let refused = sends == loans_first + 1;
+                let refused = sends == sends_first + 1;
                 if refused { Outcome::Fail(Errno::NOBUFS.raw_os_error()) } else { Outcome::Pass }
             }
             Call::Completion if sends < 2 => Outcome::Fail(Errno::AGAIN.raw_os_error()),
@@ -223,19 +223,19 @@ fn without_room_for_loans_parts_are_copied_until_some_end() {
         with_plan(refuse_one, || {
             for n in 0..3 {
                 let part = part(Pool::global(), n).freeze();
-                // The notice is a lie.
+                // The completion is made up.
                 kept.push(part.clone());
                 queue.push(part);
                 stream.extend(pattern(n));
                 assert_eq!(queue.flush(&out).unwrap(), Flush::Done(PART as u64));
-                if n as u64 == loans_first {
+                if n as u64 == sends_first {
                     assert_eq!(queue.zero_copy.as_ref().unwrap().state, state);
                 }
             }
         });
         let stats = queue.stats();
-        assert_eq!((stats.zero_copy_fallbacks, stats.writes), (1, 3 - 2 * loans_first));
-        assert_eq!(stats.zero_copy_sends, 2 * loans_first);
+        assert_eq!((stats.zero_copy_fallbacks, stats.writes), (1, 3 - 2 * sends_first));
+        assert_eq!(stats.zero_copy_sends, 2 * sends_first);
         drop(out);
         assert!(read_to_end(peer) == stream, "nothing lost, nothing twice");
     }
@@ -244,7 +244,7 @@ fn without_room_for_loans_parts_are_copied_until_some_end() {
 #[test]
 fn a_socket_that_refuses_the_flag_is_copied_to() {
     let (out, peer) = connection();
-    let mut queue = lending();
+    let mut queue = zero_copy();
     let refuse = |call, _| match call {
         Call::SendZeroCopy => Outcome::Fail(Errno::OPNOTSUPP.raw_os_error()),
         _ => Outcome::Pass,
@@ -264,11 +264,11 @@ fn a_socket_that_refuses_the_flag_is_copied_to() {
 type Sends = Rc<Cell<u64>>;
 
 #[test]
-fn copies_turn_it_off_only_in_a_row() {
+fn only_consecutive_copied_completions_turn_zero_copy_off() {
     let (out, peer) = connection();
     let reader = std::thread::spawn(|| read_to_end(peer));
-    let mut queue = lending();
-    // Each send is told of by the next flush, and the fifth was not copied. These notices are lies, so the
+    let mut queue = zero_copy();
+    // Each send completes in the next flush, and the fifth was not copied. The completions are made up, so the
     // memory is kept.
     let mut kept = Vec::new();
     let (sends, mut told) = (Sends::default(), 0);
@@ -302,12 +302,12 @@ fn copies_turn_it_off_only_in_a_row() {
 }
 
 #[test]
-fn a_queue_that_does_not_know_the_numbers_lends_no_more_and_releases_nothing() {
+fn after_an_unexpected_completion_the_queue_copies_and_releases_nothing() {
     let (out, peer) = connection();
-    let mut queue = lending();
+    let mut queue = zero_copy();
     let mut kept = Vec::new();
-    let stray = || Some(Completion { first: 7, last: 7, copied: false });
-    with_plan(telling(stray), || {
+    let unexpected = || Some(Completion { first: 7, last: 7, copied: false });
+    with_plan(telling(unexpected), || {
         for n in 0..3 {
             let part = part(Pool::global(), n).freeze();
             kept.push(part.clone());
@@ -325,9 +325,9 @@ fn a_queue_that_does_not_know_the_numbers_lends_no_more_and_releases_nothing() {
 }
 
 #[test]
-fn a_connection_that_breaks_gives_all_loans_back() {
+fn a_connection_that_breaks_completes_all_sends() {
     let (out, peer) = connection();
-    let mut queue = lending();
+    let mut queue = zero_copy();
     let mut kept = Vec::new();
     for n in 0..8 {
         let part = part(Pool::global(), n).freeze();
@@ -335,8 +335,8 @@ fn a_connection_that_breaks_gives_all_loans_back() {
         queue.push(part);
     }
     let _ = queue.flush(&out).unwrap();
-    assert!(queue.lent_bytes() > 0);
-    // With bytes that nobody has read, this is a reset.
+    assert!(queue.in_flight_bytes() > 0);
+    // With bytes that were not read, this is a reset.
     drop(peer);
     wait(&out);
     queue.push("more");
@@ -354,18 +354,18 @@ fn a_connection_that_breaks_gives_all_loans_back() {
     assert!(kept.iter().all(ByteView::is_unique), "memory comes back with its last holder");
 }
 
-/// Whoever else holds the memory goes on reading it; whoever is alone with it does not write to it.
+/// Other handles of the memory go on reading it; the last one does not write to it.
 #[test]
-fn others_keep_what_was_lent_when_the_queue_ended() {
+fn other_handles_keep_their_memory_when_the_queue_is_dropped() {
     let pool = Pool::builder().build();
     let (out, peer) = connection();
-    let mut queue = lending();
+    let mut queue = zero_copy();
     let cached = part(&pool, 0).freeze();
     for _ in 0..12 {
         queue.push(cached.clone());
     }
     let sent = queue.flush(&out).unwrap().bytes() as usize;
-    assert!(queue.lent_bytes() > 0);
+    assert!(queue.in_flight_bytes() > 0);
     drop(queue);
     assert!(cached == pattern(0)[..]);
     assert!(!cached.is_unique(), "the kernel has it");
@@ -382,10 +382,10 @@ fn others_keep_what_was_lent_when_the_queue_ended() {
 /// where leaks are looked for.
 #[test]
 #[cfg(not(asan))]
-fn a_block_whose_pages_can_not_be_replaced_is_never_used_again() {
+fn a_block_whose_pages_cannot_be_replaced_is_never_used_again() {
     let pool = Pool::builder().build();
     let (out, peer) = connection();
-    let mut queue = lending();
+    let mut queue = zero_copy();
     let part = part(&pool, 0);
     let place = part.as_ptr();
     queue.push(part);
@@ -403,15 +403,15 @@ fn a_block_whose_pages_can_not_be_replaced_is_never_used_again() {
 }
 
 #[test]
-fn a_budget_is_charged_until_the_loan_ends() {
+fn a_budget_is_charged_until_the_send_completes() {
     let pool = Pool::builder().build().budget("tenant", 4 * PART);
     let (out, peer) = connection();
-    let mut queue = lending();
+    let mut queue = zero_copy();
     for n in 0..4 {
         queue.push(part(&pool, n));
     }
     assert!(queue.flush(&out).unwrap().is_done());
-    assert!(pool.try_alloc(PART).is_err(), "all of it is lent");
+    assert!(pool.try_alloc(PART).is_err(), "all of it is in flight");
     let reader = std::thread::spawn(|| read_to_end(peer));
     reap_all(&mut queue, &out);
     assert!(pool.try_alloc(PART).is_ok());
@@ -458,7 +458,7 @@ proptest! {
                 queue.push(part);
                 drop(self::part(&pool, n + 1));
                 if n == give_up_at {
-                    // Another queue goes on, which may not lend.
+                    // Another queue continues, which may not send without copying.
                     let rest = queue.take_unsent();
                     queue = WriteQueue::new().with_zero_copy(4096);
                     rest.into_iter().for_each(|part| {
@@ -481,7 +481,7 @@ proptest! {
     }
 }
 
-/// What a test does to an open loan, before the memory is used for something else.
+/// What a test does to a send in flight, before the memory is used for something else.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     QueueFirst,
@@ -489,7 +489,7 @@ enum Ending {
     QueueAlone,
 }
 
-/// Fills the connection with parts of `pool`, ends the queue while most of it is lent and has not left,
+/// Fills the connection with parts of `pool`, drops the queue while most of it is in flight and has not left,
 /// writes to all the memory that the pool gives: whether the peer reads what was sent.
 fn arrives_whole(pool: &Pool, size: usize, ending: Ending) -> bool {
     let (out, peer) = connection();
@@ -539,7 +539,7 @@ fn arrives_whole(pool: &Pool, size: usize, ending: Ending) -> bool {
 }
 
 #[test]
-fn memory_that_is_lent_when_the_queue_ends_is_never_written_to() {
+fn memory_in_flight_when_the_queue_is_dropped_is_never_written_to() {
     for ending in [Ending::QueueFirst, Ending::SocketFirst, Ending::QueueAlone] {
         for (zeroed, huge) in [(false, false), (true, false), (false, true)] {
             for size in [16 * 1024, 40 * 1024, PART, 1 << 20, (1 << 20) + 1] {

@@ -1,0 +1,134 @@
+//! The parts of a queue, with the sums of their lengths and of what they hold.
+//!
+//! Every change of the parts goes through this file, and each one ends in [`Parts::added`] or
+//! [`Parts::removed`]. What a part counts is said by [`Part::len`] and [`Part::held`] alone.
+
+use std::collections::VecDeque;
+use std::collections::vec_deque::Iter;
+
+use super::payload::{Held, Part};
+use crate::io::progress::settle;
+
+/// Parts in the order of the stream; none of them is empty.
+#[derive(Debug)]
+pub(super) struct Parts {
+    list: VecDeque<Part>,
+    bytes: u64,
+    held: Held,
+}
+
+impl Parts {
+    pub(super) const fn new() -> Parts {
+        Parts { list: VecDeque::new(), bytes: 0, held: Held::NOTHING }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The sum of the lengths.
+    #[inline]
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    #[inline]
+    pub(super) fn iter(&self) -> Iter<'_, Part> {
+        self.list.iter()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Part> {
+        self.list.get(at)
+    }
+
+    pub(super) fn back(&self) -> Option<&Part> {
+        self.list.back()
+    }
+
+    /// Appends a part.
+    ///
+    /// # Panics
+    ///
+    /// If the parts would have 2^64 bytes, which takes files of made-up length; nothing changes then.
+    #[inline(always)]
+    pub(super) fn push_back(&mut self, part: Part) {
+        self.added(&part);
+        self.list.push_back(part);
+    }
+
+    pub(super) fn pop_back(&mut self) -> Option<Part> {
+        let part = self.list.pop_back()?;
+        self.removed(&part);
+        Some(part)
+    }
+
+    pub(super) fn insert(&mut self, at: usize, part: Part) {
+        self.added(&part);
+        self.list.insert(at, part);
+    }
+
+    pub(super) fn remove(&mut self, at: usize) -> Option<Part> {
+        let part = self.list.remove(at)?;
+        self.removed(&part);
+        Some(part)
+    }
+
+    /// Exchanges the part at `at` for what `change` makes of it; an empty one may stay until the next
+    /// change alone.
+    pub(super) fn edit<R>(&mut self, at: usize, change: impl FnOnce(&mut Part) -> R) -> R {
+        let mut part = std::mem::take(&mut self.list[at]);
+        self.removed(&part);
+        let result = change(&mut part);
+        self.added(&part);
+        self.list[at] = part;
+        result
+    }
+
+    #[inline(always)]
+    fn added(&mut self, part: &Part) {
+        self.bytes = self.bytes.checked_add(part.len()).expect("2^64 bytes in one queue");
+        self.held += part.held();
+    }
+
+    fn removed(&mut self, part: &Part) {
+        self.bytes -= part.len();
+        self.held -= part.held();
+    }
+
+    /// Takes the first `moved` bytes off the sums and off the part that is cut, and returns the number
+    /// of parts that [`drop_front`](Self::drop_front) has to drop. `None` if more moved than was `offered`
+    /// or than there is; nothing changes then.
+    pub(super) fn settle(&mut self, moved: u64, offered: u64) -> Option<usize> {
+        let settled = settle(moved, offered, self.list.iter().map(Part::len))?;
+        self.bytes -= moved;
+        if self.held != Held::NOTHING {
+            self.list.range(..settled.whole).for_each(|part| self.held -= part.held());
+        }
+        if settled.cut > 0
+            && let Some(first) = self.list.get_mut(settled.whole)
+        {
+            first.advance(settled.cut);
+        }
+        Some(settled.whole)
+    }
+
+    /// Drops the first `whole` parts, which [`settle`](Self::settle) has counted already.
+    pub(super) fn drop_front(&mut self, whole: usize) {
+        if whole == self.list.len() {
+            self.list.clear();
+        } else {
+            self.list.drain(..whole);
+        }
+    }
+
+    /// Removes all parts.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Part> + use<> {
+        std::mem::replace(self, Parts::new()).list.into_iter()
+    }
+}
