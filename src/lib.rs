@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!       socket, file                                              socket, file
-//!            │ read_from, fill_room                                    ▲ flush: writev, sendfile
+//!            │ read_from, read_into_spare                             ▲ flush: writev, sendfile
 //!            ▼                                                         │
 //!   ┌─────────────────┐  split_to   ┌──────────┐     push    ┌─────────┴─────────┐
 //!   │     ByteBuf     │ ──────────▶ │ ByteView │ ──────────▶ │    WriteQueue     │

@@ -55,7 +55,7 @@ const WAYS: &[fn(ByteBuf) -> Vec<u8>] = &[
         buf.freeze().to_vec()
     },
     |mut buf| {
-        let filled = buf.fill_room(|room| Ok::<_, ()>(room[..1].write_copy_of_slice(&[4])));
+        let filled = buf.read_into_spare(|room| Ok::<_, ()>(room[..1].write_copy_of_slice(&[4])));
         assert_eq!(filled, Ok(1));
         let view = buf.freeze();
         let mut buf = view.try_into_mut().unwrap();

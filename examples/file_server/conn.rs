@@ -247,7 +247,7 @@ impl Conn {
         // There is room: a head that fills the buffer has been refused.
         let room = HEAD_MAX - inbox.len();
         site.tally.system_calls += 1;
-        let received = inbox.fill_room(|space| {
+        let received = inbox.read_into_spare(|space| {
             recv(&self.socket, &mut space[..room], RecvFlags::empty()).map(|((bytes, _), _)| bytes)
         });
         match received {

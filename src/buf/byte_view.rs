@@ -9,11 +9,11 @@
 
 mod convert;
 
-use super::byte_buf::ByteBuf;
+use super::byte_buf::{ByteBuf, copy_from, source_of};
 use super::{consume, range};
 use crate::memory::flags::READ_ONLY;
 use crate::memory::owned;
-use crate::pool::Block;
+use crate::pool::{Block, Pool, block_size};
 use core::ops::{Deref, RangeBounds};
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -169,8 +169,9 @@ impl ByteView {
         self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
     }
 
-    /// How many bytes of memory this view keeps from being freed: the size of its whole block.
-    /// Zero for static and empty views.
+    /// Returns the number of bytes that this view keeps from being freed: the size of its whole block.
+    /// Zero for static and empty views. A foreign owner, such as a `Bytes`, counts with the bytes that it
+    /// shows, as it does not say how much memory it keeps.
     ///
     /// # Examples
     ///
@@ -189,23 +190,80 @@ impl ByteView {
         block.owner::<Vec<u8>>().map_or_else(|| block.capacity(), Vec::capacity)
     }
 
-    /// This view, or a copy of its bytes when it is a small part of a large block: less than half, and at
-    /// least a page could be freed.
+    /// Returns this view, or a copy of its bytes where that takes at most half of the memory that the
+    /// view pins.
     ///
-    /// # Panics
+    /// The copy is drawn from the block's own pool and budget. Where these have no memory for it, the view
+    /// comes back as it is: [`pinned`](Self::pinned) tells.
     ///
-    /// If there is no memory for the copy.
+    /// A `Bytes` does not say how much memory it keeps, nor which pool that is from. One that is alone in
+    /// a `Vec` becomes that `Vec`; any other is copied into a `Vec`, whatever its length.
     ///
-    /// Cost: copies at most half of what was pinned.
+    /// # Cost
+    ///
+    /// Copies at most half of what was pinned, or the whole of a `Bytes`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().build();
+    /// let mut received = pool.alloc(1500);
+    /// received.extend_from_slice(b"host: example.org");
+    /// let host = received.freeze().slice(6..);
+    /// assert!(pool.stats().live >= 1500);
+    /// let host = host.compact();
+    /// assert_eq!(host, "example.org");
+    /// assert!(pool.stats().live <= 64);
+    /// ```
     #[must_use = "the compact view is the one returned"]
+    #[track_caller]
     pub fn compact(self) -> Self {
-        let pinned = self.pinned();
-        let could_free = pinned - self.len.min(pinned);
-        if self.len < pinned / 2 && could_free >= 4096 {
-            consume(self, |view| Self::copy_from_slice(view))
-        } else {
-            self
+        self.compacted(None)
+    }
+
+    /// Does as [`compact`](Self::compact), and draws the copy from `pool`.
+    ///
+    /// # Cost
+    ///
+    /// That of [`compact`](Self::compact).
+    #[must_use = "the compact view is the one returned"]
+    #[track_caller]
+    pub fn compact_in(self, pool: &Pool) -> Self {
+        self.compacted(Some(pool))
+    }
+
+    #[track_caller]
+    fn compacted(self, pool: Option<&Pool>) -> Self {
+        let view = self.unwrap_bytes();
+        match view.compact_copy(pool) {
+            Some(copy) => consume(view, |_| copy),
+            None => view,
         }
+    }
+
+    /// Returns the copy that a compact view is, where that saves memory and there is memory for it.
+    #[track_caller]
+    pub(super) fn compact_copy(&self, pool: Option<&Pool>) -> Option<Self> {
+        let block = self.block.as_ref()?;
+        let is_bytes = block.owner::<bytes::Bytes>().is_some();
+        let is_small_part =
+            || block_size(self.len).is_some_and(|needed| needed <= self.pinned() / 2);
+        if !is_bytes && !self.is_empty() && !is_small_part() {
+            return None;
+        }
+        let copy = match pool {
+            Some(pool) => copy_from(pool.source(), self),
+            None if is_bytes => {
+                let mut vec = Vec::new();
+                vec.try_reserve_exact(self.len).ok()?;
+                vec.extend_from_slice(self);
+                return Some(vec.into());
+            }
+            None => copy_from(&source_of(Some(block)), self),
+        };
+        copy.ok().map(ByteBuf::freeze)
     }
 
     /// A view of a part.

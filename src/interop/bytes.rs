@@ -15,8 +15,19 @@ use bytes::{Buf, BufMut, Bytes};
 use core::borrow::BorrowMut;
 use core::fmt;
 
-/// What `chunk_mut` reserves when there is no room.
+/// The spare capacity that `chunk_mut` makes where there is none: less just below the maximum, or where
+/// the pool has no memory for more.
 const CHUNK: usize = 64;
+
+impl ByteBuf {
+    #[cold]
+    #[track_caller]
+    fn make_chunk(&mut self) {
+        if let Err(error) = self.reserve_up_to(CHUNK) {
+            panic!("{error}");
+        }
+    }
+}
 
 macro_rules! buf {
     ($type:ty) => {
@@ -66,9 +77,8 @@ unsafe impl BufMut for ByteBuf {
 
     #[inline]
     fn chunk_mut(&mut self) -> &mut UninitSlice {
-        if self.capacity() == self.len() {
-            // Less just below the maximum; nothing at it.
-            self.reserve(CHUNK.min(self.remaining_mut()));
+        if self.capacity() == self.len() && self.remaining_mut() > 0 {
+            self.make_chunk();
         }
         self.spare_capacity_mut().into()
     }
@@ -161,8 +171,9 @@ impl Extend<u8> for ByteBuf {
     fn extend<T: IntoIterator<Item = u8>>(&mut self, bytes: T) {
         let mut bytes = bytes.into_iter();
         loop {
-            // A hint may lie: it costs room that stays empty, up to what one chunk has.
-            self.reserve(bytes.size_hint().0.min(1 << 20));
+            // A hint may lie: it costs spare capacity that stays empty, up to what one chunk has, and
+            // nothing where the pool has no memory for it.
+            _ = self.try_reserve(bytes.size_hint().0.min(1 << 20));
             let room = self.spare_capacity_mut();
             let (most, mut n) = (room.len(), 0);
             for (place, byte) in room.iter_mut().zip(bytes.by_ref()) {

@@ -71,7 +71,8 @@ impl<'de> Visitor<'de> for BytesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<ByteView, A::Error> {
         let hint = bytes.size_hint().unwrap_or(0).min(TRUSTED_HINT);
         let mut buf = ByteBuf::new();
-        buf.try_reserve(hint).map_err(A::Error::custom)?;
+        // A hint: without memory for it, the elements may still fit.
+        _ = buf.try_reserve(hint);
         while let Some(byte) = bytes.next_element::<u8>()? {
             append(&mut buf, &[byte])?;
         }

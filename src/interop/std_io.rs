@@ -12,8 +12,8 @@ use std::io::{self, Read};
 
 use crate::buf::{ByteBuf, TryReserveError};
 
-/// The room that one read has at least, where the maximum allows it.
-const ROOM: usize = 4096;
+/// The spare capacity that a read into a full buffer gets, where the maximum and the pool allow it.
+const SPARE: usize = 4096;
 
 impl ByteBuf {
     /// Reads once from `source` into the room, and returns how many bytes it were: 0 at the end of
@@ -47,8 +47,7 @@ impl ByteBuf {
     /// ```
     pub fn read_from(&mut self, source: &mut (impl Read + ?Sized)) -> io::Result<usize> {
         if self.capacity() == self.len() {
-            let within_maximum = self.max_capacity() - self.len();
-            self.try_reserve(ROOM.min(within_maximum).max(1))?;
+            self.reserve_up_to(SPARE)?;
         }
         let room = self.writable();
         let n = loop {

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::{
     buf::{ByteBuf, CompositeByteBuf},
     io::scratch,
-    pool::Pool,
+    pool::{AllocError, Pool},
     sys,
 };
 
@@ -87,12 +87,15 @@ impl RecvSizer {
     /// What `into` holds stays in front of it, and its maximum is kept. When nothing was received and
     /// nothing was held, the memory goes back to the pool, so that waiting costs none. A buffer that has
     /// memory grows from where that came from, one that has none from the global pool; to receive on
-    /// the account of a budget, use [`receive_vectored`](Self::receive_vectored).
+    /// the account of a budget, use [`receive_vectored`](Self::receive_vectored). A pool that has no
+    /// memory for the size that fits the connection is asked for less; the spare capacity that `into`
+    /// has already is always enough.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::WouldBlock`] if `from` is non-blocking and has nothing,
-    /// [`io::ErrorKind::OutOfMemory`] if the pool gives no memory or `into` is as long as it may be
+    /// [`io::ErrorKind::OutOfMemory`] if `into` is full and the pool gives no memory for a single byte
+    /// more, or `into` is as long as it may be
     /// ([`TryReserveError`](crate::TryReserveError) is the source); those of reading otherwise.
     /// `into` holds what it held.
     ///
@@ -125,14 +128,10 @@ impl RecvSizer {
     /// ```
     #[cfg(unix)]
     pub fn receive(&mut self, from: impl AsFd, into: &mut ByteBuf) -> io::Result<usize> {
-        if into.capacity() - into.len() < self.size {
-            let within_maximum = into.max_capacity() - into.len();
-            into.try_reserve(self.size.min(within_maximum).max(1))?;
-        }
-        let offered = into.capacity() - into.len();
+        let offered = into.reserve_up_to(self.size)?;
         let received = scratch::fill(into, usize::MAX, |room| sys::read(from.as_fd(), None, room));
         if into.is_empty() {
-            into.let_go();
+            into.release_storage();
         }
         let received = received?;
         self.record(received, offered);
@@ -149,8 +148,8 @@ impl RecvSizer {
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive); [`io::ErrorKind::OutOfMemory`] only if the pool has not even
-    /// the first block. `into` holds what it held.
+    /// As [`receive`](Self::receive); [`io::ErrorKind::OutOfMemory`] only if the pool gives no memory
+    /// for a single byte. `into` holds what it held.
     ///
     /// # Cost
     ///
@@ -188,8 +187,9 @@ impl RecvSizer {
         into: &mut CompositeByteBuf,
     ) -> io::Result<usize> {
         let (mut blocks, offered) = self.blocks(pool)?;
-        let received =
-            ByteBuf::fill_rooms(&mut blocks, |rooms| sys::read_vectored(from.as_fd(), rooms))?;
+        let received = ByteBuf::read_into_spares(&mut blocks, |rooms| {
+            sys::read_vectored(from.as_fd(), rooms)
+        })?;
         self.record(received, offered);
         into.extend(blocks.into_iter().take_while(|block| !block.is_empty()).map(ByteBuf::freeze));
         Ok(received)
@@ -204,13 +204,28 @@ impl RecvSizer {
             let next = room.max(self.min).min(LARGEST_BLOCK).min(size - room);
             match pool.try_alloc(next) {
                 Ok(block) => blocks.push(block),
-                // Less room is as good.
                 Err(_) if room > 0 => break,
-                Err(e) => return Err(io::Error::new(io::ErrorKind::OutOfMemory, e)),
+                Err(_) => {
+                    let (block, least) = smaller_block(pool, next)?;
+                    blocks.push(block);
+                    return Ok((blocks, least));
+                }
             }
             room += next;
         }
         Ok((blocks, room))
+    }
+}
+
+/// The largest block, of a quarter of `size` bytes or a quarter of that and so on, that the pool gives.
+#[cfg(unix)]
+fn smaller_block(pool: &Pool, mut size: usize) -> Result<(ByteBuf, usize), AllocError> {
+    loop {
+        size = (size / 4).max(1);
+        match pool.try_alloc(size) {
+            Err(_) if size > 1 => {}
+            result => return result.map(|block| (block, size)),
+        }
     }
 }
 
@@ -366,12 +381,52 @@ mod tests {
         (0..3).for_each(|_| sizer.record(64 * 1024, 64 * 1024));
         let mut input = CompositeByteBuf::new();
         assert_eq!(sizer.receive_vectored(&socket, &tenant, &mut input).unwrap(), 2048);
-        let error = sizer.receive_vectored(&socket, &tenant, &mut input).unwrap_err();
+        // Less than the least size that the sizer would like: still a receive.
+        let mut last = 2048;
+        let error = loop {
+            match sizer.receive_vectored(&socket, &tenant, &mut input) {
+                Ok(received) => {
+                    assert!((1..=last).contains(&received), "{received} after {last}");
+                    last = received;
+                }
+                Err(error) => break error,
+            }
+        };
         assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
-        assert_eq!(input, [1; 2048][..]);
+        assert!(tenant.try_alloc(1).is_err(), "not a byte was left");
+        assert_eq!(input, vec![1; input.len()]);
+        let left = 5000 - input.len();
         drop(input);
         let mut rest = CompositeByteBuf::new();
-        assert_eq!(sizer.receive_vectored(&socket, &tenant, &mut rest).unwrap(), 2048);
+        while rest.len() < left {
+            assert!(sizer.receive_vectored(&socket, &tenant, &mut rest).unwrap() > 0);
+        }
+    }
+
+    #[test]
+    fn a_receive_uses_the_room_there_is_when_the_pool_has_no_more() {
+        let tenant = Pool::builder().build().budget("tenant", 8192);
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        let mut sizer = RecvSizer::with_range(16 * 1024, 64 * 1024);
+        let mut input = tenant.alloc(8192);
+        input.extend_from_slice(b"held ");
+        peer.write_all(b"a request").unwrap();
+        assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 9);
+        assert_eq!(input, b"held a request"[..]);
+
+        // The sizer would like 16 KiB, the tenant has room for 4 KiB beside what is held.
+        drop(input);
+        let mut input = tenant.budget("part", 5120).alloc(1024);
+        input.resize(1024, b'.');
+        peer.write_all(&[b'.'; 9000]).unwrap();
+        let received = sizer.receive(&socket, &mut input).unwrap();
+        assert!(received > 0 && input.len() == 1024 + received && input.iter().all(|&b| b == b'.'));
+
+        // Full, with no memory at all: an error, and never the 0 that means the end.
+        let mut full = tenant.budget("full", 64).alloc(64);
+        full.resize(64, 1);
+        let error = sizer.receive(&socket, &mut full).unwrap_err();
+        assert_eq!((error.kind(), full.len()), (io::ErrorKind::OutOfMemory, 64));
     }
 
     #[test]

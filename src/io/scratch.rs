@@ -23,7 +23,7 @@ pub(crate) fn fill(
     call: impl for<'a> Fn(&'a mut [MaybeUninit<u8>]) -> io::Result<&'a mut [u8]>,
 ) -> io::Result<usize> {
     sys::retry(|| {
-        buf.fill_room(|room| {
+        buf.read_into_spare(|room| {
             let len = room.len().min(most);
             call(&mut room[..len])
         })

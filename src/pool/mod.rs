@@ -31,6 +31,7 @@ pub use budget::BudgetStats;
 pub use error::{AllocError, AllocErrorKind};
 pub use observe::stats::{ClassStats, PoolStats};
 pub use observe::track::{Outstanding, OutstandingSite, Track};
+pub(crate) use pages::size_class::block_size;
 pub(crate) use source::Source;
 
 use budget::Budget;

@@ -91,11 +91,8 @@ impl Source {
 
     /// What a block for `size` bytes is charged at.
     fn charge_of(&self, size: usize) -> Result<usize, AllocError> {
-        if size <= size_class::MAX {
-            return Ok(size_class::size_of_class(size_class::class_of(size)));
-        }
         let kind = AllocErrorKind::TooLarge;
-        size_class::large_size(size).ok_or_else(|| AllocError { kind, ..self.central.refuse(size) })
+        size_class::block_size(size).ok_or_else(|| AllocError { kind, ..self.central.refuse(size) })
     }
 }
 

@@ -134,19 +134,22 @@ fn appending() -> Vec<Case<ByteBuf>> {
         }
         assert_eq!(buf, bytes);
     }
-    fn fill_room(mut buf: ByteBuf, bytes: &[u8]) {
+    fn read_into_spare(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(9);
-        let filled = buf.fill_room(|room| Ok::<_, ()>(room[..9].write_copy_of_slice(b"by kernel")));
+        let filled =
+            buf.read_into_spare(|room| Ok::<_, ()>(room[..9].write_copy_of_slice(b"by kernel")));
         assert_eq!(filled, Ok(9));
-        assert_eq!(buf.fill_room(|_| Err("no")), Err("no"));
+        assert_eq!(buf.read_into_spare(|_| Err("no")), Err("no"));
         assert_eq!(buf, [bytes, b"by kernel"].concat());
     }
-    fn fill_room_lies(mut buf: ByteBuf, bytes: &[u8]) {
+    fn read_into_spare_lies(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(9);
         let lie = || Box::leak(vec![1; 3].into_boxed_slice());
-        assert!(panics(|| _ = buf.fill_room(|_| Ok::<_, ()>(lie()))));
+        assert!(panics(|| _ = buf.read_into_spare(|_| Ok::<_, ()>(lie()))));
         let inner = panics(|| {
-            _ = buf.fill_room(|room| Ok::<_, ()>(&mut room[..3].write_copy_of_slice(b"abc")[1..]));
+            _ = buf.read_into_spare(|room| {
+                Ok::<_, ()>(&mut room[..3].write_copy_of_slice(b"abc")[1..])
+            });
         });
         assert!(inner);
         assert_eq!(buf, bytes);
@@ -198,8 +201,8 @@ fn appending() -> Vec<Case<ByteBuf>> {
         writable,
         commit_shows_nobody_elses,
         commit_beyond,
-        fill_room,
-        fill_room_lies,
+        read_into_spare,
+        read_into_spare_lies,
         read_from,
         reserve,
         reserve_beyond,

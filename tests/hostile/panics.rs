@@ -174,7 +174,7 @@ fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
 
         buf.truncate(4);
         let filled = outcome(|| {
-            buf.fill_room(|room| {
+            buf.read_into_spare(|room| {
                 room[0].write(b'f');
                 Fuse(0).burn();
                 Ok::<_, ()>(room[..1].write_copy_of_slice(b"f"))

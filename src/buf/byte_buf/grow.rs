@@ -8,7 +8,7 @@
 //! 3. a new block from the same pool, of twice the capacity or what is needed, whichever is more.
 #![allow(unsafe_code, reason = "copies within, or out of, the handle's own range (W1)")]
 
-use super::ByteBuf;
+use super::{ByteBuf, ByteView};
 use crate::pool::{AllocError, Block, Pool, Source};
 use crate::sys::memory::PAGE;
 use core::fmt;
@@ -161,6 +161,47 @@ impl Pool {
         allocate_or_panic(self.source(), front, n)
     }
 
+    /// Copies `bytes` into memory of this pool.
+    ///
+    /// # Panics
+    ///
+    /// If the pool gives no memory; see [`try_copy_from_slice`](Self::try_copy_from_slice).
+    ///
+    /// # Cost
+    ///
+    /// One copy, and that of [`alloc`](Self::alloc).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = bytebuf::Pool::builder().zero_on_release(true).build();
+    /// let key = pool.copy_from_slice(b"secret");
+    /// assert_eq!(key, "secret");
+    /// ```
+    #[must_use]
+    #[track_caller]
+    #[doc(alias = "copiedBuffer")]
+    pub fn copy_from_slice(&self, bytes: &[u8]) -> ByteView {
+        match self.try_copy_from_slice(bytes) {
+            Ok(view) => view,
+            Err(error) => refused(&error),
+        }
+    }
+
+    /// Copies `bytes` into memory of this pool.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_alloc`](Self::try_alloc).
+    ///
+    /// # Cost
+    ///
+    /// One copy, and that of [`alloc`](Self::alloc).
+    #[track_caller]
+    pub fn try_copy_from_slice(&self, bytes: &[u8]) -> Result<ByteView, AllocError> {
+        copy_from(self.source(), bytes).map(ByteBuf::freeze)
+    }
+
     /// A buffer whose first byte lies at a multiple of `align`, for direct I/O.
     ///
     /// # Errors
@@ -196,6 +237,20 @@ impl Pool {
         let front = front(&block);
         Ok(ByteBuf::over(block, front, n))
     }
+}
+
+/// Returns the source that a copy of a block's bytes is drawn from: its own pool and budget, so that the
+/// copy is charged and zeroed as the block is. Memory of no pool is copied into the global one.
+pub(in crate::buf) fn source_of(block: Option<&Block>) -> Source {
+    block.and_then(Block::source).unwrap_or_else(|| Pool::global().source().clone())
+}
+
+/// Copies `bytes` into a block of `source`.
+#[track_caller]
+pub(in crate::buf) fn copy_from(source: &Source, bytes: &[u8]) -> Result<ByteBuf, AllocError> {
+    let mut copy = allocate(source, 0, bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 // Inlined into its few callers, and what is rare gives a block, not a buffer: a buffer that is returned by
@@ -325,9 +380,31 @@ impl ByteBuf {
         additional <= self.limit - self.writer || self.reclaim_room(additional)
     }
 
+    /// Makes spare capacity for `n` more bytes, or for as many as the maximum and the pool allow, and
+    /// returns it. It is never zero.
+    ///
+    /// # Errors
+    ///
+    /// If there is no spare capacity and can't be any.
+    #[track_caller]
+    pub(crate) fn reserve_up_to(&mut self, n: usize) -> Result<usize, TryReserveError> {
+        let mut wanted = n.min(self.max - self.len()).max(1);
+        loop {
+            let spare = self.capacity() - self.len();
+            if wanted <= spare {
+                return Ok(spare);
+            }
+            match self.try_reserve(wanted) {
+                Ok(()) => {}
+                Err(error) if wanted == 1 => return Err(error),
+                Err(_) => wanted = (wanted / 4).max(spare).max(1),
+            }
+        }
+    }
+
     /// Lets the memory go, with what is readable. The maximum stays.
     #[cfg(unix)]
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn release_storage(&mut self) {
         *self = Self { max: self.max, ..Self::new() };
     }
 
@@ -361,9 +438,7 @@ impl ByteBuf {
     /// A copy of the readable bytes in a new block of the same pool, with headroom and capacity.
     #[track_caller]
     fn moved(&self, front: usize, capacity: usize) -> Result<Self, AllocError> {
-        let source = self.block.as_ref().and_then(Block::source);
-        let source = source.as_ref().unwrap_or(Pool::global().source());
-        let mut new = allocate(source, front, capacity)?;
+        let mut new = allocate(&source_of(self.block.as_ref()), front, capacity)?;
         new.max = self.max;
         new.extend_from_slice(self);
         Ok(new)

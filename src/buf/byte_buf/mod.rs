@@ -24,7 +24,7 @@ mod grow;
 mod index;
 mod parts;
 #[cfg(unix)]
-mod rooms;
+mod spares;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +37,7 @@ use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use grow::{TryReserveError, TryReserveErrorKind};
+pub(super) use grow::{copy_from, source_of};
 pub use index::IndexError;
 
 /// A unique, writable, growable range of bytes in pooled memory.
@@ -204,7 +205,7 @@ impl ByteBuf {
     ///
     /// Follow it by [`commit`](Self::commit).
     ///
-    /// Cost: O(room) the first time, nothing after. [`fill_room`](Self::fill_room) zeroes nothing.
+    /// Cost: O(room) the first time, nothing after. [`read_into_spare`](Self::read_into_spare) zeroes nothing.
     ///
     /// # Examples
     ///
@@ -262,10 +263,10 @@ impl ByteBuf {
     /// use bytebuf::ByteBuf;
     ///
     /// let mut buf = ByteBuf::with_capacity(8);
-    /// let n = buf.fill_room(|room| Ok::<_, ()>(room[..3].write_copy_of_slice(b"abc"))).unwrap();
+    /// let n = buf.read_into_spare(|room| Ok::<_, ()>(room[..3].write_copy_of_slice(b"abc"))).unwrap();
     /// assert_eq!((n, &buf[..]), (3, &b"abc"[..]));
     /// ```
-    pub fn fill_room<E>(
+    pub fn read_into_spare<E>(
         &mut self,
         f: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
     ) -> Result<usize, E> {
@@ -285,7 +286,7 @@ impl ByteBuf {
     }
 
     /// The room behind the writer index, uninitialised. Follow it by `set_len` or, better, use
-    /// [`fill_room`](Self::fill_room) or [`writable`](Self::writable).
+    /// [`read_into_spare`](Self::read_into_spare) or [`writable`](Self::writable).
     #[inline]
     #[must_use]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {

@@ -48,11 +48,11 @@ fn filling_other_memory_is_refused() {
     static KEPT: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
     let other: &'static mut [u8] = Box::leak(Box::new(*b"xyz"));
     KEPT.store(other.as_mut_ptr(), Ordering::Relaxed);
-    let lie = std::panic::AssertUnwindSafe(|| buf.fill_room(move |_| Ok::<_, ()>(other)));
+    let lie = std::panic::AssertUnwindSafe(|| buf.read_into_spare(move |_| Ok::<_, ()>(other)));
     assert!(std::panic::catch_unwind(lie).is_err());
     assert!(buf.is_empty());
-    assert_eq!(buf.fill_room(|_| Err("no")), Err("no"));
-    assert_eq!(buf.fill_room(|_| Ok::<_, ()>(&mut [])), Ok(0));
+    assert_eq!(buf.read_into_spare(|_| Err("no")), Err("no"));
+    assert_eq!(buf.read_into_spare(|_| Ok::<_, ()>(&mut [])), Ok(0));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn several_rooms_are_filled_exactly_and_not_shown_otherwise() {
     let pool = dirty_pool();
     let mut bufs = [pool.alloc(4), pool.alloc(4), pool.alloc(4)];
     bufs[0].put_slice(b"ab");
-    let filled = ByteBuf::fill_rooms(&mut bufs, |rooms| {
+    let filled = ByteBuf::read_into_spares(&mut bufs, |rooms| {
         let mut rooms = rooms.into_iter();
         let first = rooms.next().unwrap().write_copy_of_slice(b"cd");
         let second = rooms.next().unwrap()[..1].write_copy_of_slice(b"e");
@@ -69,9 +69,9 @@ fn several_rooms_are_filled_exactly_and_not_shown_otherwise() {
     assert_eq!(filled, Ok(3));
     assert_eq!((&bufs[0][..], &bufs[1][..], &bufs[2][..]), (&b"abcd"[..], &b"e"[..], &b""[..]));
     assert_eq!(bufs[1].writable(), [0; 3], "nobody else's bytes");
-    assert_eq!(ByteBuf::fill_rooms(&mut bufs, |_| Err("no")), Err("no"));
+    assert_eq!(ByteBuf::read_into_spares(&mut bufs, |_| Err("no")), Err("no"));
     let swapped = std::panic::AssertUnwindSafe(|| {
-        ByteBuf::fill_rooms(&mut bufs, |rooms| {
+        ByteBuf::read_into_spares(&mut bufs, |rooms| {
             let parts =
                 rooms.into_iter().rev().map(|room| room.write_copy_of_slice(&[7; 4][..room.len()]));
             Ok::<_, ()>(parts.collect())
@@ -192,14 +192,77 @@ fn a_vector_is_pinned_with_its_spare_room() {
 }
 
 #[test]
-fn a_small_view_gives_a_large_block_back() {
+fn a_small_view_gives_blocks_of_every_size_back() {
     let pool = Pool::builder().build();
-    let mut buf = pool.alloc(64 * 1024);
-    buf.resize(64 * 1024, 1);
-    let view = buf.freeze().slice(100..110);
-    assert_eq!((view.pinned(), pool.stats().live), (65536, 65536));
+    let sizes = [64, 100, 128, 256, 1000, 1500, 2048, 4096, 4097, 65_536, 1 << 20, (1 << 20) + 1];
+    for size in sizes {
+        let mut buf = pool.alloc(size);
+        buf.resize(size, 7);
+        let whole = buf.freeze();
+        let (pinned, part) = (whole.pinned(), whole.slice(7..8));
+        assert_eq!(
+            whole.compact().as_ptr().wrapping_add(7),
+            part.as_ptr(),
+            "a whole block is kept"
+        );
+        let part = part.compact();
+        // The smallest block is 64 bytes: a copy that saves less than half is not made.
+        let left = if pinned >= 128 { 64 } else { pinned };
+        assert_eq!((&part[..], part.pinned()), (&[7][..], left));
+        assert!(pool.stats().live <= left);
+    }
+}
+
+#[test]
+fn a_small_view_gives_its_block_back_through_bytes_and_back() {
+    let pool = Pool::builder().build();
+    for size in [256, 4096, 65_536] {
+        let received = || {
+            let mut buf = pool.alloc(size);
+            buf.resize(size, 7);
+            buf.freeze()
+        };
+        let through = bytes::Bytes::from(received().slice(1..3));
+        assert_eq!(ByteView::from(through).compact(), [7, 7][..]);
+        assert_eq!(pool.stats().live, 0, "a view of {size} bytes that became a `Bytes`");
+        let through = bytes::Bytes::from(received()).slice(1..3);
+        assert_eq!(ByteView::from(through).compact(), [7, 7][..]);
+        assert_eq!(pool.stats().live, 0, "a part of a `Bytes` of {size} bytes");
+        let mut parts = crate::CompositeByteBuf::from(bytes::Bytes::from(received().slice(1..3)));
+        parts.push_back(ByteView::from(bytes::Bytes::from(received().slice(4..9))));
+        parts.compact();
+        assert_eq!((parts.len(), pool.stats().live), (7, 0));
+    }
+    let vec = vec![7; 1000];
+    let address = vec.as_ptr();
+    let view = ByteView::from(bytes::Bytes::from(vec)).compact();
+    assert_eq!(view.as_ptr(), address, "a vector that is full is not copied");
+    assert_eq!(
+        ByteView::from(bytes::Bytes::from(Vec::from(view))).slice(9..10).compact().pinned(),
+        1
+    );
+}
+
+#[test]
+fn a_compact_copy_is_charged_where_the_block_was() {
+    let pool = Pool::builder().build();
+    let tenant = pool.budget("tenant", 4096 + 128);
+    let mut buf = tenant.alloc(4096);
+    buf.resize(4096, 7);
+    let view = buf.freeze().slice(..9);
+    let full = tenant.alloc(128);
+    let same = view.as_ptr();
     let view = view.compact();
-    assert_eq!((view.len(), pool.stats().live), (10, 0));
+    assert_eq!(view.as_ptr(), same, "no room for a copy: as it was");
+    drop(full);
+    let view = view.compact();
+    assert_eq!((view.len(), tenant.budget_stats().unwrap().used), (9, 64));
+    let other = pool.budget("other", 1000);
+    let mut buf = tenant.alloc(1000);
+    buf.resize(1000, 7);
+    let moved = buf.freeze().slice(..9).compact_in(&other);
+    assert_eq!(other.budget_stats().unwrap().used, moved.pinned());
+    assert_eq!(tenant.budget_stats().unwrap().used, view.pinned());
 }
 
 /// What one can do with two buffers that may be parts of each other.

@@ -67,6 +67,19 @@ impl From<ByteView> for Vec<u8> {
     }
 }
 
+impl ByteView {
+    /// Makes a view of a `Bytes` that is alone in a `Vec` a view of that `Vec`, which says how large it is.
+    pub(super) fn unwrap_bytes(self) -> Self {
+        let block = self.block.as_ref();
+        let is_vec = block.and_then(Block::owner::<bytes::Bytes>).is_some_and(|b| b.is_unique());
+        if is_vec && block.is_some_and(Block::is_unique) {
+            Self::from(Vec::from(self))
+        } else {
+            self
+        }
+    }
+}
+
 impl From<Arc<[u8]>> for ByteView {
     fn from(bytes: Arc<[u8]>) -> Self {
         Self::from_owner(bytes)

@@ -295,12 +295,11 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Copies the components that are a small part of a large block out of it, so that it can be
-    /// freed: [`ByteView::compact`] of each.
+    /// Copies the components that are a small part of a large block out of it, so that it can be freed:
+    /// [`ByteView::compact`] of each. A component whose pool has no memory for the copy stays as it is,
+    /// and one that is a `Bytes` is always copied.
     ///
-    /// # Panics
-    ///
-    /// If there is no memory for a copy.
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::{ByteBuf, CompositeByteBuf};
@@ -313,7 +312,9 @@ impl CompositeByteBuf {
     /// ```
     pub fn compact(&mut self) {
         for view in std::iter::once(&mut self.front).chain(self.rest.views_mut()) {
-            *view = view.clone().compact();
+            if let Some(copy) = view.compact_copy(None) {
+                drop(mem::replace(view, copy));
+            }
         }
     }
 

@@ -68,6 +68,11 @@ pub(crate) fn large_size(size: usize) -> Option<usize> {
     size.checked_next_multiple_of(step).filter(|&size| size <= isize::MAX as usize)
 }
 
+/// The size of the block that holds `size` bytes. `None` when no address space could hold it.
+pub(crate) fn block_size(size: usize) -> Option<usize> {
+    if size <= MAX { Some(size_of_class(class_of(size))) } else { large_size(size) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -153,7 +153,8 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
         Op::Fill { n } => {
             let n = within(n, buf.capacity() - buf.len());
             let new = pattern(n, salt);
-            let filled = buf.fill_room(|room| Ok::<_, ()>(room[..n].write_copy_of_slice(&new)));
+            let filled =
+                buf.read_into_spare(|room| Ok::<_, ()>(room[..n].write_copy_of_slice(&new)));
             assert_eq!(filled, Ok(n));
             bytes.extend(new);
         }

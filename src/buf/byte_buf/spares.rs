@@ -5,14 +5,14 @@ use core::mem::MaybeUninit;
 use smallvec::SmallVec;
 
 impl ByteBuf {
-    /// As [`fill_room`](Self::fill_room), over the rooms of several buffers: `f` returns the parts
+    /// As [`read_into_spare`](Self::read_into_spare), over the rooms of several buffers: `f` returns the parts
     /// that it filled, from the start of each room, and these become readable. Returns how many
     /// bytes they are.
     ///
     /// # Panics
     ///
     /// If `f` returns other memory than the starts of the rooms in order.
-    pub(crate) fn fill_rooms<E, F>(buffers: &mut [Self], f: F) -> Result<usize, E>
+    pub(crate) fn read_into_spares<E, F>(buffers: &mut [Self], f: F) -> Result<usize, E>
     where
         F: for<'a> FnOnce(
             SmallVec<[&'a mut [MaybeUninit<u8>]; 16]>,
@@ -22,7 +22,7 @@ impl ByteBuf {
         let given: SmallVec<[_; 16]> =
             rooms.iter().map(|room| (room.as_ptr().cast::<u8>(), room.len())).collect();
         let filled = f(rooms)?;
-        // The proof is that of `fill_room`.
+        // The proof is that of `read_into_spare`.
         let proven = filled.iter().zip(&given).filter(|(part, (start, most))| {
             part.is_empty() || (part.as_ptr() == *start && part.len() <= *most)
         });
