@@ -123,8 +123,8 @@ pub use interop::{ReadReady, WriteReady};
 #[cfg(unix)]
 pub use io::{Advice, MappedFile, MappedFileMut, Splice, Spliced};
 pub use io::{
-    CorruptRecord, FileRegion, FileTruncated, Flush, Payload, QueueStats, Record, Records,
-    RecvSizer, Segment, SegmentFull, SegmentReader, WriteQueue,
+    CorruptRecord, FileRegion, FileTruncated, Flush, NotRegularFile, Payload, QueueStats, Record,
+    Records, RecvSizer, Segment, SegmentFull, SegmentReader, WriteQueue,
 };
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,

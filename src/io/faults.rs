@@ -58,7 +58,7 @@ const ROWS: &[Row] = &[
     (jobs::upload, &[Call::Read, Call::Poll, Call::Write], &[]),
     (jobs::receive, &[Call::Read], &[]),
     (jobs::receive_vectored, &[Call::ReadVectored], &[]),
-    (jobs::region, &[Call::Open, Call::Stat, Call::WillNeed, Call::ReadAt], &[]),
+    (jobs::region, &[Call::Open, Call::Stat, Call::SetBlocking, Call::WillNeed, Call::ReadAt], &[]),
     (jobs::log, &[Call::WriteAt, Call::ReadAt, Call::SyncData, Call::Open, Call::Unlink], &[]),
     (jobs::log, &[Call::Allocate, Call::SetLen, Call::Stat, Call::LockFile], &[]),
     (jobs::snapshot, &[Call::Duplicate, Call::MemoryFile, Call::Seal, Call::Sendfile], &[]),

@@ -18,6 +18,7 @@ mod segment;
 
 #[cfg(unix)]
 pub use crate::sys::Advice;
+pub use crate::sys::NotRegularFile;
 pub use file::{FileRegion, FileTruncated};
 #[cfg(unix)]
 pub use file::{MappedFile, MappedFileMut};

@@ -5,7 +5,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::path::Path;
 
-use super::{Call, MAX_BYTES, fault, os, retry};
+use super::{Call, MAX_BYTES, NotRegularFile, fault, os, retry};
 
 /// Reads from `file` at `offset` into the front of `spare`. Returns what was read, which is empty at
 /// the end of the file.
@@ -51,6 +51,48 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     })
 }
 
+/// Opens a regular file and returns it with its length.
+///
+/// It never waits: everything else that a path can name is refused with [`NotRegularFile`], also a FIFO
+/// without a writer. `options` must not have flags of their own.
+pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(File, u64)> {
+    let opened = retry(|| {
+        fault::admit(Call::Open, 0)?;
+        os::open_nonblocking(options, path)
+    });
+    let file = match opened {
+        Ok(file) => file,
+        // Some things cannot be opened at all, or not this way: their kind says more than the error.
+        Err(e) => match named(path) {
+            Ok(named) if !named.is_file() => {
+                return Err(NotRegularFile::new(named.file_type()).into());
+            }
+            _ => return Err(e),
+        },
+    };
+    let len = regular_len(&file)?;
+    retry(|| {
+        fault::admit(Call::SetBlocking, 0)?;
+        os::set_blocking(&file)
+    })?;
+    Ok((file, len))
+}
+
+fn named(path: &Path) -> io::Result<Metadata> {
+    fault::admit(Call::Stat, 0)?;
+    std::fs::metadata(path)
+}
+
+/// Returns the length of a file in bytes; everything except a regular file is refused with
+/// [`NotRegularFile`].
+pub(crate) fn regular_len(file: &File) -> io::Result<u64> {
+    let metadata = metadata(file)?;
+    match metadata.is_file() {
+        true => Ok(metadata.len()),
+        false => Err(NotRegularFile::new(metadata.file_type()).into()),
+    }
+}
+
 /// Removes a name.
 pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     retry(|| {
@@ -60,7 +102,7 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
 }
 
 /// Returns what the system knows of a file.
-pub(crate) fn metadata(file: &File) -> io::Result<Metadata> {
+fn metadata(file: &File) -> io::Result<Metadata> {
     retry(|| {
         fault::admit(Call::Stat, 0)?;
         file.metadata()

@@ -22,6 +22,7 @@ mod file;
 #[cfg(unix)]
 mod file_mapping;
 pub(crate) mod memory;
+mod not_regular;
 #[cfg_attr(all(target_os = "linux", not(any(bytebuf_portable, miri))), path = "linux/mod.rs")]
 #[cfg_attr(
     not(all(target_os = "linux", not(any(bytebuf_portable, miri)))),
@@ -43,9 +44,11 @@ pub(crate) use fault::Call;
 pub(crate) use fault::with_sink;
 #[cfg(test)]
 pub(crate) use fault::{Outcome, with_plan};
+#[cfg(unix)]
+pub(crate) use file::regular_len;
 pub(crate) use file::{
-    allocate, len_of, lock_file, metadata, open, read_at, set_len, sync_data, sync_directory_of,
-    unlink, will_need, write_at,
+    allocate, len_of, lock_file, open, open_regular, read_at, set_len, sync_data,
+    sync_directory_of, unlink, will_need, write_at,
 };
 #[cfg(unix)]
 pub use file_mapping::Advice;
@@ -54,6 +57,7 @@ pub(crate) use file_mapping::{
     FileMapping, FileMappingMut, duplicate, fill_with_zeros, give_name, is_sealed, seal,
     sealable_file, unnamed_file,
 };
+pub use not_regular::NotRegularFile;
 #[cfg(all(test, unix))]
 pub(crate) use os::TRANSFERS_IN_KERNEL;
 #[cfg(unix)]

@@ -54,13 +54,14 @@ pub struct MappedFile {
     view: ByteView,
 }
 
-/// Whether there is something to map; an error if the file ends before the range does.
+/// Returns whether there is something to map; fails if the file ends before the range does, and for what
+/// is not a regular file.
 pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
     assert!(range.start <= range.end, "file range {}..{}", range.start, range.end);
+    let file_len = sys::regular_len(file)?;
     if range.is_empty() {
         return Ok(false);
     }
-    let file_len = sys::len_of(file)?;
     if file_len < range.end {
         return Err(FileTruncated::new(range.end, file_len).into());
     }
@@ -92,7 +93,7 @@ impl MappedFile {
             let message = "the file is not sealed against writing and shrinking";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let len = sys::len_of(file)?;
+        let len = sys::regular_len(file)?;
         // SAFETY: sealed against all changes (rule 1).
         unsafe { MappedFile::map(file, 0..len) }
     }
@@ -103,7 +104,8 @@ impl MappedFile {
     /// # Errors
     ///
     /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// range does; those of reading and mapping otherwise.
+    /// range does, [`NotRegularFile`](crate::NotRegularFile) for a directory, a FIFO, a socket or a
+    /// device; those of reading and mapping otherwise.
     ///
     /// # Panics
     ///
@@ -113,6 +115,7 @@ impl MappedFile {
     ///
     /// One copy, made by the kernel; into pooled memory where the system has no sealed files.
     pub fn snapshot(file: &File, range: Range<u64>) -> io::Result<MappedFile> {
+        sys::regular_len(file)?;
         let mut region = FileRegion::new(sys::duplicate(file)?, range);
         let copy = match sys::sealable_file() {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
@@ -137,7 +140,8 @@ impl MappedFile {
     /// # Errors
     ///
     /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// range does now; those of mapping otherwise.
+    /// range does now, [`NotRegularFile`](crate::NotRegularFile) for a directory, a FIFO, a socket or a
+    /// device; those of mapping otherwise.
     ///
     /// # Panics
     ///
@@ -238,6 +242,7 @@ mod tests {
     use std::io::{Seek, Write};
 
     use super::*;
+    use crate::sys::NotRegularFile;
 
     fn file_with(contents: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -270,6 +275,25 @@ mod tests {
     fn files_that_can_change_are_not_mapped_safely() {
         let error = MappedFile::sealed(&file_with(b"on a disk")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn what_is_not_a_regular_file_is_not_mapped() {
+        let zero = File::options().read(true).write(true).open("/dev/zero").unwrap();
+        let directory = File::open(std::env::temp_dir()).unwrap();
+        for (file, range) in [(&zero, 0..0), (&zero, 0..100), (&directory, 0..100)] {
+            // SAFETY: nothing is mapped.
+            let mapped = unsafe { MappedFile::map(file, range.clone()) };
+            // SAFETY: nothing is mapped.
+            let written = unsafe { crate::MappedFileMut::map(file, range.clone()) };
+            for error in [
+                mapped.unwrap_err(),
+                written.unwrap_err(),
+                MappedFile::snapshot(file, range).unwrap_err(),
+            ] {
+                assert!(error.get_ref().unwrap().is::<NotRegularFile>(), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -99,7 +99,8 @@ impl MappedFileMut {
     /// # Errors
     ///
     /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// range does now; those of mapping otherwise.
+    /// range does now, [`NotRegularFile`](crate::NotRegularFile) for a directory, a FIFO, a socket or a
+    /// device; those of mapping otherwise.
     ///
     /// # Panics
     ///

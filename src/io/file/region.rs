@@ -90,18 +90,15 @@ impl FileRegion {
     ///
     /// # Errors
     ///
-    /// Those of opening a file; a directory gives [`io::ErrorKind::IsADirectory`].
+    /// Those of opening a file; [`NotRegularFile`](crate::NotRegularFile) (as the source of the error)
+    /// for a directory, a FIFO, a socket or a device. It never waits for a writer of a FIFO.
     ///
     /// # Cost
     ///
-    /// Two system calls, one allocation.
+    /// Three system calls, one allocation.
     pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<FileRegion> {
-        let file = sys::open(File::options().read(true), path.as_ref())?;
-        let metadata = sys::metadata(&file)?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        Ok(FileRegion::new(file, 0..metadata.len()))
+        let (file, len) = sys::open_regular(File::options().read(true), path.as_ref())?;
+        Ok(FileRegion::new(file, 0..len))
     }
 
     /// Takes the bytes of `file` whose offsets are in `range`; nothing is checked against the file

@@ -9,10 +9,10 @@ mod file_mapping;
 mod memory;
 #[cfg(unix)]
 mod pipe;
-#[cfg_attr(unix, path = "positioned/unix.rs")]
-#[cfg_attr(windows, path = "positioned/windows.rs")]
-#[cfg_attr(not(any(unix, windows)), path = "positioned/none.rs")]
-mod positioned;
+#[cfg_attr(unix, path = "platform/unix.rs")]
+#[cfg_attr(windows, path = "platform/windows.rs")]
+#[cfg_attr(not(any(unix, windows)), path = "platform/other.rs")]
+mod platform;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]
@@ -28,7 +28,7 @@ pub(super) use memory::are_whole_pages;
 pub(super) use memory::{advise_huge, discard, map, unmap};
 #[cfg(unix)]
 pub(super) use pipe::{REFUSES_PAIR, copy_range, pipe, pipe_size, sendfile, set_pipe_size, splice};
-pub(super) use positioned::{read_at, write_at};
+pub(super) use platform::{open_nonblocking, read_at, set_blocking, write_at};
 #[cfg(unix)]
 pub(super) use socket::send;
 #[cfg(unix)]

@@ -55,6 +55,8 @@ calls! {
     Spawn,
     /// Opening of a file.
     Open,
+    /// End of the mode in which opening a file does not wait.
+    SetBlocking,
     /// A second descriptor of an open file.
     Duplicate,
     /// Query of a descriptor's kind and length.

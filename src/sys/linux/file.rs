@@ -1,12 +1,24 @@
 //! Files.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::{Advice, FallocateFlags, OFlags};
 use rustix::io::Errno;
+
+/// A FIFO is not waited for, and a terminal does not become the process's own.
+pub(in crate::sys) fn open_nonblocking(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    options.clone().custom_flags(flags.bits() as i32).open(path)
+}
+
+pub(in crate::sys) fn set_blocking(file: &File) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(file, false)?)
+}
 
 pub(in crate::sys) fn read_at<'a>(
     file: &File,

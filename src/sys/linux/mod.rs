@@ -7,7 +7,7 @@ mod pipe;
 mod socket;
 mod zerocopy;
 
-pub(super) use file::{preallocate, read_at, will_need, write_at};
+pub(super) use file::{open_nonblocking, preallocate, read_at, set_blocking, will_need, write_at};
 pub(super) use file_mapping::{
     give_name, is_sealed, populate, populate_mut, seal, sealable_file, unnamed_file,
 };

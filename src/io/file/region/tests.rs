@@ -1,5 +1,6 @@
 use std::io::{Read, Seek, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use proptest::prelude::*;
 
@@ -8,7 +9,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::*;
-use crate::sys::{Call, Outcome, with_plan};
+use crate::sys::{Call, NotRegularFile, Outcome, with_plan};
 
 fn file_with(contents: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
@@ -253,11 +254,60 @@ fn files_that_the_kernel_makes_up_go_by_copy() {
     assert!(received.starts_with(&std::process::id().to_string()), "{received}");
 }
 
+/// Calls an opener on another thread, so that one that waits fails the test.
+fn returns_at_once<T: Send + 'static>(open: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(open()));
+    told.recv_timeout(std::time::Duration::from_secs(20)).expect("the opener waits")
+}
+
 #[test]
-fn what_is_not_a_file_is_refused() {
-    let error = FileRegion::open(std::env::temp_dir()).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+#[cfg(target_os = "linux")]
+fn what_is_not_a_regular_file_is_refused_at_once_and_named() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let socket = dir.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for (path, name) in [
+        (dir.path(), "a directory"),
+        (&fifo, "a FIFO"),
+        (&socket, "a socket"),
+        (Path::new("/dev/zero"), "a character device"),
+        (Path::new("/dev/null"), "a character device"),
+    ] {
+        let at = path.to_owned();
+        let error = returns_at_once(move || FileRegion::open(at)).unwrap_err();
+        let refused = error.get_ref().unwrap().downcast_ref::<NotRegularFile>().unwrap();
+        assert_eq!(refused.to_string(), format!("{name}, not a regular file"));
+        let is_dir = refused.file_type().is_dir();
+        assert_eq!(error.kind() == io::ErrorKind::IsADirectory, is_dir);
+        let write = File::options().write(true).clone();
+        let at = path.to_owned();
+        let error = returns_at_once(move || sys::open_regular(&write, &at)).unwrap_err();
+        assert!(error.get_ref().unwrap().is::<NotRegularFile>(), "{name}: {error}");
+    }
+}
+
+#[test]
+fn files_that_do_not_exist_are_not_found() {
     assert_eq!(FileRegion::open("/no/such/file").unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+/// A file is opened in a mode in which opening does not wait, and reading it must not stay in it.
+#[test]
+fn an_open_file_has_no_flags_of_its_own() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let plain = File::open(file.path()).unwrap();
+    let region = FileRegion::open(file.path()).unwrap();
+    let flags = |file: &File| rustix::fs::fcntl_getfl(file).unwrap();
+    assert_eq!(flags(region.file()), flags(&plain));
+}
+
+#[test]
+fn a_region_of_a_pipe_can_not_be_sent() {
     let (from, to) = io::pipe().unwrap();
     let mut pipe = FileRegion::new(File::from(std::os::fd::OwnedFd::from(from)), 0..10);
     assert!(pipe.transfer_to(&to).is_err(), "a pipe has no offsets");

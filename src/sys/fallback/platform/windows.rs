@@ -1,9 +1,18 @@
-//! Reads and writes at an offset, on Windows.
+//! Files on Windows: read and written at an offset.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::windows::fs::FileExt;
+use std::path::Path;
+
+pub(in crate::sys) fn open_nonblocking(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    options.open(path)
+}
+
+pub(in crate::sys) fn set_blocking(_: &File) -> io::Result<()> {
+    Ok(())
+}
 
 pub(in crate::sys) fn read_at<'a>(
     file: &File,

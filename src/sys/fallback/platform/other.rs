@@ -1,8 +1,17 @@
-//! Systems on which the standard library has no reads and writes at an offset.
+//! Files where the standard library cannot read and write at an offset.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
+use std::path::Path;
+
+pub(in crate::sys) fn open_nonblocking(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    options.open(path)
+}
+
+pub(in crate::sys) fn set_blocking(_: &File) -> io::Result<()> {
+    Ok(())
+}
 
 pub(in crate::sys) fn read_at<'a>(
     _: &File,
