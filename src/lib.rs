@@ -123,8 +123,9 @@ pub use interop::{ReadReady, WriteReady};
 #[cfg(unix)]
 pub use io::{Advice, MappedFile, MappedFileMut, Splice, Spliced};
 pub use io::{
-    CorruptRecord, FileRegion, FileTruncated, Flush, NotRegularFile, Payload, QueueStats, Record,
-    Records, RecvSizer, Segment, SegmentFull, SegmentReader, WriteQueue,
+    Checksummed, CorruptRecord, FileRegion, FileTruncated, Flush, Framing, NotRegularFile, Parsed,
+    Payload, Place, QueueStats, Record, Records, Recovered, RecvSizer, Repair, Segment,
+    SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer, WriteQueue,
 };
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,

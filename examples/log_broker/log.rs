@@ -40,7 +40,10 @@ impl Log {
         let last = match last {
             Some(base) => {
                 continues(base, end)?;
-                Segment::open(path(directory, base))?
+                let mut last = Segment::open(path(directory, base))?;
+                // What is there counts as safe from here on.
+                last.flush()?;
+                last
             }
             None => create(directory, 0, capacity)?,
         };

@@ -28,4 +28,7 @@ pub use queue::{Flush, Payload, QueueStats, WriteQueue};
 pub use recv::RecvSizer;
 #[cfg(unix)]
 pub use relay::{Splice, Spliced};
-pub use segment::{CorruptRecord, Record, Records, Segment, SegmentFull, SegmentReader};
+pub use segment::{
+    Checksummed, CorruptRecord, Framing, Parsed, Place, Record, Records, Recovered, Repair,
+    Segment, SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer,
+};

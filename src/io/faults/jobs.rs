@@ -251,14 +251,25 @@ pub(super) fn log(dir: &Path) -> Run {
     }
     run.again(|| segment.publish());
     drop(segment);
-    let segment = run.again(|| Segment::open(&path));
+    let mut segment = run.again(|| Segment::open(&path));
+    let record = pattern(1000);
+    run.meant.extend_from_slice(&record);
+    run.again(|| segment.append(&record));
+    // After a sync that failed, only opening again tells what the disk holds.
+    while let Err(e) = segment.trim() {
+        run.note(e);
+        drop(segment);
+        segment = run.again(|| Segment::open(&path));
+    }
+    drop(segment);
+    let segment = run.again(|| SegmentReader::open(&path));
     let mut position = segment.start();
     while position < segment.published() {
         for record in segment.records(position) {
             match record {
                 Ok(record) => {
                     run.arrived.extend_from_slice(record.payload());
-                    position = record.position() + 8 + record.payload().len() as u64;
+                    position = record.end();
                 }
                 Err(e) => run.note(e),
             }

@@ -6,8 +6,7 @@ use std::io;
 
 /// A record does not fit in what is left of a segment.
 ///
-/// It comes as the source of an [`io::Error`] of the kind [`io::ErrorKind::StorageFull`]; begin
-/// another segment.
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::StorageFull`]. Begin another segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentFull {
     pub(super) needed: u64,
@@ -15,12 +14,12 @@ pub struct SegmentFull {
 }
 
 impl SegmentFull {
-    /// The bytes that the record needs, with its frame of 8 bytes.
+    /// Returns the bytes that the record needs, its frame included.
     pub fn needed(&self) -> u64 {
         self.needed
     }
 
-    /// The bytes that are left.
+    /// Returns the bytes that are left.
     pub fn left(&self) -> u64 {
         self.left
     }
@@ -43,14 +42,15 @@ impl From<SegmentFull> for io::Error {
 /// There is no valid record at a position of a segment where one should be: the position is not
 /// the start of one, or the file was damaged.
 ///
-/// It comes as the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`].
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]; of the kind
+/// [`io::ErrorKind::InvalidInput`] if the record is one that was to be appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CorruptRecord {
     pub(super) position: u64,
 }
 
 impl CorruptRecord {
-    /// The position in the segment.
+    /// Returns the position in the segment.
     pub fn position(&self) -> u64 {
         self.position
     }
@@ -67,5 +67,88 @@ impl Error for CorruptRecord {}
 impl From<CorruptRecord> for io::Error {
     fn from(corrupt: CorruptRecord) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, corrupt)
+    }
+}
+
+/// Bytes of a segment that were durable are not valid records any more. No crash does that: the disk, or
+/// another program, has changed them.
+///
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. Nothing has been changed: put
+/// the bytes back from a copy, or see [`Segment::repair`](crate::Segment::repair).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentDamaged {
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+impl SegmentDamaged {
+    /// Returns the position of the first record that is not valid.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the number of bytes up to the next valid record, or up to the end of what was durable.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl fmt::Display for SegmentDamaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SegmentDamaged { offset, length } = self;
+        write!(f, "{length} bytes at offset {offset} of the segment were durable and are damaged")
+    }
+}
+
+impl Error for SegmentDamaged {}
+
+impl From<SegmentDamaged> for io::Error {
+    fn from(damaged: SegmentDamaged) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, damaged)
+    }
+}
+
+/// A file is not a segment that can be opened so.
+///
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. The file is left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SegmentFormatError {
+    /// The file does not begin as a segment does.
+    NotASegment,
+    /// The file is a segment in the format of another version, which this one does not read.
+    Version {
+        /// The number of the format.
+        found: u32,
+    },
+    /// The records are framed in another way.
+    Framing {
+        /// The name of the framing that the caller gave.
+        expected: [u8; 8],
+        /// The name that stands in the file.
+        found: [u8; 8],
+    },
+}
+
+impl fmt::Display for SegmentFormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotASegment => write!(f, "the file does not begin as a segment"),
+            Self::Version { found } => {
+                write!(f, "the segment has format {found}, and only format 2 is read")
+            }
+            Self::Framing { expected, found } => {
+                let (expected, found) = (expected.escape_ascii(), found.escape_ascii());
+                write!(f, "the records are framed as \"{found}\", not as \"{expected}\"")
+            }
+        }
+    }
+}
+
+impl Error for SegmentFormatError {}
+
+impl From<SegmentFormatError> for io::Error {
+    fn from(error: SegmentFormatError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
     }
 }

@@ -1,73 +1,102 @@
 //! What a segment looks like on the disk, as pure functions. All numbers are little-endian.
 //!
 //! ```text
-//! offset 0    "bytebuf1"   epoch u64   check u32   zeros         the header, 32 bytes
-//! offset 32   len u32   check u32   payload of len bytes         a record
-//! ...         the next record, without a gap                     ... and so on
+//! offset 0      a copy of the header, 64 bytes:
+//!                 0  "bytebuf2"          24  capacity u64      48  flags u32, 1: recycled
+//!                 8  name of the framing 32  sequence u64      52  zeros
+//!                16  epoch u64           40  durable u64       60  CRC-32 of the 60 bytes before
+//! offset 512    the other copy
+//! offset 1024   the records, without a gap, up to the capacity at most; zeros behind them
 //! ```
 //!
-//! 1. A record's check is made of epoch, position, length and payload: it is valid only where it
-//!    was written and only in the life of the segment that wrote it. What an earlier life left
-//!    behind, or what is found a few bytes off, is no record.
-//! 2. The valid end of a segment is the end of the longest run of valid records from the header on.
-//! 3. No record is longer than [`MAX_RECORD`], so a length made of garbage costs bounded memory.
+//! 1. Of the two copies, the valid one with the higher sequence number holds. A new header is written over
+//!    the other copy, in a sector of its own, so a write that is cut off leaves the last header valid.
+//! 2. `durable` is written after a sync up to there has succeeded. So a crash cannot have broken what lies
+//!    before it: what is not valid there is damage. What is not valid behind it may be what a crash left.
+//! 3. The capacity stands in the header and does not depend on the length of the file, which may be shorter
+//!    or longer.
 
-use crc32fast::Hasher;
+use super::error::SegmentFormatError;
 
-pub(super) const HEADER: usize = 32;
-pub(super) const FRAME: usize = 8;
+/// Where the records begin.
+pub(super) const START: u64 = 1024;
 
-/// The most bytes that one record can hold.
-pub(super) const MAX_RECORD: usize = 16 * 1024 * 1024;
+/// Where the copies of the header stand.
+const COPIES: [usize; 2] = [0, 512];
 
-const MAGIC: &[u8; 8] = b"bytebuf1";
+pub(super) const HEADER: usize = 64;
 
-/// The header of a segment of this epoch.
-pub(super) fn header(epoch: u64) -> [u8; HEADER] {
-    let mut header = [0; HEADER];
-    header[..8].copy_from_slice(MAGIC);
-    header[8..16].copy_from_slice(&epoch.to_le_bytes());
-    let check = crc32fast::hash(&header[..16]);
-    header[16..20].copy_from_slice(&check.to_le_bytes());
-    header
+const MAGIC: &[u8; 8] = b"bytebuf2";
+const OLD_MAGIC: &[u8; 8] = b"bytebuf1";
+
+const RECYCLED: u32 = 1;
+
+/// The header of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) framing: [u8; 8],
+    pub(super) epoch: u64,
+    pub(super) capacity: u64,
+    pub(super) sequence: u64,
+    pub(super) durable: u64,
+    /// Whether bytes of an earlier life may stand behind the records.
+    pub(super) is_recycled: bool,
 }
 
-/// The epoch of a header, if it is one.
-pub(super) fn epoch_of(bytes: &[u8]) -> Option<u64> {
-    let epoch = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
-    (bytes.get(..HEADER)? == header(epoch)).then_some(epoch)
+impl Header {
+    pub(super) fn encode(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..16].copy_from_slice(&self.framing);
+        for (field, at) in
+            [(self.epoch, 16), (self.capacity, 24), (self.sequence, 32), (self.durable, 40)]
+        {
+            bytes[at..at + 8].copy_from_slice(&field.to_le_bytes());
+        }
+        bytes[48] = u8::from(self.is_recycled);
+        let check = crc32fast::hash(&bytes[..60]);
+        bytes[60..].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8; HEADER]) -> Option<Header> {
+        let number = |at: usize| Some(u64::from_le_bytes(*bytes[at..].first_chunk()?));
+        let header = Header {
+            framing: *bytes[8..].first_chunk()?,
+            epoch: number(16)?,
+            capacity: number(24)?,
+            sequence: number(32)?,
+            durable: number(40)?,
+            is_recycled: u32::from_le_bytes(*bytes[48..].first_chunk()?) == RECYCLED,
+        };
+        let in_order = START <= header.durable && header.durable <= header.capacity;
+        (in_order && header.encode() == *bytes).then_some(header)
+    }
+
+    /// Where this header is written (rule 1).
+    pub(super) fn offset(&self) -> u64 {
+        COPIES[(self.sequence % 2) as usize] as u64
+    }
 }
 
-/// What stands in front of a payload at `position`; `payload` is at most [`MAX_RECORD`] long.
-pub(super) fn frame(epoch: u64, position: u64, payload: &[u8]) -> [u8; FRAME] {
-    let len = payload.len() as u32;
-    let mut frame = [0; FRAME];
-    frame[..4].copy_from_slice(&len.to_le_bytes());
-    frame[4..].copy_from_slice(&check(epoch, position, len, payload).to_le_bytes());
-    frame
+/// The bytes in front of the records of a new segment.
+pub(super) fn front(header: &Header) -> [u8; START as usize] {
+    let mut front = [0; START as usize];
+    for at in COPIES {
+        front[at..at + HEADER].copy_from_slice(&header.encode());
+    }
+    front
 }
 
-/// The length that a frame announces, if any record may have it.
-pub(super) fn len_of(frame: [u8; FRAME]) -> Option<usize> {
-    let [a, b, c, d, ..] = frame;
-    let len = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?;
-    (len <= MAX_RECORD).then_some(len)
-}
-
-/// Whether `payload` is what its frame was written for, at this place (rule 1).
-pub(super) fn is_valid(found: [u8; FRAME], epoch: u64, position: u64, payload: &[u8]) -> bool {
-    found == frame(epoch, position, payload)
-}
-
-/// The CRC-32 of the payload, begun at a value that the place decides. Hashing the 20 bytes of the
-/// place instead costs half as much as a payload of a kilobyte, since the fast ways of this
-/// checksum begin at 128 bytes.
-fn check(epoch: u64, position: u64, len: u32, payload: &[u8]) -> u32 {
-    // Odd factors lose nothing, and leave the mixture in the upper half.
-    let place = (epoch ^ position).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    let place = (place ^ u64::from(len)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    let mut hasher = Hasher::new_with_initial((place >> 32) as u32);
-    hasher.update(payload);
-    // Never 0, so that the zeros behind the end are no empty record.
-    hasher.finalize().max(1)
+/// The header that holds, of the front of a file.
+pub(super) fn header_of(front: &[u8], framing: [u8; 8]) -> Result<Header, SegmentFormatError> {
+    let copies = COPIES.iter().filter_map(|&at| front.get(at..)?.first_chunk());
+    match copies.filter_map(Header::decode).max_by_key(|header| header.sequence) {
+        Some(header) if header.framing == framing => Ok(header),
+        Some(Header { framing: found, .. }) => {
+            Err(SegmentFormatError::Framing { expected: framing, found })
+        }
+        None if front.starts_with(OLD_MAGIC) => Err(SegmentFormatError::Version { found: 1 }),
+        None => Err(SegmentFormatError::NotASegment),
+    }
 }

@@ -1,38 +1,221 @@
-//! Finding records again: for readers, and for the valid end after a crash.
+//! Reading a segment: records, ranges of bytes, or ranges to be sent.
 
+use std::fs::File;
 use std::io;
 use std::iter::FusedIterator;
+use std::ops::Range;
+use std::sync::Arc;
 
+use super::durable::Durability;
 use super::error::CorruptRecord;
-use super::format::{self, FRAME};
-use super::log::SegmentReader;
+use super::format::{Header, START};
+use super::framing::{Checksummed, Framing, Place};
+use super::published::Published;
+use super::recover::{self, Recovered};
+use super::scan::{Found, Log, Window};
 use crate::buf::ByteView;
-use crate::io::scratch;
+use crate::io::FileRegion;
 use crate::sys;
 
-/// What is read at a time.
-const WINDOW: usize = 64 * 1024;
+/// Reads a segment, also while its writer appends: records, ranges of bytes, or ranges to be sent.
+///
+/// Everything before [`published`](Self::published) is in the file and does not change; positions
+/// behind it are refused. Cloning shares the one descriptor.
+///
+/// A reader comes from the [`Segment`](crate::Segment) that writes, and then sees what that publishes. Or it is
+/// [opened](Self::open) by itself, without the right to write, and then sees the records that were in the file at
+/// that time.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::Segment;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("00000.log");
+/// let mut segment = Segment::create(&path, 1 << 20)?;
+/// let reader = segment.reader();
+/// segment.append(b"record")?;
+/// assert_eq!(reader.published(), reader.start());
+/// let end = segment.publish()?;
+///
+/// let consumer = std::thread::spawn(move || {
+///     let region = reader.region(reader.start()..reader.published());
+///     region.map(|region| region.len()) // or `transfer_to` a socket
+/// });
+/// assert_eq!(consumer.join().unwrap()?, end - segment.start());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SegmentReader<F: Framing = Checksummed> {
+    file: Arc<File>,
+    shared: Arc<Shared<F>>,
+}
+
+#[derive(Debug)]
+struct Shared<F> {
+    framing: F,
+    epoch: u64,
+    capacity: u64,
+    recovered: Recovered,
+    published: Published,
+    durability: Durability,
+}
+
+impl<F: Framing> Clone for SegmentReader<F> {
+    fn clone(&self) -> Self {
+        SegmentReader { file: self.file.clone(), shared: self.shared.clone() }
+    }
+}
+
+impl<F: Framing> SegmentReader<F> {
+    pub(super) fn new(file: File, framing: F, header: Header, recovered: Recovered) -> Self {
+        let published = Published::new(recovered.end);
+        let durability = Durability::new(header, recovered.end);
+        let Header { epoch, capacity, .. } = header;
+        let shared = Shared { framing, epoch, capacity, recovered, published, durability };
+        SegmentReader { file: Arc::new(file), shared: Arc::new(shared) }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn durability(&self) -> &Durability {
+        &self.shared.durability
+    }
+
+    pub(super) fn publish(&self, end: u64) {
+        self.shared.published.set(end);
+    }
+
+    pub(super) fn log(&self) -> Log<'_, F> {
+        Log { file: &self.file, framing: &self.shared.framing, epoch: self.shared.epoch }
+    }
+
+    /// Returns the position of the first record.
+    pub fn start(&self) -> u64 {
+        START
+    }
+
+    /// Returns the end of what can be read, which is always the end of a record.
+    pub fn published(&self) -> u64 {
+        self.shared.published.get()
+    }
+
+    /// Returns the end of what survives a crash of the machine.
+    pub fn durable(&self) -> u64 {
+        self.shared.durability.get()
+    }
+
+    /// Returns the bytes that the segment can hold, its header and framing included.
+    pub fn capacity(&self) -> u64 {
+        self.shared.capacity
+    }
+
+    /// Returns the number of the segment's life: random, another one whenever the file is created or recycled.
+    pub fn epoch(&self) -> u64 {
+        self.shared.epoch
+    }
+
+    /// Returns how the records are framed.
+    pub fn framing(&self) -> &F {
+        &self.shared.framing
+    }
+
+    /// Returns what was found when the segment was opened.
+    pub fn recovered(&self) -> &Recovered {
+        &self.shared.recovered
+    }
+
+    /// Returns the published records from `position` on, which must be the position of one, or the end.
+    pub fn records(&self, position: u64) -> Records<F> {
+        Records { reader: self.clone(), window: Window::new(position), has_failed: false }
+    }
+
+    /// Returns the position of the first valid record behind `position` that was durable, or the end of what was
+    /// durable: where reading can go on behind damage.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading a file.
+    ///
+    /// # Cost
+    ///
+    /// Reads the bytes up to there, and at most 4 GiB of what looks like the start of a record in between. It is no
+    /// part of reading a segment that has no damage.
+    pub fn next_valid(&self, position: u64) -> io::Result<u64> {
+        recover::next_valid(&self.log(), position, self.durable(), sys::len_of(&self.file)?)
+    }
+
+    /// Reads the bytes of a published range into memory.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] if the range is not published; those of reading.
+    ///
+    /// # Cost
+    ///
+    /// One system call, one copy into a block of the pool.
+    pub fn slice(&self, range: Range<u64>) -> io::Result<ByteView> {
+        self.region(range)?.read_all()
+    }
+
+    /// Returns a published range, to be sent as it is: records as they are framed, without a byte between them.
+    /// The receiver finds and checks them by [`Framing::parse`].
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] if the range is not published.
+    ///
+    /// # Cost
+    ///
+    /// One atomic increment; nothing is read.
+    pub fn region(&self, range: Range<u64>) -> io::Result<FileRegion> {
+        let published = self.published();
+        if range.start > range.end || range.end > published {
+            let Range { start, end } = range;
+            let message = format!("{start}..{end} of a segment published up to {published}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Ok(FileRegion::new(self.file.clone(), range))
+    }
+
+    /// Where a record at `position` would stand.
+    pub(super) fn place(&self, position: u64) -> Place {
+        Place { epoch: self.shared.epoch, position }
+    }
+}
 
 /// A record of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     position: u64,
+    end: u64,
     payload: ByteView,
 }
 
 impl Record {
-    /// Where it stands in the segment.
+    /// Returns where it stands in the segment.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// What was appended. It shares memory with its neighbours; see
+    /// Returns where it ends in the segment, which is the position of the next record.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Returns what was appended; of a record that a framing of the caller's found, all of it behind
+    /// [`Framing::HEAD`]. It shares memory with its neighbours; see
     /// [`ByteView::pinned`](crate::ByteView::pinned).
     pub fn payload(&self) -> &ByteView {
         &self.payload
     }
 
-    /// As [`payload`](Self::payload), by value.
+    /// Returns the [`payload`](Self::payload) by value.
     pub fn into_payload(self) -> ByteView {
         self.payload
     }
@@ -48,88 +231,48 @@ impl Record {
 ///
 /// One read per 64 KiB, no copy per record.
 #[derive(Debug)]
-pub struct Records {
-    reader: SegmentReader,
-    position: u64,
-    /// Bytes of the file from `position` on.
-    window: ByteView,
-    failed: bool,
+pub struct Records<F: Framing = Checksummed> {
+    reader: SegmentReader<F>,
+    window: Window,
+    has_failed: bool,
 }
 
-impl Records {
-    pub(super) fn new(reader: SegmentReader, position: u64) -> Records {
-        Records { reader, position, window: ByteView::new(), failed: false }
-    }
-
-    /// The position of the next record.
+impl<F: Framing> Records<F> {
+    /// Returns the position of the next record.
     pub fn position(&self) -> u64 {
-        self.position
+        self.window.position()
     }
 
-    /// The record at the position, if it is whole and valid.
-    fn read(&mut self, end: u64) -> io::Result<Record> {
-        let corrupt = CorruptRecord { position: self.position };
-        self.need(FRAME, end)?;
-        let frame = *self.window.first_chunk().ok_or(corrupt)?;
-        let len = format::len_of(frame).ok_or(corrupt)?;
-        self.need(FRAME + len, end)?;
-        let payload = self.window.get(FRAME..FRAME + len).ok_or(corrupt)?;
-        if !format::is_valid(frame, self.reader.epoch(), self.position, payload) {
-            return Err(corrupt.into());
-        }
-        let payload = self.window.slice(FRAME..FRAME + len);
-        let record = Record { position: self.position, payload };
-        drop(self.window.split_to(FRAME + len));
-        self.position += (FRAME + len) as u64;
-        Ok(record)
-    }
-
-    /// Reads until the window holds `len` bytes, or all that there are before `end`.
-    fn need(&mut self, len: usize, end: u64) -> io::Result<()> {
-        let left = end.saturating_sub(self.position);
-        if self.window.len() >= len || self.window.len() as u64 >= left {
-            return Ok(());
-        }
-        let want = usize::try_from(left).unwrap_or(usize::MAX).min(len.max(WINDOW));
-        let mut bytes = scratch::block(want)?;
-        while bytes.len() < want {
-            let at = self.position + bytes.len() as u64;
-            let most = want - bytes.len();
-            let read =
-                scratch::fill(&mut bytes, most, |room| sys::read_at(self.reader.file(), room, at))?;
-            if read == 0 {
-                break;
+    /// The next record before `end`, if it is whole and valid.
+    fn read(&mut self, end: u64) -> io::Result<Option<Record>> {
+        while self.window.position() != end {
+            let position = self.window.position();
+            match self.reader.log().find(&mut self.window, end)? {
+                Found::Nothing => return Err(CorruptRecord { position }.into()),
+                Found::Filler(len) => self.window.skip(len),
+                Found::Record(len) => {
+                    let mut payload = self.window.take(len);
+                    drop(payload.split_to(F::HEAD.min(len)));
+                    let end = position + len as u64;
+                    return Ok(Some(Record { position, end, payload }));
+                }
             }
         }
-        self.window = bytes.freeze();
-        Ok(())
+        Ok(None)
     }
 }
 
-impl Iterator for Records {
+impl<F: Framing> Iterator for Records<F> {
     type Item = io::Result<Record>;
 
     fn next(&mut self) -> Option<io::Result<Record>> {
-        let end = self.reader.published();
-        if self.failed || self.position == end {
+        if self.has_failed {
             return None;
         }
-        let record = self.read(end);
-        self.failed = record.is_err();
-        Some(record)
+        let record = self.read(self.reader.published());
+        self.has_failed = record.is_err();
+        record.transpose()
     }
 }
 
-impl FusedIterator for Records {}
-
-/// The valid end of a segment whose whole file counts as published.
-pub(super) fn valid_end(reader: &SegmentReader) -> io::Result<u64> {
-    let mut records = reader.records(reader.start());
-    for record in &mut records {
-        match record {
-            Err(e) if e.kind() != io::ErrorKind::InvalidData => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(records.position())
-}
+impl<F: Framing> FusedIterator for Records<F> {}

@@ -2,12 +2,13 @@
 //! read here once more, byte by byte.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
-use bytebuf::{Segment, SegmentReader};
+use bytebuf::{Repair, Segment, SegmentDamaged, SegmentReader};
 use tempfile::TempDir;
 
 use super::Model;
@@ -30,8 +31,12 @@ pub enum Op {
     },
     /// The process ends without a word, and the next one opens the segment.
     Crash,
-    /// The same, and meanwhile somebody has written to the file.
-    Damage(Damage),
+    /// The same, and meanwhile something else has written to the file. What was durable is repaired.
+    Damage {
+        damage: Damage,
+        is_cut_off: bool,
+    },
+    Trim,
     Recycle,
 }
 
@@ -64,9 +69,9 @@ pub enum Damage {
     },
 }
 
-/// The file's size, its header's and a record's frame's.
+/// The file's size, where its records begin, and the size of a record's frame.
 const CAPACITY: u64 = 6_000;
-const HEADER: usize = 32;
+const START: usize = 1_024;
 const FRAME: usize = 8;
 
 /// A checksum as it is defined, half a byte at a time.
@@ -82,31 +87,74 @@ fn number<const N: usize>(bytes: &[u8]) -> Option<u64> {
     Some(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
 }
 
-/// The epoch of a file that begins as a segment does.
-fn epoch(file: &[u8]) -> Option<u64> {
-    let (magic, rest) = file.get(..HEADER)?.split_at(8);
-    let checked = number::<4>(&rest[8..])? == u64::from(crc32(0, &file[..16]));
-    let zeros = rest[12..].iter().all(|&byte| byte == 0);
-    (magic == b"bytebuf1" && checked && zeros).then(|| number::<8>(rest)).flatten()
+/// What matters of a header.
+struct Header {
+    epoch: u64,
+    durable: usize,
+    is_recycled: bool,
 }
 
-/// All records that a file holds, by its format.
-fn records(file: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let epoch = epoch(file)?;
-    let (mut at, mut found) = (HEADER, Vec::new());
-    while let Some(len) = file.get(at..).and_then(number::<4>)
-        && let Some(payload) = file.get(at + FRAME..).and_then(|rest| rest.get(..len as usize))
-    {
-        let place = (epoch ^ at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-        let place = (place ^ len).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let check = crc32((place >> 32) as u32, payload).max(1);
-        if number::<4>(&file[at + 4..]) != Some(check.into()) {
+/// The header of a file: the later one of the two copies that are valid.
+fn header(file: &[u8]) -> Option<Header> {
+    let copies = [0, 512].into_iter().filter_map(|at| file.get(at..at + 64));
+    let valid = copies.filter(|copy| {
+        let checked = number::<4>(&copy[60..]) == Some(crc32(0, &copy[..60]).into());
+        copy.starts_with(b"bytebuf2len+crc\0") && checked
+    });
+    let latest = valid.max_by_key(|copy| number::<8>(&copy[32..]))?;
+    Some(Header {
+        epoch: number::<8>(&latest[16..])?,
+        durable: number::<8>(&latest[40..])? as usize,
+        is_recycled: latest[48] == 1,
+    })
+}
+
+/// The record at a position of a file, and its end; a filler has none.
+fn record_at(file: &[u8], epoch: u64, at: usize) -> Option<(Option<Vec<u8>>, usize)> {
+    let field = number::<4>(file.get(at..)?)?;
+    let is_filler = field >> 31 == 1;
+    let len = (field & 0x7fff_ffff) as usize;
+    let all = file.get(at + FRAME..)?.get(..len)?;
+    let payload = if is_filler { &[] } else { all };
+    let place = (epoch ^ at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    let place = (place ^ field).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let check = crc32((place >> 32) as u32, payload).max(1);
+    let is_valid = number::<4>(&file[at + 4..]) == Some(check.into());
+    is_valid.then(|| ((!is_filler).then(|| payload.to_vec()), at + FRAME + len))
+}
+
+/// What a file holds by its format.
+#[derive(Debug, PartialEq)]
+struct Contents {
+    records: Vec<(usize, Vec<u8>)>,
+    end: usize,
+    durable: usize,
+    torn: Option<Range<u64>>,
+    damaged: Vec<Range<usize>>,
+}
+
+fn contents(file: &[u8]) -> Option<Contents> {
+    let Header { epoch, durable, is_recycled } = header(file)?;
+    let file = &file[..file.len().min(CAPACITY as usize)];
+    let (mut at, mut records, mut damaged) = (START, Vec::new(), Vec::new());
+    loop {
+        if let Some((record, end)) = record_at(file, epoch, at) {
+            records.extend(record.map(|record| (at, record)));
+            at = end;
+        } else if at < durable {
+            let durable_part = &file[..file.len().min(durable)];
+            let is_next =
+                |&next: &usize| next == durable || record_at(durable_part, epoch, next).is_some();
+            let next = (at + 1..).find(is_next).expect("at what was durable");
+            damaged.push(at..next);
+            at = next;
+        } else {
             break;
         }
-        found.push(payload.to_vec());
-        at += FRAME + payload.len();
     }
-    Some(found)
+    let last = file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let torn = (last > at && !is_recycled).then_some(at as u64..last as u64);
+    Some(Contents { records, end: at, durable, torn, damaged })
 }
 
 /// Where nothing has to reach a disk, if there is such a place.
@@ -119,14 +167,14 @@ pub struct Log {
     _folder: TempDir,
     path: PathBuf,
     segment: Option<Segment>,
-    appended: Vec<Vec<u8>>,
-    /// How many of them survive a crash.
+    appended: Vec<(usize, Vec<u8>)>,
+    /// The end of those that survive a crash.
     durable: usize,
 }
 
-fn found(reader: &SegmentReader, from: u64) -> Vec<Vec<u8>> {
-    let records = reader.records(from);
-    records.map(|record| record.expect("a valid record").payload().to_vec()).collect()
+fn found(reader: &SegmentReader, from: u64) -> Vec<(usize, Vec<u8>)> {
+    let records = reader.records(from).map(|record| record.expect("a valid record"));
+    records.map(|record| (record.position() as usize, record.payload().to_vec())).collect()
 }
 
 impl Damage {
@@ -162,7 +210,7 @@ impl Log {
         _ = fs::remove_file(&self.path);
         self.segment = Some(Segment::create(&self.path, CAPACITY).expect("a segment"));
         self.appended.clear();
-        self.durable = 0;
+        self.durable = START;
     }
 
     fn segment(&mut self) -> &mut Segment {
@@ -176,7 +224,7 @@ impl Log {
         match segment.append(&record) {
             Ok(position) => {
                 assert!(fits && position == end && segment.end() == end + needed);
-                self.appended.push(record);
+                self.appended.push((position as usize, record));
             }
             Err(error) => {
                 assert!(!fits && segment.end() == end);
@@ -185,43 +233,82 @@ impl Log {
         }
     }
 
+    fn read_file(&self) -> Vec<u8> {
+        fs::read(&self.path).expect("the file")
+    }
+
     /// Opens what a crash, and the damage, has left.
-    fn reopen(&mut self, damage: Option<&Damage>) {
+    fn reopen(&mut self, damage: Option<&Damage>, repair: Repair) {
         drop(self.segment.take());
-        let before = fs::read(&self.path).expect("the file");
+        let before = self.read_file();
         if let Some(damage) = damage {
             damage.apply(&File::options().read(true).write(true).open(&self.path).expect("it"));
         }
-        let bytes = fs::read(&self.path).expect("the file");
-        let whole = bytes.iter().zip(&before).take_while(|(now, then)| now == then).count();
+        let bytes = self.read_file();
         let opened = Segment::open(&self.path);
-        let Some(expected) = records(&bytes) else {
+        assert!(self.read_file() == bytes, "opening changes nothing");
+        let Some(expected) = contents(&bytes) else {
             assert_eq!(opened.expect_err("not a segment").kind(), ErrorKind::InvalidData);
-            assert!(fs::read(&self.path).expect("the file") == bytes, "it is left alone");
+            assert!(Segment::repair(&self.path, repair).is_err());
+            assert!(self.read_file() == bytes, "it is left alone");
             return self.create();
         };
-        let segment = opened.expect("a segment");
-        assert!(found(&segment, segment.start()) == expected);
-        // What was durable and was not touched is there, whatever the format says.
-        let mut end = HEADER;
-        let untouched = |record: &&Vec<u8>| {
-            end += FRAME + record.len();
-            end <= whole
+        self.check_untouched(&expected, &before, &bytes, damage.is_none());
+        let reader = SegmentReader::open(&self.path).expect("a reader");
+        let first = expected.damaged.first();
+        let recovered = reader.recovered();
+        assert_eq!(recovered.end, expected.end as u64);
+        assert_eq!(recovered.torn, expected.torn);
+        let damaged =
+            recovered.damaged.map(|found| found.offset()..found.offset() + found.length());
+        assert_eq!(damaged, first.map(|bytes| bytes.start as u64..bytes.end as u64));
+        drop(reader);
+
+        let segment = match first {
+            None => opened.expect("a segment"),
+            Some(_) => {
+                let error = opened.expect_err("damage is an error");
+                assert!(error.get_ref().expect("a source").is::<SegmentDamaged>());
+                let segment = Segment::repair(&self.path, repair).expect("it can be repaired");
+                assert_eq!(segment.recovered().damaged, recovered_of(&error));
+                segment
+            }
         };
-        let kept = self.appended[..self.durable].iter().take_while(untouched).count();
-        assert!(expected.len() >= kept && expected[..kept] == self.appended[..kept]);
-        if damage.is_none() {
-            assert!(expected.len() <= self.appended.len());
-            assert!(expected[..] == self.appended[..expected.len()]);
+        let (mut records, mut end) = (expected.records, expected.end);
+        if let (Some(first), Repair::CutOff) = (first, repair) {
+            records.retain(|(position, _)| *position < first.start);
+            end = first.start;
         }
-        assert_eq!(segment.end(), segment.durable());
-        self.durable = expected.len();
-        self.appended = expected;
+        assert_eq!(segment.end(), end as u64);
+        assert!(found(&segment, segment.start()) == records);
+        self.durable = segment.durable() as usize;
+        self.appended = records;
         self.segment = Some(segment);
-        let after = fs::read(&self.path).expect("the file");
-        let end = self.segment().end() as usize;
-        assert!(after[end..].iter().all(|&byte| byte == 0), "what was cut off is gone");
     }
+
+    /// What was durable and was not touched is there, and nothing is that was not appended, whatever the format says.
+    fn check_untouched(&self, expected: &Contents, before: &[u8], now: &[u8], is_crash: bool) {
+        if header(now).map(|header| header.durable) < Some(self.durable) {
+            // The damage reached the header, of which an earlier copy holds.
+            assert!(!is_crash);
+            return;
+        }
+        for record in &self.appended {
+            let bytes = record.0..record.0 + FRAME + record.1.len();
+            let is_durable = bytes.end <= self.durable;
+            if is_durable && before.get(bytes.clone()) == now.get(bytes) {
+                assert!(expected.records.contains(record), "{record:?} of {expected:?}");
+            }
+        }
+        if is_crash {
+            assert!(expected.damaged.is_empty());
+            assert!(self.appended.starts_with(&expected.records));
+        }
+    }
+}
+
+fn recovered_of(error: &io::Error) -> Option<SegmentDamaged> {
+    error.get_ref()?.downcast_ref().copied()
 }
 
 impl Model for Log {
@@ -230,7 +317,7 @@ impl Model for Log {
     fn new() -> Self {
         let folder = folder();
         let path = folder.path().join("log");
-        let (appended, durable) = (Vec::new(), 0);
+        let (appended, durable) = (Vec::new(), START);
         let mut log = Self { _folder: folder, path, segment: None, appended, durable };
         log.create();
         log
@@ -253,25 +340,31 @@ impl Model for Log {
                 let end = self.segment().end();
                 assert_eq!(self.segment().flush().expect("a disk"), end);
                 assert_eq!(self.segment().durable(), end);
-                self.durable = self.appended.len();
+                self.durable = end as usize;
+            }
+            Op::Trim => {
+                let end = self.segment().trim().expect("a disk");
+                assert_eq!(self.read_file().len() as u64, end);
+                self.durable = end as usize;
             }
             Op::Read { from } => {
                 let segment = self.segment();
                 let published = found(segment, segment.start());
                 let skip = usize::from(*from) % (published.len() + 1);
-                let before: usize = published[..skip].iter().map(|one| FRAME + one.len()).sum();
-                let rest = found(segment, (HEADER + before) as u64);
-                assert!(rest == published[skip..]);
-                assert!(published[..] == self.appended[..published.len()]);
-                assert!(published.len() >= self.durable);
+                let position = published.get(skip).map_or(segment.published(), |one| one.0 as u64);
+                assert!(found(segment, position) == published[skip..]);
+                assert!(self.appended.starts_with(&published));
             }
-            Op::Crash => self.reopen(None),
-            Op::Damage(damage) => self.reopen(Some(damage)),
+            Op::Crash => self.reopen(None, Repair::Skip),
+            Op::Damage { damage, is_cut_off } => {
+                let repair = if *is_cut_off { Repair::CutOff } else { Repair::Skip };
+                self.reopen(Some(damage), repair);
+            }
             Op::Recycle => {
                 drop(self.segment.take());
                 self.segment = Some(Segment::recycle(&self.path).expect("a file"));
                 self.appended.clear();
-                self.durable = 0;
+                self.durable = START;
             }
         }
         let segment = self.segment();
@@ -281,8 +374,9 @@ impl Model for Log {
 
     fn finish(mut self) {
         self.segment().flush().expect("a disk");
-        self.durable = self.appended.len();
-        self.reopen(None);
-        assert_eq!(self.durable, self.appended.len());
+        self.durable = self.segment().end() as usize;
+        let appended = self.appended.len();
+        self.reopen(None, Repair::Skip);
+        assert_eq!(self.appended.len(), appended);
     }
 }

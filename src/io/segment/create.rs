@@ -1,0 +1,143 @@
+//! Making a segment: of a new file, or of one that is no longer needed.
+
+use std::fs::{File, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::path::Path;
+
+use super::append::{Segment, clear};
+use super::durable::write_all_at;
+use super::error::SegmentFull;
+use super::format::{self, Header, START};
+use super::framing::{Checksummed, Framing};
+use super::read::SegmentReader;
+use super::recover::Recovered;
+use super::scan::read_at;
+use crate::sys;
+
+impl Segment<Checksummed> {
+    /// Makes a new segment of `capacity` bytes, its header of 1 KiB and its framing included.
+    ///
+    /// # Errors
+    ///
+    /// Those of making, allocating and syncing a file; [`io::ErrorKind::AlreadyExists`] if there
+    /// is one.
+    ///
+    /// # Cost
+    ///
+    /// Allocates the file and syncs it and its directory.
+    pub fn create(path: impl AsRef<Path>, capacity: u64) -> io::Result<Segment> {
+        Segment::create_with(path, capacity, Checksummed)
+    }
+
+    /// Empties an existing segment for use as a new one, at the capacity it has.
+    ///
+    /// Its pages stay in memory, which makes appending cheaper than to a fresh file. Records of
+    /// its earlier life can't come back: their checksums don't hold any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening and writing a file; [`io::ErrorKind::ResourceBusy`] if the segment, a reader
+    /// of it, or a region of that is still there, in this process or another;
+    /// [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if the file is not a segment of this
+    /// framing, and then it is left as it is.
+    ///
+    /// # Cost
+    ///
+    /// Writes the header and syncs it.
+    pub fn recycle(path: impl AsRef<Path>) -> io::Result<Segment> {
+        Segment::recycle_with(path, Checksummed)
+    }
+}
+
+impl<F: Framing> Segment<F> {
+    /// Makes a new segment, as [`create`](Segment::create) does, for records of the given framing.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Segment::create).
+    ///
+    /// # Cost
+    ///
+    /// As [`create`](Segment::create).
+    pub fn create_with(
+        path: impl AsRef<Path>,
+        capacity: u64,
+        framing: F,
+    ) -> io::Result<Segment<F>> {
+        let path = path.as_ref();
+        let file = sys::open(File::options().read(true).write(true).create_new(true), path)?;
+        let begun = begin(file, capacity, framing)
+            .and_then(|segment| sys::sync_directory_of(path).map(|()| segment));
+        if begun.is_err() {
+            // Half a segment is none. If this fails too, the first error is the one to tell.
+            let _ = sys::unlink(path);
+        }
+        begun
+    }
+
+    /// Empties an existing segment, as [`recycle`](Segment::recycle) does, for records of the given framing.
+    ///
+    /// # Errors
+    ///
+    /// As [`recycle`](Segment::recycle).
+    ///
+    /// # Cost
+    ///
+    /// As [`recycle`](Segment::recycle). If records of this framing are not
+    /// [bound to their place](Framing::IS_BOUND_TO_PLACE), all of the file is cleared and synced besides.
+    pub fn recycle_with(path: impl AsRef<Path>, framing: F) -> io::Result<Segment<F>> {
+        let (file, _) = sys::open_regular(File::options().read(true).write(true), path.as_ref())?;
+        lock(&file)?;
+        let front = read_at(&file, 0, START as usize)?;
+        let old = format::header_of(&front, F::NAME)?;
+        sys::allocate(&file, old.capacity)?;
+        if !F::IS_BOUND_TO_PLACE {
+            clear(&file, &mut (START..old.capacity))?;
+            sys::sync_data(&file)?;
+        }
+        let header = Header {
+            epoch: random(),
+            sequence: old.sequence + 1,
+            durable: START,
+            is_recycled: F::IS_BOUND_TO_PLACE,
+            ..old
+        };
+        write_all_at(&file, &header.encode(), header.offset())?;
+        sys::sync_data(&file)?;
+        Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
+    }
+}
+
+fn begin<F: Framing>(file: File, capacity: u64, framing: F) -> io::Result<Segment<F>> {
+    lock(&file)?;
+    if capacity < START {
+        return Err(SegmentFull { needed: START, left: capacity }.into());
+    }
+    sys::allocate(&file, capacity)?;
+    let header = Header {
+        framing: F::NAME,
+        epoch: random(),
+        capacity,
+        sequence: 0,
+        durable: START,
+        is_recycled: false,
+    };
+    write_all_at(&file, &format::front(&header), 0)?;
+    sys::sync_data(&file)?;
+    Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
+}
+
+/// An epoch that no other segment has.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+pub(super) fn lock(file: &File) -> io::Result<()> {
+    sys::lock_file(file).map_err(|e| match e {
+        TryLockError::WouldBlock => {
+            io::Error::new(io::ErrorKind::ResourceBusy, "the segment is in use")
+        }
+        TryLockError::Error(e) => e,
+    })
+}

@@ -1,0 +1,111 @@
+//! What is durable, and the header that says so.
+//!
+//! 1. One sync runs at a time. It covers what was published before it began.
+//! 2. After a sync failed nothing becomes durable any more: the kernel may have dropped the pages,
+//!    and a second sync would not tell.
+//! 3. Records that opening found behind the durable position are written once more before they are synced: after a
+//!    failed sync of another process they can be in memory alone, and no sync would write them.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use super::format::Header;
+use super::published::Published;
+use super::scan::read_at;
+use crate::sync::{Mutex, lock};
+use crate::sys;
+
+#[derive(Debug)]
+pub(super) struct Durability {
+    durable: Published,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// As it stands in the file.
+    header: Header,
+    /// What is to be written once more (rule 3).
+    again: Range<u64>,
+    has_failed: bool,
+}
+
+impl Durability {
+    /// Of a segment that was opened, and has records up to `end`.
+    pub(super) fn new(header: Header, end: u64) -> Durability {
+        let again = header.durable..end;
+        let state = Mutex::new(State { header, again, has_failed: false });
+        Durability { durable: Published::new(header.durable), state }
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.durable.get()
+    }
+
+    /// Makes what lies before `end`, and is in the file, durable.
+    pub(super) fn sync(&self, file: &File, end: u64) -> io::Result<u64> {
+        if self.durable.get() < end {
+            let mut state = lock(&self.state);
+            if self.durable.get() < end {
+                write_again(file, &mut state.again)?;
+                state.sync(file)?;
+                self.durable.set(end);
+                state.header.durable = end;
+                // The records are durable. Without this, damage to them would be taken for what a crash left.
+                let _ = state.write_header(file);
+            }
+        }
+        Ok(self.durable.get())
+    }
+
+    /// Makes a change to the bytes behind the records durable, by which none of an earlier life are left there.
+    pub(super) fn sync_cleared(&self, file: &File) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        state.sync(file)?;
+        state.header.is_recycled = false;
+        Ok(())
+    }
+}
+
+impl State {
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        if self.has_failed {
+            return Err(io::Error::other("an earlier sync of the segment failed"));
+        }
+        self.has_failed = true;
+        sys::sync_data(file)?;
+        self.has_failed = false;
+        Ok(())
+    }
+
+    fn write_header(&mut self, file: &File) -> io::Result<()> {
+        let next = Header { sequence: self.header.sequence + 1, ..self.header };
+        write_all_at(file, &next.encode(), next.offset())?;
+        self.header = next;
+        Ok(())
+    }
+}
+
+/// Writes bytes of a file as they are.
+fn write_again(file: &File, range: &mut Range<u64>) -> io::Result<()> {
+    const PIECE: u64 = 256 * 1024;
+    while !range.is_empty() {
+        let bytes = read_at(file, range.start, PIECE.min(range.end - range.start) as usize)?;
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        write_all_at(file, &bytes, range.start)?;
+        range.start += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = sys::write_at(file, bytes, offset)?;
+        bytes = &bytes[written..];
+        offset += written as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! Opening a segment to append to it, to read it, or to repair it.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use super::append::Segment;
+use super::create::lock;
+use super::durable::write_all_at;
+use super::format::{self, Header, START};
+use super::framing::{Checksummed, Framing, Parsed, Place};
+use super::read::SegmentReader;
+use super::recover::{self, Scan};
+use super::scan::{Log, read_at};
+use crate::sys;
+
+/// What [`Segment::repair`] does with damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repair {
+    /// Skips each damaged range: its first bytes are overwritten with a filler that covers it. All other records
+    /// stay, at their positions.
+    Skip,
+    /// Ends the log in front of the first damage. The records behind it are lost at the next append.
+    CutOff,
+}
+
+impl Segment<Checksummed> {
+    /// Opens a segment and finds its end.
+    ///
+    /// This changes nothing in the file. [`recovered`](SegmentReader::recovered) says what was found. What a crash
+    /// left behind the end is cleared by the first append. Records that were appended, and not flushed, before a
+    /// crash may be there: [`durable`](SegmentReader::durable) says which are durable, and [`flush`](Self::flush)
+    /// makes the others durable.
+    ///
+    /// The file may be shorter or longer than the capacity, as after copying it.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening and reading a file; [`SegmentDamaged`](crate::SegmentDamaged) (as the source) if records
+    /// that were durable are not valid any more; [`SegmentFormatError`](crate::SegmentFormatError) (as the source)
+    /// if it is not a segment of this framing;
+    /// [`io::ErrorKind::ResourceBusy`] if its writer, a reader of that, or a region is still there, in
+    /// this process or another.
+    ///
+    /// # Cost
+    ///
+    /// Reads all of the file once.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Segment> {
+        Segment::open_with(path, Checksummed)
+    }
+
+    /// Makes a damaged segment one that can be opened, and opens it.
+    ///
+    /// [`recovered`](SegmentReader::recovered) tells the first range that was damaged. Keep a copy of the file if the
+    /// damaged bytes may be of use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Repair, Segment, SegmentDamaged};
+    /// use std::os::unix::fs::FileExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// let first = segment.append(b"first")?;
+    /// segment.append(b"second")?;
+    /// segment.flush()?;
+    /// drop(segment);
+    /// std::fs::File::options().write(true).open(&path)?.write_all_at(b"!", first + 8)?;
+    ///
+    /// let error = Segment::open(&path).unwrap_err();
+    /// let damaged: &SegmentDamaged = error.get_ref().unwrap().downcast_ref().unwrap();
+    /// assert_eq!((damaged.offset(), damaged.length()), (first, 13));
+    ///
+    /// let segment = Segment::repair(&path, Repair::Skip)?;
+    /// let mut records = segment.records(segment.start());
+    /// assert_eq!(&records.next().unwrap()?.payload()[..], b"second");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) except damage, and those of writing and syncing a file. Calling it again goes
+    /// on with what is left.
+    ///
+    /// # Cost
+    ///
+    /// Reads all of the file twice; writes a few bytes per damaged range; syncs.
+    pub fn repair(path: impl AsRef<Path>, how: Repair) -> io::Result<Segment> {
+        Segment::repair_with(path, Checksummed, how)
+    }
+}
+
+impl<F: Framing> Segment<F> {
+    /// Opens a segment, as [`open`](Segment::open) does, of records of the given framing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Segment::open).
+    ///
+    /// # Cost
+    ///
+    /// As [`open`](Segment::open).
+    pub fn open_with(path: impl AsRef<Path>, framing: F) -> io::Result<Segment<F>> {
+        let (file, header) = open_locked::<F>(path.as_ref())?;
+        let (reader, scan) = read_with(file, framing, header)?;
+        match scan.recovered.damaged {
+            Some(damaged) => Err(damaged.into()),
+            None => Segment::new(reader, false, scan.stale),
+        }
+    }
+
+    /// Repairs a segment, as [`repair`](Segment::repair) does, of records of the given framing.
+    ///
+    /// # Errors
+    ///
+    /// As [`repair`](Segment::repair); [`io::ErrorKind::Unsupported`] for [`Repair::Skip`] if the framing has no
+    /// [filler](Framing::filler).
+    ///
+    /// # Cost
+    ///
+    /// As [`repair`](Segment::repair).
+    pub fn repair_with(path: impl AsRef<Path>, framing: F, how: Repair) -> io::Result<Segment<F>> {
+        let (file, mut header) = open_locked::<F>(path.as_ref())?;
+        let log = Log { file: &file, framing: &framing, epoch: header.epoch };
+        let found = scan(&log, &header)?.recovered.damaged;
+        match (found, how) {
+            (None, _) => {}
+            (Some(_), Repair::Skip) => {
+                let len = sys::len_of(&file)?;
+                if len < header.durable {
+                    // So that there is something to cover.
+                    sys::set_len(&file, header.durable)?;
+                }
+                recover::walk(&log, &header, len, |damaged| fill(&log, damaged))?;
+            }
+            (Some(damaged), Repair::CutOff) => {
+                // What lies behind it is from here on what a crash may have left.
+                header =
+                    Header { sequence: header.sequence + 1, durable: damaged.offset, ..header };
+                write_all_at(&file, &header.encode(), header.offset())?;
+            }
+        }
+        sys::sync_data(&file)?;
+        let Scan { mut recovered, stale } = scan(&log, &header)?;
+        if let Some(damaged) = recovered.damaged {
+            return Err(damaged.into());
+        }
+        recovered.damaged = found;
+        Segment::new(SegmentReader::new(file, framing, header, recovered), false, stale)
+    }
+}
+
+impl SegmentReader<Checksummed> {
+    /// Opens a segment to read it: without the right to write, without a lock, and without a change to the file.
+    ///
+    /// A writer may append meanwhile, in this process or another. The reader sees the records that are whole in the
+    /// file now, also those that the writer has not made durable, which a crash may lose:
+    /// [`durable`](Self::durable) says what is. Open another reader to see more. If the segment is recycled
+    /// meanwhile, reading ends with errors.
+    ///
+    /// Damage is no error here. [`recovered`](Self::recovered) tells where it is, and reading a record there
+    /// fails; [`next_valid`](Self::next_valid) finds where to go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Segment, SegmentReader};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut writer = Segment::create(&path, 1 << 20)?;
+    /// writer.append(b"record")?;
+    /// writer.publish()?;
+    ///
+    /// let reader = SegmentReader::open(&path)?; // in another process, say
+    /// assert_eq!(reader.records(reader.start()).count(), 1);
+    /// assert_eq!(reader.durable(), reader.start());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of opening and reading a file; [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if it
+    /// is not a segment of this framing.
+    ///
+    /// # Cost
+    ///
+    /// Reads all of the file once.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<SegmentReader> {
+        SegmentReader::open_with(path, Checksummed)
+    }
+}
+
+impl<F: Framing> SegmentReader<F> {
+    /// Opens a segment to read it, as [`open`](SegmentReader::open) does, of records of the given framing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](SegmentReader::open).
+    ///
+    /// # Cost
+    ///
+    /// As [`open`](SegmentReader::open).
+    pub fn open_with(path: impl AsRef<Path>, framing: F) -> io::Result<SegmentReader<F>> {
+        let (file, _) = sys::open_regular(File::options().read(true), path.as_ref())?;
+        let header = read_header::<F>(&file)?;
+        Ok(read_with(file, framing, header)?.0)
+    }
+}
+
+fn open_locked<F: Framing>(path: &Path) -> io::Result<(File, Header)> {
+    let (file, _) = sys::open_regular(File::options().read(true).write(true), path)?;
+    lock(&file)?;
+    let header = read_header::<F>(&file)?;
+    Ok((file, header))
+}
+
+fn read_header<F: Framing>(file: &File) -> io::Result<Header> {
+    let front = read_at(file, 0, START as usize)?;
+    // A writer may just have written a copy of the header, and the other one before the first was read.
+    let again = || format::header_of(&read_at(file, 0, START as usize).ok()?, F::NAME).ok();
+    Ok(format::header_of(&front, F::NAME).or_else(|e| again().ok_or(e))?)
+}
+
+fn scan<F: Framing>(log: &Log<'_, F>, header: &Header) -> io::Result<Scan> {
+    recover::scan(log, header, sys::len_of(log.file)?)
+}
+
+fn read_with<F: Framing>(
+    file: File,
+    framing: F,
+    header: Header,
+) -> io::Result<(SegmentReader<F>, Scan)> {
+    let found = scan(&Log { file: &file, framing: &framing, epoch: header.epoch }, &header)?;
+    Ok((SegmentReader::new(file, framing, header, found.recovered.clone()), found))
+}
+
+/// Covers a damaged range with fillers.
+fn fill<F: Framing>(log: &Log<'_, F>, mut damaged: Range<u64>) -> io::Result<()> {
+    while !damaged.is_empty() {
+        let place = Place { epoch: log.epoch, position: damaged.start };
+        let len = damaged.end - damaged.start;
+        let filler = log.framing.filler(place, len).ok_or_else(|| {
+            let message = format!("{:?} has no filler for {len} bytes", log.framing);
+            io::Error::new(io::ErrorKind::Unsupported, message)
+        })?;
+        let covered = match log.parse(damaged.start, &filler) {
+            Parsed::Filler(covered) if covered as u64 <= len && filler.len() <= covered => covered,
+            _ => {
+                let message = format!("{:?} does not take its filler for one", log.framing);
+                return Err(io::Error::other(message));
+            }
+        };
+        write_all_at(log.file, &filler, damaged.start)?;
+        damaged.start += covered as u64;
+    }
+    Ok(())
+}

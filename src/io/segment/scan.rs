@@ -1,0 +1,122 @@
+//! Finding the record at a position of a file, through a window of its bytes.
+
+use std::fs::File;
+use std::io;
+
+use bytes::Buf;
+
+use super::framing::{Framing, Parsed, Place};
+use crate::buf::ByteView;
+use crate::io::scratch;
+use crate::sys;
+
+/// What is read at a time.
+const WINDOW: usize = 64 * 1024;
+
+/// What a file has at a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The first so many bytes of the window are a record.
+    Record(usize),
+    /// So many bytes are to be skipped.
+    Filler(usize),
+    Nothing,
+}
+
+/// A file whose records are looked for.
+#[derive(Debug)]
+pub(super) struct Log<'a, F> {
+    pub(super) file: &'a File,
+    pub(super) framing: &'a F,
+    pub(super) epoch: u64,
+}
+
+/// Bytes of a file from a position on.
+#[derive(Debug)]
+pub(super) struct Window {
+    position: u64,
+    bytes: ByteView,
+}
+
+impl Window {
+    pub(super) fn new(position: u64) -> Window {
+        Window { position, bytes: ByteView::new() }
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub(super) fn bytes(&self) -> &ByteView {
+        &self.bytes
+    }
+
+    /// Moves on by `len` bytes, be they in the window or not.
+    pub(super) fn skip(&mut self, len: usize) {
+        self.bytes.advance(len.min(self.bytes.len()));
+        self.position += len as u64;
+    }
+
+    /// Takes `len` bytes that are in the window.
+    pub(super) fn take(&mut self, len: usize) -> ByteView {
+        self.position += len as u64;
+        self.bytes.split_to(len)
+    }
+
+    /// Reads until the window holds `len` bytes, or all that there are before `end`.
+    pub(super) fn need(&mut self, file: &File, len: usize, end: u64) -> io::Result<()> {
+        let left = end.saturating_sub(self.position);
+        if self.bytes.len() >= len || self.bytes.len() as u64 >= left {
+            return Ok(());
+        }
+        // Room behind the record, so that the next one is there as well.
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(len.max(WINDOW));
+        self.bytes = read_at(file, self.position, want)?;
+        Ok(())
+    }
+}
+
+/// Reads `len` bytes, or what there is before the end of the file.
+pub(super) fn read_at(file: &File, position: u64, len: usize) -> io::Result<ByteView> {
+    let mut bytes = scratch::block(len)?;
+    while bytes.len() < len {
+        let at = position + bytes.len() as u64;
+        let most = len - bytes.len();
+        if scratch::fill(&mut bytes, most, |room| sys::read_at(file, room, at))? == 0 {
+            break;
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+impl<F: Framing> Log<'_, F> {
+    /// Finds what stands at the front of the window and ends at `end` at the latest.
+    pub(super) fn find(&self, window: &mut Window, end: u64) -> io::Result<Found> {
+        let left = end.saturating_sub(window.position);
+        loop {
+            match self.parse(window.position, &window.bytes) {
+                Parsed::Valid(len) if len as u64 <= left => return Ok(Found::Record(len)),
+                Parsed::Filler(len) if len as u64 <= left => return Ok(Found::Filler(len)),
+                Parsed::Incomplete(len) if len as u64 <= left => {
+                    window.need(self.file, len, end)?;
+                    if window.bytes.len() < len {
+                        return Ok(Found::Nothing);
+                    }
+                }
+                _ => return Ok(Found::Nothing),
+            }
+        }
+    }
+
+    /// What the framing says, held to what a framing may say.
+    pub(super) fn parse(&self, position: u64, bytes: &[u8]) -> Parsed {
+        let parsed = self.framing.parse(Place { epoch: self.epoch, position }, bytes);
+        let may_be = match parsed {
+            Parsed::Valid(len) => 0 < len && len <= bytes.len(),
+            Parsed::Filler(len) => 0 < len,
+            Parsed::Incomplete(len) => bytes.len() < len && len <= self.framing.max_len(),
+            Parsed::Corrupt => true,
+        };
+        if may_be { parsed } else { Parsed::Corrupt }
+    }
+}
