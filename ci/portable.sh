@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 own_target
 
-tests=(file_server log_broker proxy)
+tests=(file_server kafka_broker proxy)
 short || tests+=(budgets conformance contract conversions ecosystem events hostile)
 RUSTFLAGS="--cfg bytebuf_portable" logged cargo test --all-features --lib "${tests[@]/#/--test=}"
 ran "$(passed)" tests

@@ -1,0 +1,72 @@
+"""Starts brokers and looks at what they cost."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+
+
+class Broker:
+    """A broker process; it is killed at the end of the `with` block."""
+
+    def __init__(self, binary, directory, *options, listen="127.0.0.1:0", ulimit=None):
+        command = [binary, "--listen", listen, *options, str(directory)]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        line = self.process.stdout.readline()
+        found = re.match(r"listening on (\S+),", line)
+        if not found:
+            raise RuntimeError(f"no broker: {line}{self.process.stderr.read()}")
+        self.address = found.group(1)
+        self.errors = []
+        # A pipe that is full would stop the broker.
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.errors.append(line.rstrip())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """Ends it as a user does, and returns its last words."""
+        self.process.send_signal(signal.SIGTERM)
+        words = self.process.stdout.read()
+        if self.process.wait(10) != 0:
+            raise RuntimeError(f"the broker ended with {self.process.returncode}")
+        return words
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.pid)
+
+    def resident(self):
+        """Resident bytes."""
+        with open(f"/proc/{self.pid}/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+def cpu_seconds(pid):
+    """Processor time of a process, from its threads, in nanoseconds where the kernel has them."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as stat:
+            total += int(stat.read().split()[0])
+    return total / 1e9

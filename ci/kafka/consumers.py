@@ -1,0 +1,134 @@
+"""What consumers rely on: fetch limits smaller than a batch, groups that share partitions and survive a
+member, committed offsets that outlive the broker."""
+
+import sys
+import tempfile
+import threading
+
+from broker import Broker
+from clients import Confluent, available, values
+
+
+def small_limits(broker, clients):
+    """A consumer with limits of 5,000 bytes gets batches of a megabyte, in order."""
+    writer = next((c for c in clients if c.name == "confluent-kafka"), clients[0])
+    sent = values(5_000, "limits", size=400)
+    writer.produce(broker.address, "limits", sent)
+    for client in clients:
+        got = client.consume(broker.address, "limits", len(sent), max_bytes=5_000)
+        check(got == sent, f"{client.name} with limits of 5,000 bytes")
+    return len(clients)
+
+
+def resume(binary, directory, clients):
+    """A group goes on where it committed, after the broker was killed, in each client of its own."""
+    groups = [client for client in clients if client.name not in ("kcat", "kafkajs")]
+    sent = values(3_000, "resume")
+    with Broker(binary, directory) as broker:
+        clients[0].produce(broker.address, "resume", sent)
+        for client in groups:
+            got = client.consume(broker.address, "resume", 1_000, group=client.name)
+            check(got == sent[:1_000], f"{client.name} in a group")
+        broker.kill()
+    with Broker(binary, directory) as broker:
+        for client in groups:
+            got = client.consume(broker.address, "resume", 2_000, group=client.name)
+            check(got == sent[1_000:], f"{client.name} resumed")
+    return len(groups)
+
+
+def killed_member(binary, directory):
+    """Two members share four partitions; one vanishes without leaving, the other gets all of them."""
+    try:
+        lib = Confluent().lib
+    except ImportError:
+        return 0
+    with Broker(binary, directory, "--partitions", "4") as broker:
+        config = {"bootstrap.servers": broker.address, "group.id": "shared"}
+        config |= {"session.timeout.ms": 2_000, "heartbeat.interval.ms": 200}
+        config |= {"auto.offset.reset": "earliest", "enable.auto.commit": False}
+        # The first is a process of its own, so that it can be killed.
+        import multiprocessing
+
+        spawn = multiprocessing.get_context("spawn")
+        assigned, ready = spawn.Queue(), spawn.Event()
+        # The topic is there before anything subscribes to it.
+        producer = lib.Producer({"bootstrap.servers": broker.address})
+        sent = {partition: [f"{partition}-{n}" for n in range(250)] for partition in range(4)}
+        producer.produce("shared", b"0-0", partition=0)
+        producer.flush(20)
+        first = spawn.Process(target=member, args=(config, assigned, ready))
+        first.start()
+        second = lib.Consumer(config)
+        mine = set()
+
+        def on_assign(_, partitions):
+            mine.clear()
+            mine.update(partition.partition for partition in partitions)
+
+        second.subscribe(["shared"], on_assign=on_assign)
+        wait(lambda: second.poll(0.1) and None or len(mine) == 2, "two members share")
+        other = set()
+        while len(other) != 2:
+            other = set(assigned.get(timeout=30))
+        check(not mine & other and mine | other == {0, 1, 2, 3}, f"{mine} and {other}")
+        first.kill()
+        first.join()
+        wait(lambda: second.poll(0.1) and None or len(mine) == 4, "the other takes over")
+        for partition, texts in sent.items():
+            for text in texts[partition == 0 :]:
+                producer.produce("shared", text.encode(), partition=partition)
+        producer.flush(20)
+        for partition in mine:
+            second.seek(lib.TopicPartition("shared", partition, 0))
+        got = {partition: [] for partition in range(4)}
+
+        def all_there():
+            for message in second.consume(500, 0.2):
+                if not message.error():
+                    got[message.partition()].append(message.value().decode())
+            return all(len(got[p]) >= len(sent[p]) for p in sent)
+
+        wait(all_there, "all records")
+        check(got == sent, "the records of all partitions")
+        second.close()
+    return 1
+
+
+def member(config, assigned, ready):
+    """A group member in a process of its own, that tells what it is assigned."""
+    lib = Confluent().lib
+    consumer = lib.Consumer(config)
+    tell = lambda _, partitions: assigned.put([p.partition for p in partitions])
+    consumer.subscribe(["shared"], on_assign=tell)
+    while True:
+        consumer.poll(0.1)
+
+
+def wait(condition, what):
+    done = threading.Event()
+    timer = threading.Timer(40, done.set)
+    timer.start()
+    while not condition():
+        check(not done.is_set(), f"too late: {what}")
+    timer.cancel()
+
+
+def check(holds, what):
+    if not holds:
+        sys.exit(f"FAILED: {what}")
+
+
+def main(binary):
+    clients = available()
+    cells = 0
+    with tempfile.TemporaryDirectory() as directory:
+        with Broker(binary, f"{directory}/limits") as broker:
+            cells += small_limits(broker, clients)
+        cells += resume(binary, f"{directory}/resume", clients)
+        cells += killed_member(binary, f"{directory}/shared")
+    print(f"CELLS {cells}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

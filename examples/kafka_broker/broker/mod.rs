@@ -1,0 +1,276 @@
+//! The broker: what the connections share, and how each request is carried out.
+//!
+//! `produce.rs` and `fetch.rs` are the two that move bytes; the others are here.
+
+mod fetch;
+mod produce;
+
+use std::collections::BTreeSet;
+use std::future::ready;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytebuf::{ByteBuf, Payload, Pool};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::api::code::Code;
+use crate::api::{
+    Header, Refused, Request, coordinator, group, list_offsets, metadata, offsets, versions,
+};
+use crate::connection::{self, Answer};
+use crate::groups::{Committed, Groups};
+use crate::ids::ProducerIds;
+use crate::log::partition::SyncMode;
+use crate::log::topics::{Settings, Topics};
+use crate::stats::{Snapshot, Stats, count};
+use crate::sync::Syncer;
+use crate::wire;
+
+/// How batches travel from the log to the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Path {
+    /// Inside the kernel.
+    Sendfile,
+    /// Read into memory and written from there: what the other is measured against.
+    Copy,
+}
+
+/// What the command line decides.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) topics: Settings,
+    pub(crate) path: Path,
+    /// Where clients are sent to, if not to the address that they came to.
+    pub(crate) advertise: Option<(String, u16)>,
+    pub(crate) connections: u64,
+    /// Bytes of requests of all connections that are in memory.
+    pub(crate) memory: usize,
+}
+
+pub(crate) struct Broker {
+    pub(crate) stats: Stats,
+    /// The account of all requests.
+    pub(crate) pool: Pool,
+    options: Options,
+    topics: Topics,
+    groups: Groups,
+    committed: Arc<Committed>,
+    ids: ProducerIds,
+    syncer: Syncer,
+}
+
+impl Broker {
+    pub(crate) fn open(options: Options) -> io::Result<Arc<Self>> {
+        let directory = &options.topics.directory;
+        Ok(Arc::new(Self {
+            stats: Stats::default(),
+            pool: Pool::global().budget("requests", options.memory),
+            committed: Committed::open(directory)?,
+            ids: ProducerIds::open(directory)?,
+            topics: Topics::open(options.topics.clone())?,
+            groups: Groups::default(),
+            syncer: Syncer::default(),
+            options,
+        }))
+    }
+
+    /// Serves whatever connects, until an error ends it.
+    pub(crate) async fn run(self: &Arc<Self>, listener: TcpListener) -> io::Error {
+        tokio::select! {
+            error = self.syncer.run() => error,
+            () = self.groups.keep_time() => unreachable!("groups have no end"),
+            () = self.accept(listener) => unreachable!("accepting has no end"),
+        }
+    }
+
+    async fn accept(self: &Arc<Self>, listener: TcpListener) {
+        loop {
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                // Out of descriptors, for example: some connection will end.
+                Err(error) => {
+                    eprintln!("kafka_broker: cannot accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let broker = self.clone();
+            if self.stats.connections_now.load(Ordering::Relaxed) >= self.options.connections {
+                count(&self.stats.refused, 1);
+                continue;
+            }
+            count(&self.stats.connections, 1);
+            count(&self.stats.connections_now, 1);
+            tokio::spawn(async move {
+                if let Err(error) = connection::serve(&broker, &stream).await {
+                    count(&broker.stats.refused, 1);
+                    eprintln!("kafka_broker: {peer}: {error}");
+                }
+                broker.stats.connections_now.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.stats.snapshot(self.syncer.files.load(Ordering::Relaxed))
+    }
+
+    /// Where the client of a connection finds the broker.
+    pub(crate) fn address_for(&self, stream: &TcpStream) -> io::Result<(String, u16)> {
+        if let Some(address) = &self.options.advertise {
+            return Ok(address.clone());
+        }
+        let address = stream.local_addr()?;
+        Ok((address.ip().to_string(), address.port()))
+    }
+
+    /// Carries a request out, as far as that needs no waiting; the answer comes from what is
+    /// returned. `None` if the client wants no answer.
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        frame: ByteBuf,
+        (host, port): &(String, u16),
+    ) -> Result<Option<Answer>, Refused> {
+        let (header, request) = crate::api::parse(&frame)?;
+        let now = Instant::now();
+        let mut out = wire::response();
+        match request {
+            Request::Produce(request) => return Ok(self.produce(header, request, frame)),
+            Request::Fetch(request) => return Ok(Some(self.fetch(header, &request))),
+            Request::ApiVersions => versions::write(&mut out, header.version, Code::NONE),
+            Request::ApiVersionsUnknown => versions::write(&mut out, 0, Code::UNSUPPORTED_VERSION),
+            Request::Metadata(request) => self.metadata(&mut out, header, &request, (host, *port)),
+            Request::ListOffsets(request) => self.list_offsets(&mut out, header, &request),
+            Request::FindCoordinator(request) => {
+                let none = (Code::INVALID_REQUEST, "there are no transactions");
+                let found = if request.transactional { Err(none) } else { Ok((&host[..], *port)) };
+                coordinator::write_found(&mut out, header.version, found);
+            }
+            Request::InitProducerId(request) => {
+                let refused = Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+                let id = if request.transactional { refused } else { self.ids.next() };
+                coordinator::write_producer_id(&mut out, id);
+            }
+            Request::Heartbeat(request) => {
+                let code = self.groups.heartbeat(&request, now);
+                group::write_code(&mut out, header.version, code);
+            }
+            Request::LeaveGroup(request) => {
+                let code = self.groups.leave(&request, now);
+                group::write_code(&mut out, header.version, code);
+            }
+            Request::OffsetFetch(request) => {
+                let fetched = self.committed.fetch(request.group, request.topics.as_deref());
+                offsets::write_fetched(&mut out, header.version, &fetched);
+            }
+            Request::JoinGroup(request) => {
+                let joined = self.groups.join(&request, now);
+                return Ok(Some(Box::pin(async move {
+                    let gone = |_| group::Joined::refused(Code::UNKNOWN_MEMBER_ID, "");
+                    let joined = joined.await.unwrap_or_else(gone);
+                    group::write_joined(&mut out, header.version, &joined);
+                    complete(out, header)
+                })));
+            }
+            Request::SyncGroup(request) => {
+                let assigned = self.groups.sync(&request, now);
+                return Ok(Some(Box::pin(async move {
+                    let assigned = assigned.await.unwrap_or(Err(Code::REBALANCE_IN_PROGRESS));
+                    group::write_synced(&mut out, header.version, &assigned);
+                    complete(out, header)
+                })));
+            }
+            Request::OffsetCommit(request) => return Ok(Some(self.commit(header, &request, now))),
+        }
+        Ok(Some(Box::pin(ready(complete(out, header)))))
+    }
+
+    fn metadata(
+        &self,
+        out: &mut ByteBuf,
+        header: Header,
+        request: &metadata::Request<'_>,
+        address: (&str, u16),
+    ) {
+        let topics: Vec<_> = match &request.topics {
+            None => {
+                let topic = |(name, count)| metadata::Topic { name, partitions: Ok(count) };
+                self.topics.all().into_iter().map(topic).collect()
+            }
+            Some(names) => {
+                // Each once, so that the response is bounded by the topics and the request.
+                let names: BTreeSet<_> = names.iter().copied().collect();
+                let topic = |name: &str| metadata::Topic {
+                    name: name.to_owned(),
+                    partitions: self.topics.describe(name, request.create),
+                };
+                names.into_iter().map(topic).collect()
+            }
+        };
+        metadata::write(out, header.version, address, &topics);
+    }
+
+    fn list_offsets(&self, out: &mut ByteBuf, header: Header, request: &list_offsets::Request<'_>) {
+        let find = |topic: &str, (partition, timestamp): (i32, i64)| {
+            let log = self.topics.partition(topic, partition)?;
+            match timestamp {
+                list_offsets::LATEST => Ok((-1, log.visible()?)),
+                list_offsets::EARLIEST => log.visible().map(|_| (-1, 0)),
+                timestamp => {
+                    let found = log.at_time(timestamp)?;
+                    Ok(found.map_or((-1, -1), |(offset, timestamp)| (timestamp, offset)))
+                }
+            }
+        };
+        let topics: Vec<_> = request
+            .topics
+            .iter()
+            .map(|(topic, partitions)| {
+                let listed = |&(partition, timestamp): &(i32, i64)| list_offsets::Listed {
+                    partition,
+                    found: find(topic, (partition, timestamp)),
+                };
+                (*topic, partitions.iter().map(listed).collect())
+            })
+            .collect();
+        list_offsets::write(out, header.version, &topics);
+    }
+
+    fn commit(&self, header: Header, request: &offsets::Commit<'_>, now: Instant) -> Answer {
+        let who = request.who;
+        let allowed = self.groups.may_commit(who, now);
+        let (mut last, mut topics) = (0, Vec::with_capacity(request.topics.len()));
+        for (topic, partitions) in &request.topics {
+            let mut codes = Vec::with_capacity(partitions.len());
+            for &committed in partitions {
+                let done =
+                    allowed.and_then(|()| self.committed.commit(who.group, topic, committed));
+                last = last.max(done.unwrap_or(0));
+                codes.push((committed.partition, done.err().unwrap_or(Code::NONE)));
+            }
+            topics.push(((*topic).to_owned(), codes));
+        }
+        let durable = last > 0 && self.options.topics.sync == SyncMode::Batch;
+        if durable {
+            self.syncer.ask(self.committed.clone());
+        }
+        let committed = self.committed.clone();
+        Box::pin(async move {
+            if durable && let Err(code) = committed.synced(last).await {
+                let partitions = topics.iter_mut().flat_map(|(_, partitions)| partitions);
+                partitions.for_each(|(_, committed)| *committed = code);
+            }
+            let mut out = wire::response();
+            offsets::write_committed(&mut out, header.version, &topics);
+            complete(out, header)
+        })
+    }
+}
+
+/// A response that is in memory as a whole.
+fn complete(mut out: ByteBuf, header: Header) -> Vec<Payload> {
+    wire::complete(&mut out, header.correlation, 0);
+    vec![out.freeze().into()]
+}

@@ -1,0 +1,82 @@
+//! Produce: from the block that a request was received into to the file.
+
+use std::sync::Arc;
+
+use bytebuf::ByteBuf;
+
+use super::{Broker, complete};
+use crate::api::Header;
+use crate::api::code::Code;
+use crate::api::produce::{self, Produced, Request};
+use crate::connection::Answer;
+use crate::log::partition::Partition;
+use crate::stats::count;
+use crate::wire;
+
+/// The acknowledgement that waits for the sync; the others are content with the write.
+const ALL: i16 = -1;
+
+impl Broker {
+    /// Appends the batches of a request, each where it is in the frame.
+    pub(super) fn produce(
+        self: &Arc<Self>,
+        header: Header,
+        request: Request,
+        mut frame: ByteBuf,
+    ) -> Option<Answer> {
+        let mut waits = Vec::<(usize, usize, Arc<Partition>, i64)>::new();
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for (partition, range) in topic.partitions {
+                let appended = match (request.transactional, request.acks) {
+                    (true, _) => Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+                    (false, -1..=1) => self.append(&topic.name, partition, &mut frame[range]),
+                    (false, _) => Err(Code::INVALID_REQUEST),
+                };
+                let appended = appended.map(|(log, base, end)| {
+                    waits.push((topics.len(), partitions.len(), log, end));
+                    (base, 0)
+                });
+                partitions.push(Produced { partition, appended });
+            }
+            topics.push((topic.name, partitions));
+        }
+        // All is in the log: the block goes back to the pool before anything waits.
+        drop(frame);
+        if request.acks == 0 {
+            return None;
+        }
+        Some(Box::pin(async move {
+            if request.acks == ALL {
+                for (topic, partition, log, end) in waits {
+                    if let Err(code) = log.reached(end).await {
+                        topics[topic].1[partition].appended = Err(code);
+                    }
+                }
+            }
+            let mut out = wire::response();
+            produce::write(&mut out, header.version, &topics);
+            complete(out, header)
+        }))
+    }
+
+    fn append(
+        &self,
+        topic: &str,
+        partition: i32,
+        batches: &mut [u8],
+    ) -> Result<(Arc<Partition>, i64, i64), Code> {
+        let log = self.topics.partition(topic, partition)?;
+        let appended = log.append(batches, &self.syncer)?;
+        if appended.duplicate {
+            count(&self.stats.duplicates, 1);
+        } else {
+            count(&self.stats.batches, appended.batches);
+            count(&self.stats.records, (appended.end - appended.base).unsigned_abs());
+            count(&self.stats.appended, batches.len() as u64);
+            count(&self.stats.appends, 1);
+        }
+        Ok((log, appended.base, appended.end))
+    }
+}

@@ -1,0 +1,179 @@
+//! One connection: requests come in, responses go out, in the same order.
+//!
+//! Both directions run side by side in one task, so a request is received and carried out while the
+//! responses to those before it wait for a sync, for batches or for a peer that reads slowly. At most
+//! [`MAX_IN_FLIGHT`](limits::MAX_IN_FLIGHT) are answered later; then no more is received.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use bytebuf::{ByteBuf, Payload, Pool, WriteQueue};
+use bytes::Buf;
+use rustix::net::{RecvFlags, recv};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::api::Api;
+use crate::broker::Broker;
+use crate::limits;
+use crate::stats::count;
+
+/// What is sent for a request, once it is known.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Vec<Payload>> + Send>>;
+
+/// Serves a peer until it hangs up, or breaks a rule, or the socket fails.
+pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let address = broker.address_for(stream)?;
+    let (sender, answers) = mpsc::channel(limits::MAX_IN_FLIGHT);
+    let mut writing = pin!(write(broker, stream, answers));
+    let reading = async {
+        let mut inbox = Inbox::new(broker);
+        while let Some(frame) = inbox.receive(broker, stream).await? {
+            count(&broker.stats.requests, 1);
+            let answer = broker.answer(frame, &address).map_err(invalid)?;
+            if let Some(answer) = answer
+                && sender.send(answer).await.is_err()
+            {
+                break;
+            }
+        }
+        // The peer has hung up: nothing is left to be told to it.
+        Ok(sender)
+    };
+    tokio::select! {
+        ended = &mut writing => ended,
+        ended = reading => match ended {
+            Ok(_sender) => Ok(()),
+            Err(error) => {
+                // What was asked before is answered first, if it comes soon. The sender is gone.
+                let _ = timeout(limits::STALLED, writing).await;
+                Err(error)
+            }
+        },
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Sends each answer, in order.
+async fn write(
+    broker: &Broker,
+    stream: &TcpStream,
+    mut answers: mpsc::Receiver<Answer>,
+) -> io::Result<()> {
+    let mut queue = WriteQueue::new().with_budget(limits::FLUSH);
+    while let Some(answer) = answers.recv().await {
+        for part in answer.await {
+            queue.push(part);
+        }
+        while !queue.is_empty() {
+            let before = queue.stats();
+            let flushed = timeout(limits::STALLED, queue.flush_all(stream)).await;
+            let now = queue.stats();
+            broker.stats.flushed(before, now);
+            match flushed {
+                Ok(flushed) => flushed?,
+                // It reads, if slowly.
+                Err(_) if now.system_calls() > before.system_calls() + 1 => {}
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What has been received and is not a whole request yet.
+struct Inbox {
+    bytes: ByteBuf,
+    /// The account of this connection.
+    pool: Pool,
+}
+
+impl Inbox {
+    fn new(broker: &Broker) -> Self {
+        Self {
+            bytes: ByteBuf::new(),
+            pool: broker.pool.budget("connection", limits::CONNECTION_BYTES),
+        }
+    }
+
+    /// Receives the next request, without its length; `None` if the peer hung up.
+    ///
+    /// While the peer sends nothing, this holds no memory. A request that does not fit in the first
+    /// block gets one of its own, and is received where it stays.
+    async fn receive(
+        &mut self,
+        broker: &Broker,
+        stream: &TcpStream,
+    ) -> io::Result<Option<ByteBuf>> {
+        loop {
+            let length = self.length()?;
+            if let Some(length) = length
+                && self.bytes.len() >= length
+            {
+                let mut frame = self.bytes.split_to(length);
+                frame.advance(4);
+                return Ok(Some(frame));
+            }
+            let patience = if self.bytes.is_empty() { limits::IDLE } else { limits::STALLED };
+            let ready = timeout(patience, stream.readable()).await;
+            ready.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            self.make_room(length).await?;
+            let received = stream.try_io(Interest::READABLE, || {
+                let filled = self.bytes.read_into_spare(|room| {
+                    recv(stream, room, RecvFlags::empty()).map(|((filled, _), _)| filled)
+                });
+                Ok(filled?)
+            });
+            count(&broker.stats.receives, 1);
+            match received {
+                Ok(0) if self.bytes.is_empty() => return Ok(None),
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => count(&broker.stats.received, n as u64),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            if self.bytes.is_empty() {
+                self.bytes = ByteBuf::new();
+            }
+        }
+    }
+
+    /// The length of the request with the length in front of it, once that has been received.
+    fn length(&self) -> io::Result<Option<usize>> {
+        let (Some(length), Some(key)) = (self.bytes.peek_i32(0), self.bytes.peek_i16(4)) else {
+            return Ok(None);
+        };
+        let produces = key == Api::Produce.key();
+        let most = if produces { limits::MAX_PRODUCE } else { limits::MAX_REQUEST };
+        match usize::try_from(length) {
+            Ok(length) if (8..=most).contains(&length) => Ok(Some(4 + length)),
+            _ => Err(invalid(format!("a request of {length} bytes; 8 to {most} are allowed"))),
+        }
+    }
+
+    /// Makes room for more of a request, which may be of known length.
+    async fn make_room(&mut self, length: Option<usize>) -> io::Result<()> {
+        let (held, capacity) = (self.bytes.len(), self.bytes.capacity());
+        if capacity > held {
+            return Ok(());
+        }
+        let most = (held * limits::AHEAD).max(limits::FIRST_BLOCK);
+        let size = length.unwrap_or(limits::FIRST_BLOCK).max(held + 1).min(most);
+        let mut block = self.pool.alloc_wait(size).await.map_err(io::Error::other)?;
+        if length == Some(size) {
+            // The next request begins in a block of its own, and does not keep this one.
+            block.set_max_capacity(size).map_err(io::Error::other)?;
+        }
+        block.extend_from_slice(&self.bytes);
+        self.bytes = block;
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! The offsets that groups have committed, in a log of their own: the last record for a partition
+//! counts. When the log is full, a new one that holds only those takes its place.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytebuf::{Segment, SegmentFull};
+use bytes::BufMut;
+use tokio::sync::watch;
+
+use crate::api::code::Code;
+use crate::api::offsets::{Committed as Commit, Fetched};
+use crate::sync::Durable;
+use crate::wire::{Malformed, Reader, Write};
+
+/// Kafka's limit for what a client keeps beside an offset.
+const MAX_METADATA: usize = 4096;
+
+/// Partitions of groups together.
+const MAX_ENTRIES: usize = 100_000;
+
+/// The least size of the log.
+const LOG: u64 = 4 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Committed {
+    path: PathBuf,
+    state: Mutex<State>,
+    /// How many commits have been synced, or that the disk has failed.
+    synced: watch::Sender<Result<u64, Code>>,
+}
+
+#[derive(Debug)]
+struct State {
+    log: Segment,
+    offsets: BTreeMap<Key, Value>,
+    commits: u64,
+}
+
+/// Group, topic, partition.
+type Key = (String, String, i32);
+/// Offset and metadata.
+type Value = (i64, String);
+
+impl Committed {
+    /// Opens the log in a directory, or begins one there.
+    pub(crate) fn open(directory: &Path) -> io::Result<Arc<Self>> {
+        let path = directory.join("offsets.log");
+        let mut offsets = BTreeMap::new();
+        let log = if path.exists() {
+            let log = Segment::open(&path)?;
+            for record in log.records(log.start()) {
+                let record = record?;
+                let (key, value) = decode(record.payload())
+                    .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+                offsets.insert(key, value);
+            }
+            log
+        } else {
+            rewrite(&path, &offsets)?
+        };
+        let state = Mutex::new(State { log, offsets, commits: 0 });
+        Ok(Arc::new(Self { path, state, synced: watch::Sender::new(Ok(0)) }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it has the state")
+    }
+
+    /// Writes an offset to the log; returns the number of this commit, for
+    /// [`synced`](Self::synced).
+    pub(crate) fn commit(
+        &self,
+        group: &str,
+        topic: &str,
+        committed: Commit<'_>,
+    ) -> Result<u64, Code> {
+        if committed.metadata.len() > MAX_METADATA {
+            return Err(Code::OFFSET_METADATA_TOO_LARGE);
+        }
+        let key = (group.to_owned(), topic.to_owned(), committed.partition);
+        let value = (committed.offset, committed.metadata.to_owned());
+        let mut state = self.state();
+        if state.offsets.len() >= MAX_ENTRIES && !state.offsets.contains_key(&key) {
+            return Err(Code::INVALID_COMMIT_OFFSET_SIZE);
+        }
+        self.write(&mut state, key, value).map_err(|error| {
+            eprintln!("kafka_broker: cannot keep offsets: {error}");
+            Code::KAFKA_STORAGE_ERROR
+        })
+    }
+
+    fn write(&self, state: &mut State, key: Key, value: Value) -> io::Result<u64> {
+        let record = encode(&key, &value);
+        let full = |error: &io::Error| error.get_ref().is_some_and(|e| e.is::<SegmentFull>());
+        match state.log.append(&record).and_then(|_| state.log.publish()) {
+            Err(error) if full(&error) => {
+                let mut offsets = state.offsets.clone();
+                offsets.insert(key, value);
+                state.log = rewrite(&self.path, &offsets)?;
+                state.offsets = offsets;
+            }
+            Err(error) => return Err(error),
+            Ok(_) => drop(state.offsets.insert(key, value)),
+        }
+        state.commits += 1;
+        Ok(state.commits)
+    }
+
+    /// Waits until a commit has been synced.
+    pub(crate) async fn synced(&self, commit: u64) -> Result<(), Code> {
+        let mut synced = self.synced.subscribe();
+        let reached = synced.wait_for(|synced| !synced.is_ok_and(|synced| synced < commit)).await;
+        reached.map_or(Err(Code::KAFKA_STORAGE_ERROR), |synced| synced.map(drop))
+    }
+
+    /// The offsets of the partitions that are asked for, or of all that the group has committed.
+    pub(crate) fn fetch(
+        &self,
+        group: &str,
+        topics: Option<&[(&str, Vec<i32>)]>,
+    ) -> Vec<(String, Vec<Fetched>)> {
+        let state = self.state();
+        let fetched = |partition, value: Option<&Value>| {
+            let (offset, metadata) = value.map_or((-1, String::new()), Clone::clone);
+            Fetched { partition, offset, metadata }
+        };
+        if let Some(topics) = topics {
+            let of = |topic: &str, partition| {
+                let key = (group.to_owned(), topic.to_owned(), partition);
+                fetched(partition, state.offsets.get(&key))
+            };
+            let topics = topics.iter().map(|(topic, partitions)| {
+                ((*topic).to_owned(), partitions.iter().map(|p| of(topic, *p)).collect())
+            });
+            return topics.collect();
+        }
+        let mut all = BTreeMap::<String, Vec<Fetched>>::new();
+        let first = (group.to_owned(), String::new(), i32::MIN);
+        let of_group = state.offsets.range(first..).take_while(|((g, ..), _)| g == group);
+        for ((_, topic, partition), value) in of_group {
+            all.entry(topic.clone()).or_default().push(fetched(*partition, Some(value)));
+        }
+        all.into_iter().collect()
+    }
+}
+
+impl Durable for Committed {
+    fn sync(&self) {
+        // Commits are rare, so the lock may be kept while the disk works.
+        let mut state = self.state();
+        let synced = state.log.flush().map(|_| state.commits).map_err(|error| {
+            eprintln!("kafka_broker: cannot sync offsets: {error}");
+            Code::KAFKA_STORAGE_ERROR
+        });
+        let _old = self.synced.send_replace(synced);
+    }
+}
+
+/// Writes a log of these offsets and puts it in the place of the one before.
+fn rewrite(path: &Path, offsets: &BTreeMap<Key, Value>) -> io::Result<Segment> {
+    let unfinished = path.with_extension("new");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let records: Vec<_> = offsets.iter().map(|(key, value)| encode(key, value)).collect();
+    // Each record takes some bytes of framing too; what is left is for the commits to come.
+    let live: usize = records.iter().map(|record| record.len() + 64).sum();
+    let mut log = Segment::create(&unfinished, LOG.max(4 * live as u64))?;
+    for record in records {
+        log.append(&record)?;
+    }
+    log.flush()?;
+    std::fs::rename(&unfinished, path)?;
+    std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(log)
+}
+
+fn encode((group, topic, partition): &Key, (offset, metadata): &Value) -> Vec<u8> {
+    let mut record = Vec::new();
+    record.put_string(group);
+    record.put_string(topic);
+    record.put_i32(*partition);
+    record.put_i64(*offset);
+    record.put_string(metadata);
+    record
+}
+
+fn decode(record: &[u8]) -> Result<(Key, Value), Malformed> {
+    let mut r = Reader::new(record);
+    let key = (r.string()?.to_owned(), r.string()?.to_owned(), r.i32()?);
+    let value = (r.i64()?, r.string()?.to_owned());
+    r.end()?;
+    Ok((key, value))
+}

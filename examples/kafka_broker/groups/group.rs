@@ -1,0 +1,389 @@
+//! One consumer group.
+//!
+//! 1. While the group prepares a rebalance, members ask to join; what they wait on is answered when
+//!    the next generation begins, once for each.
+//! 2. A generation is stable when its leader has assigned the partitions; until then, those that ask
+//!    for their assignment wait.
+//! 3. A member that is neither heard of within its session nor waits for an answer is gone.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot::Sender;
+
+use crate::api::code::Code;
+use crate::api::group::{Identity, Join, Joined, Member as Listed, Sync};
+
+const MAX_MEMBERS: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    state: State,
+    generation: i32,
+    protocol_type: String,
+    protocol: String,
+    leader: String,
+    members: BTreeMap<String, Member>,
+    /// Ids that were given out and have not come back yet, and until when they may.
+    pending: BTreeMap<String, Instant>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Empty,
+    /// Members join until this time.
+    Preparing(Instant),
+    /// The leader assigns until this time.
+    Assigning(Instant),
+    Stable,
+}
+
+#[derive(Debug)]
+struct Member {
+    instance: Option<String>,
+    session: Duration,
+    rebalance: Duration,
+    /// Until when it has to be heard of.
+    alive_until: Instant,
+    protocols: Vec<(String, Vec<u8>)>,
+    assignment: Vec<u8>,
+    joining: Option<Sender<Joined>>,
+    syncing: Option<Sender<Result<Vec<u8>, Code>>>,
+}
+
+impl Member {
+    fn heard(&mut self, now: Instant) {
+        self.alive_until = now + self.session;
+    }
+
+    /// Whether it waits for an answer, on a connection that is still there.
+    fn waits(&self) -> bool {
+        self.joining.as_ref().is_some_and(|answer| !answer.is_closed())
+            || self.syncing.as_ref().is_some_and(|answer| !answer.is_closed())
+    }
+
+    fn metadata(&self, protocol: &str) -> Vec<u8> {
+        let spoken = self.protocols.iter().find(|(name, _)| name == protocol);
+        spoken.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
+    }
+
+    fn speaks(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|(name, _)| name == protocol)
+    }
+}
+
+/// Answers, unless the connection is gone.
+fn answer<T>(waiting: Option<Sender<T>>, with: T) {
+    if let Some(waiting) = waiting {
+        let _ = waiting.send(with);
+    }
+}
+
+impl Group {
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.pending.is_empty()
+    }
+
+    pub(super) fn join(&mut self, join: &Join<'_>, reply: Sender<Joined>, now: Instant) {
+        let refuse = |code| Joined::refused(code, join.member);
+        let session = Duration::from_millis(join.session_timeout_ms.unsigned_abs().into());
+        if let Err(code) = self.admits(join) {
+            return answer(Some(reply), refuse(code));
+        }
+        if join.member.is_empty() && join.id_first && join.instance.is_none() {
+            let id = new_id();
+            self.pending.insert(id.clone(), now + session);
+            return answer(Some(reply), Joined::refused(Code::MEMBER_ID_REQUIRED, &id));
+        }
+        let id = if join.member.is_empty() { new_id() } else { join.member.to_owned() };
+        self.pending.remove(&id);
+        let same_instance = |member: &Member| {
+            join.instance.is_some() && member.instance.as_deref() == join.instance
+        };
+        let predecessor = self.members.iter().find(|(other, m)| **other != id && same_instance(m));
+        if let Some(predecessor) = predecessor.map(|(id, _)| id.clone()) {
+            self.remove(&predecessor);
+        }
+
+        let owned = |&(name, metadata): &(&str, &[u8])| (name.to_owned(), metadata.to_owned());
+        let protocols: Vec<_> = join.protocols.iter().map(owned).collect();
+        let known = self.members.get(&id);
+        let unchanged = known.is_some_and(|member| member.protocols == protocols);
+        let assignment = known.map(|member| member.assignment.clone()).unwrap_or_default();
+        let rebalance =
+            Duration::from_millis(join.rebalance_timeout_ms.max(0).unsigned_abs().into());
+        let member = Member {
+            instance: join.instance.map(str::to_owned),
+            session,
+            rebalance: rebalance.max(session),
+            alive_until: now + session,
+            protocols,
+            assignment,
+            joining: Some(reply),
+            syncing: None,
+        };
+        let replaced = self.members.insert(id.clone(), member);
+        // It asked twice, of which the first was lost with its connection.
+        answer(replaced.and_then(|old| old.joining), refuse(Code::UNKNOWN_MEMBER_ID));
+        if self.protocol_type.is_empty() {
+            self.protocol_type = join.protocol_type.to_owned();
+        }
+        match self.state {
+            // A member that asks again without news is told where the group stands; only the leader
+            // can mean a new assignment by it.
+            State::Assigning(_) if unchanged => self.tell(&id),
+            State::Stable if unchanged && id != self.leader => self.tell(&id),
+            _ => {
+                self.prepare(now);
+                self.begin_if_complete(now);
+            }
+        }
+    }
+
+    fn admits(&self, join: &Join<'_>) -> Result<(), Code> {
+        let known =
+            self.members.contains_key(join.member) || self.pending.contains_key(join.member);
+        if !join.member.is_empty() && !known {
+            return Err(Code::UNKNOWN_MEMBER_ID);
+        }
+        if self.members.len() + self.pending.len() >= MAX_MEMBERS && !known {
+            return Err(Code::GROUP_MAX_SIZE_REACHED);
+        }
+        let mut others = self.members.iter().filter(|(id, _)| *id != join.member).peekable();
+        let common =
+            |name: &str| self.members.iter().all(|(id, m)| id == join.member || m.speaks(name));
+        let consistent = !join.protocols.is_empty()
+            && !join.protocol_type.is_empty()
+            && (others.peek().is_none()
+                || self.protocol_type == join.protocol_type
+                    && join.protocols.iter().any(|(name, _)| common(name)));
+        if consistent { Ok(()) } else { Err(Code::INCONSISTENT_GROUP_PROTOCOL) }
+    }
+
+    /// Tells a member the generation that it is in.
+    fn tell(&mut self, id: &str) {
+        let list = |(id, member): (&String, &Member)| Listed {
+            id: id.clone(),
+            instance: member.instance.clone(),
+            metadata: member.metadata(&self.protocol),
+        };
+        let members = match self.leader == id {
+            true => self.members.iter().map(list).collect(),
+            false => Vec::new(),
+        };
+        let joined = Joined {
+            code: Code::NONE,
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            member: id.to_owned(),
+            members,
+        };
+        answer(self.members.get_mut(id).and_then(|member| member.joining.take()), joined);
+    }
+
+    /// Asks the members to join again.
+    fn prepare(&mut self, now: Instant) {
+        if matches!(self.state, State::Preparing(_)) {
+            return;
+        }
+        for member in self.members.values_mut() {
+            answer(member.syncing.take(), Err(Code::REBALANCE_IN_PROGRESS));
+        }
+        let longest = self.members.values().map(|member| member.rebalance).max();
+        self.state = State::Preparing(now + longest.unwrap_or_default());
+    }
+
+    fn begin_if_complete(&mut self, now: Instant) {
+        let complete =
+            self.pending.is_empty() && self.members.values().all(|m| m.joining.is_some());
+        if matches!(self.state, State::Preparing(_)) && complete {
+            self.begin(now);
+        }
+    }
+
+    /// Begins a generation of the members that have asked to join.
+    fn begin(&mut self, now: Instant) {
+        self.members.retain(|_, member| member.joining.is_some());
+        let Some(first) = self.members.keys().next() else {
+            *self = Self {
+                pending: std::mem::take(&mut self.pending),
+                generation: self.generation,
+                ..Self::default()
+            };
+            return;
+        };
+        if !self.members.contains_key(&self.leader) {
+            self.leader = first.clone();
+        }
+        self.generation = self.generation.wrapping_add(1).max(1);
+        self.protocol = self.choose_protocol();
+        let longest = self.members.values().map(|member| member.rebalance).max();
+        self.state = State::Assigning(now + longest.unwrap_or_default());
+        let ids: Vec<_> = self.members.keys().cloned().collect();
+        for id in ids {
+            self.tell(&id);
+        }
+        for member in self.members.values_mut() {
+            member.heard(now);
+            member.assignment.clear();
+        }
+    }
+
+    /// The protocol that all speak and most prefer.
+    fn choose_protocol(&self) -> String {
+        let spoken_by_all = |name: &str| self.members.values().all(|member| member.speaks(name));
+        let mut votes = BTreeMap::<&str, usize>::new();
+        for member in self.members.values() {
+            let preferred = member.protocols.iter().find(|(name, _)| spoken_by_all(name));
+            *votes.entry(preferred.map_or("", |(name, _)| name)).or_default() += 1;
+        }
+        votes.into_iter().max_by_key(|(_, votes)| *votes).map_or("", |(name, _)| name).to_owned()
+    }
+
+    /// The member of the current generation that says it is one.
+    fn member(&mut self, who: Identity<'_>, now: Instant) -> Result<&mut Member, Code> {
+        let generation = self.generation;
+        let member = self.members.get_mut(who.member).ok_or(Code::UNKNOWN_MEMBER_ID)?;
+        if who.generation != generation {
+            return Err(Code::ILLEGAL_GENERATION);
+        }
+        member.heard(now);
+        Ok(member)
+    }
+
+    pub(super) fn sync(
+        &mut self,
+        sync: &Sync<'_>,
+        reply: Sender<Result<Vec<u8>, Code>>,
+        now: Instant,
+    ) {
+        let state = self.state;
+        let member = match self.member(sync.who, now) {
+            Ok(member) => member,
+            Err(code) => return answer(Some(reply), Err(code)),
+        };
+        match state {
+            State::Stable => answer(Some(reply), Ok(member.assignment.clone())),
+            State::Assigning(_) => {
+                member.syncing = Some(reply);
+                if self.leader == sync.who.member {
+                    self.assign(&sync.assignments, now);
+                }
+            }
+            State::Empty | State::Preparing(_) => {
+                answer(Some(reply), Err(Code::REBALANCE_IN_PROGRESS));
+            }
+        }
+    }
+
+    fn assign(&mut self, assignments: &[(&str, &[u8])], now: Instant) {
+        for (id, assignment) in assignments {
+            if let Some(member) = self.members.get_mut(*id) {
+                member.assignment = assignment.to_vec();
+            }
+        }
+        self.state = State::Stable;
+        for member in self.members.values_mut() {
+            if let Some(waiting) = member.syncing.take() {
+                member.heard(now);
+                answer(Some(waiting), Ok(member.assignment.clone()));
+            }
+        }
+    }
+
+    pub(super) fn heartbeat(&mut self, who: Identity<'_>, now: Instant) -> Code {
+        let state = self.state;
+        match self.member(who, now) {
+            Err(code) => code,
+            Ok(_) if matches!(state, State::Preparing(_)) => Code::REBALANCE_IN_PROGRESS,
+            Ok(_) => Code::NONE,
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: &str, now: Instant) -> Code {
+        if self.pending.remove(id).is_some() {
+            self.begin_if_complete(now);
+            return Code::NONE;
+        }
+        if !self.remove(id) {
+            return Code::UNKNOWN_MEMBER_ID;
+        }
+        self.prepare(now);
+        self.begin_if_complete(now);
+        Code::NONE
+    }
+
+    fn remove(&mut self, id: &str) -> bool {
+        let Some(member) = self.members.remove(id) else { return false };
+        answer(member.joining, Joined::refused(Code::UNKNOWN_MEMBER_ID, id));
+        answer(member.syncing, Err(Code::UNKNOWN_MEMBER_ID));
+        true
+    }
+
+    pub(super) fn may_commit(&mut self, who: Identity<'_>, now: Instant) -> Result<(), Code> {
+        if who.generation < 0 && self.members.is_empty() {
+            return Ok(());
+        }
+        let state = self.state;
+        self.member(who, now)?;
+        match state {
+            State::Assigning(_) => Err(Code::REBALANCE_IN_PROGRESS),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends what has taken too long at `now`.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let pending = self.pending.len();
+        self.pending.retain(|_, until| now < *until);
+        let gone = |m: &Member| now >= m.alive_until && !m.waits();
+        let late = match self.state {
+            State::Assigning(until) => now >= until,
+            _ => false,
+        };
+        let remove: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, m)| gone(m) || late && m.syncing.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in &remove {
+            self.remove(id);
+        }
+        // One that waits needs no heartbeat; look again whether its connection is there.
+        let overdue = self.members.values_mut().filter(|m| now >= m.alive_until);
+        overdue.for_each(|member| member.heard(now));
+        if !remove.is_empty() {
+            self.prepare(now);
+        }
+        if !remove.is_empty() || self.pending.len() < pending {
+            self.begin_if_complete(now);
+        }
+        if let State::Preparing(until) = self.state
+            && now >= until
+        {
+            self.pending.clear();
+            self.begin(now);
+        }
+    }
+
+    /// When [`expire`](Self::expire) may have something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let state = match self.state {
+            State::Preparing(until) | State::Assigning(until) => Some(until),
+            State::Empty | State::Stable => None,
+        };
+        let members = self.members.values().map(|member| member.alive_until);
+        let pending = self.pending.values().copied();
+        members.chain(pending).chain(state).min()
+    }
+}
+
+/// An id that no other member has.
+fn new_id() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("member-{:016x}{:016x}", random(), random())
+}

@@ -1,0 +1,130 @@
+//! Consumer groups: the classic protocol, in which the broker keeps the members and one of them, the
+//! leader, assigns the partitions.
+//!
+//! `group.rs` is the state of one group, as functions of the time; this file holds all groups, and
+//! wakes what waits; `committed.rs` keeps the committed offsets.
+//!
+//! A generation begins when all members have asked to join again, or when the time for that is over
+//! and those that did not are gone. A member with a static name is not waited for when it restarts:
+//! it takes the place of its predecessor, and the group rebalances.
+
+mod committed;
+mod group;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::api::code::Code;
+use crate::api::group::{Heartbeat, Identity, Join, Joined, Leave, Sync};
+use group::Group;
+
+pub(crate) use committed::Committed;
+
+/// Groups that are remembered; those without members and pending joins are not.
+const MAX_GROUPS: usize = 10_000;
+
+/// The sessions that are granted.
+const SESSION_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    groups: Mutex<HashMap<String, Group>>,
+    /// A deadline may have become earlier.
+    changed: Notify,
+}
+
+impl Groups {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Group>> {
+        self.groups.lock().expect("nothing panics while it has the groups")
+    }
+
+    /// Asks to be a member of the next generation; the answer comes when that begins.
+    pub(crate) fn join(&self, join: &Join<'_>, now: Instant) -> oneshot::Receiver<Joined> {
+        let (answer, receiver) = oneshot::channel();
+        let mut groups = self.lock();
+        let refused = if join.group.is_empty() {
+            Some(Code::INVALID_GROUP_ID)
+        } else if !SESSION_MS.contains(&join.session_timeout_ms) {
+            Some(Code::INVALID_SESSION_TIMEOUT)
+        } else if groups.len() >= MAX_GROUPS && !groups.contains_key(join.group) {
+            Some(Code::GROUP_MAX_SIZE_REACHED)
+        } else {
+            None
+        };
+        if let Some(code) = refused {
+            // If the connection is gone, so is the reason to answer.
+            let _ = answer.send(Joined::refused(code, join.member));
+            return receiver;
+        }
+        groups.entry(join.group.to_owned()).or_default().join(join, answer, now);
+        drop(groups);
+        self.changed.notify_one();
+        receiver
+    }
+
+    /// Asks for the assignment of a member; the answer comes when the leader has given it.
+    pub(crate) fn sync(
+        &self,
+        sync: &Sync<'_>,
+        now: Instant,
+    ) -> oneshot::Receiver<Result<Vec<u8>, Code>> {
+        let (answer, receiver) = oneshot::channel();
+        match self.lock().get_mut(sync.who.group) {
+            Some(group) => group.sync(sync, answer, now),
+            // As above.
+            None => drop(answer.send(Err(Code::UNKNOWN_MEMBER_ID))),
+        }
+        receiver
+    }
+
+    pub(crate) fn heartbeat(&self, heartbeat: &Heartbeat<'_>, now: Instant) -> Code {
+        let mut groups = self.lock();
+        let group = groups.get_mut(heartbeat.who.group);
+        group.map_or(Code::UNKNOWN_MEMBER_ID, |group| group.heartbeat(heartbeat.who, now))
+    }
+
+    pub(crate) fn leave(&self, leave: &Leave<'_>, now: Instant) -> Code {
+        let mut groups = self.lock();
+        let group = groups.get_mut(leave.group);
+        let code = group.map_or(Code::UNKNOWN_MEMBER_ID, |group| group.leave(leave.member, now));
+        drop(groups);
+        self.changed.notify_one();
+        code
+    }
+
+    /// Whether offsets may be committed in this name.
+    pub(crate) fn may_commit(&self, who: Identity<'_>, now: Instant) -> Result<(), Code> {
+        match self.lock().get_mut(who.group) {
+            Some(group) => group.may_commit(who, now),
+            None if who.generation < 0 => Ok(()),
+            None => Err(Code::ILLEGAL_GENERATION),
+        }
+    }
+
+    /// Ends what has taken too long, for as long as it is polled.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let next = self.expire(Instant::now());
+            let changed = self.changed.notified();
+            match next {
+                Some(next) => drop(tokio::time::timeout_at(next.into(), changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Removes members that are gone and groups that are empty; returns when to look again.
+    fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut groups = self.lock();
+        groups.retain(|_, group| {
+            group.expire(now);
+            !group.is_empty()
+        });
+        let next = groups.values().filter_map(Group::next_deadline).min();
+        // Not more often than this, however short the sessions are.
+        next.map(|next| next.max(now + Duration::from_millis(10)))
+    }
+}

@@ -1,0 +1,39 @@
+//! What a peer may ask for, and what all of them may use together.
+
+use std::time::Duration;
+
+/// The longest request that carries batches; Kafka clients send 1 MiB by default.
+pub(crate) const MAX_PRODUCE: usize = 16 << 20;
+
+/// The longest of all other requests.
+pub(crate) const MAX_REQUEST: usize = 1 << 20;
+
+/// The most bytes of batches in one response; clients ask for 50 MiB by default.
+pub(crate) const MAX_FETCH: u64 = 64 << 20;
+
+/// Requests of one connection that have been received and not answered; clients send 5 by default.
+pub(crate) const MAX_IN_FLIGHT: usize = 8;
+
+/// Bytes of requests of one connection that are in memory: one of the longest and its successor.
+pub(crate) const CONNECTION_BYTES: usize = 2 * MAX_PRODUCE + (1 << 20);
+
+/// The longest that a fetch waits for batches.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a connection may ask for nothing: Kafka's default.
+pub(crate) const IDLE: Duration = Duration::from_secs(600);
+
+/// How long a request, or the reading of a response, may make no progress.
+pub(crate) const STALLED: Duration = Duration::from_secs(30);
+
+/// What is received before the length of a request is known.
+pub(crate) const FIRST_BLOCK: usize = 4096;
+
+/// How many times more memory a request may have than it has bytes that have arrived. A request that
+/// announces more than it sends takes up no more than this, and of one that keeps its word a
+/// sixteenth is copied.
+pub(crate) const AHEAD: usize = 16;
+
+/// What one flush sends: more than the responses that clients ask for by default, so that such a
+/// response is not cut in two by it.
+pub(crate) const FLUSH: u64 = 4 << 20;

@@ -1,0 +1,332 @@
+//! The log of one partition: segments in a directory, each named by the offset of its first record.
+//!
+//! `framing.rs` makes batches the records of a segment, `index.rs` finds them, `partition.rs` is what
+//! the connections share, `topics.rs` has all partitions; this file is the log alone, without any
+//! lock.
+//!
+//! 1. Offsets go on without a gap, within a segment and from one to the next.
+//! 2. Batches go to the last segment only. One that is full is synced before the next is made, and
+//!    never changes.
+//! 3. Consumers see what is before `visible`, which is the end of a batch in the last segment, or
+//!    its start.
+//! 4. A segment gets its name when it is whole, so every file of such a name is one, whenever the
+//!    process was killed.
+
+pub(crate) mod framing;
+mod index;
+pub(crate) mod partition;
+pub(crate) mod topics;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytebuf::{CorruptRecord, FileRegion, Segment, SegmentFull, SegmentReader, SegmentSyncer};
+
+use crate::api::code::Code;
+use crate::batch::{self, Batch, BatchError};
+use crate::producers::{Producers, Verdict};
+use framing::Batches;
+use index::Index;
+
+/// What a segment has in front of its records, and some more.
+const FRONT: u64 = 4096;
+
+#[derive(Debug)]
+pub(crate) struct Log {
+    directory: PathBuf,
+    /// The size of new segments.
+    capacity: u64,
+    sealed: Vec<Sealed>,
+    /// The last one; there is none before the first batch.
+    active: Option<Active>,
+    producers: Producers,
+    /// The offset of the next record.
+    next: i64,
+    /// How far the batches are in the file. After a failed write some are not; the next writes them.
+    written: End,
+    visible: End,
+}
+
+#[derive(Debug)]
+struct Sealed {
+    base: i64,
+    reader: SegmentReader<Batches>,
+    index: Index,
+}
+
+#[derive(Debug)]
+struct Active {
+    base: i64,
+    segment: Segment<Batches>,
+    index: Index,
+}
+
+/// The end of a batch: the offset behind it, and its position in the last segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) offset: i64,
+    position: u64,
+}
+
+/// A batch that is in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Appended {
+    /// The offset of the first record.
+    pub(crate) base: i64,
+    /// The offset behind all that has been appended.
+    pub(crate) end: i64,
+    pub(crate) batches: u64,
+    /// Whether it has been there before.
+    pub(crate) duplicate: bool,
+}
+
+impl Log {
+    /// Opens the log in a directory. Reads all of it once, to find its end, its batches and its
+    /// producers.
+    pub(crate) fn open(directory: &Path, capacity: u64) -> io::Result<Self> {
+        let mut log = Self {
+            directory: directory.to_owned(),
+            capacity,
+            sealed: Vec::new(),
+            active: None,
+            producers: Producers::default(),
+            next: 0,
+            written: End { offset: 0, position: 0 },
+            visible: End { offset: 0, position: 0 },
+        };
+        for base in bases(directory)? {
+            let path = path(directory, base);
+            log.open_segment(base, &path).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
+        }
+        log.show_all();
+        Ok(log)
+    }
+
+    fn open_segment(&mut self, base: i64, path: &Path) -> io::Result<()> {
+        let damaged = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+        if base != self.next {
+            return Err(damaged(format!("the log before it ends at offset {}", self.next)));
+        }
+        let mut segment = Segment::open_with(path, Batches)?;
+        // Batches that were written and not synced before a crash are acknowledged from here on.
+        segment.flush()?;
+        let mut index = Index::default();
+        for record in segment.records(segment.start()) {
+            let record = record?;
+            let found =
+                batch::parse(record.payload()).map_err(|error| damaged(error.to_string()))?;
+            if found.base_offset != self.next {
+                let (found, next) = (found.base_offset, self.next);
+                return Err(damaged(format!("a batch of offset {found} at offset {next}")));
+            }
+            index.push(self.next, record.position(), found.max_timestamp);
+            self.producers.appended(&found, self.next);
+            self.next += i64::from(found.records);
+        }
+        self.seal();
+        self.written = End { offset: self.next, position: segment.end() };
+        self.active = Some(Active { base, segment, index });
+        Ok(())
+    }
+
+    /// Checks the batches of a partition, gives them their offsets where they are, and appends them
+    /// all by one write, or none.
+    pub(crate) fn append(&mut self, batches: &mut [u8]) -> Result<Appended, Code> {
+        let mut parsed = Vec::new();
+        let (mut at, mut next) = (0, self.next);
+        while at < batches.len() {
+            // The checksum is looked at where the segment takes them.
+            let found = batch::head(&batches[at..]).map_err(BatchError::code)?;
+            match self.producers.judge(&found) {
+                Verdict::Append => {}
+                // One at a time, so that a part is never a duplicate.
+                _ if found.length < batches.len() => return Err(Code::INVALID_RECORD),
+                Verdict::Refuse(code) => return Err(code),
+                Verdict::Duplicate(base) => {
+                    self.publish()?;
+                    return Ok(Appended { base, end: self.next, batches: 1, duplicate: true });
+                }
+            }
+            let batch = &mut batches[at..at + found.length];
+            batch::place(batch, next, crate::api::metadata::LEADER_EPOCH);
+            parsed.push((at as u64, Batch { base_offset: next, ..found }));
+            next += i64::from(found.records);
+            at += found.length;
+        }
+        if parsed.is_empty() || parsed.len() > 1 && parsed.iter().any(|(_, b)| b.producer.is_some())
+        {
+            return Err(Code::INVALID_RECORD);
+        }
+        let position = self.take(batches).map_err(|error| match is_a::<CorruptRecord>(&error) {
+            true => Code::CORRUPT_MESSAGE,
+            false => self.failed(&error),
+        })?;
+        let base = self.next;
+        for (at, batch) in &parsed {
+            if let Some(active) = &mut self.active {
+                active.index.push(batch.base_offset, position + at, batch.max_timestamp);
+            }
+            self.producers.appended(batch, batch.base_offset);
+        }
+        self.next = next;
+        self.publish()?;
+        Ok(Appended { base, end: next, batches: parsed.len() as u64, duplicate: false })
+    }
+
+    /// Takes batches behind the last one, in a new segment if the last has no room.
+    fn take(&mut self, batches: &[u8]) -> io::Result<u64> {
+        if let Some(active) = &mut self.active {
+            match active.segment.append_framed(batches) {
+                Err(error) if is_a::<SegmentFull>(&error) => {}
+                other => return other,
+            }
+            active.segment.trim()?;
+        }
+        let capacity = self.capacity.max(batches.len() as u64 + FRONT);
+        let mut segment = create(&self.directory, self.next, capacity)?;
+        let position = segment.append_framed(batches)?;
+        self.seal();
+        self.active = Some(Active { base: self.next, segment, index: Index::default() });
+        // What the last segment holds has been synced; of the new one nothing has.
+        self.written = End { offset: self.next, position };
+        self.visible = self.written;
+        Ok(position)
+    }
+
+    /// Writes what has been taken to the file, by one system call.
+    ///
+    /// If that fails, the batches are in the log all the same and are written with the next: a
+    /// producer that sends them again may find them there.
+    fn publish(&mut self) -> Result<(), Code> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        match active.segment.publish() {
+            Ok(position) => self.written = End { offset: self.next, position },
+            Err(error) => return Err(self.failed(&error)),
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &io::Error) -> Code {
+        eprintln!("kafka_broker: cannot append to {}: {error}", self.directory.display());
+        Code::KAFKA_STORAGE_ERROR
+    }
+
+    fn seal(&mut self) {
+        if let Some(Active { base, segment, index }) = self.active.take() {
+            self.sealed.push(Sealed { base, reader: segment.reader(), index });
+        }
+    }
+
+    /// The offset behind all batches.
+    pub(crate) fn end(&self) -> i64 {
+        self.next
+    }
+
+    /// The offset up to which consumers see the log.
+    pub(crate) fn visible(&self) -> i64 {
+        self.visible.offset
+    }
+
+    pub(crate) fn show_all(&mut self) {
+        self.visible = self.written;
+    }
+
+    /// What makes all that has been written durable, and its end, for [`synced`](Self::synced).
+    pub(crate) fn to_sync(&self) -> Option<(SegmentSyncer<Batches>, End)> {
+        self.active.as_ref().map(|active| (active.segment.syncer(), self.written))
+    }
+
+    /// Lets consumers see what has been synced.
+    pub(crate) fn synced(&mut self, end: End) {
+        // If another segment was begun meanwhile, this one was synced before.
+        if end.offset > self.visible.offset {
+            self.visible = end;
+        }
+    }
+
+    /// The visible batches from the one that holds `offset` on, of one segment: of at most `max`
+    /// bytes, or the first of them. None at the end.
+    pub(crate) fn fetch(&self, offset: i64, max: u64) -> io::Result<Option<FileRegion>> {
+        if offset >= self.visible.offset {
+            return Ok(None);
+        }
+        let after = self.sealed.partition_point(|sealed| sealed.base <= offset);
+        let (range, reader) = match &self.active {
+            Some(active) if offset >= active.base => {
+                let range = active.index.range(offset, max, self.visible.position);
+                (range, &*active.segment)
+            }
+            _ => {
+                let Some(sealed) = after.checked_sub(1).map(|n| &self.sealed[n]) else {
+                    return Ok(None);
+                };
+                (sealed.index.range(offset, max, sealed.reader.published()), &sealed.reader)
+            }
+        };
+        reader.region(range).map(Some)
+    }
+
+    /// The offset and the latest time of the first batch with a record of this time or later.
+    pub(crate) fn at_time(&self, timestamp: i64) -> io::Result<Option<(i64, i64)>> {
+        let sealed = self.sealed.iter().map(|sealed| (&sealed.index, &sealed.reader));
+        let active = self.active.iter().map(|active| (&active.index, &*active.segment));
+        for (index, reader) in sealed.chain(active) {
+            let Some(position) = index.at_time(timestamp) else { continue };
+            for record in reader.records(position) {
+                let found = batch::parse(record?.payload());
+                let found = found.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+                if found.base_offset >= self.visible.offset {
+                    return Ok(None);
+                }
+                if found.max_timestamp >= timestamp {
+                    return Ok(Some((found.base_offset, found.max_timestamp)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether this is what the segment says, as opposed to the disk.
+fn is_a<E: std::error::Error + 'static>(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|source| source.is::<E>())
+}
+
+fn path(directory: &Path, base: i64) -> PathBuf {
+    directory.join(format!("{base:020}.log"))
+}
+
+/// The bases of the segments in a directory, in order. What is left of one that was being made is
+/// removed.
+fn bases(directory: &Path) -> io::Result<Vec<i64>> {
+    let mut bases = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let Some((base, end)) = name.to_str().and_then(|name| name.split_once('.')) else {
+            continue;
+        };
+        match (base.parse(), end) {
+            (Ok(base), "log") => bases.push(base),
+            (Ok(_), "new") => fs::remove_file(directory.join(name))?,
+            _ => {}
+        }
+    }
+    bases.sort_unstable();
+    Ok(bases)
+}
+
+fn create(directory: &Path, base: i64, capacity: u64) -> io::Result<Segment<Batches>> {
+    let path = path(directory, base);
+    let unfinished = path.with_extension("new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let segment = Segment::create_with(&unfinished, capacity, Batches)?;
+    fs::rename(unfinished, path)?;
+    File::open(directory)?.sync_all()?;
+    Ok(segment)
+}

@@ -1,0 +1,132 @@
+//! A partition, as the connections share it.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytebuf::FileRegion;
+use tokio::sync::watch;
+
+use super::{Appended, Log};
+use crate::api::code::Code;
+use crate::sync::{Durable, Syncer};
+
+/// When appended batches are acknowledged and seen by consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SyncMode {
+    /// When they have been synced to the disk, many by one sync.
+    Batch,
+    /// When they have been written: the crash of the machine may lose them.
+    Never,
+}
+
+pub(crate) struct Partition {
+    /// An error if the log is damaged, or the disk failed: it is out of service then.
+    log: Mutex<Result<Log, Code>>,
+    /// The offset up to which consumers see the log. `Err` when it is out of service.
+    visible: watch::Sender<Result<i64, Code>>,
+    mode: SyncMode,
+}
+
+impl fmt::Debug for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partition")
+            .field("visible", &*self.visible.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Partition {
+    /// Opens the partition in a directory. One that is damaged is out of service, the others are not.
+    pub(crate) fn open(directory: &Path, capacity: u64, mode: SyncMode) -> Arc<Self> {
+        let log = Log::open(directory, capacity).map_err(|error| {
+            eprintln!("kafka_broker: out of service: {error}");
+            Code::KAFKA_STORAGE_ERROR
+        });
+        let visible = log.as_ref().map(Log::visible).map_err(|code| *code);
+        Arc::new(Self { log: Mutex::new(log), visible: watch::Sender::new(visible), mode })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Result<Log, Code>> {
+        self.log.lock().expect("nothing panics while it has the log")
+    }
+
+    /// Appends batches; they are acknowledged when [`reached`](Self::reached) says so.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        batches: &mut [u8],
+        syncer: &Syncer,
+    ) -> Result<Appended, Code> {
+        let mut log = self.lock();
+        let log = log.as_mut().map_err(|code| *code)?;
+        let before = log.visible();
+        let appended = log.append(batches)?;
+        if self.mode == SyncMode::Never {
+            log.show_all();
+        } else if !appended.duplicate {
+            syncer.ask(self.clone());
+        }
+        if log.visible() != before {
+            let _old = self.visible.send_replace(Ok(log.visible()));
+        }
+        Ok(appended)
+    }
+
+    /// Waits until consumers see the log up to `end`, which is when it has been synced.
+    pub(crate) async fn reached(&self, end: i64) -> Result<(), Code> {
+        let mut visible = self.visible.subscribe();
+        let reached = visible.wait_for(|visible| !visible.is_ok_and(|visible| visible < end)).await;
+        reached.map_or(Err(Code::KAFKA_STORAGE_ERROR), |visible| visible.map(drop))
+    }
+
+    /// The offset up to which consumers see the log.
+    pub(crate) fn visible(&self) -> Result<i64, Code> {
+        *self.visible.borrow()
+    }
+
+    /// Tells when [`visible`](Self::visible) changes from what it is now.
+    pub(crate) fn watch(&self) -> watch::Receiver<Result<i64, Code>> {
+        self.visible.subscribe()
+    }
+
+    /// As [`Log::fetch`], of an offset within the log or at its end.
+    pub(crate) fn fetch(&self, offset: i64, max: u64) -> Result<Option<FileRegion>, Code> {
+        self.read(|log| match (0..=log.end()).contains(&offset) {
+            true => log.fetch(offset, max).map(Ok),
+            false => Ok(Err(Code::OFFSET_OUT_OF_RANGE)),
+        })?
+    }
+
+    /// As [`Log::at_time`].
+    pub(crate) fn at_time(&self, timestamp: i64) -> Result<Option<(i64, i64)>, Code> {
+        self.read(|log| log.at_time(timestamp))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Log) -> io::Result<T>) -> Result<T, Code> {
+        let log = self.lock();
+        let log = log.as_ref().map_err(|code| *code)?;
+        read(log).map_err(|error| {
+            eprintln!("kafka_broker: cannot read: {error}");
+            Code::KAFKA_STORAGE_ERROR
+        })
+    }
+}
+
+impl Durable for Partition {
+    fn sync(&self) {
+        let Some((syncer, end)) = self.lock().as_ref().ok().and_then(Log::to_sync) else { return };
+        let synced = syncer.sync();
+        let mut log = self.lock();
+        if let Err(error) = synced {
+            eprintln!("kafka_broker: out of service: cannot sync: {error}");
+            // What the disk holds is not known: opening the log again is the way to find out.
+            *log = Err(Code::KAFKA_STORAGE_ERROR);
+        }
+        let visible = log.as_mut().map_err(|code| *code).map(|log| {
+            log.synced(end);
+            log.visible()
+        });
+        let _old = self.visible.send_replace(visible);
+    }
+}

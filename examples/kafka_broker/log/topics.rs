@@ -1,0 +1,142 @@
+//! All topics: a directory for each, with one for each partition in it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use super::partition::{Partition, SyncMode};
+use crate::api::code::Code;
+
+/// The longest name that Kafka allows.
+const MAX_NAME: usize = 249;
+
+/// Partitions of all topics together; each takes a descriptor for every segment.
+const MAX_PARTITIONS: usize = 4096;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) directory: PathBuf,
+    /// Of new topics.
+    pub(crate) partitions: u32,
+    /// The size of new segments.
+    pub(crate) segment: u64,
+    pub(crate) sync: SyncMode,
+}
+
+#[derive(Debug)]
+pub(crate) struct Topics {
+    settings: Settings,
+    topics: RwLock<BTreeMap<String, Topic>>,
+}
+
+type Topic = Arc<[Arc<Partition>]>;
+
+impl Topics {
+    /// Opens all topics in the directory, or begins without any.
+    pub(crate) fn open(settings: Settings) -> io::Result<Self> {
+        let home = settings.directory.join("topics");
+        fs::create_dir_all(&home)?;
+        let unfinished = settings.directory.join("unfinished");
+        if unfinished.exists() {
+            fs::remove_dir_all(unfinished)?;
+        }
+        let mut topics = BTreeMap::new();
+        for entry in fs::read_dir(home)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| is_valid(name)) else { continue };
+            let partitions = fs::read_dir(&path)?.count();
+            let open = |n: usize| {
+                Partition::open(&path.join(n.to_string()), settings.segment, settings.sync)
+            };
+            topics.insert(name.to_owned(), (0..partitions).map(open).collect());
+        }
+        Ok(Self { settings, topics: RwLock::new(topics) })
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Topic>> {
+        self.topics.read().expect("nothing panics while it has the topics")
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Topic> {
+        self.read().get(name).cloned()
+    }
+
+    pub(crate) fn partition(&self, name: &str, index: i32) -> Result<Arc<Partition>, Code> {
+        let topic = self.get(name);
+        let partition = usize::try_from(index).ok().and_then(|n| topic.as_deref()?.get(n).cloned());
+        partition.ok_or(Code::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+
+    /// Names and numbers of partitions.
+    pub(crate) fn all(&self) -> Vec<(String, u32)> {
+        let count = |(name, topic): (&String, &Topic)| (name.clone(), topic.len() as u32);
+        self.read().iter().map(count).collect()
+    }
+
+    /// The number of partitions of a topic, which is made if there is none and `create` says so.
+    pub(crate) fn describe(&self, name: &str, create: bool) -> Result<u32, Code> {
+        if let Some(topic) = self.get(name) {
+            return Ok(topic.len() as u32);
+        }
+        if !is_valid(name) {
+            return Err(Code::INVALID_TOPIC);
+        }
+        if !create {
+            return Err(Code::UNKNOWN_TOPIC_OR_PARTITION);
+        }
+        let mut topics = self.topics.write().expect("nothing panics while it has the topics");
+        if let Some(topic) = topics.get(name) {
+            return Ok(topic.len() as u32);
+        }
+        let there: usize = topics.values().map(|topic| topic.len()).sum();
+        if there + self.settings.partitions as usize > MAX_PARTITIONS {
+            return Err(Code::POLICY_VIOLATION);
+        }
+        let topic = self.create(name).map_err(|error| {
+            eprintln!("kafka_broker: cannot make the topic {name}: {error}");
+            Code::KAFKA_STORAGE_ERROR
+        })?;
+        topics.insert(name.to_owned(), topic);
+        Ok(self.settings.partitions)
+    }
+
+    /// Makes the directories of a topic; it gets its name when they are all there.
+    fn create(&self, name: &str) -> io::Result<Topic> {
+        let Settings { directory, partitions, segment, sync } = &self.settings;
+        let unfinished = directory.join("unfinished").join(name);
+        for n in 0..*partitions {
+            fs::create_dir_all(unfinished.join(n.to_string()))?;
+        }
+        File::open(&unfinished)?.sync_all()?;
+        let home = directory.join("topics");
+        let path = home.join(name);
+        fs::rename(unfinished, &path)?;
+        File::open(home)?.sync_all()?;
+        let open = |n: u32| Partition::open(&path.join(n.to_string()), *segment, *sync);
+        Ok((0..*partitions).map(open).collect())
+    }
+}
+
+/// Whether Kafka allows the name. Such a name is also a file name of its own, and no path.
+fn is_valid(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=MAX_NAME).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_be_paths_are_refused() {
+        for name in ["", ".", "..", "../x", "a/b", "/a", "a\0", "a b", "ä", &"x".repeat(250)] {
+            assert!(!is_valid(name), "{name:?}");
+        }
+        for name in ["events", "...", "A-1_b.c", &"x".repeat(249)] {
+            assert!(is_valid(name), "{name:?}");
+        }
+    }
+}

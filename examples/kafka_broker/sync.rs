@@ -1,0 +1,59 @@
+//! One sync for all that wait: what was written since the last one is synced together, on a thread of
+//! its own, while the connections go on.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+/// A file that is written by the broker and is to survive a crash of the machine.
+pub(crate) trait Durable: Send + Sync {
+    /// Syncs what was written before the call and tells those that wait for it. A failure is told to
+    /// them too. Blocks on the disk.
+    fn sync(&self);
+}
+
+#[derive(Default)]
+pub(crate) struct Syncer {
+    dirty: Mutex<Vec<Arc<dyn Durable>>>,
+    wake: Notify,
+    /// Rounds, each of which serves all that wait.
+    pub(crate) rounds: AtomicU64,
+    /// Files synced in them.
+    pub(crate) files: AtomicU64,
+}
+
+impl Syncer {
+    /// Asks for a sync. What asks more than once before it begins is synced once.
+    pub(crate) fn ask(&self, file: Arc<dyn Durable>) {
+        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        if !dirty.iter().any(|known| Arc::ptr_eq(known, &file)) {
+            dirty.push(file);
+        }
+        drop(dirty);
+        self.wake.notify_one();
+    }
+
+    /// Syncs for as long as it is polled.
+    pub(crate) async fn run(&self) -> io::Error {
+        loop {
+            self.wake.notified().await;
+            // Whatever else is ready to append comes first.
+            tokio::task::yield_now().await;
+            let files = {
+                let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *dirty)
+            };
+            if files.is_empty() {
+                continue;
+            }
+            self.rounds.fetch_add(1, Ordering::Relaxed);
+            self.files.fetch_add(files.len() as u64, Ordering::Relaxed);
+            let done = tokio::task::spawn_blocking(move || files.iter().for_each(|f| f.sync()));
+            if let Err(error) = done.await {
+                return error.into();
+            }
+        }
+    }
+}

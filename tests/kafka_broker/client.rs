@@ -1,0 +1,300 @@
+//! The other side: requests frame by frame, and batches that need not be right.
+
+use std::io::{self, Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytebuf::{Peek, Poke};
+use bytes::BufMut;
+
+use crate::api::Api;
+use crate::batch::HEAD;
+use crate::wire::{Reader, Write};
+
+pub(crate) struct Client {
+    stream: TcpStream,
+    correlation: i32,
+}
+
+/// What came back for a produce request: error code and offset of the first record.
+pub(crate) type Produced = (i16, i64);
+
+/// What came back for a partition of a fetch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) code: i16,
+    pub(crate) end: i64,
+    pub(crate) batches: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self { stream, correlation: 0 }
+    }
+
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Everything up to the end of the connection, which the broker closes.
+    pub(crate) fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // It resets what was sent and not received; that too is an end.
+        let _ = self.stream.read_to_end(&mut rest);
+        rest
+    }
+
+    /// Sends a request, and returns its correlation id.
+    pub(crate) fn send(&mut self, api: Api, version: i16, body: &[u8]) -> io::Result<i32> {
+        self.correlation += 1;
+        self.send_bytes(&frame(api.key(), version, self.correlation, body))?;
+        Ok(self.correlation)
+    }
+
+    /// Receives a response: its correlation id and its body.
+    pub(crate) fn receive(&mut self) -> io::Result<(i32, Vec<u8>)> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length)?;
+        let mut response = vec![0; u32::from_be_bytes(length) as usize];
+        self.stream.read_exact(&mut response)?;
+        let body = response.split_off(4);
+        Ok((response.peek_i32(0).unwrap(), body))
+    }
+
+    pub(crate) fn ask(&mut self, api: Api, version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
+        let asked = self.send(api, version, body)?;
+        let (answered, body) = self.receive()?;
+        assert_eq!(answered, asked);
+        Ok(body)
+    }
+
+    /// Makes sure that topics exist; returns their error codes and numbers of partitions.
+    pub(crate) fn topics(&mut self, names: &[&str]) -> Vec<(i16, String, usize)> {
+        let mut body = Vec::new();
+        body.put_array(names.iter(), |out, name| out.put_string(name));
+        body.put_bool(true);
+        let body = self.ask(Api::Metadata, 5, &body).unwrap();
+        let mut r = Reader::new(&body);
+        r.i32().unwrap();
+        let broker = |r: &mut Reader<'_>| {
+            r.i32()?;
+            r.string()?;
+            r.i32()?;
+            r.nullable_string().map(drop)
+        };
+        r.array(1, broker).unwrap();
+        r.nullable_string().unwrap();
+        r.i32().unwrap();
+        let partition = |r: &mut Reader<'_>| {
+            r.i16()?;
+            r.i32()?;
+            r.i32()?;
+            r.array(4, Reader::i32)?;
+            r.array(4, Reader::i32)?;
+            r.array(4, Reader::i32)?;
+            Ok(())
+        };
+        let topic = |r: &mut Reader<'_>| {
+            let (code, name) = (r.i16()?, r.string()?.to_owned());
+            r.bool()?;
+            Ok((code, name, r.array(10, partition)?.len()))
+        };
+        let topics = r.array(7, topic).unwrap();
+        r.end().unwrap();
+        topics
+    }
+
+    pub(crate) fn produce(&mut self, topic: &str, acks: i16, batches: &[u8]) -> Produced {
+        let body = produce(topic, 0, acks, batches);
+        let body = self.ask(Api::Produce, 7, &body).unwrap();
+        produced(&body)
+    }
+
+    pub(crate) fn fetch(&mut self, topic: &str, offset: i64, limits: Limits) -> Fetched {
+        let body = fetch(topic, &[0], offset, limits);
+        let body = self.ask(Api::Fetch, 11, &body).unwrap();
+        fetched(&body).remove(0)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) wait_ms: i32,
+    pub(crate) min: i32,
+    pub(crate) max: i32,
+    pub(crate) partition: i32,
+}
+
+/// All there is, at once.
+pub(crate) const ALL: Limits = Limits { wait_ms: 0, min: 0, max: i32::MAX, partition: i32::MAX };
+
+/// A request with its length in front.
+pub(crate) fn frame(key: i16, version: i16, correlation: i32, body: &[u8]) -> Vec<u8> {
+    let mut request = Vec::new();
+    request.put_i16(key);
+    request.put_i16(version);
+    request.put_i32(correlation);
+    request.put_nullable_string(Some("test"));
+    request.put_slice(body);
+    let mut frame = Vec::new();
+    frame.put_bytes_field(&request);
+    frame
+}
+
+pub(crate) fn produce(topic: &str, partition: i32, acks: i16, batches: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.put_nullable_string(None);
+    body.put_i16(acks);
+    body.put_i32(1000);
+    body.put_array([topic].into_iter(), |out, topic| {
+        out.put_string(topic);
+        out.put_array([batches].into_iter(), |out, batches| {
+            out.put_i32(partition);
+            out.put_bytes_field(batches);
+        });
+    });
+    body
+}
+
+pub(crate) fn produced(body: &[u8]) -> Produced {
+    let mut r = Reader::new(body);
+    let topic = |r: &mut Reader<'_>| {
+        r.string()?;
+        r.array(4, |r| {
+            r.i32()?;
+            let produced = (r.i16()?, r.i64()?);
+            r.i64()?;
+            r.i64()?;
+            Ok(produced)
+        })
+    };
+    let topics = r.array(4, topic).unwrap();
+    r.i32().unwrap();
+    r.end().unwrap();
+    topics[0][0]
+}
+
+pub(crate) fn fetch(topic: &str, partitions: &[i32], offset: i64, limits: Limits) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.put_i32(-1);
+    body.put_i32(limits.wait_ms);
+    body.put_i32(limits.min);
+    body.put_i32(limits.max);
+    body.put_i8(0);
+    body.put_i32(0);
+    body.put_i32(-1);
+    body.put_array([topic].into_iter(), |out, topic| {
+        out.put_string(topic);
+        out.put_array(partitions.iter(), |out, partition| {
+            out.put_i32(*partition);
+            out.put_i32(-1);
+            out.put_i64(offset);
+            out.put_i64(-1);
+            out.put_i32(limits.partition);
+        });
+    });
+    body.put_i32(0);
+    body.put_string("");
+    body
+}
+
+pub(crate) fn fetched(body: &[u8]) -> Vec<Fetched> {
+    let mut r = Reader::new(body);
+    r.i32().unwrap();
+    assert_eq!((r.i16(), r.i32()), (Ok(0), Ok(0)), "no session");
+    let partition = |r: &mut Reader<'_>| {
+        r.i32()?;
+        let (code, end) = (r.i16()?, r.i64()?);
+        r.i64()?;
+        r.i64()?;
+        assert_eq!((r.i32()?, r.i32()?), (-1, -1));
+        Ok(Fetched { code, end, batches: r.bytes()?.to_vec() })
+    };
+    let topic = |r: &mut Reader<'_>| {
+        r.string()?;
+        r.array(4, partition)
+    };
+    let mut topics = r.array(4, topic).unwrap();
+    r.end().unwrap();
+    topics.remove(0)
+}
+
+/// A batch of these records, as a producer sends it.
+pub(crate) fn batch(records: &[&[u8]], producer: Option<(i64, i16, i32)>) -> Vec<u8> {
+    let mut batch = vec![0; HEAD];
+    for (delta, value) in records.iter().enumerate() {
+        let mut record = vec![0]; // attributes
+        put_varint(&mut record, 0); // time
+        put_varint(&mut record, delta as i64);
+        put_varint(&mut record, -1); // no key
+        put_varint(&mut record, value.len() as i64);
+        record.extend_from_slice(value);
+        put_varint(&mut record, 0); // no headers
+        put_varint(&mut batch, record.len() as i64);
+        batch.extend_from_slice(&record);
+    }
+    let (id, epoch, sequence) = producer.unwrap_or((-1, -1, -1));
+    let length = batch.len() as i32 - 12;
+    batch.set_i32(8, length).unwrap();
+    batch[16] = 2;
+    batch.set_i32(23, records.len() as i32 - 1).unwrap();
+    batch.set_i64(43, id).unwrap();
+    batch.set_i16(51, epoch).unwrap();
+    batch.set_i32(53, sequence).unwrap();
+    batch.set_i32(57, records.len() as i32).unwrap();
+    seal(&mut batch);
+    batch
+}
+
+/// Puts the right checksum in.
+pub(crate) fn seal(batch: &mut [u8]) {
+    let crc = crc32c::crc32c(&batch[21..]);
+    batch.set_u32(17, crc).unwrap();
+}
+
+fn put_varint(out: &mut Vec<u8>, value: i64) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    while zigzag >= 0x80 {
+        out.push(zigzag as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    out.push(zigzag as u8);
+}
+
+/// Offsets and values of the records in batches that [`batch`] made.
+pub(crate) fn records(mut batches: &[u8]) -> Vec<(i64, Vec<u8>)> {
+    let mut found = Vec::new();
+    while !batches.is_empty() {
+        let batch = crate::batch::parse(batches).unwrap();
+        let mut at = HEAD;
+        for n in 0..i64::from(batch.records) {
+            varint(batches, &mut at); // length
+            at += 1; // attributes
+            assert_eq!(varint(batches, &mut at), 0);
+            assert_eq!(varint(batches, &mut at), n);
+            assert_eq!(varint(batches, &mut at), -1);
+            let length = varint(batches, &mut at) as usize;
+            found.push((batch.base_offset + n, batches[at..at + length].to_vec()));
+            at += length;
+            assert_eq!(varint(batches, &mut at), 0);
+        }
+        assert_eq!(at, batch.length);
+        batches = &batches[batch.length..];
+    }
+    found
+}
+
+fn varint(bytes: &[u8], at: &mut usize) -> i64 {
+    let (mut value, mut shift) = (0_u64, 0);
+    loop {
+        let byte = bytes[*at];
+        *at += 1;
+        value |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            return (value >> 1) as i64 ^ -((value & 1) as i64);
+        }
+    }
+}

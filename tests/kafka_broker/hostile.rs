@@ -1,0 +1,158 @@
+//! Peers that break the protocol, or leave.
+
+use bytebuf::Poke;
+use bytes::BufMut;
+
+use crate::api::Api;
+use crate::client::{ALL, Limits, batch, fetch, frame, produce, seal};
+use crate::floor::Floor;
+use crate::process::Broker;
+
+/// What is wrong with a batch, and the code that says so.
+#[test]
+fn batches_that_are_wrong_are_refused_by_the_code_that_helps() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut client = broker.client();
+    client.topics(&["t"]);
+    let good = batch(&[b"one", b"two"], None);
+    let with = |at: usize, number: i32| {
+        let mut batch = good.clone();
+        batch.set_i32(at, number).unwrap();
+        seal(&mut batch);
+        batch
+    };
+    let mut bad_crc = good.clone();
+    bad_crc[17] ^= 1;
+    let mut magic = good.clone();
+    magic[16] = 1;
+    let cases: [(&str, i16, Vec<u8>); 9] = [
+        ("a bad checksum", 2, bad_crc),
+        ("truncated", 87, good[..good.len() - 1].to_vec()),
+        ("nothing", 87, Vec::new()),
+        ("a head alone", 87, good[..30].to_vec()),
+        ("another magic", 87, magic),
+        ("2^31 records", 87, with(57, i32::MAX)),
+        ("a negative count", 87, with(57, -1)),
+        ("a length that is negative", 87, with(8, i32::MIN)),
+        ("2 MiB", 10, batch(&[&vec![0; 2 << 20]], None)),
+    ];
+    for (what, code, bytes) in &cases {
+        assert_eq!(client.produce("t", -1, bytes), (*code, -1), "{what}");
+    }
+    assert_eq!(client.produce("t", -1, &good), (0, 0), "none of them took an offset");
+    assert_eq!(client.produce("missing", -1, &good).0, 3);
+    assert_eq!(client.produce("t", 5, &good).0, 42, "acks are 0, 1 or -1");
+}
+
+#[test]
+fn frames_that_are_no_requests_end_their_connection_and_no_other() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut other = broker.client();
+    other.topics(&["t"]);
+    let count = |count: i32| {
+        let mut body = Vec::new();
+        body.put_i32(count);
+        body
+    };
+    let frames: [(&str, Vec<u8>); 9] = [
+        ("HTTP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
+        ("a negative length", vec![0xff; 12]),
+        ("a length of 2 GiB", [&i32::MAX.to_be_bytes()[..], &[0; 8]].concat()),
+        (
+            "a length of 1 MiB and more",
+            [&(1 << 20 | 1_i32).to_be_bytes()[..], &[0, 3, 0, 4]].concat(),
+        ),
+        ("a length of 0", vec![0; 12]),
+        ("an unknown API", frame(99, 0, 1, &[])),
+        ("a version that is not spoken", frame(3, 12, 1, &[])),
+        ("2^31 topics", frame(3, 4, 1, &count(i32::MAX))),
+        ("-2 topics", frame(3, 4, 1, &count(-2))),
+    ];
+    for (what, bytes) in &frames {
+        let mut client = broker.client();
+        client.send_bytes(bytes).unwrap();
+        assert_eq!(client.rest(), b"", "{what}");
+    }
+    assert_eq!(other.topics(&["t"])[0].0, 0, "the others go on");
+    // A newer ApiVersions is answered in a form that every client knows.
+    let answer = other.ask(Api::ApiVersions, 9, b"whatever is new").unwrap();
+    assert_eq!(answer[..2], 35_i16.to_be_bytes());
+}
+
+#[test]
+fn names_of_topics_do_not_become_paths() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path().join("broker");
+    let broker = Broker::start(&home);
+    let long = "x".repeat(250);
+    let names = ["../x", "..", ".", "", "a/b", "/tmp/x", "a\0b", &long];
+    for (code, name, _) in broker.client().topics(&names) {
+        assert_eq!(code, 17, "{name:?}");
+    }
+    assert_eq!(directory.path().read_dir().unwrap().count(), 1);
+    assert_eq!(home.join("topics").read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn what_was_asked_before_a_bad_frame_is_answered() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut client = broker.client();
+    client.topics(&["t"]);
+    let good = frame(0, 7, 7, &produce("t", 0, -1, &batch(&[b"x"], None)));
+    client.send_bytes(&[&good[..], b"rubbish that is no frame"].concat()).unwrap();
+    assert_eq!(client.receive().unwrap().0, 7);
+    assert_eq!(client.rest(), b"");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn consumers_that_vanish_while_they_wait_leave_nothing_behind() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut witness = broker.client();
+    witness.topics(&["t"]);
+    let before = broker.descriptors();
+    let wait = Limits { wait_ms: 60_000, min: 1, ..ALL };
+    let mut waiting: Vec<_> = (0..100).map(|_| broker.client()).collect();
+    for client in &mut waiting {
+        client.send(Api::Fetch, 11, &fetch("t", &[0], 0, wait)).unwrap();
+    }
+    while broker.descriptors() < before + 100 {
+        witness.topics(&["t"]);
+    }
+    drop(waiting);
+    while broker.descriptors() > before {
+        witness.topics(&["t"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn announced_bytes_take_no_memory_before_they_arrive() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut witness = broker.client();
+    witness.topics(&["t"]);
+    let before = broker.resident();
+    let announce = [&(16_i32 << 20).to_be_bytes()[..], &[0; 8]].concat();
+    let mut clients: Vec<_> = (0..200).map(|_| broker.client()).collect();
+    for client in &mut clients {
+        client.send_bytes(&announce).unwrap();
+    }
+    // One that asks later is served, though the others have announced 3 GiB.
+    let large = batch(&[&[7; 900_000]], None);
+    for n in 0..20 {
+        assert_eq!(witness.produce("t", 1, &large), (0, n));
+    }
+    let grown = broker.resident().saturating_sub(before);
+    assert!(grown < 64 << 10, "{grown} KiB");
+}

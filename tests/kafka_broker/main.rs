@@ -1,0 +1,24 @@
+//! The real Kafka broker of `examples/`, spoken to frame by frame. `ci/kafka.sh` has the real clients.
+#![cfg(unix)]
+
+#[path = "../support/floor.rs"]
+mod floor;
+
+#[path = "../../examples/kafka_broker/api/mod.rs"]
+#[allow(dead_code, reason = "the broker writes what these tests read")]
+mod api;
+#[path = "../../examples/kafka_broker/batch.rs"]
+#[allow(dead_code, reason = "the broker uses what these tests do not")]
+mod batch;
+#[path = "../support/example.rs"]
+mod example;
+#[path = "../../examples/kafka_broker/wire.rs"]
+#[allow(dead_code, reason = "the broker uses what these tests do not")]
+mod wire;
+
+mod client;
+mod crash;
+mod frames;
+mod hostile;
+mod process;
+mod serving;

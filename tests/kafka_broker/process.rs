@@ -1,0 +1,78 @@
+//! A broker process.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::client::Client;
+use crate::example;
+
+pub(crate) fn command(directory: &Path) -> Command {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = Command::new(BINARY.get_or_init(|| example::build("kafka_broker")));
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .arg(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command
+}
+
+/// A broker process; it is killed with this value.
+pub(crate) struct Broker {
+    child: Child,
+    _out: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Broker {
+    pub(crate) fn start(directory: &Path) -> Self {
+        Self::start_with(directory, [""; 0])
+    }
+
+    pub(crate) fn start_with<S: AsRef<OsStr>>(
+        directory: &Path,
+        options: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let mut child = command(directory).args(options).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("listening on ").and_then(|rest| rest.split(',').next());
+        let address = address.expect(&line).parse().unwrap();
+        Self { child, _out: out, address }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The descriptors that it has open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Kibibytes of memory that are resident.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
