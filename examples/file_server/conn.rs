@@ -131,6 +131,7 @@ impl Conn {
                     return Ok(Some(Next::Wait));
                 }
                 let flush = self.outbox.flush(&self.socket)?;
+                site.tally.sent += flush.bytes();
                 if flush.bytes() > 0 {
                     self.progress = now;
                 }
@@ -165,6 +166,7 @@ impl Conn {
         let Some(spliced) = rest.splice_to(&self.socket, &mut site.tally)? else {
             return Ok(None);
         };
+        site.tally.sent += spliced.bytes();
         if spliced.bytes() > 0 {
             self.progress = now;
         }

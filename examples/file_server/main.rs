@@ -8,7 +8,7 @@
 //! a pooled buffer that goes back to the pool before the connection waits again; the head of the
 //! reply and the body, be it bytes or a range of a file, leave through one `WriteQueue`.
 //!
-//! To read it from the top: `start` (the command line), `server` (the loop), `poller` (its
+//! To read it from the top: `start` (the command line), `server` (the loop), `poller` and `trial` (its
 //! waiting), `conn` (one connection), `body` (what it
 //! sends past or piece by piece through its queue), `site` (one request), `files` (what may be opened), `http`
 //! (what a request asks for), `reply`, `page` and `listing` (what is written back), `report` (the figures at
@@ -38,6 +38,8 @@ mod server;
 mod site;
 #[cfg(target_os = "linux")]
 mod start;
+#[cfg(target_os = "linux")]
+mod trial;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {

@@ -1,15 +1,12 @@
-//! Waiting for events: an epoll that looks again for a moment before it goes to sleep.
+//! Waiting for events: an epoll that may look for the next event for a moment before it sleeps.
 //!
-//! To put a thread to sleep and wake it up costs more than to answer a small request: on a virtual
-//! machine 20 us and more, on both ends of the connection. While events follow one another that
-//! closely, the thread stays awake for the next; once they do not, or others want the processor,
-//! it sleeps at once.
+//! Putting a thread to sleep and waking it costs more than answering a small request: on a virtual
+//! machine 20 us and more, on both ends of the connection. [`Trial`] finds out whether it pays to
+//! stay awake. While the thread is awake it yields the processor between its looks, so that a
+//! client on the same processor can run.
 
-use std::fs::File;
-use std::hint::spin_loop;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
-use std::thread::available_parallelism;
+use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -17,30 +14,19 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, Result};
 
-/// How long it stays awake.
-const AWAKE: Duration = Duration::from_micros(50);
-/// From one look to the next, of which each takes a third of a microsecond. With 8 us, requests
-/// waited so long for the next look that a sixth fewer of them were answered.
-const PAUSE: Duration = Duration::from_micros(1);
-/// Gaps up to this length call for staying awake at the next one.
-const SHORT: Duration = Duration::from_micros(100);
-/// How often it is weighed whether to stay awake at all.
-const PERIOD: Duration = Duration::from_millis(100);
+use crate::trial::{Mode, Trial};
+
+/// How long the thread looks for the next event before it sleeps.
+const AWAKE: Duration = Duration::from_micros(100);
+/// After a wait that was longer the thread sleeps at once, until waits are short again.
+const SHORT: Duration = Duration::from_micros(200);
 
 #[derive(Debug)]
 pub(crate) struct Poller {
     epoll: OwnedFd,
-    /// There is more than one processor.
-    parallel: bool,
-    /// Nobody else wants the one that this thread runs on.
-    alone: bool,
-    account: Account,
-    /// How long this thread had been kept from running when that was last found out.
-    queued: Duration,
-    /// When to find it out again.
-    reconsider: Instant,
-    /// The last gap between events was short.
-    eager: bool,
+    trial: Trial,
+    /// The last wait was short.
+    is_close: bool,
     /// System calls made to wait for events, and to collect them.
     pub(crate) waits: u64,
     /// Those that found nothing, while staying awake.
@@ -49,16 +35,10 @@ pub(crate) struct Poller {
 
 impl Poller {
     pub(crate) fn new() -> Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let account = Account::open();
         Ok(Poller {
-            epoll,
-            parallel: available_parallelism().is_ok_and(|cpus| cpus.get() > 1),
-            alone: true,
-            queued: account.time_queued(),
-            account,
-            reconsider: Instant::now() + PERIOD,
-            eager: false,
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            trial: Trial::new(Instant::now()),
+            is_close: false,
             waits: 0,
             looks: 0,
         })
@@ -72,44 +52,29 @@ impl Poller {
         epoll::delete(&self.epoll, source)
     }
 
-    /// Waits for events, at most for `timeout`.
+    /// Waits for events, at most for `timeout`. So far the server has sent `sent` bytes.
     pub(crate) fn wait(
         &mut self,
         events: &mut Vec<Event>,
         timeout: Option<Duration>,
+        sent: u64,
     ) -> Result<()> {
         let began = Instant::now();
-        if began >= self.reconsider {
-            self.adapt(began);
-        }
-        let mut next = Duration::ZERO;
-        while self.eager && timeout != Some(Duration::ZERO) && next <= AWAKE {
-            while began.elapsed() < next {
-                spin_loop();
-            }
-            next += PAUSE;
-            self.look(events, Some(Duration::ZERO))?;
-            if !events.is_empty() {
-                self.waits += 1;
-                return Ok(());
-            }
-            self.looks += 1;
-        }
+        let mode = self.trial.turn(began, sent);
         self.waits += 1;
+        if mode == Mode::Awake && self.is_close && timeout != Some(Duration::ZERO) {
+            while began.elapsed() < AWAKE {
+                self.look(events, Some(Duration::ZERO))?;
+                if !events.is_empty() {
+                    return Ok(());
+                }
+                self.looks += 1;
+                yield_now();
+            }
+        }
         self.look(events, timeout)?;
-        self.eager = self.parallel && self.alone && began.elapsed() < SHORT;
+        self.is_close = began.elapsed() < SHORT;
         Ok(())
-    }
-
-    /// Finds out whether this thread has had to queue for a processor: if so, others have better
-    /// use for the time.
-    fn adapt(&mut self, now: Instant) {
-        let before = std::mem::replace(&mut self.queued, self.account.time_queued());
-        let period = PERIOD + now.duration_since(self.reconsider);
-        self.alone = self.queued.saturating_sub(before) < period / 50;
-        self.eager &= self.alone;
-        self.reconsider = now + PERIOD;
-        self.waits += 1;
     }
 
     fn look(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> Result<()> {
@@ -118,25 +83,5 @@ impl Poller {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// The kernel's account of this thread, which is written anew for each read.
-#[derive(Debug)]
-struct Account(Option<File>);
-
-impl Account {
-    fn open() -> Self {
-        Account(File::open("/proc/thread-self/schedstat").ok())
-    }
-
-    /// The time that the thread has spent ready to run, but not running; zero where nobody
-    /// counts it.
-    fn time_queued(&self) -> Duration {
-        let mut text = [0; 64];
-        let length = self.0.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
-        let fields = str::from_utf8(&text[..length.unwrap_or(0)]).unwrap_or_default();
-        let counted = fields.split(' ').nth(1).and_then(|nanoseconds| nanoseconds.parse().ok());
-        Duration::from_nanos(counted.unwrap_or(0))
     }
 }

@@ -14,8 +14,10 @@ pub(crate) struct Tally {
     pub(crate) connections: u64,
     pub(crate) requests: u64,
     pub(crate) system_calls: u64,
-    /// Calls beyond those, for events that had not come yet while the thread stayed awake.
+    /// Looks for events that had not come yet while the thread stayed awake: two calls each.
     pub(crate) looks: u64,
+    /// Bytes of all replies so far.
+    pub(crate) sent: u64,
     bytes: u64,
     sendfile_bytes: u64,
     splice_bytes: u64,
@@ -29,6 +31,7 @@ impl Tally {
             requests: 0,
             system_calls: 0,
             looks: 0,
+            sent: 0,
             bytes: 0,
             sendfile_bytes: 0,
             splice_bytes: 0,

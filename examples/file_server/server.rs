@@ -157,7 +157,7 @@ impl Server {
         } else {
             Some(TICK)
         };
-        self.poller.wait(events, timeout)
+        self.poller.wait(events, timeout, self.site.tally.sent)
     }
 
     fn wake(&mut self, key: usize, flags: EventFlags) {
