@@ -13,7 +13,7 @@ use super::byte_buf::{ByteBuf, copy_from, source_of};
 use super::{consume, range};
 use crate::memory::flags::READ_ONLY;
 use crate::memory::owned;
-use crate::pool::{Block, Pool, block_size};
+use crate::pool::{AllocError, Block, Pool, block_size};
 use core::ops::{Deref, RangeBounds};
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -111,8 +111,7 @@ impl ByteView {
         Self::whole(Block::adopted(header))
     }
 
-    /// The block that keeps the bytes; none for static and empty ones.
-    #[cfg(unix)]
+    /// Returns the block that keeps the bytes; `None` for static and empty ones.
     pub(crate) fn block(&self) -> Option<&Block> {
         self.block.as_ref()
     }
@@ -264,6 +263,20 @@ impl ByteView {
             None => copy_from(&source_of(Some(block)), self),
         };
         copy.ok().map(ByteBuf::freeze)
+    }
+
+    /// Copies the bytes into a new buffer, in a block of the view's own pool and budget.
+    ///
+    /// # Errors
+    ///
+    /// If these have no memory for it.
+    ///
+    /// # Cost
+    ///
+    /// One copy, and that of [`Pool::alloc`].
+    #[track_caller]
+    pub fn try_copy(&self) -> Result<ByteBuf, AllocError> {
+        copy_from(&source_of(self.block.as_ref()), self)
     }
 
     /// A view of a part.

@@ -19,7 +19,12 @@ mod read;
 use std::ops::{Range, RangeBounds};
 
 use self::parts::Parts;
-use super::{ByteBuf, ByteView, range};
+use super::{
+    ByteView,
+    byte_buf::{allocate, or_panic, source_among},
+    range,
+};
+use crate::pool::AllocError;
 
 pub use self::iter::{ByteIter, Components, IntoComponents};
 
@@ -27,9 +32,8 @@ pub use self::iter::{ByteIter, Components, IntoComponents};
 const MERGE_BELOW: usize = 64;
 /// So many components keep their borders whatever their size.
 const MERGE_AFTER: usize = 16;
-/// The size of the blocks in which small components are gathered: as much as is there, in these
-/// bounds.
-const GATHER: std::ops::RangeInclusive<usize> = 256..=4096;
+/// The largest block in which small components are merged.
+const MERGE_BLOCK: usize = 4096;
 
 /// An ordered list of [`ByteView`]s that reads as one buffer.
 ///
@@ -179,22 +183,36 @@ impl CompositeByteBuf {
         }
     }
 
-    /// The content as one view.
+    /// Returns the content as one view.
     ///
     /// A composite of one component shares it; else the bytes are copied, once, and the composite
     /// stays as it is.
     ///
+    /// The copy is drawn from the pool and budget of the first component, or of the first one whose pool
+    /// overwrites its memory on release, if there is such a component.
+    ///
     /// # Panics
     ///
-    /// If there is no memory for the copy.
+    /// If these have no memory for the copy; [`try_to_byte_view`](Self::try_to_byte_view) doesn't.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
     /// assert_eq!(parts.to_byte_view(), "abc");
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn to_byte_view(&self) -> ByteView {
-        if self.rest.is_empty() { self.front.clone() } else { self.gather(self.components()) }
+        or_panic(self.try_to_byte_view())
+    }
+
+    /// Does as [`to_byte_view`](Self::to_byte_view).
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for the copy.
+    #[track_caller]
+    pub fn try_to_byte_view(&self) -> Result<ByteView, AllocError> {
+        if self.rest.is_empty() { Ok(self.front.clone()) } else { merged(self.components()) }
     }
 
     /// The content in a new `Vec`: one allocation, one copy.
@@ -258,14 +276,17 @@ impl CompositeByteBuf {
             }
         }
     }
+}
 
-    /// Copies components of this composite into one.
-    fn gather<'a>(&self, components: impl Iterator<Item = &'a ByteView> + Clone) -> ByteView {
-        let len = components.clone().map(|view| view.len()).sum();
-        let mut all = ByteBuf::with_capacity(len);
-        components.for_each(|view| all.extend_from_slice(view));
-        all.freeze()
-    }
+/// Copies components into one view.
+#[track_caller]
+fn merged<'a>(
+    components: impl Iterator<Item = &'a ByteView> + Clone,
+) -> Result<ByteView, AllocError> {
+    let len = components.clone().map(|view| view.len()).sum();
+    let mut all = allocate(&source_among(components.clone()), 0, len)?;
+    components.for_each(|view| all.extend_from_slice(view));
+    Ok(all.freeze())
 }
 
 #[cfg(test)]

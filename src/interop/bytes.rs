@@ -15,15 +15,20 @@ use bytes::{Buf, BufMut, Bytes};
 use core::borrow::BorrowMut;
 use core::fmt;
 
-/// The spare capacity that `chunk_mut` makes where there is none: less just below the maximum, or where
-/// the pool has no memory for more.
+/// The spare capacity that `chunk_mut` makes where there is less: of the buffer's own block while there is
+/// some, so that a read does not get the last few bytes of a block; of a new one where there is none. Just
+/// below the maximum, or where the pool has no memory for more, it makes less.
 const CHUNK: usize = 64;
 
 impl ByteBuf {
     #[cold]
     #[track_caller]
     fn make_chunk(&mut self) {
-        if let Err(error) = self.reserve_up_to(CHUNK) {
+        if self.capacity() > self.len() {
+            _ = self.try_reclaim(CHUNK);
+        } else if self.remaining_mut() > 0
+            && let Err(error) = self.reserve_up_to(CHUNK)
+        {
             panic!("{error}");
         }
     }
@@ -77,7 +82,7 @@ unsafe impl BufMut for ByteBuf {
 
     #[inline]
     fn chunk_mut(&mut self) -> &mut UninitSlice {
-        if self.capacity() == self.len() && self.remaining_mut() > 0 {
+        if self.capacity() - self.len() < CHUNK {
             self.make_chunk();
         }
         self.spare_capacity_mut().into()

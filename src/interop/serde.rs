@@ -11,7 +11,7 @@ use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
 /// What a sequence's hint is worth at most: it comes from the peer.
 const TRUSTED_HINT: usize = 4096;
 
-/// Serialises `$this` as `$bytes: &[u8]`.
+/// Serialises `$this` as `$bytes: &[u8]`, whose evaluation may fail with an error of the serialiser.
 macro_rules! serde_as_bytes {
     ($type:ty, |$this:ident| $bytes:expr) => {
         impl Serialize for $type {
@@ -32,7 +32,9 @@ macro_rules! serde_as_bytes {
 serde_as_bytes!(ByteView, |view| view);
 serde_as_bytes!(ByteBuf, |buf| buf);
 // A serialiser takes bytes in one piece: those of several components are copied together first.
-serde_as_bytes!(CompositeByteBuf, |parts| &parts.to_byte_view());
+serde_as_bytes!(CompositeByteBuf, |parts| &parts
+    .try_to_byte_view()
+    .map_err(serde::ser::Error::custom)?);
 
 struct BytesVisitor;
 

@@ -121,4 +121,9 @@ impl Block {
         }
         Some(Source::new(local::central_of(block), note::budget(block)))
     }
+
+    /// Returns whether the block's pool overwrites it with zeros when the last handle is dropped.
+    pub(crate) fn is_zeroed_on_release(&self) -> bool {
+        self.header().flags.is_zeroed()
+    }
 }

@@ -5,7 +5,9 @@
 //! 1. the end of the block, where nobody else holds the block any more: nothing is copied;
 //! 2. the space of what was read, or of others that are gone, where the readable bytes are no more than
 //!    what is gained: they are moved down, at an amortised O(1) for each byte read;
-//! 3. a new block from the same pool, of twice the capacity or what is needed, whichever is more.
+//! 3. a new block from the same pool, of twice the capacity (of twice the block that is replaced, where no
+//!    other handle holds that), of what the buffer was made with ([`MadeWith`]), or of what is needed,
+//!    whichever is most; only what is needed where the pool has no memory for more.
 #![allow(unsafe_code, reason = "copies within, or out of, the handle's own range (W1)")]
 
 use super::{ByteBuf, ByteView};
@@ -15,6 +17,28 @@ use core::fmt;
 
 /// The least capacity of a buffer that grows from nothing.
 const LEAST: usize = 64;
+
+/// The capacity that a buffer was made with, which its new blocks have as well: after parts of it were
+/// split off and are held, one block still serves as many reads as the first one did.
+#[derive(Clone, Copy)]
+pub(super) struct MadeWith {
+    /// In units of [`UNIT`](Self::UNIT) bytes; zero for the requested length of the block.
+    units: u16,
+}
+
+impl MadeWith {
+    const UNIT: usize = 16;
+
+    /// More is not remembered: a held part should not pin more than this.
+    const MAX: usize = 64 * 1024;
+
+    /// What the block was requested with: the buffer has not moved from its first block.
+    pub(super) const BLOCK: Self = Self { units: 0 };
+
+    fn new(capacity: usize) -> Self {
+        Self { units: capacity.min(Self::MAX).div_ceil(Self::UNIT) as u16 }
+    }
+}
 
 /// A buffer that could not grow. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +175,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If the pool gives no memory.
+    /// If the pool gives no memory; see [`try_alloc_with_headroom`](Self::try_alloc_with_headroom).
     ///
     /// Cost: that of [`alloc`](Self::alloc).
     #[inline(always)]
@@ -159,6 +183,21 @@ impl Pool {
     #[track_caller]
     pub fn alloc_with_headroom(&self, front: usize, n: usize) -> ByteBuf {
         allocate_or_panic(self.source(), front, n)
+    }
+
+    /// Does as [`alloc_with_headroom`](Self::alloc_with_headroom).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_alloc`](Self::try_alloc).
+    ///
+    /// # Cost
+    ///
+    /// That of [`alloc`](Self::alloc).
+    #[inline(always)]
+    #[track_caller]
+    pub fn try_alloc_with_headroom(&self, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
+        allocate(self.source(), front, n)
     }
 
     /// Copies `bytes` into memory of this pool.
@@ -182,10 +221,7 @@ impl Pool {
     #[track_caller]
     #[doc(alias = "copiedBuffer")]
     pub fn copy_from_slice(&self, bytes: &[u8]) -> ByteView {
-        match self.try_copy_from_slice(bytes) {
-            Ok(view) => view,
-            Err(error) => refused(&error),
-        }
+        or_panic(self.try_copy_from_slice(bytes))
     }
 
     /// Copies `bytes` into memory of this pool.
@@ -245,6 +281,19 @@ pub(in crate::buf) fn source_of(block: Option<&Block>) -> Source {
     block.and_then(Block::source).unwrap_or_else(|| Pool::global().source().clone())
 }
 
+/// Returns the source that one copy of several views' bytes is drawn from: that of the first view whose pool
+/// overwrites its memory on release, or else of the first view that comes from a pool.
+pub(in crate::buf) fn source_among<'a>(views: impl Iterator<Item = &'a ByteView>) -> Source {
+    let mut first = None;
+    for block in views.filter_map(ByteView::block) {
+        if block.is_zeroed_on_release() {
+            return source_of(Some(block));
+        }
+        first = first.or_else(|| block.source());
+    }
+    first.unwrap_or_else(|| Pool::global().source().clone())
+}
+
 /// Copies `bytes` into a block of `source`.
 #[track_caller]
 pub(in crate::buf) fn copy_from(source: &Source, bytes: &[u8]) -> Result<ByteBuf, AllocError> {
@@ -257,7 +306,11 @@ pub(in crate::buf) fn copy_from(source: &Source, bytes: &[u8]) -> Result<ByteBuf
 // memory is copied in wider pieces than it was written in, and stalls.
 #[inline(always)]
 #[track_caller]
-fn allocate(source: &Source, front: usize, n: usize) -> Result<ByteBuf, AllocError> {
+pub(in crate::buf) fn allocate(
+    source: &Source,
+    front: usize,
+    n: usize,
+) -> Result<ByteBuf, AllocError> {
     let block = match source.try_cached(front.saturating_add(n)) {
         Some(block) => Some(block),
         None => allocate_slowly(source, front.saturating_add(n))?,
@@ -289,6 +342,15 @@ fn allocate_slowly(source: &Source, size: usize) -> Result<Option<Block>, AllocE
 fn allocate_slowly_or_panic(source: &Source, size: usize) -> Option<Block> {
     match allocate_slowly(source, size) {
         Ok(block) => block,
+        Err(error) => refused(&error),
+    }
+}
+
+/// Returns what was allocated, or panics.
+#[track_caller]
+pub(in crate::buf) fn or_panic<T>(allocated: Result<T, AllocError>) -> T {
+    match allocated {
+        Ok(value) => value,
         Err(error) => refused(&error),
     }
 }
@@ -344,7 +406,7 @@ impl ByteBuf {
     #[track_caller]
     #[doc(alias = "ensureWritable")]
     pub fn reserve(&mut self, additional: usize) {
-        if additional > self.limit - self.writer {
+        if additional > self.end - self.writer {
             self.grow_or_panic(additional);
         }
     }
@@ -369,7 +431,7 @@ impl ByteBuf {
     #[inline]
     #[track_caller]
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
-        if additional > self.limit - self.writer { self.grow(additional) } else { Ok(()) }
+        if additional > self.end - self.writer { self.grow(additional) } else { Ok(()) }
     }
 
     /// Makes room for `additional` more bytes if that needs no new memory. Says whether it did.
@@ -377,7 +439,7 @@ impl ByteBuf {
     /// Cost: allocates nothing; may move the readable bytes.
     #[must_use = "the room is there only if this says so"]
     pub fn try_reclaim(&mut self, additional: usize) -> bool {
-        additional <= self.limit - self.writer || self.reclaim_room(additional)
+        additional <= self.end - self.writer || self.reclaim_room(additional)
     }
 
     /// Makes spare capacity for `n` more bytes, or for as many as the maximum and the pool allow, and
@@ -429,17 +491,33 @@ impl ByteBuf {
         if self.reclaim_room(additional) {
             return Ok(());
         }
-        let wanted = self.capacity().saturating_mul(2).max(LEAST).min(self.max).max(needed);
-        let grown = self.moved(self.front, wanted).or_else(|_| self.moved(0, needed));
+        // A block of its own is replaced by one twice its size, whatever of it was read and split off.
+        let held = match &self.block {
+            Some(block) if block.is_unique() => block.requested(),
+            _ => self.capacity(),
+        };
+        let wanted = held.saturating_mul(2).max(self.made_with()).max(LEAST);
+        let wanted = wanted.min(self.max).max(needed);
+        let grown = self.moved(self.front_len(), wanted).or_else(|_| self.moved(0, needed));
         *self = grown.map_err(|error| fail(TryReserveErrorKind::Alloc(error)))?;
         Ok(())
     }
 
-    /// A copy of the readable bytes in a new block of the same pool, with headroom and capacity.
+    /// Returns the capacity that the buffer was made with, as far as it is remembered; zero for one that
+    /// never had memory.
+    fn made_with(&self) -> usize {
+        match (self.made_with.units, &self.block) {
+            (0, Some(block)) => (block.requested() - self.front_len()).min(MadeWith::MAX),
+            (units, _) => usize::from(units) * MadeWith::UNIT,
+        }
+    }
+
+    /// Copies the readable bytes into a new block of the same pool and budget, with headroom and capacity.
     #[track_caller]
-    fn moved(&self, front: usize, capacity: usize) -> Result<Self, AllocError> {
+    pub(super) fn moved(&self, front: usize, capacity: usize) -> Result<Self, AllocError> {
         let mut new = allocate(&source_of(self.block.as_ref()), front, capacity)?;
         new.max = self.max;
+        new.made_with = MadeWith::new(self.made_with());
         new.extend_from_slice(self);
         Ok(new)
     }
@@ -454,20 +532,20 @@ impl ByteBuf {
         let end = (requested - start).min(self.max);
         if end.saturating_sub(self.writer) >= additional && self.claim() {
             // The handle is alone, so that the rest of the block is its own (W1).
-            self.limit = end;
+            self.end = end;
             return true;
         }
-        if self.reader >= len && needed <= self.limit {
+        if self.reader >= len && needed <= self.end {
             self.discard_read();
             return true;
         }
-        let (gained, limit) = (start + self.reader, requested.min(self.max));
-        if gained >= len && needed <= limit && self.claim() {
+        let (gained, end) = (start + self.reader, requested.min(self.max));
+        if gained >= len && needed <= end && self.claim() {
             let from = self.at(self.reader);
             // SAFETY: the handle is alone, so that both ranges are its own; they may overlap.
             unsafe { data.copy_from(from, len) };
-            (self.base, self.front, self.reader) = (data, 0, 0);
-            (self.writer, self.clean, self.limit) = (len, len, limit);
+            (self.base, self.owns_front, self.reader) = (data, true, 0);
+            (self.writer, self.initialised, self.end) = (len, len, end);
             return true;
         }
         false
@@ -478,13 +556,37 @@ impl ByteBuf {
         self.block.as_mut().is_some_and(Block::claim)
     }
 
-    /// Makes at least `n` bytes of headroom, by moving the readable bytes. The maximum allows it.
+    /// Makes at least `n` bytes of headroom, by moving the readable bytes.
+    #[cold]
     #[track_caller]
-    pub(super) fn make_headroom(&mut self, n: usize) {
-        // As much as there is to move, so that prepending byte by byte costs O(1) each.
-        match self.moved(n.max(self.len()), self.capacity()) {
-            Ok(moved) => *self = moved,
-            Err(error) => refused(&error),
+    pub(super) fn make_headroom(&mut self, n: usize) -> Result<(), TryReserveError> {
+        let len = self.len();
+        let fail = |kind| TryReserveError { additional: n, len, kind };
+        let needed = len.checked_add(n).filter(|&sum| sum <= isize::MAX as usize);
+        let needed = needed.ok_or_else(|| fail(TryReserveErrorKind::CapacityOverflow))?;
+        if needed > self.max {
+            return Err(fail(TryReserveErrorKind::OverMaximum(self.max)));
         }
+        // As much as there is to move, so that prepending byte by byte costs O(1) each.
+        let moved = self.moved(n.max(len), self.capacity()).or_else(|_| self.moved(n, len));
+        *self = moved.map_err(|error| fail(TryReserveErrorKind::Alloc(error)))?;
+        Ok(())
+    }
+
+    /// Appends `bytes`, growing as needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    ///
+    /// # Cost
+    ///
+    /// That of [`extend_from_slice`](Self::extend_from_slice).
+    #[inline]
+    #[track_caller]
+    pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
+        self.try_reserve(bytes.len())?;
+        self.extend_from_slice(bytes);
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Reader and writer index, headroom: the part of a `ByteBuf` that Netty's users know.
 #![allow(unsafe_code, reason = "copies within the handle's own range (W1)")]
 
-use super::{ByteBuf, bytes_ptr};
+use super::{ByteBuf, TryReserveError, bytes_ptr};
 use crate::buf::range;
 use core::fmt;
 
@@ -107,8 +107,8 @@ impl ByteBuf {
     /// ```
     #[doc(alias = "writerIndex")]
     pub fn set_writer_index(&mut self, index: usize) -> Result<(), IndexError> {
-        check(index, self.reader, self.limit)?;
-        self.clean_to(index);
+        check(index, self.reader, self.end)?;
+        self.initialise_to(index);
         self.set_writer(index);
         Ok(())
     }
@@ -145,12 +145,21 @@ impl ByteBuf {
         crate::Pool::global().alloc_with_headroom(front, n)
     }
 
-    /// How many bytes can be prepended without moving the others: what was read, and what is in front of
-    /// the region.
+    /// Returns the number of bytes that can be prepended without moving the others: those that were read,
+    /// and those in front of the region.
     #[inline]
     #[must_use]
-    pub const fn headroom(&self) -> usize {
-        self.front + self.reader
+    pub fn headroom(&self) -> usize {
+        self.front_len() + self.reader
+    }
+
+    /// The number of bytes in front of the region that are this handle's.
+    #[inline]
+    pub(super) fn front_len(&self) -> usize {
+        match &self.block {
+            Some(block) if self.owns_front => self.base.addr().get() - block.data().addr().get(),
+            _ => 0,
+        }
     }
 
     /// Puts `bytes` before what is readable.
@@ -161,9 +170,12 @@ impl ByteBuf {
     ///
     /// # Panics
     ///
-    /// If there is no memory, or the buffer would pass its maximum.
+    /// If there is no memory, or the buffer would pass its maximum; [`try_prepend`](Self::try_prepend)
+    /// doesn't.
     ///
-    /// Cost: O(`bytes.len()`) with headroom; else O(`len`), and perhaps an allocation.
+    /// # Cost
+    ///
+    /// O(`bytes.len()`) with headroom; else O(`len`), and perhaps an allocation.
     ///
     /// # Examples
     ///
@@ -178,32 +190,53 @@ impl ByteBuf {
     /// ```
     #[track_caller]
     pub fn prepend(&mut self, bytes: &[u8]) {
-        let (n, len) = (bytes.len(), self.len());
+        if let Err(error) = self.try_prepend(bytes) {
+            panic!("cannot prepend: {error}");
+        }
+    }
+
+    /// Does as [`prepend`](Self::prepend).
+    ///
+    /// # Errors
+    ///
+    /// Instead of panicking. The buffer is as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut message = ByteBuf::from(&b"body"[..]);
+    /// message.set_max_capacity(8).unwrap();
+    /// assert!(message.try_prepend(b"header").is_err());
+    /// assert_eq!(message, b"body"[..]);
+    /// ```
+    #[track_caller]
+    pub fn try_prepend(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
+        let n = bytes.len();
         if n > self.reader {
-            // The region starts earlier, by what the consumed bytes do not cover.
-            let fits = n.checked_add(len).is_some_and(|total| total <= self.max);
-            assert!(fits, "no room for {n} bytes before {len}: the maximum is {}", self.max);
-            if n > self.headroom() {
-                self.make_headroom(n);
+            if n > self.headroom() || n > self.max - self.len() {
+                self.make_headroom(n)?;
             }
+            // The region starts earlier, by what the consumed bytes do not cover.
             self.shift_base_back(n - self.reader);
         }
         self.reader -= n;
         // SAFETY: `n` bytes of the handle's own range (W1), before what is readable.
         unsafe { self.at(self.reader).copy_from_nonoverlapping(bytes_ptr(bytes), n) };
+        Ok(())
     }
 
-    /// Takes `more` bytes of headroom into the region. They are about to be written. Room that would
-    /// pass the maximum is given up (W4).
+    /// Takes `more` bytes of headroom into the region. They are about to be written. Spare capacity that
+    /// would pass the maximum is given up (W4).
     fn shift_base_back(&mut self, more: usize) {
-        assert!(more <= self.front);
+        assert!(more <= self.front_len());
         // SAFETY: the headroom is part of the handle's range (W1).
         self.base = unsafe { self.base.sub(more) };
-        self.front -= more;
         self.reader += more;
         self.writer += more;
-        self.limit = (self.limit + more).min(self.max);
-        self.clean = (self.clean + more).min(self.limit);
+        self.end = (self.end + more).min(self.max);
+        self.initialised = (self.initialised + more).min(self.end);
     }
 
     /// Drops the first `n` readable bytes, `n <= len`.
@@ -214,24 +247,41 @@ impl ByteBuf {
         self.reader += n;
     }
 
-    /// The most bytes that the region ever holds: `usize::MAX` unless it was set.
+    /// Returns the most bytes that the region ever holds: `usize::MAX` unless it was set.
     #[must_use]
     #[doc(alias = "maxCapacity")]
     pub const fn max_capacity(&self) -> usize {
         self.max
     }
 
-    /// Sets the most bytes that the region may hold; takes room away that is above it.
+    /// Sets the most bytes that the region may hold; gives up spare capacity that is above it.
+    ///
+    /// Every buffer that is split off, and every clone, has the same maximum, each for itself. A view has
+    /// none: [`freeze`](Self::freeze) and [`try_into_mut`](super::ByteView::try_into_mut) forget it.
+    /// [`unsplit`](Self::unsplit) keeps that of the buffer it is called on.
     ///
     /// # Errors
     ///
     /// If the writer index is above it already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut inbox = ByteBuf::with_capacity(1024);
+    /// inbox.set_max_capacity(4096)?;
+    /// inbox.extend_from_slice(&[0; 1000]);
+    /// let frame = inbox.split_to(1000);
+    /// assert_eq!((frame.max_capacity(), inbox.max_capacity()), (4096, 4096));
+    /// # Ok::<_, bytebuf::IndexError>(())
+    /// ```
     #[doc(alias = "maxCapacity")]
     pub fn set_max_capacity(&mut self, max: usize) -> Result<(), IndexError> {
         check(max, self.writer, usize::MAX)?;
         self.max = max;
-        self.limit = self.limit.min(max);
-        self.clean = self.clean.min(self.limit);
+        self.end = self.end.min(max);
+        self.initialised = self.initialised.min(self.end);
         Ok(())
     }
 }

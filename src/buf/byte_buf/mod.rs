@@ -2,22 +2,23 @@
 //!
 //! ```text
 //!  block ──┬──────────┬───────────────┬───────────────┬──────────────┬─────── end of the block
-//!          │  front   │   consumed    │   readable    │     room     │
-//!          │ headroom │ 0 .. reader   │ reader..writer│ writer..limit│
+//!          │ headroom │   consumed    │   readable    │    spare     │
+//!          │          │ 0 .. reader   │ reader..writer│ writer .. end│
 //!          └──────────┼───────────────┴───────────────┴──────────────┘
-//!                    base                       ▲ initialised: 0 .. max(clean, writer)
+//!                    base            ▲ initialised: 0 .. max(initialised, writer)
 //! ```
 //!
 //! Rules:
 //!
-//! * **W1** The range `base - front .. base + limit` lies in the block and belongs to this handle alone:
-//!   no other handle reads or writes it. Without a block, `front = limit = 0`.
-//! * **W2** `reader <= writer <= limit`.
-//! * **W3** *Initialised, and one's own.* The bytes `0 .. max(clean, writer)` from base were written, or set
-//!   to zero, since the block was last handed out. No other byte is ever shown as `u8`: what an earlier
-//!   owner of the block wrote can't be seen. Handing out room as `MaybeUninit` or `UninitSlice` lowers
-//!   `clean` to `writer`, as safe code may un-initialise it.
-//! * **W4** `limit <= max`: a buffer never grows over its maximum.
+//! * **W1** The range `base .. base + end` lies in the block and belongs to this handle alone: no other
+//!   handle reads or writes it. Where `owns_front` is set, so does everything from the start of the block
+//!   to `base`. Without a block, `end = 0`.
+//! * **W2** `reader <= writer <= end`.
+//! * **W3** *Initialised, and the owner's.* This owner of the block wrote the bytes
+//!   `0 .. max(initialised, writer)` from base, or set them to zero. No other byte is ever shown as `u8`:
+//!   what an earlier owner of the block wrote can't be seen. A call that hands bytes out as `MaybeUninit`
+//!   or `UninitSlice` first takes them out of that range, as safe code may un-initialise them.
+//! * **W4** `end <= max`: a buffer never grows over its maximum.
 #![allow(unsafe_code, reason = "slices of a block that the handle owns alone (W1, W3)")]
 
 mod grow;
@@ -36,8 +37,9 @@ use core::ops::{Deref, DerefMut, RangeBounds};
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use grow::MadeWith;
 pub use grow::{TryReserveError, TryReserveErrorKind};
-pub(super) use grow::{copy_from, source_of};
+pub(super) use grow::{allocate, copy_from, or_panic, source_among, source_of};
 pub use index::IndexError;
 
 /// A unique, writable, growable range of bytes in pooled memory.
@@ -70,11 +72,12 @@ pub struct ByteBuf {
     base: NonNull<u8>,
     reader: usize,
     writer: usize,
-    limit: usize,
-    clean: usize,
-    front: usize,
+    end: usize,
+    initialised: usize,
     max: usize,
     block: Option<Block>,
+    made_with: MadeWith,
+    owns_front: bool,
 }
 
 static_assertions::assert_eq_size!(ByteBuf, Option<ByteBuf>, [usize; 8]);
@@ -95,55 +98,56 @@ impl ByteBuf {
             base,
             reader: 0,
             writer: 0,
-            limit: 0,
-            clean: 0,
-            front: 0,
+            end: 0,
+            initialised: 0,
             max: usize::MAX,
             block: None,
+            made_with: MadeWith::BLOCK,
+            owns_front: true,
         }
     }
 
-    /// A buffer over a block that nobody else holds: the first `front` bytes are headroom, `limit`
-    /// follow. They are at most the block's size.
+    /// Makes a buffer over a block that no other handle holds: the first `front` bytes are headroom,
+    /// `capacity` follow. Together they are at most the requested length of the block.
     #[inline]
-    fn over(block: Block, front: usize, limit: usize) -> Self {
-        debug_assert!(front + limit <= block.requested() && block.is_writable());
+    fn over(block: Block, front: usize, capacity: usize) -> Self {
+        debug_assert!(front + capacity <= block.requested() && block.is_writable());
         // SAFETY: inside the block.
         let base = unsafe { block.data().add(front) };
         Self {
             base,
             reader: 0,
             writer: 0,
-            limit,
-            clean: 0,
-            front,
+            end: capacity,
+            initialised: 0,
             max: usize::MAX,
             block: Some(block),
+            made_with: MadeWith::BLOCK,
+            owns_front: true,
         }
     }
 
     /// As [`over`](Self::over); without a block, the buffer is empty.
     #[inline(always)]
-    fn with_block(block: Option<Block>, front: usize, limit: usize) -> Self {
+    fn with_block(block: Option<Block>, front: usize, capacity: usize) -> Self {
         match block {
-            Some(block) => Self::over(block, front, limit),
+            Some(block) => Self::over(block, front, capacity),
             None => Self::new(),
         }
     }
 
-    /// Takes a view back for writing, with all the room of its block.
+    /// Takes a view back for writing, with all the spare capacity of its block.
     ///
     /// # Safety
     ///
-    /// Nobody else holds the block, it is writable, and the bytes lie in it.
+    /// No other handle holds the block, it is writable, and the bytes lie in it.
     #[inline]
     pub(super) unsafe fn reclaim(ptr: NonNull<u8>, len: usize, block: Block) -> Self {
         let front = ptr.addr().get() - block.data().addr().get();
-        let limit = block.requested() - front;
-        // SAFETY: within the block, as the caller vouches. From the block's own pointer, which may write.
-        let base = unsafe { block.data().add(front) };
-        let max = usize::MAX;
-        Self { base, reader: 0, writer: len, limit, clean: 0, front, max, block: Some(block) }
+        let capacity = block.requested() - front;
+        let mut buf = Self::over(block, front, capacity);
+        buf.writer = len;
+        buf
     }
 
     /// How many bytes can be read.
@@ -165,38 +169,38 @@ impl ByteBuf {
     #[inline]
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        self.limit - self.reader
+        self.end - self.reader
     }
 
-    /// The address of the byte at an index, `index <= limit`.
+    /// The address of the byte at an index, `index <= end`.
     #[inline]
     fn at(&self, index: usize) -> NonNull<u8> {
-        debug_assert!(index <= self.limit);
+        debug_assert!(index <= self.end);
         // SAFETY: within the handle's range or at its end (W1).
         unsafe { self.base.add(index) }
     }
 
     /// How far the bytes are initialised (W3).
     #[inline]
-    fn initialised(&self) -> usize {
-        self.clean.max(self.writer)
+    fn initialised_len(&self) -> usize {
+        self.initialised.max(self.writer)
     }
 
-    /// Zeroes what is not initialised below `index`, `index <= limit`.
-    fn clean_to(&mut self, index: usize) {
-        let from = self.initialised();
+    /// Zeroes what is not initialised below `index`, `index <= end`.
+    fn initialise_to(&mut self, index: usize) {
+        let from = self.initialised_len();
         if index > from {
             // SAFETY: within the handle's range (W1).
             unsafe { self.at(from).write_bytes(0, index - from) };
-            self.clean = index;
+            self.initialised = index;
         }
     }
 
     /// Moves the writer index. Where it goes down, what is above it stays initialised.
     #[inline]
     fn set_writer(&mut self, index: usize) {
-        debug_assert!(index <= self.limit && (index <= self.initialised()));
-        self.clean = self.initialised();
+        debug_assert!(index <= self.end && (index <= self.initialised_len()));
+        self.initialised = self.initialised_len();
         self.writer = index;
     }
 
@@ -220,10 +224,10 @@ impl ByteBuf {
     #[must_use]
     #[doc(alias = "internalNioBuffer")]
     pub fn writable(&mut self) -> &mut [u8] {
-        self.clean_to(self.limit);
+        self.initialise_to(self.end);
         // SAFETY: the handle's own range (W1), all of it initialised now (W3).
         unsafe {
-            NonNull::slice_from_raw_parts(self.at(self.writer), self.limit - self.writer).as_mut()
+            NonNull::slice_from_raw_parts(self.at(self.writer), self.end - self.writer).as_mut()
         }
     }
 
@@ -236,9 +240,9 @@ impl ByteBuf {
     /// Cost: zeroes what was not written since the pool handed the memory out; nothing after
     /// [`writable`](Self::writable).
     pub fn commit(&mut self, n: usize) {
-        let room = self.limit - self.writer;
+        let room = self.end - self.writer;
         assert!(n <= room, "cannot commit {n} bytes with room for {room}");
-        self.clean_to(self.writer + n);
+        self.initialise_to(self.writer + n);
         self.set_writer(self.writer + n);
     }
 
@@ -290,10 +294,10 @@ impl ByteBuf {
     #[inline]
     #[must_use]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        self.clean = self.writer;
+        self.initialised = self.writer;
         let room = self.at(self.writer).cast();
         // SAFETY: the handle's own range (W1); `MaybeUninit` needs no initialisation.
-        unsafe { NonNull::slice_from_raw_parts(room, self.limit - self.writer).as_mut() }
+        unsafe { NonNull::slice_from_raw_parts(room, self.end - self.writer).as_mut() }
     }
 
     /// Sets how many bytes can be read.
@@ -308,7 +312,7 @@ impl ByteBuf {
             "set_len out of bounds: {len} <= {}",
             self.capacity()
         );
-        self.clean = self.initialised();
+        self.initialised = self.initialised_len();
         self.writer = self.reader + len;
     }
 

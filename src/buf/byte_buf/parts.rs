@@ -1,9 +1,10 @@
 //! Splitting, joining and freezing a `ByteBuf`: how its range changes hands.
 #![allow(unsafe_code, reason = "hands the handle's own range on (W1)")]
 
+use super::grow::{MadeWith, or_panic};
 use super::{ByteBuf, ByteView};
 use crate::buf::{consume, range};
-use crate::pool::Block;
+use crate::pool::{AllocError, Block};
 
 impl ByteBuf {
     /// Gives writing up: what is readable as a view that can be cloned and shared.
@@ -35,16 +36,17 @@ impl ByteBuf {
             base: self.at(index),
             reader: 0,
             writer: self.writer.saturating_sub(index),
-            limit: self.limit - index,
-            clean: self.initialised().saturating_sub(index),
-            front: 0,
-            max: usize::MAX,
+            end: self.end - index,
+            initialised: self.initialised_len().saturating_sub(index),
+            max: self.max,
             block: self.block.clone(),
+            made_with: self.made_with,
+            owns_front: false,
         };
-        self.limit = index;
-        self.clean = self.clean.min(index);
+        self.end = index;
+        self.initialised = self.initialised.min(index);
         self.writer = self.writer.min(index);
-        if rest.limit == 0 {
+        if rest.end == 0 {
             rest.block = None;
         }
         rest
@@ -78,17 +80,18 @@ impl ByteBuf {
             base: self.base,
             reader: self.reader,
             writer: index,
-            limit: index,
-            clean: index,
-            front: self.front,
-            max: usize::MAX,
+            end: index,
+            initialised: index,
+            max: self.max,
             block: self.block.clone(),
+            made_with: self.made_with,
+            owns_front: self.owns_front,
         };
-        self.clean = self.clean.saturating_sub(index);
+        self.initialised = self.initialised.saturating_sub(index);
         self.base = rest;
-        self.limit -= index;
+        self.end -= index;
         self.writer -= index;
-        (self.reader, self.front) = (0, 0);
+        (self.reader, self.owns_front) = (0, false);
         front
     }
 
@@ -111,8 +114,10 @@ impl ByteBuf {
     /// assert_eq!(buf, b"head body"[..]);
     /// ```
     #[track_caller]
-    pub fn unsplit(&mut self, other: Self) {
-        if self.is_empty() && self.headroom() == 0 && self.max == usize::MAX {
+    pub fn unsplit(&mut self, mut other: Self) {
+        let max = self.max;
+        // Its memory is as good as its bytes, where these do not pass the maximum.
+        if self.is_empty() && self.headroom() == 0 && other.set_max_capacity(max).is_ok() {
             *self = other;
         } else if let Err(other) = self.try_unsplit(other) {
             self.extend_from_slice(&other);
@@ -133,26 +138,55 @@ impl ByteBuf {
             _ => false,
         };
         let adjoins = self.at(self.writer) == other.at(other.reader);
-        let fits = self.limit == self.writer && self.limit + other.capacity() <= self.max;
+        let fits = self.end == self.writer && other.capacity() <= self.max - self.end;
         if !(same && adjoins && fits) {
             return Err(other);
         }
         // Where this one ends the other's range begins: together they are one (W1).
-        self.clean = self.limit + other.initialised() - other.reader;
-        self.limit += other.capacity();
+        self.initialised = self.end + other.initialised_len() - other.reader;
+        self.end += other.capacity();
         self.writer += other.len();
         Ok(())
     }
 }
 
+impl ByteBuf {
+    /// Copies what is readable into a block of the same pool and budget. The maximum stays.
+    ///
+    /// # Errors
+    ///
+    /// If the pool or the budget has no memory for it.
+    ///
+    /// # Cost
+    ///
+    /// One copy, and that of [`Pool::alloc`](crate::Pool::alloc).
+    #[track_caller]
+    pub fn try_clone(&self) -> Result<Self, AllocError> {
+        let mut clone = self.moved(0, self.len())?;
+        clone.made_with = MadeWith::BLOCK;
+        Ok(clone)
+    }
+}
+
 impl Clone for ByteBuf {
-    /// A copy of what is readable, in memory of its own.
+    /// Copies what is readable into a block of the same pool and budget. The maximum stays.
+    ///
+    /// # Panics
+    ///
+    /// If these have no memory for it; [`try_clone`](Self::try_clone) doesn't.
+    #[track_caller]
     fn clone(&self) -> Self {
-        Self::from(&**self)
+        or_panic(self.try_clone())
     }
 }
 
 impl From<&[u8]> for ByteBuf {
+    /// Copies the bytes into the global pool.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory; [`Pool::try_copy_from_slice`](crate::Pool::try_copy_from_slice) doesn't.
+    #[track_caller]
     fn from(bytes: &[u8]) -> Self {
         let mut buf = Self::with_capacity(bytes.len());
         buf.extend_from_slice(bytes);
@@ -161,6 +195,8 @@ impl From<&[u8]> for ByteBuf {
 }
 
 impl From<&str> for ByteBuf {
+    /// As `From<&[u8]>`.
+    #[track_caller]
     fn from(text: &str) -> Self {
         Self::from(text.as_bytes())
     }
@@ -174,9 +210,21 @@ impl From<Vec<u8>> for ByteBuf {
 }
 
 impl From<ByteView> for ByteBuf {
-    /// The view's own memory if no other handle holds it and it may be written, a copy otherwise.
+    /// The view's own memory if no other handle holds it and it may be written, a copy in the view's own
+    /// pool and budget otherwise.
+    ///
+    /// # Panics
+    ///
+    /// If these have no memory for the copy; [`ByteView::try_into_mut`] and [`ByteView::try_copy`] don't.
+    #[track_caller]
     fn from(view: ByteView) -> Self {
-        view.try_into_mut().unwrap_or_else(|view| consume(view, |view| Self::from(&**view)))
+        match view.try_into_mut() {
+            Ok(buf) => buf,
+            Err(view) => {
+                let copy = or_panic(view.try_copy());
+                consume(view, |_| copy)
+            }
+        }
     }
 }
 

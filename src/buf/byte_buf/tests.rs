@@ -135,6 +135,131 @@ fn a_maximum_is_kept() {
 }
 
 #[test]
+fn a_maximum_survives_every_way_to_make_a_buffer_of_a_buffer() {
+    let limited = || {
+        let mut buf = ByteBuf::from(&b"0123456789"[..]);
+        buf.set_max_capacity(32).unwrap();
+        buf
+    };
+    let grown = |mut buf: ByteBuf| {
+        assert_eq!(buf.max_capacity(), 32);
+        buf.put_bytes(1, 32 - buf.len());
+        let error = buf.try_reserve(1).unwrap_err();
+        assert!(matches!(error.kind(), TryReserveErrorKind::OverMaximum(32)));
+    };
+    let (mut first, mut second) = (limited(), limited());
+    grown(limited().clone());
+    grown(first.split_to(4));
+    grown(second.split_off(4));
+    let (front, back) = (first.split(), second.split());
+    [first, second, front, back].into_iter().for_each(grown);
+    let mut whole = limited();
+    let rest = whole.split_off(5);
+    whole.unsplit(rest);
+    grown(whole);
+    let mut empty = ByteBuf::new();
+    empty.set_max_capacity(32).unwrap();
+    empty.unsplit(ByteBuf::from(&b"adopted"[..]));
+    assert_eq!(empty, "adopted");
+    grown(empty);
+    let mut over = ByteBuf::new();
+    over.set_max_capacity(3).unwrap();
+    let join = std::panic::AssertUnwindSafe(|| over.unsplit(ByteBuf::from(&b"four"[..])));
+    assert!(std::panic::catch_unwind(join).is_err());
+    assert!(over.is_empty());
+    let mut emptied = limited();
+    emptied.clear();
+    emptied.reserve(20);
+    grown(emptied);
+}
+
+#[test]
+fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
+    let tenant = Pool::builder().build().budget("tenant", 128);
+    let alloc = |error: &TryReserveError| matches!(error.kind(), TryReserveErrorKind::Alloc(_));
+    let mut buf = tenant.try_alloc_with_headroom(4, 60).unwrap();
+    buf.put_bytes(7, 60);
+    let address = buf.as_ptr();
+    assert!(alloc(&buf.try_extend_from_slice(&[1; 100]).unwrap_err()));
+    assert!(alloc(&buf.try_prepend(&[1; 100]).unwrap_err()));
+    for absurd in [usize::MAX, usize::MAX - 4, isize::MAX as usize] {
+        assert!(tenant.try_alloc_with_headroom(absurd, 10).is_err());
+        assert!(tenant.try_alloc_with_headroom(10, absurd).is_err());
+    }
+    let full = tenant.alloc(64);
+    assert!(buf.try_clone().is_err() && tenant.try_copy_from_slice(b"x").is_err());
+    assert_eq!((buf.as_ptr(), &buf[..]), (address, &[7; 60][..]));
+    buf.try_prepend(b"head").unwrap();
+    assert_eq!((&buf[..4], buf.len()), (&b"head"[..], 64));
+    assert!(buf.freeze().try_copy().is_err());
+    drop(full);
+}
+
+/// The least that is needed is asked for, where there is no memory for what would be comfortable.
+#[test]
+fn growing_and_prepending_take_less_where_the_budget_has_less() {
+    let tenant = Pool::builder().build().budget("tenant", 64 + 96);
+    let mut buf = tenant.alloc(64);
+    buf.put_bytes(7, 64);
+    buf.try_extend_from_slice(&[8; 32]).unwrap();
+    assert_eq!(buf.len(), 96);
+    drop(buf);
+    let mut buf = tenant.alloc(64);
+    buf.put_bytes(7, 64);
+    buf.try_prepend(&[8; 32]).unwrap();
+    assert_eq!((buf.len(), &buf[..33]), (96, &[&[8; 32][..], &[7]].concat()[..]));
+}
+
+#[test]
+fn a_copy_is_charged_where_its_original_is() {
+    let tenant = Pool::builder().build().budget("tenant", 1 << 20);
+    let used = || tenant.budget_stats().unwrap().used;
+    let buf = {
+        let mut buf = tenant.alloc(1000);
+        buf.put_bytes(7, 1000);
+        buf
+    };
+    let one = used();
+    let clone = buf.clone();
+    assert_eq!(used(), 2 * one);
+    let view = clone.freeze();
+    let copy = ByteBuf::from(view.clone());
+    assert_eq!(used(), 3 * one);
+    let other = view.try_copy().unwrap();
+    assert_eq!(used(), 4 * one);
+    drop((copy, other, view, buf));
+    assert_eq!(used(), 0);
+}
+
+/// A held frame of a connection must not make each read take a block of its own.
+#[test]
+fn growth_remembers_the_capacity_that_a_buffer_was_made_with() {
+    let capacity_after_split = |mut buf: ByteBuf| {
+        buf.put_bytes(1, buf.capacity() - buf.len());
+        let held = buf.split();
+        buf.reserve(1);
+        drop(held);
+        buf.capacity()
+    };
+    for made_with in [100, 1024, 1448, 8192, 64 * 1024] {
+        let capacity = capacity_after_split(ByteBuf::with_capacity(made_with));
+        assert!((made_with..=made_with + 16).contains(&capacity), "{made_with}: {capacity}");
+    }
+    assert_eq!(capacity_after_split(ByteBuf::with_capacity(1 << 20)), 64 * 1024);
+    assert_eq!(capacity_after_split(ByteBuf::new()), 64);
+
+    // A burst is forgotten.
+    let mut buf = ByteBuf::with_capacity(2048);
+    buf.put_bytes(1, 60_000);
+    buf.reserve(1);
+    assert!((2048..2048 + 16).contains(&capacity_after_split(buf)));
+
+    let mut limited = ByteBuf::with_capacity(4096);
+    limited.set_max_capacity(4096).unwrap();
+    assert_eq!(capacity_after_split(limited), 4096);
+}
+
+#[test]
 fn headroom_does_not_get_around_a_maximum() {
     let mut buf = ByteBuf::with_headroom(10, 20);
     buf.set_max_capacity(8).unwrap();

@@ -1,9 +1,13 @@
 //! Typed access at an offset, across borders.
 
-use std::mem;
+use std::{
+    mem,
+    ops::{Range, RangeBounds},
+};
 
 use super::CompositeByteBuf;
-use crate::buf::{ByteBuf, OutOfRange, Peek, Poke};
+use crate::buf::{ByteBuf, ByteView, OutOfRange, Peek, Poke, byte_buf::or_panic, range};
+use crate::pool::AllocError;
 
 impl CompositeByteBuf {
     /// `peek_array` of bytes that begin with `head`, the end of component `index`, and go on behind
@@ -24,18 +28,57 @@ impl CompositeByteBuf {
         None
     }
 
-    /// Changes bytes of component `index`: in place where it is alone in its memory, else in a copy
-    /// of it.
-    fn change(&mut self, index: usize, change: impl FnOnce(&mut [u8])) {
-        let slot = match index.checked_sub(1) {
+    /// Copies the components that hold bytes of `range` and share their memory, so that `set_*` calls
+    /// within the range change them in place and allocate nothing. Each copy is drawn from the pool and
+    /// budget of its component.
+    ///
+    /// # Errors
+    ///
+    /// If these have no memory for a copy. The content is as it was.
+    ///
+    /// # Panics
+    ///
+    /// If `range` is out of range, or ends before it starts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{ByteView, CompositeByteBuf, Poke};
+    ///
+    /// let shared = ByteView::from(vec![1, 2, 3]);
+    /// let mut parts = CompositeByteBuf::from(shared.clone());
+    /// parts.try_make_writable(1..2)?;
+    /// parts.set_slice(1, &[9]).unwrap(); // needs no memory
+    /// assert_eq!((parts.to_vec(), &shared[..]), (vec![1, 9, 3], &[1, 2, 3][..]));
+    /// # Ok::<_, bytebuf::AllocError>(())
+    /// ```
+    #[track_caller]
+    pub fn try_make_writable(&mut self, range: impl RangeBounds<usize>) -> Result<(), AllocError> {
+        let Range { start, end } = range::of(range, self.len());
+        let Some((mut index, mut at, _)) = self.locate(start) else { return Ok(()) };
+        while at < end {
+            let slot = self.slot(index);
+            let buf = writable(slot)?;
+            at += buf.len();
+            *slot = buf.freeze();
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, index: usize) -> &mut ByteView {
+        match index.checked_sub(1) {
             None => &mut self.front,
             Some(index) => &mut self.rest.views_mut()[index],
-        };
-        let mut bytes = mem::take(slot).try_into_mut().unwrap_or_else(|shared| {
-            // Back in its place, should there be no memory for a copy.
-            *slot = shared;
-            ByteBuf::from(&slot[..])
-        });
+        }
+    }
+
+    /// Changes bytes of component `index`: in place where it is alone in its memory, else in a copy
+    /// of it.
+    #[track_caller]
+    fn change(&mut self, index: usize, change: impl FnOnce(&mut [u8])) {
+        let slot = self.slot(index);
+        let mut bytes = or_panic(writable(slot));
         change(&mut bytes);
         *slot = bytes.freeze();
     }
@@ -55,6 +98,19 @@ impl CompositeByteBuf {
                 done += take;
             });
             (index, at) = (index + 1, at + whole);
+        }
+    }
+}
+
+/// Takes the bytes of a component to be written: its own memory where it is alone there, else a copy. On an
+/// error the component stays; else another is to be put in its place.
+#[track_caller]
+fn writable(slot: &mut ByteView) -> Result<ByteBuf, AllocError> {
+    match mem::take(slot).try_into_mut() {
+        Ok(alone) => Ok(alone),
+        Err(shared) => {
+            *slot = shared;
+            slot.try_copy()
         }
     }
 }
@@ -82,7 +138,12 @@ impl Peek for CompositeByteBuf {
 }
 
 impl Poke for CompositeByteBuf {
-    /// Where a component is not alone in its memory, it is copied first.
+    /// Where a component is not alone in its memory, it is copied first, in its own pool and budget.
+    ///
+    /// # Panics
+    ///
+    /// If these have no memory for the copy:
+    /// [`try_make_writable`](CompositeByteBuf::try_make_writable) makes sure that none is needed.
     fn set_slice(&mut self, offset: usize, src: &[u8]) -> Result<(), OutOfRange> {
         OutOfRange::check(offset, src.len(), self.len())?;
         self.change_range(offset, src.len(), |done, bytes| {

@@ -66,28 +66,25 @@ impl Ord for CompositeByteBuf {
     }
 }
 
-/// Feeds the length and the content in blocks of one size: not every hasher takes "ab" for "a",
-/// "b".
+/// Hashes as `[u8]` does, with every hasher, so that a composite, a view and a slice of the same bytes have
+/// the same hash.
+///
+/// # Cost
+///
+/// O(bytes). A hasher need not take "ab" for "a", "b", so that several components are copied into one block
+/// first.
 impl Hash for CompositeByteBuf {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        const BLOCK: usize = 64;
-        state.write_usize(self.len());
-        let (mut block, mut filled) = ([0; BLOCK], 0);
-        for mut chunk in self.chunks() {
-            while filled + chunk.len() >= BLOCK {
-                let (now, later) = chunk.split_at(BLOCK - filled);
-                if filled == 0 {
-                    state.write(now);
-                } else {
-                    block[filled..].copy_from_slice(now);
-                    state.write(&block);
-                }
-                (chunk, filled) = (later, 0);
+        match self.try_to_byte_view() {
+            Ok(whole) => whole.hash(state),
+            Err(_) => {
+                // A hash is not the place to fail. What may be secret does not stay on the heap.
+                let mut whole = self.to_vec();
+                whole.hash(state);
+                whole.fill(0);
+                std::hint::black_box(&whole);
             }
-            block[filled..filled + chunk.len()].copy_from_slice(chunk);
-            filled += chunk.len();
         }
-        state.write(&block[..filled]);
     }
 }
 

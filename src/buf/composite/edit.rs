@@ -5,10 +5,14 @@ use std::{
     ops::{Range, RangeBounds},
 };
 
-use super::{CompositeByteBuf, GATHER, MERGE_AFTER, MERGE_BELOW};
+use super::{CompositeByteBuf, MERGE_AFTER, MERGE_BELOW, MERGE_BLOCK, merged};
 use crate::{
-    Pool,
-    buf::{ByteView, range},
+    buf::{
+        ByteView,
+        byte_buf::{allocate, or_panic, source_among},
+        range,
+    },
+    pool::AllocError,
 };
 
 impl CompositeByteBuf {
@@ -247,44 +251,58 @@ impl CompositeByteBuf {
         drop(front);
     }
 
-    /// Copies everything into one component of the global pool, if there are more: O(bytes).
+    /// Copies everything into one component, if there are more: O(bytes). The copy is drawn from the pool
+    /// that [`to_byte_view`](Self::to_byte_view) names.
     ///
     /// # Panics
     ///
-    /// If there is no memory for that.
+    /// If there is no memory for that; [`try_consolidate`](Self::try_consolidate) doesn't.
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
     /// parts.consolidate();
     /// assert_eq!(parts.components().next().unwrap(), "abcdef");
     /// ```
+    #[track_caller]
     pub fn consolidate(&mut self) {
-        if !self.rest.is_empty() {
-            let one = self.gather(self.components());
-            let front = mem::replace(&mut self.front, one);
-            self.rest.clear();
-            drop(front);
-        }
+        or_panic(self.try_consolidate(..));
     }
 
-    /// Copies the components whose indexes are in `range` into one of the global pool, if they are more than
-    /// one: O(bytes of these), and O(n).
+    /// Copies the components whose indexes are in `range` into one, if they are more than one: O(bytes of
+    /// these), and O(n). The copy is drawn from the pool that [`to_byte_view`](Self::to_byte_view) names.
     ///
     /// # Panics
     ///
-    /// If `range` is out of range, or ends before it starts; if there is no memory.
+    /// If `range` is out of range, or ends before it starts; if there is no memory, where
+    /// [`try_consolidate`](Self::try_consolidate) is an error.
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "b", "c", "d"]);
     /// parts.consolidate_components(1..3);
     /// assert!(parts.components().eq(["a", "bc", "d"]));
     /// ```
+    #[track_caller]
     pub fn consolidate_components(&mut self, range: impl RangeBounds<usize>) {
+        or_panic(self.try_consolidate(range));
+    }
+
+    /// Does as [`consolidate_components`](Self::consolidate_components); with `..`, as
+    /// [`consolidate`](Self::consolidate).
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for the copy. The composite is as it was.
+    ///
+    /// # Panics
+    ///
+    /// If `range` is out of range, or ends before it starts.
+    #[track_caller]
+    pub fn try_consolidate(&mut self, range: impl RangeBounds<usize>) -> Result<(), AllocError> {
         let Range { start: from, end: to } = range::of(range, self.components().len());
         if to - from < 2 {
-            return;
+            return Ok(());
         }
-        let one = self.gather(self.components_from(from).take(to - from));
+        let one = merged(self.components_from(from).take(to - from))?;
         match from.checked_sub(1) {
             Some(from) => self.rest.replace(from, to - 1, one),
             None => {
@@ -293,6 +311,7 @@ impl CompositeByteBuf {
                 drop((front, old));
             }
         }
+        Ok(())
     }
 
     /// Copies the components that are a small part of a large block out of it, so that it can be freed:
@@ -332,27 +351,42 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Appends a small component to a long list: behind the last one's bytes, where that has room
-    /// and is alone; else, if that is small too, both go into a new block. So no byte is copied
-    /// more than twice.
+    /// Appends a small component to a long list. It goes behind the last one's bytes, where that is alone
+    /// in its block and the block has spare capacity; else into a new block, together with the last
+    /// component if that is small too.
+    ///
+    /// A new block is small, so that a held slice of it pins little: it is larger only behind a block that
+    /// small components filled while no other handle held it. At most [`MERGE_BELOW`] bytes are copied
+    /// again for each component.
     fn merge_back(&mut self, part: ByteView) {
         let last = self.rest.pop_back().unwrap_or_default();
-        let last = match last.try_into_mut() {
+        let (last, is_alone) = match last.try_into_mut() {
             Ok(mut block) if block.capacity() - block.len() >= part.len() => {
                 block.extend_from_slice(&part);
                 return self.rest.push_back(block.freeze());
             }
-            Ok(block) => block.freeze(),
-            Err(last) => last,
+            Ok(block) => (block.freeze(), true),
+            Err(last) => (last, false),
         };
-        let size = self.len().clamp(*GATHER.start(), *GATHER.end());
-        let block = (last.len() < MERGE_BELOW).then(|| Pool::global().try_alloc(size));
-        // Without memory for a block there is nothing lost but the chance to save some.
-        let Some(Ok(mut block)) = block else {
+        let filled = last.pinned();
+        let size = if last.len() < MERGE_BELOW {
+            2 * (last.len() + part.len())
+        } else if is_alone && filled <= MERGE_BLOCK {
+            (4 * filled).min(MERGE_BLOCK)
+        } else {
             self.rest.push_back(last);
             return self.rest.push_back(part);
         };
-        block.extend_from_slice(&last);
+        // Without memory for a block, nothing is lost but the chance to save some.
+        let Ok(mut block) = allocate(&source_among([&last, &part].into_iter()), 0, size) else {
+            self.rest.push_back(last);
+            return self.rest.push_back(part);
+        };
+        if last.len() < MERGE_BELOW {
+            block.extend_from_slice(&last);
+        } else {
+            self.rest.push_back(last.clone());
+        }
         block.extend_from_slice(&part);
         self.rest.push_back(block.freeze());
     }

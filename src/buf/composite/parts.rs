@@ -6,9 +6,9 @@
 //! 2. `ends[i]` is the position behind the last byte of `views[i]`, `origin` that of the first byte
 //!    of all.
 //! 3. `views[..head]` is a gap of empty views (and `ends[..head]` of numbers without meaning) that
-//!    `pop_front` leaves and `push_front` fills. It is closed when it is three quarters of the list
-//!    and opened as large as what is in use, so that every element moved is paid for by a push or a
-//!    pop.
+//!    `pop_front` leaves and `push_front` fills. `push_front` opens it as large as what is in use, and
+//!    every call that takes views out closes it once it is three quarters of the list, so that a push
+//!    or a removal pays for every element that is moved.
 //! 4. A view that is dropped may be the last of an owner whose `drop` panics: views are dropped when
 //!    the list is in order again.
 
@@ -21,7 +21,7 @@ use crate::buf::ByteView;
 /// Room for so many views is not worth giving back.
 const KEEP: usize = 64;
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Parts {
     views: SmallVec<[ByteView; 4]>,
     // Apart from the views: a search by offset touches eight bytes a step, and no view but one.
@@ -110,12 +110,7 @@ impl Parts {
         self.origin = self.ends[self.head];
         self.bytes -= view.len();
         self.head += 1;
-        if self.head > self.views.len() / 4 * 3 {
-            self.views.drain(..self.head);
-            self.ends.drain(..self.head);
-            self.head = 0;
-            self.shrink();
-        }
+        self.close_gap();
         Some(view)
     }
 
@@ -126,6 +121,7 @@ impl Parts {
         let view = self.views.pop()?;
         self.ends.pop();
         self.bytes -= view.len();
+        self.close_gap();
         Some(view)
     }
 
@@ -149,6 +145,7 @@ impl Parts {
         self.ends.drain(from..to - 1);
         let first = mem::replace(&mut self.views[from], view);
         let others: Vec<_> = self.views.drain(from + 1..to).collect();
+        self.close_gap();
         drop((first, others)); // rule 4
     }
 
@@ -160,7 +157,9 @@ impl Parts {
         let at = self.head + index;
         self.ends.remove(at);
         self.shift(at, view_len.wrapping_neg());
-        Some(self.views.remove(at))
+        let view = self.views.remove(at);
+        self.close_gap();
+        Some(view)
     }
 
     /// Cuts off and gives back everything from `offset` on. O(log n) and what is cut off.
@@ -178,7 +177,7 @@ impl Parts {
         self.bytes = offset;
         match offset {
             0 => self.clear(),
-            _ => self.shrink(),
+            _ => self.close_gap(),
         }
         tail
     }
@@ -189,6 +188,16 @@ impl Parts {
         (self.head, self.bytes) = (0, 0);
         views.clear(); // rule 4
         self.views = views;
+        self.shrink();
+    }
+
+    /// Closes the gap where it has become most of the list (rule 3).
+    fn close_gap(&mut self) {
+        if self.head > self.views.len() / 4 * 3 {
+            self.views.drain(..self.head);
+            self.ends.drain(..self.head);
+            self.head = 0;
+        }
         self.shrink();
     }
 
@@ -207,9 +216,55 @@ impl Parts {
     }
 }
 
+impl Clone for Parts {
+    /// Copies what is in use, without the gap.
+    fn clone(&self) -> Self {
+        Self {
+            views: self.views[self.head..].iter().cloned().collect(),
+            ends: self.ends[self.head..].iter().copied().collect(),
+            head: 0,
+            origin: self.origin,
+            bytes: self.bytes,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_is_closed_by_every_call_that_takes_views_out() {
+        let part = ByteView::from_static(b"xy");
+        let calls: [fn(&mut Parts); 5] = [
+            |parts| drop(parts.pop_back()),
+            |parts| drop(parts.pop_front()),
+            |parts| drop(parts.remove(parts.len() / 2)),
+            |parts| drop(parts.split_off(parts.bytes() - 1)),
+            |parts| {
+                let (first, second) = (parts.get(0).cloned(), parts.get(1).cloned());
+                if let (Some(first), Some(second)) = (first, second) {
+                    parts.replace(0, 2, [&first[..], &second[..]].concat().into());
+                } else {
+                    drop(parts.pop_back());
+                }
+            },
+        ];
+        for call in calls {
+            let mut parts = Parts::default();
+            (0..200).for_each(|_| parts.push_front(part.clone()));
+            while !parts.is_empty() {
+                call(&mut parts);
+                let (used, held) = (parts.len(), parts.views.len());
+                assert!(held <= 4 * used.max(1) + 3, "{used} views in a list of {held}");
+                assert!(parts.views.capacity() <= KEEP.max(8 * held), "room for {held}");
+                let clone = parts.clone();
+                assert_eq!((clone.views.len(), clone.ends.len()), (used, used));
+                assert!((0..used).all(|index| clone.start(index) == parts.start(index)));
+            }
+            assert_eq!((parts.bytes(), parts.views.len()), (0, 0));
+        }
+    }
 
     #[test]
     fn a_burst_is_not_remembered() {

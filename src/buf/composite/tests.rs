@@ -1,7 +1,6 @@
 //! The composite against a plain `Vec<u8>`: whatever the borders, the same answers.
 
 use std::{
-    collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
     io::{BufRead, IoSlice, Read},
 };
@@ -10,7 +9,7 @@ use bytes::Buf;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
-use crate::buf::{Peek, Poke};
+use crate::buf::{ByteBuf, Peek, Poke};
 
 /// What a component may be: alone in its memory, shared, static, with room behind it.
 fn part() -> impl Strategy<Value = ByteView> {
@@ -335,8 +334,11 @@ proptest! {
         let (left, right) = x.split_at(cut.index(x.len() + 1));
         let other = exact(&[ByteView::copy_from_slice(left), ByteView::copy_from_slice(right)]);
         prop_assert_eq!(&first, &other);
-        prop_assert_eq!(in_one_go(&first), in_one_go(&other));
-        prop_assert_eq!(std_hash(&first), std_hash(&other));
+        let calls = hash_calls(&x[..]);
+        prop_assert_eq!(&hash_calls(&first), &calls);
+        prop_assert_eq!(&hash_calls(&other), &calls);
+        prop_assert_eq!(&hash_calls(&first.to_byte_view()), &calls);
+        prop_assert_eq!(&hash_calls(&ByteBuf::from(&x[..])), &calls);
     }
 
     #[test]
@@ -350,14 +352,8 @@ proptest! {
     }
 }
 
-fn std_hash(composite: &CompositeByteBuf) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    composite.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Hashes with a hasher to which "ab" is not the same as "a", "b".
-fn in_one_go(composite: &CompositeByteBuf) -> Vec<Vec<u8>> {
+/// What is written to a hasher, call by call: to some hashers "ab" is not the same as "a", "b".
+fn hash_calls(value: &(impl Hash + ?Sized)) -> Vec<Vec<u8>> {
     #[derive(Default)]
     struct Calls(Vec<Vec<u8>>);
     impl Hasher for Calls {
@@ -369,8 +365,89 @@ fn in_one_go(composite: &CompositeByteBuf) -> Vec<Vec<u8>> {
         }
     }
     let mut calls = Calls::default();
-    composite.hash(&mut calls);
+    value.hash(&mut calls);
     calls.0
+}
+
+#[test]
+fn a_hash_needs_no_memory_of_an_exhausted_budget() {
+    let tenant = crate::Pool::builder().build().budget("tenant", 128);
+    let mut parts = CompositeByteBuf::from(tenant.copy_from_slice(b"ab"));
+    parts.push_back(tenant.copy_from_slice(b"c"));
+    assert!(parts.try_to_byte_view().is_err());
+    assert_eq!(hash_calls(&parts), hash_calls(&b"abc"[..]));
+}
+
+#[test]
+fn a_byte_pushed_while_its_slice_is_held_costs_a_small_block() {
+    let pool = crate::Pool::builder().build();
+    let mut composite: CompositeByteBuf = (0..MERGE_AFTER).map(|_| vec![0]).collect();
+    let mut held = Vec::new();
+    for i in 0..200 {
+        composite.push_back(pool.copy_from_slice(&[i]));
+        held.push(composite.slice(composite.len() - 1..).to_byte_view());
+    }
+    assert!(held.iter().zip(0..).all(|(slice, i)| slice[..] == [i]));
+    let largest = held.iter().map(ByteView::pinned).max().unwrap();
+    assert!(largest <= 256, "one byte keeps {largest}");
+    assert!(composite.components().len() <= MERGE_AFTER + 200 / MERGE_BELOW + 1);
+}
+
+#[test]
+fn copies_are_charged_and_zeroed_where_the_bytes_were() {
+    let pool = crate::Pool::builder().build();
+    let tenant = pool.budget("tenant", 1 << 20);
+    let used = || tenant.budget_stats().unwrap().used;
+    let part = |len: usize| tenant.copy_from_slice(&vec![7; len]);
+    let parts = || -> CompositeByteBuf { [part(100), part(200)].into_iter().collect() };
+
+    let before = used();
+    let whole = parts().to_byte_view();
+    assert_eq!(used() - before, whole.pinned());
+    let mut one = parts();
+    one.consolidate();
+    assert_eq!(used() - before, whole.pinned() + one.component(0).unwrap().pinned());
+    drop(one);
+
+    let mut poked = CompositeByteBuf::from(whole.clone());
+    poked.set_u8(3, 1).unwrap();
+    assert_eq!(used() - before, 2 * whole.pinned());
+    drop((poked, whole));
+
+    let mut many: CompositeByteBuf =
+        (0..MERGE_AFTER).map(|_| ByteView::from_static(b"x")).collect();
+    many.push_back(part(1));
+    many.push_back(part(1));
+    let merged = many.components().next_back().unwrap();
+    assert_eq!((merged.len(), used() - before), (3, merged.pinned()));
+
+    // A part that is secret makes the whole secret, wherever it stands.
+    let secrets = crate::Pool::builder().zero_on_release(true).build();
+    let mixed = [part(100), secrets.copy_from_slice(b"key"), part(100)];
+    let live = secrets.stats().live;
+    let whole = mixed.into_iter().collect::<CompositeByteBuf>().to_byte_view();
+    assert!(secrets.stats().live >= live + whole.len() - 3);
+}
+
+#[test]
+fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
+    let tenant = crate::Pool::builder().build().budget("tenant", 1024);
+    let part = tenant.copy_from_slice(&[7; 300]);
+    let mut parts: CompositeByteBuf = [part.clone(), part.clone(), part].into_iter().collect();
+    let _rest = tenant.alloc(640);
+    let pieces: Vec<_> = parts.components().map(|part| part.as_ptr()).collect();
+    assert!(parts.try_to_byte_view().is_err());
+    assert!(parts.try_consolidate(..).is_err());
+    assert!(parts.try_consolidate(1..).is_err());
+    assert!(parts.try_make_writable(..).is_err());
+    assert!(parts.components().map(|part| part.as_ptr()).eq(pieces));
+    assert_eq!(parts, [7; 900][..]);
+    drop(_rest);
+    parts.try_make_writable(300..301).unwrap();
+    let _rest = tenant.alloc(300);
+    assert!(tenant.try_alloc(1024 - 640).is_err());
+    parts.set_u8(301, 9).unwrap();
+    assert_eq!(parts.peek_u8(301), Some(9));
 }
 
 #[test]
@@ -380,7 +457,7 @@ fn single_bytes_do_not_make_the_list_long() {
     let mut composite = CompositeByteBuf::new();
     composite.extend(bytes.iter().map(|byte| vec![*byte]));
     assert_eq!(composite, bytes);
-    assert!(composite.components().len() <= MERGE_AFTER + bytes.len() / GATHER.end() + 5);
+    assert!(composite.components().len() <= MERGE_AFTER + bytes.len() / MERGE_BLOCK + 5);
 }
 
 #[test]
