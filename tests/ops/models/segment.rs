@@ -36,6 +36,10 @@ pub enum Op {
         damage: Damage,
         is_cut_off: bool,
     },
+    /// The machine loses its power: each sector that was written since the last sync is on the disk, or is not.
+    PowerLoss {
+        chance: u64,
+    },
     Trim,
     Recycle,
 }
@@ -73,6 +77,9 @@ pub enum Damage {
 const CAPACITY: u64 = 6_000;
 const START: usize = 1_024;
 const FRAME: usize = 8;
+
+/// What a disk writes whole.
+const SECTOR: usize = 512;
 
 /// A checksum as it is defined, half a byte at a time.
 fn crc32(begin: u32, bytes: &[u8]) -> u32 {
@@ -170,6 +177,10 @@ pub struct Log {
     appended: Vec<(usize, Vec<u8>)>,
     /// The end of those that survive a crash.
     durable: usize,
+    /// What the disk is sure to hold.
+    synced: Vec<u8>,
+    /// Whether bytes stand behind the end that the first append clears.
+    is_to_be_cleared: bool,
 }
 
 fn found(reader: &SegmentReader, from: u64) -> Vec<(usize, Vec<u8>)> {
@@ -211,6 +222,7 @@ impl Log {
         self.segment = Some(Segment::create(&self.path, CAPACITY).expect("a segment"));
         self.appended.clear();
         self.durable = START;
+        self.synced = self.read_file();
     }
 
     fn segment(&mut self) -> &mut Segment {
@@ -224,6 +236,11 @@ impl Log {
         match segment.append(&record) {
             Ok(position) => {
                 assert!(fits && position == end && segment.end() == end + needed);
+                if self.is_to_be_cleared {
+                    // That is synced, before the record leaves the buffer.
+                    self.is_to_be_cleared = false;
+                    self.synced = self.read_file();
+                }
                 self.appended.push((position as usize, record));
             }
             Err(error) => {
@@ -237,10 +254,30 @@ impl Log {
         fs::read(&self.path).expect("the file")
     }
 
+    /// Closes the file as the end of the process does.
+    fn end_process(&mut self) -> Vec<u8> {
+        drop(self.segment.take());
+        self.read_file()
+    }
+
+    /// Mixes what was synced with what was written since, sector by sector.
+    fn lose_power(&mut self, chance: u64) {
+        let written = self.end_process();
+        let mut image = self.synced.clone();
+        image.resize(written.len(), 0);
+        let sectors = image.chunks_mut(SECTOR).zip(written.chunks(SECTOR));
+        for (i, (sector, written)) in sectors.enumerate() {
+            // The last sectors share their chance with the first.
+            if chance >> (i % 64) & 1 == 1 {
+                sector.copy_from_slice(written);
+            }
+        }
+        fs::write(&self.path, image).expect("the file");
+    }
+
     /// Opens what a crash, and the damage, has left.
     fn reopen(&mut self, damage: Option<&Damage>, repair: Repair) {
-        drop(self.segment.take());
-        let before = self.read_file();
+        let before = self.end_process();
         if let Some(damage) = damage {
             damage.apply(&File::options().read(true).write(true).open(&self.path).expect("it"));
         }
@@ -284,13 +321,15 @@ impl Log {
         self.durable = segment.durable() as usize;
         self.appended = records;
         self.segment = Some(segment);
+        self.synced = self.read_file();
+        self.is_to_be_cleared = self.synced.iter().skip(end).any(|&byte| byte != 0);
     }
 
     /// What was durable and was not touched is there, and nothing is that was not appended, whatever the format says.
     fn check_untouched(&self, expected: &Contents, before: &[u8], now: &[u8], is_crash: bool) {
-        if header(now).map(|header| header.durable) < Some(self.durable) {
+        let durable = header(now).map_or(0, |header| header.durable);
+        if !is_crash && durable < self.durable {
             // The damage reached the header, of which an earlier copy holds.
-            assert!(!is_crash);
             return;
         }
         for record in &self.appended {
@@ -317,15 +356,26 @@ impl Model for Log {
     fn new() -> Self {
         let folder = folder();
         let path = folder.path().join("log");
-        let (appended, durable) = (Vec::new(), START);
-        let mut log = Self { _folder: folder, path, segment: None, appended, durable };
+        let mut log = Self {
+            _folder: folder,
+            path,
+            segment: None,
+            appended: Vec::new(),
+            durable: START,
+            synced: Vec::new(),
+            is_to_be_cleared: false,
+        };
         log.create();
         log
     }
 
     fn apply(&mut self, op: &Op, salt: u8) {
         match op {
-            Op::Append { len } => self.append(pattern(usize::from(*len) % 300, salt)),
+            Op::Append { len } => {
+                // Every other one of the same length, so that records follow each other as those of another life.
+                let len = if len % 2 == 0 { 40 } else { usize::from(*len) % 300 };
+                self.append(pattern(len, salt));
+            }
             Op::Fill { less } => {
                 let segment = self.segment();
                 let left = (segment.capacity() - segment.end()) as usize;
@@ -337,15 +387,25 @@ impl Model for Log {
                 assert_eq!(self.segment().published(), end);
             }
             Op::Flush => {
+                let before = self.read_file();
+                let is_new = self.segment().durable() < self.segment().end();
                 let end = self.segment().end();
                 assert_eq!(self.segment().flush().expect("a disk"), end);
                 assert_eq!(self.segment().durable(), end);
                 self.durable = end as usize;
+                if is_new {
+                    // The new header is written after the sync.
+                    self.synced = self.read_file();
+                    let header = before.len().min(START);
+                    self.synced[..header].copy_from_slice(&before[..header]);
+                }
             }
             Op::Trim => {
                 let end = self.segment().trim().expect("a disk");
                 assert_eq!(self.read_file().len() as u64, end);
                 self.durable = end as usize;
+                self.synced = self.read_file();
+                self.is_to_be_cleared = false;
             }
             Op::Read { from } => {
                 let segment = self.segment();
@@ -356,6 +416,10 @@ impl Model for Log {
                 assert!(self.appended.starts_with(&published));
             }
             Op::Crash => self.reopen(None, Repair::Skip),
+            Op::PowerLoss { chance } => {
+                self.lose_power(*chance);
+                self.reopen(None, Repair::Skip);
+            }
             Op::Damage { damage, is_cut_off } => {
                 let repair = if *is_cut_off { Repair::CutOff } else { Repair::Skip };
                 self.reopen(Some(damage), repair);
@@ -365,6 +429,8 @@ impl Model for Log {
                 self.segment = Some(Segment::recycle(&self.path).expect("a file"));
                 self.appended.clear();
                 self.durable = START;
+                self.synced = self.read_file();
+                self.is_to_be_cleared = false;
             }
         }
         let segment = self.segment();
