@@ -59,8 +59,10 @@ const ROWS: &[Row] = &[
     (jobs::receive, &[Call::Read], &[]),
     (jobs::receive_vectored, &[Call::ReadVectored], &[]),
     (jobs::region, &[Call::Open, Call::Stat, Call::SetBlocking, Call::WillNeed, Call::ReadAt], &[]),
-    (jobs::log, &[Call::WriteAt, Call::ReadAt, Call::SyncData, Call::Open, Call::Unlink], &[]),
+    (jobs::log, &[Call::WriteAt, Call::ReadAt, Call::SyncData, Call::Open], &[]),
     (jobs::log, &[Call::Allocate, Call::SetLen, Call::Stat, Call::LockFile], &[]),
+    (jobs::no_log, &[Call::Unlink], &[Call::SyncAll]),
+    (jobs::log, &[Call::SyncAll, Call::Link, Call::NextData, Call::ZeroRange], &[]),
     (jobs::snapshot, &[Call::Duplicate, Call::MemoryFile, Call::Seal, Call::Sendfile], &[]),
     (jobs::snapshot, &[Call::Map, Call::Unmap, Call::Advise, Call::Lock, Call::Stat], &[]),
     (jobs::in_place, &[Call::Open, Call::Allocate, Call::Stat, Call::Map, Call::Unmap], &[]),
@@ -79,6 +81,7 @@ fn may_be_told(call: Call, errno: Errno) -> bool {
         // Conveniences: what they are for is done without them.
         Call::Pipe | Call::PipeSize | Call::Poll | Call::Spawn | Call::SetZeroCopy => false,
         Call::Unmap | Call::UnmapMemory | Call::AdviseMemory | Call::Unlink => false,
+        Call::NextData | Call::ZeroRange => false,
         // A file system that can't is no failure.
         Call::Allocate | Call::MemoryFile => errno != Errno::NOSYS,
         Call::Sendfile | Call::SpliceIn | Call::SpliceOut | Call::CopyRange => !refusal,

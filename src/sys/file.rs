@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::path::Path;
 
 use super::{Call, MAX_BYTES, NotRegularFile, fault, os, retry};
@@ -142,12 +143,52 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     })
 }
 
+/// Waits until the contents of `file`, and all that the system knows of it, are on the disk.
+fn sync_all(file: &File) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::SyncAll, 0)?;
+        file.sync_all()
+    })
+}
+
 /// Waits until the entry of `path` in its directory is on the disk. After a crash, a new file exists
 /// only if its entry does.
 pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_data(&open(File::options().read(true), directory.unwrap_or(Path::new(".")))?)?;
+        sync_all(&open(File::options().read(true), directory_of(path))?)?;
+    }
+    Ok(())
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
+}
+
+/// Returns the position of the first byte at or behind `offset` that is not in a hole, or the end of the file.
+/// A system that cannot tell has no holes.
+pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
+    fault::admit(Call::NextData, 0)
+        .and_then(|_| os::next_data(file, offset))
+        .unwrap_or(Some(offset))
+}
+
+/// Makes a range of a file zeros, without writing them where the system can do that. After an error, the range is
+/// what is left to do.
+pub(crate) fn fill_range_with_zeros(file: &File, range: &mut Range<u64>) -> io::Result<()> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let len = range.end.saturating_sub(range.start);
+    if len > ZEROS.len() as u64 {
+        let zeroed =
+            fault::admit(Call::ZeroRange, 0).and_then(|_| os::zero_range(file, range.start, len));
+        if zeroed.is_ok() {
+            range.start = range.end;
+        }
+    }
+    while range.start < range.end {
+        let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let written = write_at(file, &ZEROS[..left.min(ZEROS.len())], range.start)?;
+        range.start += written as u64;
     }
     Ok(())
 }

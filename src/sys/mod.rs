@@ -22,6 +22,7 @@ mod file;
 #[cfg(unix)]
 mod file_mapping;
 pub(crate) mod memory;
+mod new_file;
 mod not_regular;
 #[cfg_attr(all(target_os = "linux", not(any(bytebuf_portable, miri))), path = "linux/mod.rs")]
 #[cfg_attr(
@@ -47,8 +48,8 @@ pub(crate) use fault::{Outcome, with_plan};
 #[cfg(unix)]
 pub(crate) use file::regular_len;
 pub(crate) use file::{
-    allocate, len_of, lock_file, open, open_regular, read_at, set_len, sync_data,
-    sync_directory_of, unlink, will_need, write_at,
+    allocate, fill_range_with_zeros, len_of, lock_file, next_data, open_regular, read_at, set_len,
+    sync_data, sync_directory_of, unlink, will_need, write_at,
 };
 #[cfg(unix)]
 pub use file_mapping::Advice;
@@ -57,6 +58,7 @@ pub(crate) use file_mapping::{
     FileMapping, FileMappingMut, duplicate, fill_with_zeros, give_name, is_sealed, seal,
     sealable_file, unnamed_file,
 };
+pub(crate) use new_file::NewFile;
 pub use not_regular::NotRegularFile;
 #[cfg(all(test, unix))]
 pub(crate) use os::TRANSFERS_IN_KERNEL;

@@ -234,28 +234,42 @@ pub(super) fn region(dir: &Path) -> Run {
     run
 }
 
-/// Everything that is done with a log, and a log that can't be made.
-pub(super) fn log(dir: &Path) -> Run {
-    let mut run = Run::default();
+/// Logs that cannot be made, as their directory cannot be synced.
+pub(super) fn no_log(dir: &Path) -> Run {
     let path = dir.join("log");
-    for _ in 0..2 {
-        assert!(Segment::create(&path, 8).is_err(), "8 bytes hold no segment");
+    for _ in 0..16 {
+        assert!(Segment::create(&path, 4096).is_err());
         // It is gone already, unless removing it was what failed.
         let _ = std::fs::remove_file(&path);
     }
+    Run::default()
+}
+
+/// Everything that is done with a log.
+pub(super) fn log(dir: &Path) -> Run {
+    let mut run = Run::default();
+    let path = dir.join("log");
     let mut segment = run.again(|| Segment::create(&path, 2 << 20));
     for i in 0..40 {
         let record = pattern(if i == 20 { 300_000 } else { i * 500 });
         run.meant.extend_from_slice(&record);
         run.again(|| segment.append(&record));
     }
-    run.again(|| segment.publish());
+    let end = run.again(|| segment.publish());
     drop(segment);
+    // What a crash may leave, and the first append clears.
+    let torn = File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&torn, &pattern(100_000), end).unwrap();
+    drop(torn);
     let mut segment = run.again(|| Segment::open(&path));
     let record = pattern(1000);
     run.meant.extend_from_slice(&record);
-    run.again(|| segment.append(&record));
     // After a sync that failed, only opening again tells what the disk holds.
+    while let Err(e) = segment.append(&record).map(drop) {
+        run.note(e);
+        drop(segment);
+        segment = run.again(|| Segment::open(&path));
+    }
     while let Err(e) = segment.trim() {
         run.note(e);
         drop(segment);

@@ -356,14 +356,8 @@ impl<F: Framing> SegmentSyncer<F> {
     }
 }
 
-/// Writes zeros to the part of the range that the file has. After an error, the range is what is left.
+/// Makes the part of the range that the file has zeros. After an error, the range is what is left to do.
 pub(super) fn clear(file: &File, range: &mut Range<u64>) -> io::Result<()> {
-    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     range.end = range.end.min(sys::len_of(file)?);
-    while range.start < range.end {
-        let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let written = sys::write_at(file, &ZEROS[..left.min(ZEROS.len())], range.start)?;
-        range.start += written as u64;
-    }
-    Ok(())
+    sys::fill_range_with_zeros(file, range)
 }

@@ -18,6 +18,10 @@ use crate::sys;
 impl Segment<Checksummed> {
     /// Makes a new segment of `capacity` bytes, its header of 1 KiB and its framing included.
     ///
+    /// The file gets its name when it is complete and on the disk: a file of that name is a whole segment,
+    /// whenever the process is killed or the machine crashes. On file systems without unnamed files, such as NFS, a
+    /// kill may leave a file behind whose name is a dot and 16 hexadecimal digits.
+    ///
     /// # Errors
     ///
     /// Those of making, allocating and syncing a file; [`io::ErrorKind::AlreadyExists`] if there
@@ -65,15 +69,32 @@ impl<F: Framing> Segment<F> {
         capacity: u64,
         framing: F,
     ) -> io::Result<Segment<F>> {
+        if capacity < START {
+            return Err(SegmentFull { needed: START, left: capacity }.into());
+        }
         let path = path.as_ref();
-        let file = sys::open(File::options().read(true).write(true).create_new(true), path)?;
-        let begun = begin(file, capacity, framing)
-            .and_then(|segment| sys::sync_directory_of(path).map(|()| segment));
-        if begun.is_err() {
-            // Half a segment is none. If this fails too, the first error is the one to tell.
+        let new = sys::NewFile::beside(path)?;
+        lock(new.file())?;
+        sys::allocate(new.file(), capacity)?;
+        let header = Header {
+            framing: F::NAME,
+            epoch: random(),
+            capacity,
+            sequence: 0,
+            durable: START,
+            is_recycled: false,
+        };
+        write_all_at(new.file(), &format::front(&header), 0)?;
+        sys::sync_data(new.file())?;
+        let file = new.publish(path)?;
+        let created = sys::sync_directory_of(path).and_then(|()| {
+            Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
+        });
+        if created.is_err() {
+            // If this fails too, the first error is the one to tell.
             let _ = sys::unlink(path);
         }
-        begun
+        created
     }
 
     /// Empties an existing segment, as [`recycle`](Segment::recycle) does, for records of the given framing.
@@ -107,25 +128,6 @@ impl<F: Framing> Segment<F> {
         sys::sync_data(&file)?;
         Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
     }
-}
-
-fn begin<F: Framing>(file: File, capacity: u64, framing: F) -> io::Result<Segment<F>> {
-    lock(&file)?;
-    if capacity < START {
-        return Err(SegmentFull { needed: START, left: capacity }.into());
-    }
-    sys::allocate(&file, capacity)?;
-    let header = Header {
-        framing: F::NAME,
-        epoch: random(),
-        capacity,
-        sequence: 0,
-        durable: START,
-        is_recycled: false,
-    };
-    write_all_at(&file, &format::front(&header), 0)?;
-    sys::sync_data(&file)?;
-    Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
 }
 
 /// An epoch that no other segment has.

@@ -16,6 +16,7 @@ use super::error::SegmentDamaged;
 use super::format::{Header, START};
 use super::framing::{Framing, Parsed};
 use super::scan::{Found, Log, Window, read_at};
+use crate::sys;
 
 /// The bytes that a search behind damage checks: under a second's work. With random bytes in place of the
 /// damage, one position in 256 looks like the start of a record of 8 MiB, so they are enough for 128 KiB of those;
@@ -201,7 +202,10 @@ fn last_nonzero(file: &File, range: Range<u64>) -> io::Result<Option<u64>> {
     const PIECE: u64 = 64 * 1024;
     static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
     let (mut last, mut at) = (None, range.start);
-    while at < range.end {
+    while let Some(data) = sys::next_data(file, at)
+        && data < range.end
+    {
+        at = data;
         let bytes = read_at(file, at, PIECE.min(range.end - at) as usize)?;
         if bytes.is_empty() {
             break;

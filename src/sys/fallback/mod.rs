@@ -18,7 +18,9 @@ mod socket;
 #[cfg(unix)]
 mod zerocopy;
 
-pub(super) use file::{preallocate, will_need};
+pub(super) use file::{
+    link_file, linkable_file, next_data, preallocate, rename_new, will_need, zero_range,
+};
 #[cfg(unix)]
 pub(super) use file_mapping::{
     give_name, is_sealed, populate, populate_mut, seal, sealable_file, unnamed_file,

@@ -77,6 +77,12 @@ calls! {
     Poll,
     /// Flush of a file to the disk.
     SyncData,
+    /// Flush of a file, and of what is known of it, to the disk.
+    SyncAll,
+    /// Search for the end of a hole of a file.
+    NextData,
+    /// Zeros for a range of a file.
+    ZeroRange,
     /// File to descriptor inside the kernel.
     Sendfile,
     /// File to file inside the kernel.

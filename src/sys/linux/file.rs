@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{Advice, FallocateFlags, OFlags};
+use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
 
 /// A FIFO is not waited for, and a terminal does not become the process's own.
@@ -43,4 +44,48 @@ pub(in crate::sys) fn preallocate(file: &File, len: u64) -> io::Result<()> {
 pub(in crate::sys) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let Some(len) = NonZeroU64::new(len) else { return Ok(()) };
     Ok(rustix::fs::fadvise(file, offset, Some(len), Advice::WillNeed)?)
+}
+
+/// None at the end of the file.
+pub(in crate::sys) fn next_data(file: &File, offset: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+        Err(Errno::NXIO) => Ok(None),
+        found => Ok(Some(found?)),
+    }
+}
+
+pub(in crate::sys) fn zero_range(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+    Ok(rustix::fs::fallocate(file, flags, offset, len)?)
+}
+
+/// A file without a name, which [`link_file`] gives it one.
+pub(in crate::sys) fn linkable_file(directory: &Path) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, directory, flags, Mode::from_raw_mode(0o666)) {
+        // Not every file system can, and a kernel that cannot takes it for opening a directory.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        opened => Ok(opened?.into()),
+    }
+}
+
+pub(in crate::sys) fn link_file(file: &File, path: &Path) -> io::Result<()> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Renames a file, unless there is one of that name.
+pub(in crate::sys) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::hard_link(from, to)?;
+            // It has its name; the other one does no harm.
+            let _ = std::fs::remove_file(from);
+            Ok(())
+        }
+        renamed => Ok(renamed?),
+    }
 }

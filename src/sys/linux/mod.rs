@@ -7,7 +7,10 @@ mod pipe;
 mod socket;
 mod zerocopy;
 
-pub(super) use file::{open_nonblocking, preallocate, read_at, set_blocking, will_need, write_at};
+pub(super) use file::{
+    link_file, linkable_file, next_data, open_nonblocking, preallocate, read_at, rename_new,
+    set_blocking, will_need, write_at, zero_range,
+};
 pub(super) use file_mapping::{
     give_name, is_sealed, populate, populate_mut, seal, sealable_file, unnamed_file,
 };

@@ -229,3 +229,99 @@ fn ranges_and_positions_that_are_not_there() {
     }
     assert!(segment.records(end).next().is_none());
 }
+
+/// As on file systems that have no unnamed files.
+#[test]
+fn a_segment_gets_its_name_when_it_is_complete_and_leaves_nothing_else_behind() {
+    const EOPNOTSUPP: i32 = 95;
+    for unnamed in [Outcome::Pass, Outcome::Fail(EOPNOTSUPP)] {
+        for failing in [None, Some(Call::SyncData), Some(Call::SyncAll), Some(Call::Link)] {
+            let (dir, path) = place();
+            let seen = path.clone();
+            let mut opened = 0;
+            let plan = move |call, _| {
+                opened += usize::from(call == Call::Open);
+                if matches!(call, Call::Allocate | Call::WriteAt | Call::SyncData | Call::Link) {
+                    assert!(!seen.exists(), "{call:?} comes before the name");
+                }
+                match call {
+                    Call::Open if opened == 1 => unnamed,
+                    _ if Some(call) == failing => Outcome::Fail(EIO),
+                    _ => Outcome::Pass,
+                }
+            };
+            let created = with_plan(plan, || Segment::create(&path, 4096));
+            assert_eq!(created.is_ok(), failing.is_none());
+            drop(created);
+            let names = std::fs::read_dir(dir.path()).unwrap().count();
+            assert_eq!(names, usize::from(failing.is_none()), "{failing:?}");
+        }
+    }
+    let (dir, path) = place();
+    drop(Segment::create(&path, 4096).unwrap());
+    let mut calls = 0;
+    let plan = move |call, _| {
+        calls += usize::from(call == Call::Open);
+        if calls == 1 && call == Call::Open { Outcome::Fail(EOPNOTSUPP) } else { Outcome::Pass }
+    };
+    let error = with_plan(plan, || Segment::create(&path, 4096)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn unused_room_is_given_back_and_the_capacity_stays() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 8 << 20).unwrap();
+    segment.append(b"one record").unwrap();
+    let end = segment.trim().unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), end);
+    segment.append(b"another").unwrap();
+    let reader = segment.close().unwrap();
+    assert_eq!(payloads(&reader).len(), 2);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), reader.durable());
+    drop(reader);
+    let mut segment = Segment::open(&path).unwrap();
+    assert_eq!(segment.capacity(), 8 << 20);
+    segment.append(&vec![7; 4 << 20]).unwrap();
+    segment.flush().unwrap();
+    assert_eq!(payloads(&segment).len(), 3);
+}
+
+#[test]
+fn what_was_not_published_is_lost_when_a_segment_is_dropped() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 1 << 16).unwrap();
+    segment.append(b"published").unwrap();
+    segment.publish().unwrap();
+    segment.append(b"not published").unwrap();
+    drop(segment);
+    assert_eq!(payloads(&Segment::open(&path).unwrap()), [b"published".to_vec()]);
+}
+
+#[test]
+fn a_sync_in_another_thread_makes_durable_what_was_published_before_it() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 8 << 20).unwrap();
+    let syncer = segment.syncer();
+    let (ask, asked) = std::sync::mpsc::channel::<u64>();
+    let thread = std::thread::spawn(move || {
+        for published in asked {
+            assert!(syncer.sync().unwrap() >= published);
+        }
+        syncer.sync().unwrap()
+    });
+    for i in 0..2000 {
+        segment.append(&record(i)).unwrap();
+        if i % 100 == 99 {
+            ask.send(segment.publish().unwrap()).unwrap();
+        }
+        assert!(segment.durable() <= segment.published());
+    }
+    drop(ask);
+    assert_eq!(thread.join().unwrap(), segment.published());
+    assert_eq!(segment.durable(), segment.published());
+    drop(segment);
+    let segment = Segment::open(&path).unwrap();
+    assert_eq!((payloads(&segment).len(), segment.durable()), (2000, segment.end()));
+}

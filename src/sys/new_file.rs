@@ -1,0 +1,64 @@
+//! A new file that gets its name when its contents are complete.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::{directory_of, open, unlink};
+use super::{Call, fault, os, retry};
+
+/// A file that no path leads to yet.
+///
+/// Where the system or the file system has no unnamed files, it has a name that begins with a dot and is
+/// random; after a kill, that file is left over.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: Option<File>,
+    temporary: Option<PathBuf>,
+}
+
+impl NewFile {
+    /// Makes a file in the directory of `path`, readable and writable.
+    pub(crate) fn beside(path: &Path) -> io::Result<NewFile> {
+        let directory = directory_of(path);
+        let unnamed = retry(|| {
+            fault::admit(Call::Open, 0)?;
+            os::linkable_file(directory)
+        });
+        match unnamed {
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
+            other => return other.map(|file| NewFile { file: Some(file), temporary: None }),
+        }
+        let random = RandomState::new().build_hasher().finish();
+        let temporary = directory.join(format!(".{random:016x}"));
+        let file = open(File::options().read(true).write(true).create_new(true), &temporary)?;
+        Ok(NewFile { file: Some(file), temporary: Some(temporary) })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        self.file.as_ref().expect("it is taken by the call that ends this")
+    }
+
+    /// Gives the file its name, which must be free, and returns the file. After an error, there is no file.
+    pub(crate) fn publish(mut self, path: &Path) -> io::Result<File> {
+        retry(|| {
+            fault::admit(Call::Link, 0)?;
+            match &self.temporary {
+                None => os::link_file(self.file(), path),
+                Some(temporary) => os::rename_new(temporary, path),
+            }
+        })?;
+        self.temporary = None;
+        Ok(self.file.take().expect("it is there until here"))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // What failed before is the error to tell.
+            let _ = unlink(temporary);
+        }
+    }
+}
