@@ -24,11 +24,10 @@ broker=$target/release/examples/kafka_broker
 
 run() { logged timeout 1200 "$python" "ci/kafka/$1.py" "$broker" "${@:2}"; }
 
-if short; then
-    run matrix --short
-else
-    run matrix
-fi
+depth=()
+short && depth=(--short)
+run matrix "${depth[@]}"
 run consumers
+run faults "${depth[@]}"
 cells=$(awk '/^CELLS / { n += $2 } END { print n + 0 }' "$log")
 ran "$cells" "cells; $(grep -c '^SKIPPED' "$log" || true) clients skipped"

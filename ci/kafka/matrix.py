@@ -1,12 +1,14 @@
 """Every client, codec, acknowledgement and idempotence: 10,000 records each, read by another client and
 compared by content. `--short` takes each client with each codec once."""
 
+import os
+import struct
 import sys
 import tempfile
 import time
 
 from broker import Broker
-from clients import available, values
+from clients import CODECS, available, values
 
 RECORDS = 10_000
 
@@ -32,12 +34,28 @@ def main(binary, short):
                     got = reader.consume(broker.address, topic, RECORDS)
                     if got != sent:
                         sys.exit(f"FAILED: {topic} read by {reader.name}: {difference(sent, got)}")
+                    check_codec(f"{directory}/topics/{topic}/0", codec)
                     done += 1
             print(f"{client.name}: {time.monotonic() - begun:.1f} s, {done} cells so far", flush=True)
         print(broker.stop())
         refused = [line for line in broker.errors]
         print("\n".join(refused[:20]))
     print(f"CELLS {done}")
+
+
+def check_codec(partition, codec):
+    """Most bytes in the log are compressed as asked. A client that dislikes the versions of a broker compresses
+    nothing, without a word; one that gains nothing by it leaves out single batches."""
+    found = [0] * 8
+    for segment in os.listdir(partition):
+        with open(f"{partition}/{segment}", "rb") as log:
+            log.seek(1024)  # what a segment has in front
+            while (head := log.read(61)) and head[16] == 2:
+                length, attributes = struct.unpack(">8xi9xh", head[:23])
+                found[attributes & 7] += length
+                log.seek(length + 12 - 61, os.SEEK_CUR)
+    if found[CODECS.index(codec)] * 2 <= sum(found):
+        sys.exit(f"FAILED: {partition} has these bytes of each codec: {found}")
 
 
 def difference(sent, got):

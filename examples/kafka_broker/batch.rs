@@ -64,6 +64,8 @@ pub(crate) enum BatchError {
     TooLarge {
         length: usize,
     },
+    /// A message of the formats before batches.
+    Magic(u8),
     /// Not a batch of this format; sending it again does not help.
     Invalid(&'static str),
 }
@@ -74,6 +76,7 @@ impl BatchError {
         match self {
             Self::Checksum { .. } => Code::CORRUPT_MESSAGE,
             Self::TooLarge { .. } => Code::MESSAGE_TOO_LARGE,
+            Self::Magic(_) => Code::UNSUPPORTED_FOR_MESSAGE_FORMAT,
             Self::Invalid(_) => Code::INVALID_RECORD,
         }
     }
@@ -88,6 +91,7 @@ impl fmt::Display for BatchError {
             Self::TooLarge { length } => {
                 write!(f, "a batch of {length} bytes; {MAX_BATCH} are allowed")
             }
+            Self::Magic(magic) => write!(f, "a message of magic {magic}; batches have 2"),
             Self::Invalid(what) => f.write_str(what),
         }
     }
@@ -113,14 +117,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Batch, BatchError> {
 /// is not looked at.
 pub(crate) fn head(bytes: &[u8]) -> Result<Batch, BatchError> {
     let invalid = BatchError::Invalid;
+    // It stands at the same place in all formats.
+    match bytes.get(MAGIC_AT) {
+        Some(2) => {}
+        Some(&magic) => return Err(BatchError::Magic(magic)),
+        None => return Err(invalid("a truncated batch")),
+    }
     let length = length(bytes).ok_or(invalid("no batch is so short"))?;
     if length > MAX_BATCH {
         return Err(BatchError::TooLarge { length });
     }
     let batch = bytes.get(..length).ok_or(invalid("a truncated batch"))?;
-    if batch[MAGIC_AT] != 2 {
-        return Err(invalid("a batch of another magic than 2"));
-    }
     let records = i32::from_be_bytes(array(batch, 57));
     let last_delta = i32::from_be_bytes(array(batch, 23));
     if records <= 0 || last_delta != records - 1 {

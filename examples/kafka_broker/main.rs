@@ -21,7 +21,7 @@
 //! To read it from the top: `wire` and `batch` (bytes and numbers), `api` (what requests and
 //! responses hold), `log` (batches in files), `producers` (what was sent twice), `groups` (consumers
 //! that share partitions), `broker` (what each request does), `connection` (requests in, responses
-//! out), `sync` (one for all that wait), `limits`, `stats`, `start` (the command line).
+//! out), `sync` (one for all that wait), `limits`, `stats`, `start` (the command line), `demo`.
 
 #[cfg(unix)]
 mod api;
@@ -31,6 +31,8 @@ mod batch;
 mod broker;
 #[cfg(unix)]
 mod connection;
+#[cfg(unix)]
+mod demo;
 #[cfg(unix)]
 mod groups;
 #[cfg(unix)]

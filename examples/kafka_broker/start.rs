@@ -16,6 +16,7 @@ use signal_hook::low_level::pipe;
 use tokio::net::TcpListener;
 
 use crate::broker::{self, Broker};
+use crate::demo;
 use crate::log::partition::SyncMode;
 use crate::log::topics::Settings;
 
@@ -62,9 +63,39 @@ struct Options {
     #[arg(long)]
     stats: bool,
 
+    /// Show what batching does to the system calls, on a directory of its own, by kcat if it is there.
+    #[arg(long)]
+    demo: bool,
+
+    /// Where the demonstration draws its picture, an SVG.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+
     /// Where topics and offsets are kept.
     #[arg(value_name = "DIR", default_value = "kafka")]
     directory: PathBuf,
+}
+
+impl Options {
+    fn of_broker(&self, directory: &Path) -> broker::Options {
+        broker::Options {
+            topics: Settings {
+                directory: directory.to_owned(),
+                partitions: self.partitions,
+                segment: self.segment << 20,
+                sync: self.sync,
+            },
+            path: self.path,
+            advertise: self.advertise.clone(),
+            connections: self.connections,
+            memory: usize::try_from(self.memory << 20).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+fn demonstrate(options: &Options) -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    demo::run(options.of_broker(directory.path()), options.picture.as_deref())
 }
 
 fn host_and_port(text: &str) -> Result<(String, u16), String> {
@@ -74,8 +105,13 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
 
 pub(crate) fn main() -> ExitCode {
     let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(serve(&options))) {
+    let ended = if options.demo {
+        demonstrate(&options)
+    } else {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.and_then(|runtime| runtime.block_on(serve(&options)))
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kafka_broker: {error}");
@@ -91,19 +127,8 @@ async fn serve(options: &Options) -> io::Result<()> {
     let directory = options.directory.display();
     let _lock = lock(&options.directory).map_err(context(format!("cannot use {directory}")))?;
     raise_descriptor_limit();
-    let broker = Broker::open(broker::Options {
-        topics: Settings {
-            directory: options.directory.clone(),
-            partitions: options.partitions,
-            segment: options.segment << 20,
-            sync: options.sync,
-        },
-        path: options.path,
-        advertise: options.advertise.clone(),
-        connections: options.connections,
-        memory: usize::try_from(options.memory << 20).unwrap_or(usize::MAX),
-    })
-    .map_err(context(format!("cannot open {directory}")))?;
+    let broker = Broker::open(options.of_broker(&options.directory))
+        .map_err(context(format!("cannot open {directory}")))?;
     let listener =
         listen(&options.listen).map_err(context(format!("cannot listen on {}", options.listen)))?;
     say(format_args!("listening on {}, in {directory}", listener.local_addr()?));

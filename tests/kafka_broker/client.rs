@@ -4,11 +4,13 @@ use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use bytebuf::{Peek, Poke};
+use bytebuf::Peek;
 use bytes::BufMut;
 
 use crate::api::Api;
 use crate::batch::HEAD;
+pub(crate) use crate::batches::seal;
+use crate::batches::{Codec, build};
 use crate::wire::{Reader, Write};
 
 pub(crate) struct Client {
@@ -223,44 +225,7 @@ pub(crate) fn fetched(body: &[u8]) -> Vec<Fetched> {
 
 /// A batch of these records, as a producer sends it.
 pub(crate) fn batch(records: &[&[u8]], producer: Option<(i64, i16, i32)>) -> Vec<u8> {
-    let mut batch = vec![0; HEAD];
-    for (delta, value) in records.iter().enumerate() {
-        let mut record = vec![0]; // attributes
-        put_varint(&mut record, 0); // time
-        put_varint(&mut record, delta as i64);
-        put_varint(&mut record, -1); // no key
-        put_varint(&mut record, value.len() as i64);
-        record.extend_from_slice(value);
-        put_varint(&mut record, 0); // no headers
-        put_varint(&mut batch, record.len() as i64);
-        batch.extend_from_slice(&record);
-    }
-    let (id, epoch, sequence) = producer.unwrap_or((-1, -1, -1));
-    let length = batch.len() as i32 - 12;
-    batch.set_i32(8, length).unwrap();
-    batch[16] = 2;
-    batch.set_i32(23, records.len() as i32 - 1).unwrap();
-    batch.set_i64(43, id).unwrap();
-    batch.set_i16(51, epoch).unwrap();
-    batch.set_i32(53, sequence).unwrap();
-    batch.set_i32(57, records.len() as i32).unwrap();
-    seal(&mut batch);
-    batch
-}
-
-/// Puts the right checksum in.
-pub(crate) fn seal(batch: &mut [u8]) {
-    let crc = crc32c::crc32c(&batch[21..]);
-    batch.set_u32(17, crc).unwrap();
-}
-
-fn put_varint(out: &mut Vec<u8>, value: i64) {
-    let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
-    while zigzag >= 0x80 {
-        out.push(zigzag as u8 | 0x80);
-        zigzag >>= 7;
-    }
-    out.push(zigzag as u8);
+    build(records, producer, Codec::None)
 }
 
 /// Offsets and values of the records in batches that [`batch`] made.

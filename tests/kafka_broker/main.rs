@@ -10,6 +10,9 @@ mod api;
 #[path = "../../examples/kafka_broker/batch.rs"]
 #[allow(dead_code, reason = "the broker uses what these tests do not")]
 mod batch;
+#[path = "../../examples/kafka_broker/demo/batches.rs"]
+#[allow(dead_code, reason = "the demonstration compresses")]
+mod batches;
 #[path = "../support/example.rs"]
 mod example;
 #[path = "../../examples/kafka_broker/wire.rs"]

@@ -23,6 +23,7 @@ impl Code {
     pub(crate) const UNSUPPORTED_VERSION: Self = Self(35);
     pub(crate) const INVALID_REQUEST: Self = Self(42);
     pub(crate) const POLICY_VIOLATION: Self = Self(44);
+    pub(crate) const UNSUPPORTED_FOR_MESSAGE_FORMAT: Self = Self(43);
     pub(crate) const OUT_OF_ORDER_SEQUENCE_NUMBER: Self = Self(45);
     pub(crate) const DUPLICATE_SEQUENCE_NUMBER: Self = Self(46);
     pub(crate) const INVALID_PRODUCER_EPOCH: Self = Self(47);

@@ -66,7 +66,7 @@ impl Api {
     /// here settles on them: librdkafka derives features from their presence.
     pub(crate) fn versions(self) -> (i16, i16) {
         match self {
-            Self::Produce => (3, 7),
+            Self::Produce => (0, 7),
             Self::Fetch => (4, 11),
             Self::ListOffsets => (1, 3),
             Self::Metadata | Self::JoinGroup => (0, 5),
@@ -164,7 +164,7 @@ pub(crate) fn parse(frame: &[u8]) -> Result<(Header, Request<'_>), Refused> {
     let _client = reader.nullable_string()?;
     let r = &mut reader;
     let request = match api {
-        Api::Produce => Request::Produce(produce::Request::read(r)?),
+        Api::Produce => Request::Produce(produce::Request::read(r, version)?),
         Api::Fetch => Request::Fetch(fetch::Request::read(r, version)?),
         Api::ListOffsets => Request::ListOffsets(list_offsets::Request::read(r, version)?),
         Api::Metadata => Request::Metadata(metadata::Request::read(r, version)?),

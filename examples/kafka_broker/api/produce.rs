@@ -1,4 +1,7 @@
-//! Produce, 3 to 7: batches to append.
+//! Produce, 0 to 7: batches to append.
+//!
+//! Before version 3, a client sends messages of an older format, which the broker refuses. They are spoken
+//! because librdkafka compresses only for brokers that offer version 0, whatever version it uses.
 
 use std::ops::Range;
 
@@ -24,8 +27,8 @@ pub(crate) struct Topic {
 }
 
 impl Request {
-    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let transactional = r.nullable_string()?.is_some();
+    pub(crate) fn read(r: &mut Reader<'_>, version: i16) -> Result<Self, Malformed> {
+        let transactional = version >= 3 && r.nullable_string()?.is_some();
         let acks = r.i16()?;
         let _timeout = r.i32()?;
         let topics = r.array(6, |r| {
@@ -54,11 +57,15 @@ pub(crate) fn write(out: &mut ByteBuf, version: i16, topics: &[(String, Vec<Prod
             out.put_i32(produced.partition);
             out.put_i16(produced.appended.err().unwrap_or(Code::NONE).0);
             out.put_i64(base);
-            out.put_i64(-1); // records keep the time that the producer gave them
+            if version >= 2 {
+                out.put_i64(-1); // records keep the time that the producer gave them
+            }
             if version >= 5 {
                 out.put_i64(start);
             }
         });
     });
-    out.put_i32(0); // not throttled
+    if version >= 1 {
+        out.put_i32(0); // not throttled
+    }
 }

@@ -10,6 +10,8 @@
 
 mod committed;
 mod group;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};

@@ -1,0 +1,165 @@
+//! What batching does to the system calls of a broker, in figures and as a picture.
+//!
+//! The same records are produced in batches of 1, 10, 100 and 1000, compressed and not, and consumed
+//! again. Batching is the client's (`batch.size`, `linger.ms`); the broker passes it through.
+
+pub(crate) mod batches;
+mod client;
+mod picture;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::broker::{Broker, Options};
+use crate::stats::Snapshot;
+use batches::Codec;
+use client::Client;
+
+const RECORDS: usize = 20_000;
+/// At most, so that small batches do not take long.
+const REQUESTS: usize = 2_000;
+const RECORD: usize = 100;
+const BATCHES: [usize; 4] = [1, 10, 100, 1000];
+
+/// What one run came to.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    codec: Codec,
+    per_batch: usize,
+    /// System calls of the broker for each record.
+    produce: f64,
+    consume: f64,
+    /// Bytes of the log for each record.
+    stored: f64,
+    seconds: f64,
+}
+
+/// Runs on the broker's own thread; ends with its last words.
+pub(crate) fn run(options: Options, picture: Option<&Path>) -> io::Result<()> {
+    let (address, broker, stop, served) = serve(options)?;
+    let client = Client::find();
+    let name = match client {
+        Client::Kcat => "kcat",
+        Client::Own => "a client of this program (kcat is not installed)",
+    };
+    println!("records of {RECORD} bytes, by {name}, to and from {address}\n");
+    println!("   codec  records/batch  calls/record in   out  bytes/record in the log     time");
+    let values: Vec<_> = (0..RECORDS).map(value).collect();
+    let mut rows = Vec::new();
+    for codec in Codec::ALL {
+        for per_batch in BATCHES {
+            let values = &values[..RECORDS.min(REQUESTS * per_batch)];
+            let row = measure(&broker, client, address, values, codec, per_batch)?;
+            println!(
+                "\r{:>8} {:>14} {:>16.4} {:>6.4} {:>23.1} {:>7.2} s",
+                codec.name(),
+                per_batch,
+                row.produce,
+                row.consume,
+                row.stored,
+                row.seconds
+            );
+            rows.push(row);
+        }
+    }
+    if let Some(path) = picture {
+        std::fs::write(path, picture::draw(&rows, name))?;
+        println!("\nthe picture is in {}", path.display());
+    }
+    println!("\n{}", broker.snapshot());
+    // It has ended by itself if nothing takes this.
+    let _ = stop.send(());
+    served.join().expect("the broker does not panic")
+}
+
+/// A value of letters and digits, as log lines are: half of it repeats.
+fn value(n: usize) -> Vec<u8> {
+    let mut value = format!("{n} GET /item/{:x} 200 user={} ", n * 7919, n * n % 9973).into_bytes();
+    value.resize(RECORD, b'.');
+    value
+}
+
+fn measure(
+    broker: &Broker,
+    client: Client,
+    address: SocketAddr,
+    values: &[Vec<u8>],
+    codec: Codec,
+    per_batch: usize,
+) -> io::Result<Row> {
+    let topic = format!("{}-{per_batch}", codec.name());
+    let begun = Instant::now();
+    let before = broker.snapshot();
+    during(broker, "produces", || client.produce(address, &topic, values, per_batch, codec))?;
+    let produced = broker.snapshot();
+    during(broker, "consumes", || client.consume(address, &topic, values.len()))?;
+    let consumed = broker.snapshot();
+    let per_record = |calls: u64| calls as f64 / values.len() as f64;
+    let calls = Snapshot::system_calls;
+    Ok(Row {
+        codec,
+        per_batch,
+        produce: per_record(calls(&produced) - calls(&before)),
+        consume: per_record(calls(&consumed) - calls(&produced)),
+        stored: per_record(produced.appended - before.appended),
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// Does something while a line shows how far it has come.
+fn during<T>(broker: &Broker, what: &str, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut before = broker.snapshot();
+            while is_done
+                .recv_timeout(Duration::from_millis(200))
+                .is_err_and(|e| e == mpsc::RecvTimeoutError::Timeout)
+            {
+                let now = broker.snapshot();
+                let _ = write!(io::stdout(), "\r{what}: {}", now.progress(&before));
+                let _ = io::stdout().flush();
+                before = now;
+            }
+            let _ = write!(io::stdout(), "\r{:120}\r", "");
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
+type Served = (SocketAddr, Arc<Broker>, oneshot::Sender<()>, thread::JoinHandle<io::Result<()>>);
+
+/// Starts the broker on a thread of its own.
+fn serve(options: Options) -> io::Result<Served> {
+    let (stop, stopped) = oneshot::channel();
+    let (tell, told) = mpsc::channel();
+    let served = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let broker = Broker::open(options)?;
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+            let there = (listener.local_addr()?, broker.clone());
+            tell.send(there).map_err(io::Error::other)?;
+            tokio::select! {
+                error = broker.run(listener) => Err(error),
+                _ = stopped => Ok(()),
+            }
+        })
+    });
+    match told.recv() {
+        Ok((address, broker)) => Ok((address, broker, stop, served)),
+        // It has ended before it could tell, and says why.
+        Err(_) => match served.join().expect("the broker does not panic") {
+            Err(error) => Err(error),
+            Ok(()) => unreachable!("it is not stopped before it has begun"),
+        },
+    }
+}

@@ -1,0 +1,196 @@
+//! A group in made-up time.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot::{self, Receiver};
+
+use super::group::Group;
+use crate::api::code::Code;
+use crate::api::group::{Identity, Join, Joined, Sync};
+
+const SESSION: Duration = Duration::from_secs(10);
+const REBALANCE: Duration = Duration::from_secs(30);
+
+/// A group and the time.
+struct Scene {
+    group: Group,
+    now: Instant,
+}
+
+fn request<'f>(member: &'f str, protocols: &[&'f str]) -> Join<'f> {
+    Join {
+        group: "g",
+        session_timeout_ms: SESSION.as_millis() as i32,
+        rebalance_timeout_ms: REBALANCE.as_millis() as i32,
+        member,
+        instance: None,
+        protocol_type: "consumer",
+        protocols: protocols.iter().map(|name| (*name, &b"topics"[..])).collect(),
+        id_first: true,
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { group: Group::default(), now: Instant::now() }
+    }
+
+    fn ask(&mut self, join: &Join<'_>) -> Receiver<Joined> {
+        let (answer, receiver) = oneshot::channel();
+        self.group.join(join, answer, self.now);
+        receiver
+    }
+
+    /// Asks to join under an id that the group has given.
+    fn rejoin(&mut self, member: &str) -> Receiver<Joined> {
+        self.ask(&request(member, &["range"]))
+    }
+
+    /// Asks to join for the first time: the id that is given, and the answer to come.
+    fn join(&mut self) -> (String, Receiver<Joined>) {
+        let given = self.ask(&request("", &["range"])).try_recv().expect("an id, at once");
+        assert_eq!(given.code, Code::MEMBER_ID_REQUIRED);
+        let receiver = self.rejoin(&given.member);
+        (given.member, receiver)
+    }
+
+    fn sync(
+        &mut self,
+        member: &str,
+        generation: i32,
+        assignments: Vec<(&str, &[u8])>,
+    ) -> Receiver<Result<Vec<u8>, Code>> {
+        let (answer, receiver) = oneshot::channel();
+        let who = Identity { group: "g", generation, member };
+        self.group.sync(&Sync { who, assignments }, answer, self.now);
+        receiver
+    }
+
+    fn heartbeat(&mut self, member: &str, generation: i32) -> Code {
+        self.group.heartbeat(Identity { group: "g", generation, member }, self.now)
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.group.expire(self.now);
+    }
+
+    /// Two members in one stable generation, the second of which leads or not.
+    fn pair() -> (Self, String, String, i32) {
+        let mut scene = Self::new();
+        let (first, mut joined) = scene.join();
+        assert_eq!(joined.try_recv().expect("alone, it need not wait").generation, 1);
+        let (second, mut second_joined) = scene.join();
+        assert_eq!(scene.heartbeat(&first, 1), Code::REBALANCE_IN_PROGRESS);
+        assert!(second_joined.try_recv().is_err(), "the first has not asked again");
+        let mut first_joined = scene.rejoin(&first);
+        let (one, two) = (first_joined.try_recv().unwrap(), second_joined.try_recv().unwrap());
+        assert_eq!((one.generation, two.generation), (2, 2));
+        assert_eq!((&one.leader, &two.leader), (&first, &first));
+        assert_eq!((one.members.len(), two.members.len()), (2, 0), "the leader is told of all");
+        let mut waiting = scene.sync(&second, 2, vec![]);
+        assert!(waiting.try_recv().is_err(), "the leader has not assigned");
+        let mut leading = scene.sync(&first, 2, vec![(&first, b"p0"), (&second, b"p1")]);
+        assert_eq!(leading.try_recv(), Ok(Ok(b"p0".to_vec())));
+        assert_eq!(waiting.try_recv(), Ok(Ok(b"p1".to_vec())));
+        assert_eq!(scene.heartbeat(&second, 2), Code::NONE);
+        (scene, first, second, 2)
+    }
+}
+
+#[test]
+fn members_share_a_generation_and_the_leader_assigns() {
+    let (mut scene, first, second, generation) = Scene::pair();
+    assert_eq!(scene.heartbeat(&first, generation - 1), Code::ILLEGAL_GENERATION);
+    assert_eq!(scene.heartbeat("nobody", generation), Code::UNKNOWN_MEMBER_ID);
+    // One that lost its assignment on the way asks again, and no other notices.
+    let mut again = scene.rejoin(&second);
+    assert_eq!(again.try_recv().unwrap().generation, generation);
+    assert_eq!(scene.sync(&second, generation, vec![]).try_recv(), Ok(Ok(b"p1".to_vec())));
+    assert_eq!(scene.heartbeat(&first, generation), Code::NONE);
+}
+
+#[test]
+fn a_member_that_is_silent_is_gone_after_its_session() {
+    let (mut scene, first, second, generation) = Scene::pair();
+    scene.pass(SESSION / 2);
+    assert_eq!(scene.heartbeat(&second, generation), Code::NONE);
+    scene.pass(SESSION / 2);
+    assert_eq!(scene.heartbeat(&second, generation), Code::REBALANCE_IN_PROGRESS);
+    let joined = scene.rejoin(&second).try_recv().expect("it is alone");
+    assert_eq!((joined.generation, &joined.leader), (generation + 1, &second));
+    assert_eq!(scene.heartbeat(&first, generation), Code::UNKNOWN_MEMBER_ID);
+}
+
+#[test]
+fn a_member_that_leaves_makes_the_others_join_again() {
+    let (mut scene, first, second, generation) = Scene::pair();
+    assert_eq!(scene.group.leave(&first, scene.now), Code::NONE);
+    assert_eq!(scene.heartbeat(&second, generation), Code::REBALANCE_IN_PROGRESS);
+    assert_eq!(scene.rejoin(&second).try_recv().unwrap().leader, second);
+    assert_eq!(scene.group.leave(&second, scene.now), Code::NONE);
+    assert!(scene.group.is_empty());
+    assert_eq!(scene.group.leave(&second, scene.now), Code::UNKNOWN_MEMBER_ID);
+}
+
+#[test]
+fn a_generation_begins_without_those_that_do_not_ask_again_in_time() {
+    let (mut scene, first, second, generation) = Scene::pair();
+    let (third, mut joined) = scene.join();
+    let mut second_joined = scene.rejoin(&second);
+    // The first is heard of, but does not join.
+    for _ in 0..6 {
+        assert!(joined.try_recv().is_err());
+        assert_eq!(scene.heartbeat(&first, generation), Code::REBALANCE_IN_PROGRESS);
+        scene.pass(REBALANCE / 6);
+    }
+    assert_eq!(joined.try_recv().unwrap().generation, generation + 1);
+    assert_eq!(second_joined.try_recv().unwrap().generation, generation + 1);
+    assert_eq!(scene.heartbeat(&first, generation), Code::UNKNOWN_MEMBER_ID);
+    assert_eq!(scene.heartbeat(&third, generation + 1), Code::NONE);
+}
+
+#[test]
+fn a_leader_that_does_not_assign_is_gone() {
+    let mut scene = Scene::new();
+    let (first, _) = scene.join();
+    let (second, mut joined) = scene.join();
+    drop(scene.rejoin(&first));
+    let generation = joined.try_recv().unwrap().generation;
+    let mut waiting = scene.sync(&second, generation, vec![]);
+    for _ in 0..6 {
+        assert_eq!(scene.heartbeat(&first, generation), Code::NONE);
+        scene.pass(REBALANCE / 6);
+    }
+    assert_eq!(waiting.try_recv(), Ok(Err(Code::REBALANCE_IN_PROGRESS)));
+    assert_eq!(scene.rejoin(&second).try_recv().unwrap().leader, second);
+}
+
+#[test]
+fn offsets_are_committed_by_members_of_this_generation_alone() {
+    let (mut scene, first, _, generation) = Scene::pair();
+    let mut may = |member, generation| {
+        let now = scene.now;
+        scene.group.may_commit(Identity { group: "g", generation, member }, now)
+    };
+    assert_eq!(may(&first, generation), Ok(()));
+    assert_eq!(may(&first, generation - 1), Err(Code::ILLEGAL_GENERATION));
+    assert_eq!(may("", -1), Err(Code::UNKNOWN_MEMBER_ID), "the group has members");
+    let mut empty = Group::default();
+    let alone = Identity { group: "g", generation: -1, member: "" };
+    assert_eq!(empty.may_commit(alone, Instant::now()), Ok(()));
+}
+
+#[test]
+fn members_have_a_protocol_in_common() {
+    let mut scene = Scene::new();
+    let (first, _) = scene.join();
+    let other = scene.ask(&request("", &["sticky"])).try_recv().unwrap();
+    assert_eq!(other.code, Code::INCONSISTENT_GROUP_PROTOCOL);
+    let both = scene.ask(&request("", &["sticky", "range"])).try_recv().unwrap().member;
+    let mut joined = scene.ask(&request(&both, &["sticky", "range"]));
+    drop(scene.rejoin(&first));
+    assert_eq!(joined.try_recv().unwrap().protocol, "range");
+    let unknown = scene.rejoin("made up").try_recv().unwrap();
+    assert_eq!(unknown.code, Code::UNKNOWN_MEMBER_ID);
+}
