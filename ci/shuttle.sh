@@ -36,7 +36,7 @@ weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(send_
 weaker pool/shared/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_goes_back_while_it_is_used
 weaker pool/shared/central.rs 's/if self.is_closed_by_now\(\)/if false/' a_pool_closes_while_blocks_come_home
-weaker pool/budget/mod.rs '/pub.crate. fn release/,/^    }/s/self.serve\(\);//' tenants_wait_for_their_bytes
+weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' tenants_wait_for_their_bytes
 weaker memory/count.rs 's/self.0.fetch_sub\(references, Ordering::Release\)/{ let c = self.references(); self.0.store(c - references, Ordering::Release); c }/' \
     one_thread_allocates_and_others_free
 

@@ -104,17 +104,24 @@ weaker pool/shared/closed.rs '/fn is_set_by_now/,/^    }/{s/fence\(SeqCst\);//; 
     cache_close_vs_late_return
 
 # Budgets.
-weaker pool/budget/mod.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.load(Ordering::SeqCst)/' \
+weaker pool/budget/account.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.load(Ordering::SeqCst)/' \
     budget_waiter_wakeup budget_waiter_wakeup_from_above
-weaker pool/budget/mod.rs '/fn take/,/^    }/s/Ordering::AcqRel/Ordering::Acquire/' budget_waiter_wakeup
-weaker pool/budget/mod.rs '/fn give_back/,/^    }/s/AcqRel/Release/' budget_waiter_wakeup
-weaker pool/budget/mod.rs '/fn take/,/^    }/s/if let Some\(more\) = sum\(used\) \{/if let Some(more) = sum(used) { return { self.used.store(more, Ordering::Relaxed); true };/' \
+weaker pool/budget/account.rs '/fn lacks/,/^    }/s/Ordering::AcqRel/Ordering::Acquire/' budget_waiter_wakeup
+weaker pool/budget/account.rs '/fn give_back/,/^    }/s/AcqRel/Release/' budget_waiter_wakeup
+weaker pool/budget/account.rs '/fn take/,/^    }/s/match self.used.compare_exchange_weak.*/match { self.used.store(more, success); let _ = failure; Ok::<usize, usize>(used) } {/' \
     budget_acquire_release
-weaker pool/budget/mod.rs 's/charged.for_each\(.budget. budget.give_back\(bytes\)\)/charged.for_each(drop)/' budget_of_a_budget
-weaker pool/budget/mod.rs '/pub.crate. fn wait/,/^    }/s/self.serve\(\);//' budget_waiter_wakeup
-weaker pool/budget/mod.rs '/impl Drop for Wait/,/^}/s/budget.serve\(\);//' budget_the_next_in_line
-weaker pool/budget/mod.rs '/impl Drop for Wait/,/^}/s/budget.release\(self.ticket.bytes\);//' budget_wait_given_up
-weaker pool/budget/mod.rs '/impl Drop for Wait/,/^}/s/budget.serve\(\);/budget.release(self.ticket.bytes);/' budget_wait_given_up
+weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/\.take\(short\)/.take(0)/' budget_of_a_budget
+weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/gave_back \|= budget.returned\(bytes\);/budget.returned(bytes);/' \
+    budget_charge_taken_back
+weaker pool/budget/serve.rs '/fn take_turn/,/^    }/s/continue;/break;/' budget_waiter_wakeup
+weaker pool/budget/serve.rs '/fn take_turn/,/^    }/s/self.queue_at\(short.budget, /self.queue_at(self, /' \
+    budget_waiter_wakeup_from_above
+weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/work::serve\(&self.budget\);//' budget_the_next_in_the_queue
+weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/drop\(Charge::of\(&self.budget, self.bytes\)\);//' \
+    budget_wait_given_up
+weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/(drop\(Charge::of\(&self.budget, self.bytes\)\);)/\1 \1/' \
+    budget_wait_given_up
+weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' budget_two_tenants_wait
 
 for model in $(sed -nE '/^#\[test\]/,/^fn/s/^fn ([a-z_]+).*/\1/p' tests/loom/*.rs); do
     [[ -n ${shown[$model]:-} ]] || { echo "nothing shows that $model can fail"; exit 1; }

@@ -5,8 +5,8 @@ use crate::memory::count::Remaining;
 use crate::memory::header::{HeaderRef, Kind};
 use crate::memory::ref_cache::Released;
 use crate::memory::{hooks, owned};
+use crate::pool::block_ext::{self, BlockExt};
 use crate::pool::error::{AllocError, AllocErrorKind};
-use crate::pool::note::{self, Note};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::shared::large;
@@ -171,9 +171,9 @@ impl Block {
         self.0
     }
 
-    /// Attaches a note to a block that was just allocated.
-    pub(super) fn attach(&self, note: Note) -> Result<(), Note> {
-        note::attach(self.0, note)
+    /// Attaches an extension to a block that was just allocated.
+    pub(super) fn attach(&self, ext: BlockExt) -> Result<(), BlockExt> {
+        block_ext::attach(self.0, ext)
     }
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn send_home(block: HeaderRef) {
 pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     block.count.reset_if_needed();
     if !block.ext().is_null() {
-        return send_noted(block);
+        return send_extended(block);
     }
     match block.kind {
         Kind::Slab => {
@@ -235,10 +235,10 @@ pub(crate) fn send_home_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     }
 }
 
-/// Sends a block home that has a note, and settles that when the block is there.
+/// Returns a block that has an extension to the pool, and ends its charge when the block is there.
 #[cold]
-fn send_noted(block: HeaderRef) {
-    let _settled_last = note::take(block);
+fn send_extended(block: HeaderRef) {
+    let _ended_last = block_ext::take(block);
     send_home_by(block, local::put);
 }
 

@@ -30,8 +30,10 @@ pub struct AllocError {
 pub enum AllocErrorKind {
     /// The pool's `max_memory` would have been passed.
     OverLimit,
-    /// The budget that the allocation is charged to, or one above it, is exhausted, or others wait for it.
+    /// The budget that the allocation is charged to, or one above it, is exhausted.
     OverBudget,
+    /// Requests of the same budget wait for bytes, and this one may not pass them.
+    BehindWaiters,
     /// The system gave no memory.
     OutOfMemory,
     /// No address space could hold so much: more than `isize::MAX` bytes with the room around them.
@@ -51,7 +53,7 @@ impl AllocError {
         self.requested
     }
 
-    /// The name of the budget that was exhausted, if one was.
+    /// The name of the budget that was exhausted, or that others wait for.
     #[must_use]
     pub fn budget(&self) -> Option<&str> {
         self.budget.as_deref()
@@ -77,6 +79,11 @@ impl fmt::Display for AllocError {
             (AllocErrorKind::OverBudget, Some(limit)) => write!(
                 f,
                 "{requested} bytes asked for, {in_use} in use: over the limit of {limit} of budget {}",
+                budget.as_deref().unwrap_or("?")
+            ),
+            (AllocErrorKind::BehindWaiters, Some(limit)) => write!(
+                f,
+                "{requested} bytes asked for, {in_use} of {limit} in use: others wait for budget {}",
                 budget.as_deref().unwrap_or("?")
             ),
             (AllocErrorKind::OverLimit, Some(limit)) => write!(

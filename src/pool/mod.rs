@@ -15,9 +15,10 @@
 //! ```
 
 mod block;
+mod block_ext;
 mod budget;
+mod child;
 mod error;
-mod note;
 mod observe;
 mod pages;
 mod shared;
@@ -34,7 +35,7 @@ pub use observe::track::{Outstanding, OutstandingSite, Track};
 pub(crate) use pages::size_class::block_size;
 pub(crate) use source::Source;
 
-use budget::Budget;
+use budget::Shedders;
 use observe::{events, track};
 use shared::central::{Central, Config};
 use std::fmt;
@@ -67,6 +68,8 @@ use thread::local;
 #[doc(alias = "ByteBufAllocator")]
 pub struct Pool {
     source: Source,
+    /// Of a budget.
+    shedders: Shedders,
     /// Closes the pool when the last `Pool` is gone.
     _close: Arc<CloseOnDrop>,
 }
@@ -116,98 +119,6 @@ impl Pool {
     pub fn is_there(&self) -> impl Fn() -> bool + use<> {
         let central = Arc::downgrade(self.central());
         move || central.strong_count() > 0
-    }
-
-    fn with_budget(&self, budget: Arc<Budget>) -> Self {
-        let source = Source::new(Arc::clone(self.central()), Some(budget));
-        Self { source, _close: Arc::clone(&self._close) }
-    }
-
-    /// A child of this pool that gives at most `bytes`: the same memory, with an account of its own.
-    ///
-    /// A buffer is charged with the full size of its block until the last view of it is gone, to this
-    /// budget and all above it. When a budget is exhausted, `try_alloc` is an error, `alloc` panics, and
-    /// [`alloc_wait`](Self::alloc_wait) waits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::{AllocErrorKind, Pool};
-    ///
-    /// let tenant = Pool::global().budget("tenant 7", 10_000);
-    /// let body = tenant.alloc(8192);
-    /// let error = tenant.try_alloc(4096).unwrap_err();
-    /// assert_eq!((error.kind(), error.budget()), (AllocErrorKind::OverBudget, Some("tenant 7")));
-    /// # assert!(body.is_empty());
-    /// ```
-    ///
-    /// Cost of each buffer: two atomic operations for each budget above it, and a small allocation.
-    #[must_use]
-    pub fn budget(&self, name: &str, bytes: usize) -> Self {
-        self.with_budget(Budget::new(name, bytes, self.source.budget.clone(), None))
-    }
-
-    /// As [`budget`](Self::budget); `shed` is called when it is exhausted, to free some of its buffers.
-    /// If it says that it did, the allocation is tried again, a few times at most.
-    ///
-    /// `shed` runs on the allocating thread, with no lock held; it may use the pool, but an allocation
-    /// from this budget in it may call it again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::Pool;
-    /// use std::sync::{Arc, Mutex};
-    ///
-    /// let cache = Arc::new(Mutex::new(Vec::new()));
-    /// let evict = Arc::clone(&cache);
-    /// let pool =
-    ///     Pool::global().budget_shedding("cache", 8192, move |_| evict.lock().unwrap().pop().is_some());
-    /// for _ in 0..100 {
-    ///     let buffer = pool.alloc(4096);
-    ///     cache.lock().unwrap().push(buffer);
-    /// }
-    /// assert_eq!(cache.lock().unwrap().len(), 2);
-    /// ```
-    #[must_use]
-    pub fn budget_shedding(
-        &self,
-        name: &str,
-        bytes: usize,
-        shed: impl Fn(&BudgetStats) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        let parent = self.source.budget.clone();
-        self.with_budget(Budget::new(name, bytes, parent, Some(Box::new(shed))))
-    }
-
-    /// A child of this pool whose allocations fail where `saboteur` says so.
-    #[cfg(feature = "testing")]
-    pub(crate) fn sabotaged(&self, saboteur: budget::Saboteur) -> Self {
-        self.with_budget(Budget::sabotaged(self.source.budget.clone(), saboteur))
-    }
-
-    /// The account of the budget that this pool is; `None` for a pool that is no budget.
-    #[must_use]
-    pub fn budget_stats(&self) -> Option<BudgetStats> {
-        self.source.budget.as_ref().map(|budget| budget.stats())
-    }
-
-    /// Memory for a buffer of `size` bytes, as soon as the budget has room for it.
-    #[track_caller]
-    pub(crate) fn block_wait(
-        &self,
-        size: usize,
-    ) -> impl Future<Output = Result<Block, AllocError>> + Send + '_ {
-        let reserved = self.source.wait(size);
-        async move {
-            match reserved? {
-                None => self.source.allocate(size),
-                Some(mut reserved) => {
-                    (&mut reserved.wait).await;
-                    reserved.allocate(&self.source, size)
-                }
-            }
-        }
     }
 
     /// The live buffers of a tracked pool, and of all budgets of it, by the line that allocated them.
@@ -391,9 +302,8 @@ impl PoolBuilder {
     #[must_use]
     pub fn build(self) -> Pool {
         let central = Central::new(self.config);
-        Pool {
-            source: Source::new(Arc::clone(&central), None),
-            _close: Arc::new(CloseOnDrop(central)),
-        }
+        let source = Source::new(Arc::clone(&central), None);
+        let close = Arc::new(CloseOnDrop(central));
+        Pool { source, shedders: Shedders::default(), _close: close }
     }
 }

@@ -1,9 +1,9 @@
-//! [`Source`]: where a buffer's memory comes from, and what is noted about it.
+//! [`Source`]: the pool and the budget that a buffer's memory comes from.
 
 use crate::pool::block::Block;
-use crate::pool::budget::{Budget, Wait};
+use crate::pool::block_ext::{self, BlockExt};
+use crate::pool::budget::{Budget, Charge};
 use crate::pool::error::{AllocError, AllocErrorKind};
-use crate::pool::note::{self, Charge, Note};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::thread::local;
@@ -15,111 +15,95 @@ use std::sync::Arc;
 pub(crate) struct Source {
     pub(super) central: Arc<Central>,
     pub(super) budget: Option<Arc<Budget>>,
-    /// One in how many allocations is noted: none is if zero; with a budget, all are.
-    noted: u32,
+    /// One in how many blocks may get an extension: 0 for none; with a budget, all do.
+    extended: u32,
 }
 
 impl Source {
     pub(super) fn new(central: Arc<Central>, budget: Option<Arc<Budget>>) -> Self {
         let tracked = central.tracker.as_ref().map_or(0, |tracker| tracker.every());
-        let noted = if budget.is_some() { 1 } else { tracked };
-        Self { central, budget, noted }
+        let extended = if budget.is_some() { 1 } else { tracked };
+        Self { central, budget, extended }
     }
 
-    /// Memory of at least `size` bytes that nobody else holds, if that can be had without ado.
+    /// Returns memory of at least `size` bytes that has no other owner, if this thread's cache has some and
+    /// it needs no extension.
     #[inline(always)]
     pub(crate) fn try_cached(&self, size: usize) -> Option<Block> {
-        if self.noted == 0 {
+        if self.extended == 0 {
             return Block::try_cached(&self.central, size);
         }
-        if self.noted == 1 || local::is_sample_due(&self.central, self.noted) {
+        if self.extended == 1 || local::is_sample_due(&self.central, self.extended) {
             return None;
         }
         Block::try_cached(&self.central, size).inspect(|_| local::count_unsampled(&self.central))
     }
 
-    /// As [`try_cached`](Self::try_cached), wherever it must come from and whatever is to be noted.
+    /// As [`try_cached`](Self::try_cached), from wherever it must come, charged and tracked.
     #[track_caller]
     pub(crate) fn allocate(&self, size: usize) -> Result<Block, AllocError> {
-        if self.noted == 0 {
-            Block::allocate(&self.central, size)
-        } else {
-            self.allocate_noted(size)
+        if self.extended == 0 {
+            return Block::allocate(&self.central, size);
         }
-    }
-
-    #[track_caller]
-    fn allocate_noted(&self, size: usize) -> Result<Block, AllocError> {
-        let Some(budget) = &self.budget else {
-            return self.allocate_charged(size, None);
+        let charge = match &self.budget {
+            Some(budget) => Some(budget.charge(self.charge_of(size)?, size)?),
+            None => None,
         };
-        let bytes = self.charge_of(size)?;
-        budget.charge(bytes, size)?;
-        self.allocate_charged(size, Some(Charge { budget: Arc::clone(budget), bytes }))
+        self.allocate_charged(size, charge, Location::caller())
     }
 
-    /// Allocates what has been charged.
-    #[track_caller]
-    fn allocate_charged(&self, size: usize, charge: Option<Charge>) -> Result<Block, AllocError> {
-        let location = Location::caller();
+    /// As [`allocate`](Self::allocate), when the budget has bytes for it.
+    pub(super) async fn wait(
+        &self,
+        size: usize,
+        location: &'static Location<'static>,
+    ) -> Result<Block, AllocError> {
+        let charge = match &self.budget {
+            Some(budget) => Some(budget.wait(self.charge_of(size)?, size).await?),
+            None => None,
+        };
+        self.allocate_charged(size, charge, location)
+    }
+
+    /// Allocates what has been charged, and tracks it.
+    fn allocate_charged(
+        &self,
+        size: usize,
+        charge: Option<Charge>,
+        location: &'static Location<'static>,
+    ) -> Result<Block, AllocError> {
         let block = Block::allocate(&self.central, size)?;
-        let sampled =
-            self.central.tracker.as_ref().filter(|tracker| local::sample(&self.central, tracker));
-        let tracked =
-            sampled.and_then(|tracker| tracker.remember(location, size, block.capacity()));
+        let tracker = self.central.tracker.as_ref();
+        let tracked = tracker
+            .filter(|tracker| local::sample(&self.central, tracker))
+            .and_then(|tracker| tracker.remember(location, size, block.capacity()));
         if charge.is_none() && tracked.is_none() {
             return Ok(block);
         }
-        match block.attach(Note { charge, tracked }) {
-            Ok(()) => Ok(block),
-            Err(note) => {
-                if let (Some(id), Some(tracker)) = (note.tracked, &self.central.tracker) {
-                    tracker.forget(id);
-                }
-                Err(self.central.refuse(size))
+        block.attach(BlockExt { charge, tracked }).map_err(|ext| {
+            if let (Some(id), Some(tracker)) = (ext.tracked, tracker) {
+                tracker.forget(id);
             }
-        }
+            self.central.refuse(size)
+        })?;
+        Ok(block)
     }
 
-    /// Waits until the budget has room for a block of `size` bytes.
-    pub(super) fn wait(&self, size: usize) -> Result<Option<Reserved>, AllocError> {
-        let Some(budget) = &self.budget else { return Ok(None) };
-        let bytes = self.charge_of(size)?;
-        let wait = budget.wait(bytes, size)?;
-        Ok(Some(Reserved { wait, budget: Arc::clone(budget), bytes }))
-    }
-
-    /// What a block for `size` bytes is charged at.
+    /// Returns what a block for `size` bytes is charged at.
     fn charge_of(&self, size: usize) -> Result<usize, AllocError> {
         let kind = AllocErrorKind::TooLarge;
         size_class::block_size(size).ok_or_else(|| AllocError { kind, ..self.central.refuse(size) })
     }
 }
 
-/// A charge that is waited for.
-pub(super) struct Reserved {
-    pub(super) wait: Wait,
-    budget: Arc<Budget>,
-    bytes: usize,
-}
-
-impl Reserved {
-    /// Allocates on the charge, once the wait is over.
-    #[track_caller]
-    pub(super) fn allocate(self, source: &Source, size: usize) -> Result<Block, AllocError> {
-        let Self { budget, bytes, .. } = self;
-        source.allocate_charged(size, Some(Charge { budget, bytes }))
-    }
-}
-
 impl Block {
-    /// Where the block came from, so that a buffer grows from there; `None` if it came from no pool.
+    /// Returns where the block came from, so that a buffer grows from there; `None` if from no pool.
     pub(crate) fn source(&self) -> Option<Source> {
         let block = self.header();
         if block.home.is_null() {
             return None;
         }
-        Some(Source::new(local::central_of(block), note::budget(block)))
+        Some(Source::new(local::central_of(block), block_ext::budget(block)))
     }
 
     /// Returns whether the block's pool overwrites it with zeros when the last handle is dropped.

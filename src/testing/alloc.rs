@@ -27,7 +27,7 @@ use std::thread;
 pub fn failing_pool(pool: &Pool, fails: impl Fn(u64) -> bool + Send + Sync + 'static) -> Pool {
     // Relaxed, as each is a number of its own and no more.
     let next = AtomicU64::new(0);
-    pool.sabotaged(Box::new(move || fails(next.fetch_add(1, Ordering::Relaxed))))
+    pool.with_fail_point(Box::new(move || fails(next.fetch_add(1, Ordering::Relaxed))))
 }
 
 /// Runs `scenario` with a pool whose first allocation fails, then with one whose second does, and so
@@ -72,7 +72,8 @@ fn run(
     let guard = LeakGuard::new();
     let made = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&made);
-    let pool = guard.sabotaged(Box::new(move || fails(counter.fetch_add(1, Ordering::Relaxed))));
+    let pool =
+        guard.with_fail_point(Box::new(move || fails(counter.fetch_add(1, Ordering::Relaxed))));
     scenario(&pool);
     guard.check();
     made.load(Ordering::Relaxed)

@@ -1,125 +1,174 @@
-//! Budgets: never over their limit, and nobody waits in vain.
+//! Budgets: never over their limit, and no wake-up is lost.
 
-use crate::budgets::Budget;
+use crate::budgets::{Budget, Charge};
 use loom::future::block_on;
-use loom::thread::spawn;
+use loom::thread::{JoinHandle, spawn};
 use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
+
+fn root(limit: usize) -> Arc<Budget> {
+    Arc::new(Budget::new("root", limit, None, None))
+}
+
+fn child(limit: usize, parent: &Arc<Budget>) -> Arc<Budget> {
+    Arc::new(Budget::new("child", limit, Some(Arc::clone(parent)), None))
+}
 
 fn used(budget: &Budget) -> usize {
     budget.stats().used
+}
+
+fn charge(budget: &Arc<Budget>) -> Option<Charge> {
+    budget.charge(1, 1).ok()
+}
+
+fn wait(budget: &Arc<Budget>) -> Charge {
+    block_on(budget.wait(1, 1)).expect("a byte is below the limit")
+}
+
+/// Drops a charge on a thread of its own.
+fn release(charge: Option<Charge>) -> JoinHandle<()> {
+    spawn(move || drop(charge.expect("it was free")))
 }
 
 /// Two threads want more than there is. Catches: a charge that loads and stores.
 #[test]
 fn budget_acquire_release() {
     loom::model(|| {
-        let budget = Budget::new("b", 1, None, None);
-        let buy = |budget: Arc<Budget>| move || budget.charge(1, 1).is_ok();
-        let one = spawn(buy(Arc::clone(&budget)));
-        let two = buy(Arc::clone(&budget))();
-        let sold = usize::from(one.join().unwrap()) + usize::from(two);
-        assert_eq!((sold, used(&budget), budget.stats().peak), (1, 1, 1));
-        budget.release(1);
+        let budget = root(1);
+        let theirs = spawn({
+            let budget = Arc::clone(&budget);
+            move || charge(&budget)
+        });
+        let ours = charge(&budget);
+        let theirs = theirs.join().unwrap();
+        assert!(ours.is_some() ^ theirs.is_some(), "there was one byte");
+        assert_eq!((used(&budget), budget.stats().peak), (1, 1));
+        drop((ours, theirs));
         assert_eq!(used(&budget), 0);
     });
 }
 
-/// A budget below another: what the upper refuses is given back to the lower. Catches: a charge on one of
-/// the two only.
+/// Two budgets below another: what the upper one lacks is given back to the lower. Catches: a charge on one
+/// of the two only.
 #[test]
 fn budget_of_a_budget() {
     loom::model(|| {
-        let whole = Budget::new("whole", 1, None, None);
-        let part = |name| Budget::new(name, 1, Some(Arc::clone(&whole)), None);
-        let (one, two) = (part("one"), part("two"));
-        let buys = spawn({
+        let whole = root(1);
+        let (one, two) = (child(1, &whole), child(1, &whole));
+        let theirs = spawn({
             let one = Arc::clone(&one);
-            move || one.charge(1, 1).is_ok()
+            move || charge(&one)
         });
-        let mine = two.charge(1, 1).is_ok();
-        let its = buys.join().unwrap();
-        assert!(mine ^ its, "there was one byte");
-        assert_eq!((used(&one), used(&two), used(&whole)), (its.into(), mine.into(), 1));
+        let ours = charge(&two);
+        let theirs = theirs.join().unwrap();
+        assert!(ours.is_some() ^ theirs.is_some(), "there was one byte");
+        let expected = (theirs.is_some().into(), ours.is_some().into(), 1);
+        assert_eq!((used(&one), used(&two), used(&whole)), expected);
     });
 }
 
-/// Somebody joins the line while the last bytes come back: loom finds the deadlock if nobody wakes him.
-/// Catches: `take` that says no after a mere load, `take` or `give_back` not `AcqRel`, no look after
-/// joining the line.
+/// A request joins the queue while the last bytes come back: loom finds the deadlock if its wake-up is lost.
+/// Catches: a no after a mere load, `lacks` or `give_back` not `AcqRel`, no look after joining the queue.
 #[test]
 fn budget_waiter_wakeup() {
     loom::model(|| {
-        let budget = Budget::new("b", 1, None, None);
-        budget.charge(1, 1).unwrap();
-        let gives = spawn({
-            let budget = Arc::clone(&budget);
-            move || budget.release(1)
-        });
-        block_on(budget.wait(1, 1).unwrap());
-        gives.join().unwrap();
+        let budget = root(1);
+        let release = release(charge(&budget));
+        let charge = wait(&budget);
+        release.join().unwrap();
         assert_eq!(used(&budget), 1);
-        budget.release(1);
+        drop(charge);
         assert_eq!(used(&budget), 0);
     });
 }
 
-/// As above, with the bytes of a budget that stands above both.
+/// As above, with the bytes of a budget that stands above both. Catches: a budget that is queued anywhere
+/// but where the bytes are lacking.
 #[test]
 fn budget_waiter_wakeup_from_above() {
     loom::model(|| {
-        let whole = Budget::new("whole", 1, None, None);
-        let part = |name| Budget::new(name, 1, Some(Arc::clone(&whole)), None);
-        let (one, two) = (part("one"), part("two"));
-        one.charge(1, 1).unwrap();
-        let gives = spawn({
-            let one = Arc::clone(&one);
-            move || one.release(1)
-        });
-        block_on(two.wait(1, 1).unwrap());
-        gives.join().unwrap();
+        let whole = root(1);
+        let (one, two) = (child(1, &whole), child(1, &whole));
+        let release = release(charge(&one));
+        let charge = wait(&two);
+        release.join().unwrap();
         assert_eq!((used(&one), used(&two), used(&whole)), (0, 1, 1));
+        drop(charge);
     });
 }
 
-/// Who waits gives up while he is served. Catches: a place given up that keeps what it was served, or gives
+/// The waiter gives up while it is served. Catches: one that gives up and keeps what it was served, or gives
 /// it back twice.
 #[test]
 fn budget_wait_given_up() {
     loom::model(|| {
-        let budget = Budget::new("b", 1, None, None);
-        budget.charge(1, 1).unwrap();
-        let gives = spawn({
-            let budget = Arc::clone(&budget);
-            move || budget.release(1)
-        });
-        let mut wait = Box::pin(budget.wait(1, 1).unwrap());
-        let taken = wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let budget = root(1);
+        let release = release(charge(&budget));
+        let mut wait = Box::pin(budget.wait(1, 1));
+        let ready = wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         drop(wait);
-        gives.join().unwrap();
-        assert_eq!(used(&budget), taken.into());
-        if taken {
-            budget.release(1);
-        }
-        assert!(budget.charge(1, 1).is_ok(), "no place in the line is left");
+        release.join().unwrap();
+        assert_eq!(used(&budget), 0, "ready: {ready}");
+        assert!(charge(&budget).is_some(), "no request is left in the queue");
     });
 }
 
-/// Somebody stands before another, who wakes when the first one goes. Catches: a place given up without a
-/// look at who stands behind.
+/// A request stands before another, which wakes when the first gives up. Catches: one that gives up without
+/// a look at the next.
 #[test]
-fn budget_the_next_in_line() {
+fn budget_the_next_in_the_queue() {
     loom::model(|| {
-        let budget = Budget::new("b", 2, None, None);
-        budget.charge(1, 1).unwrap();
-        let first = budget.wait(2, 2).unwrap();
+        let budget = root(2);
+        let _held = charge(&budget);
+        let mut first = Box::pin(budget.wait(2, 2));
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         let waits = spawn({
             let budget = Arc::clone(&budget);
-            move || block_on(budget.wait(1, 1).unwrap())
+            move || wait(&budget)
         });
         drop(first);
-        waits.join().unwrap();
+        let charge = waits.join().unwrap();
         assert_eq!(used(&budget), 2);
+        drop(charge);
+    });
+}
+
+/// A request is charged below, and loses the race for the last byte above. A waiter that saw the charge
+/// below is not forgotten. Catches: a charge taken back without a look at those who wait.
+#[test]
+fn budget_charge_taken_back() {
+    loom::model(|| {
+        let whole = root(1);
+        let part = child(1, &whole);
+        let tries = spawn({
+            let part = Arc::clone(&part);
+            move || drop(charge(&part))
+        });
+        let held = charge(&whole);
+        let mut waits = Box::pin(part.wait(1, 1));
+        let cx = &mut Context::from_waker(Waker::noop());
+        let Poll::Pending = waits.as_mut().poll(cx) else { return tries.join().unwrap() };
+        drop(held);
+        drop(block_on(waits).unwrap());
+        tries.join().unwrap();
+        assert_eq!((used(&part), used(&whole)), (0, 0));
+    });
+}
+
+/// Two budgets wait for one byte of a shared one; each gives it back when it has had it. Catches: a served
+/// budget that does not hand on what it leaves.
+#[test]
+fn budget_two_tenants_wait() {
+    loom::model(|| {
+        let whole = root(1);
+        let (one, two) = (child(1, &whole), child(1, &whole));
+        let held = charge(&whole);
+        let theirs = spawn(move || drop(wait(&one)));
+        drop(held);
+        drop(wait(&two));
+        theirs.join().unwrap();
+        assert_eq!(used(&whole), 0);
     });
 }

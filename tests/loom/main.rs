@@ -17,6 +17,7 @@
 )]
 
 mod budget;
+#[allow(unused_imports, reason = "what pools use")]
 #[path = "../../src/pool/budget/mod.rs"]
 mod budgets;
 #[path = "../../src/pool/shared/closed.rs"]
@@ -51,6 +52,13 @@ mod sync {
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap()
     }
+
+    macro_rules! model_thread_local {
+        (static $name:ident: $kind:ty = const $init:block;) => {
+            loom::thread_local! { static $name: $kind = $init; }
+        };
+    }
+    pub(crate) use model_thread_local as thread_local;
 
     /// The end of the process, as far as a model goes.
     pub(crate) fn abort() -> ! {

@@ -133,18 +133,30 @@ impl Pool {
         allocate(self.source(), 0, n)
     }
 
-    /// As [`try_alloc`](Self::try_alloc), but waits until the budget has room. Who waits is served in
-    /// order; dropping the future gives the place up. A pool that is no budget never waits.
+    /// As [`try_alloc`](Self::try_alloc), but waits until the budget and those above it have room. A pool
+    /// that is not a budget never waits. Works on any executor.
     ///
-    /// Works on any executor.
+    /// The request joins a queue at the first poll, and leaves it when the future is dropped:
     ///
-    /// Cost: that of [`alloc`](Self::alloc) of a budget; a small allocation for the place in the line, which has
-    /// a lock. Needs no atomic operation besides if the pool is no budget.
+    /// 1. Requests of one budget are served in order of arrival. While one waits, `try_alloc` and `alloc`
+    ///    of this budget are refused ([`BehindWaiters`](crate::AllocErrorKind::BehindWaiters)).
+    /// 2. Requests of different budgets never wait for each other, only for bytes: one that finds its
+    ///    bytes free takes them, whatever other budgets wait for.
+    /// 3. A budget with waiters is queued, for the first of them, at the lowest budget that lacks its bytes.
+    /// 4. Bytes that come back go to the budget that was queued first of those whose request fits; at a
+    ///    shared budget before those below. It goes to the end of the queue then: budgets take turns.
+    /// 5. So a large request waits for as long as smaller ones of *other* budgets keep a shared budget too
+    ///    full for it. Where the children's limits add up to no more than the parent's, that never happens.
+    ///
+    /// # Cost
+    ///
+    /// That of [`alloc`](Self::alloc) of a budget. Waiting takes a lock and some memory; to join, to leave and
+    /// to be served costs O(budgets above), and O(log n) where n budgets are queued.
     ///
     /// # Errors
     ///
-    /// At once, if the budget, or one above it, is smaller than what is asked for; when its turn comes, if
-    /// the pool gives no memory.
+    /// At the first poll, if the budget, or one above it, is smaller than what is asked for, or if there is no
+    /// memory for a place in the queue; when it is served, if the pool gives no memory.
     ///
     /// # Examples
     ///
@@ -161,7 +173,8 @@ impl Pool {
         &self,
         n: usize,
     ) -> impl Future<Output = Result<ByteBuf, AllocError>> + Send + '_ {
-        let block = (n > 0).then(|| self.block_wait(n));
+        // Not by a closure: the caller's line is tracked.
+        let block = if n > 0 { Some(self.block_wait(n)) } else { None };
         async move {
             match block {
                 Some(block) => Ok(ByteBuf::over(block.await?, 0, n)),

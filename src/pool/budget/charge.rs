@@ -1,0 +1,135 @@
+//! [`Charge`]: bytes that a budget and all above it have given, and what it takes to get them.
+
+use super::super::error::{AllocError, AllocErrorKind};
+use super::super::observe::events;
+use super::tree::Budget;
+use super::work;
+use std::sync::{Arc, Weak};
+
+/// How often a request asks the shedders before it gives up.
+const SHED_TRIES: u32 = 4;
+
+/// Bytes that a budget has given, and gets back when this is dropped.
+pub(crate) struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Bytes that have been charged already.
+    pub(super) fn of(budget: &Arc<Budget>, bytes: usize) -> Self {
+        Self { budget: Arc::clone(budget), bytes }
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.budget.give_back(self.bytes) {
+            work::serve(&self.budget);
+        }
+    }
+}
+
+/// Why a request was not served.
+pub(super) enum Refusal<'a> {
+    /// The budget never has so many bytes.
+    OverLimit(&'a Arc<Budget>),
+    /// The budget lacks bytes now.
+    Short(&'a Arc<Budget>),
+    /// Requests of the same budget wait.
+    BehindWaiters,
+}
+
+impl Budget {
+    /// Charges, or asks the shedders and tries again, or says why not.
+    pub(crate) fn charge(
+        self: &Arc<Self>,
+        bytes: usize,
+        requested: usize,
+    ) -> Result<Charge, AllocError> {
+        self.pass_fail_points(requested)?;
+        self.charge_or_shed(bytes).map_err(|refusal| self.refuse(refusal, requested))
+    }
+
+    pub(super) fn charge_or_shed(self: &Arc<Self>, bytes: usize) -> Result<Charge, Refusal<'_>> {
+        let mut refusal = match self.charge_in_turn(bytes) {
+            Ok(charge) => return Ok(charge),
+            Err(refusal) => refusal,
+        };
+        for _ in 0..SHED_TRIES {
+            if !self.shed(&refusal) {
+                break;
+            }
+            match self.charge_in_turn(bytes) {
+                Ok(charge) => return Ok(charge),
+                Err(next) => refusal = next,
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Charges unless requests of this budget wait (D3).
+    fn charge_in_turn(self: &Arc<Self>, bytes: usize) -> Result<Charge, Refusal<'_>> {
+        if self.has_waiters() {
+            let over = self.chain().find(|budget| bytes > budget.account.limit());
+            return Err(over.map_or(Refusal::BehindWaiters, Refusal::OverLimit));
+        }
+        let Err(short) = self.try_charge(bytes) else { return Ok(Charge::of(self, bytes)) };
+        if short.gave_back {
+            work::serve(self);
+        }
+        let over = self.chain().find(|budget| bytes > budget.account.limit());
+        Err(over.map_or(Refusal::Short(short.budget), Refusal::OverLimit))
+    }
+
+    /// Asks the shedders of this budget and of those above it, up to the one that lacks bytes, until one
+    /// has freed something. Returns whether one did.
+    fn shed(self: &Arc<Self>, refusal: &Refusal<'_>) -> bool {
+        let last = match refusal {
+            Refusal::OverLimit(_) => return false,
+            Refusal::Short(short) => Some(*short),
+            Refusal::BehindWaiters => None,
+        };
+        let above_last = |budget: &Arc<Self>| last.is_some_and(|last| Arc::ptr_eq(last, budget));
+        let end = self.chain().position(above_last).map_or(usize::MAX, |place| place + 1);
+        self.chain().take(end).any(|budget| {
+            let shedder = budget.shed.as_ref().and_then(Weak::upgrade);
+            shedder.is_some_and(|shed| work::shed(|| shed(&budget.stats())))
+        })
+    }
+
+    /// Counts a refusal, and says why.
+    pub(super) fn refuse(self: &Arc<Self>, refusal: Refusal<'_>, requested: usize) -> AllocError {
+        let (kind, budget) = match refusal {
+            Refusal::OverLimit(budget) | Refusal::Short(budget) => {
+                (AllocErrorKind::OverBudget, budget)
+            }
+            Refusal::BehindWaiters => (AllocErrorKind::BehindWaiters, self),
+        };
+        budget.account.count_refusal();
+        events::budget_exhausted(budget.name(), requested, budget.account.limit());
+        let (in_use, limit) = (budget.account.used(), Some(budget.account.limit()));
+        AllocError { kind, requested, in_use, limit, budget: Some(Arc::clone(budget.name())) }
+    }
+
+    /// There is no memory for a request, or a test wants it to look so.
+    pub(super) fn out_of_memory(&self, requested: usize) -> AllocError {
+        self.account.count_refusal();
+        let (kind, in_use) = (AllocErrorKind::OutOfMemory, self.account.used());
+        AllocError { kind, requested, in_use, limit: None, budget: None }
+    }
+
+    /// Fails as if the system had no memory, where a fail point of the chain says so.
+    pub(super) fn pass_fail_points(self: &Arc<Self>, requested: usize) -> Result<(), AllocError> {
+        #[cfg(feature = "testing")]
+        if self.chain().filter_map(|budget| budget.fail_point.as_ref()).any(|fails| fails()) {
+            return Err(self.out_of_memory(requested));
+        }
+        _ = requested;
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! [`Budget`]: an account, the budget above it, and those who wait.
+
+use super::account::Account;
+use super::queue::{VACANT, WaitQueue};
+use crate::sync::{AtomicUsize, Mutex, Ordering};
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+
+/// Frees some bytes of a budget. Returns whether it did.
+pub(crate) type Shed = dyn Fn(&BudgetStats) -> bool + Send + Sync;
+
+/// Says of each allocation whether it is to fail, for tests.
+#[cfg(feature = "testing")]
+pub(crate) type FailPoint = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// What [`Budget::wanted`] is while no request is queued.
+const NONE_WANTED: usize = VACANT;
+
+/// A limit on the bytes of a pool, and the account of them.
+pub(crate) struct Budget {
+    name: Arc<str>,
+    pub(super) account: Account,
+    parent: Option<Arc<Budget>>,
+    /// Weak, as it may own buffers that are charged to this budget.
+    pub(super) shed: Option<Weak<Shed>>,
+    /// How many requests of this budget wait: those that come later wait too (D3).
+    pub(super) waiting: AtomicUsize,
+    /// The fewest bytes of this budget that a queued request asks for: a release that leaves less free takes
+    /// no lock (D5).
+    pub(super) wanted: AtomicUsize,
+    pub(super) queues: Mutex<Queues>,
+    #[cfg(feature = "testing")]
+    pub(super) fail_point: Option<FailPoint>,
+}
+
+// A panic of a shedder or a waker, the only foreign code in here, finds no lock held and no charge half-made.
+impl UnwindSafe for Budget {}
+impl RefUnwindSafe for Budget {}
+
+/// Who waits, under the lock of one budget.
+pub(super) struct Queues {
+    /// The requests of this budget, in order of arrival.
+    pub(super) waiters: WaitQueue<Waiter>,
+    /// The budgets whose first waiter lacks bytes of this one: this budget itself, or some below it.
+    pub(super) budgets: WaitQueue<Arc<Budget>>,
+    /// Where this budget is queued, while it has waiters (D4).
+    pub(super) place: Option<Place>,
+}
+
+/// An entry in the queue of a budget.
+pub(super) struct Place {
+    pub(super) budget: Arc<Budget>,
+    pub(super) id: usize,
+}
+
+/// What has become of a request that waits.
+pub(super) enum Waiter {
+    /// In the queue, and whom to wake.
+    Queued(Waker),
+    /// Charged.
+    Served,
+    /// No memory for a place in the queue of the budget that lacks bytes.
+    NoMemory,
+}
+
+/// What a budget has given and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BudgetStats {
+    /// The name that it was made with.
+    pub name: Arc<str>,
+    /// The most bytes that it gives.
+    pub limit: usize,
+    /// The bytes of blocks that its buffers, and views of them, hold: live and pinned.
+    pub used: usize,
+    /// The most that `used` has been.
+    pub peak: usize,
+    /// The number of allocations that it refused.
+    pub refused: u64,
+}
+
+impl fmt::Display for BudgetStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, limit, used, peak, refused } = self;
+        write!(f, "budget {name}: {used} of {limit} bytes used, {peak} at most, {refused} refused")
+    }
+}
+
+/// Why a charge was not made.
+pub(super) struct Shortage<'a> {
+    /// The lowest budget that lacks bytes.
+    pub(super) budget: &'a Arc<Budget>,
+    /// Whether some bytes were charged and given back meanwhile, so that waiters are to be served.
+    pub(super) gave_back: bool,
+}
+
+impl Budget {
+    pub(crate) fn new(
+        name: &str,
+        limit: usize,
+        parent: Option<Arc<Self>>,
+        shed: Option<Weak<Shed>>,
+    ) -> Self {
+        let (waiters, budgets) = (WaitQueue::new(), WaitQueue::new());
+        Self {
+            name: name.into(),
+            account: Account::new(limit),
+            parent,
+            shed,
+            waiting: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(NONE_WANTED),
+            queues: Mutex::new(Queues { waiters, budgets, place: None }),
+            #[cfg(feature = "testing")]
+            fail_point: None,
+        }
+    }
+
+    /// A budget without a limit, whose allocations fail where `fail_point` says so.
+    #[cfg(feature = "testing")]
+    pub(crate) fn failing(parent: Option<Arc<Self>>, fail_point: FailPoint) -> Self {
+        let mut budget = Self::new("fail point", usize::MAX, parent, None);
+        budget.fail_point = Some(fail_point);
+        budget
+    }
+
+    pub(crate) fn stats(&self) -> BudgetStats {
+        BudgetStats {
+            name: Arc::clone(&self.name),
+            limit: self.account.limit(),
+            used: self.account.used(),
+            peak: self.account.peak(),
+            refused: self.account.refused(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// This budget and those above it, upward.
+    pub(super) fn chain(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |budget| budget.parent.as_ref())
+    }
+
+    pub(super) fn has_waiters(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Charges this budget and all above it, or none (D2).
+    pub(super) fn try_charge(self: &Arc<Self>, bytes: usize) -> Result<(), Shortage<'_>> {
+        let mut gave_back = false;
+        loop {
+            if let Some(budget) = self.chain().find(|budget| budget.account.lacks(bytes)) {
+                return Err(Shortage { budget, gave_back });
+            }
+            let Some(short) = self.chain().position(|budget| !budget.account.take(bytes)) else {
+                return Ok(());
+            };
+            // Another request was faster. The next look finds out what it left.
+            for budget in self.chain().take(short) {
+                gave_back |= budget.returned(bytes);
+            }
+        }
+    }
+
+    /// Takes a charge back. Returns whether a waiter may fit now.
+    pub(super) fn give_back(self: &Arc<Self>, bytes: usize) -> bool {
+        let mut is_wanted = false;
+        for budget in self.chain() {
+            is_wanted |= budget.returned(bytes);
+        }
+        is_wanted
+    }
+
+    /// Takes a charge on this budget alone back. Returns whether a waiter may fit now: bytes first, then
+    /// the look (D5).
+    fn returned(&self, bytes: usize) -> bool {
+        let available = self.account.give_back(bytes);
+        self.is_wanted(available)
+    }
+
+    /// Whether a queued request asks for no more than so many bytes.
+    pub(super) fn is_wanted(&self, available: usize) -> bool {
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        wanted <= available && wanted != NONE_WANTED
+    }
+}
+
+impl Drop for Budget {
+    /// Drops the budgets above one after the other: recursion would overflow the stack.
+    fn drop(&mut self) {
+        let mut above = self.parent.take();
+        while let Some(mut budget) = above.and_then(Arc::into_inner) {
+            above = budget.parent.take();
+        }
+    }
+}
