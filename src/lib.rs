@@ -65,7 +65,7 @@
 //! | you have | you use |
 //! | --- | --- |
 //! | something to write or to receive into | [`ByteBuf`]; [`RecvSizer`] says how much room |
-//! | bytes that others read too | [`ByteView`] |
+//! | bytes that others read too | [`ByteView`]; [`ByteStr`] where they are text |
 //! | many pieces that are one message | [`CompositeByteBuf`] |
 //! | values at an offset | [`Peek`], [`Poke`]: out of range is a value, never a panic |
 //! | text, varints | [`BufExt`], [`BufMutExt`] |
@@ -95,7 +95,8 @@
 //!
 //! # Features
 //!
-//! All off by default. `serde`: the byte types as bytes. `tokio`: flushing, receiving and splicing by the readiness
+//! All off by default. `serde`: the byte types as bytes, [`ByteStr`] as text. `compio-buf-08`, `compio-buf-09`: the buffer
+//! traits of compio, one feature for each of its incompatible versions. `tokio`: flushing, receiving and splicing by the readiness
 //! of tokio's streams. `tracing`: what a pool does, as events. `testing`: what it takes to test one's own code.
 
 // House order, lowest first; a module imports only from modules above it in this list.
@@ -113,10 +114,10 @@ pub mod testing;
 pub mod netty;
 
 pub use buf::{
-    BufExt, BufMutExt, ByteBuf, ByteIter, ByteView, Components, CompositeByteBuf, Dump, Finder,
-    Found, HexDump, HexError, IndexError, IntoComponents, MultiFinder, NeedleError, OutOfRange,
-    Peek, Poke, Search, StrError, TryReserveError, TryReserveErrorKind, VarintError,
-    VarintOverflow, decode_hex,
+    BufExt, BufMutExt, ByteBuf, ByteIter, ByteStr, ByteStrError, ByteView, Components,
+    CompositeByteBuf, Dump, Finder, Found, HexDump, HexError, IndexError, IntoComponents,
+    MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search, StrError, TryReserveError,
+    TryReserveErrorKind, VarintError, VarintOverflow, decode_hex,
 };
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};

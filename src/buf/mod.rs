@@ -1,6 +1,7 @@
 //! The handles that people hold.
 mod access;
 mod byte_buf;
+mod byte_str;
 mod byte_view;
 mod compare;
 mod composite;
@@ -15,6 +16,7 @@ mod varint;
 
 pub use self::{
     byte_buf::{ByteBuf, IndexError, TryReserveError, TryReserveErrorKind},
+    byte_str::{ByteStr, ByteStrError},
     byte_view::ByteView,
     composite::{ByteIter, Components, CompositeByteBuf, IntoComponents},
     dump::{Dump, HexDump, HexError, decode_hex},

@@ -1,6 +1,8 @@
 //! The crate among its neighbours.
 
 mod bytes;
+#[cfg(any(feature = "compio-buf-08", feature = "compio-buf-09"))]
+mod compio;
 #[cfg(feature = "serde")]
 mod serde;
 mod std_io;

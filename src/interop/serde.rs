@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
+use crate::buf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 
 /// What a sequence's hint is worth at most: it comes from the peer.
 const TRUSTED_HINT: usize = 4096;
@@ -35,6 +35,50 @@ serde_as_bytes!(ByteBuf, |buf| buf);
 serde_as_bytes!(CompositeByteBuf, |parts| &parts
     .try_to_byte_view()
     .map_err(serde::ser::Error::custom)?);
+
+impl Serialize for ByteStr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+/// Reads text, or bytes that are UTF-8, as `String` does.
+impl<'de> Deserialize<'de> for ByteStr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_string(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = ByteStr;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<ByteStr, E> {
+        self.visit_bytes(text.as_bytes())
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<ByteStr, E> {
+        Ok(text.into())
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<ByteStr, E> {
+        BytesVisitor.visit_bytes(bytes).and_then(text)
+    }
+
+    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<ByteStr, E> {
+        text(bytes.into())
+    }
+}
+
+fn text<E: Error>(view: ByteView) -> Result<ByteStr, E> {
+    ByteStr::from_utf8(view)
+        .map_err(|error| E::invalid_value(Unexpected::Bytes(error.as_view()), &TextVisitor))
+}
 
 struct BytesVisitor;
 
@@ -116,6 +160,18 @@ mod tests {
         let text = ByteBuf::deserialize(StrDeserializer::<Error>::new("text"));
         assert_eq!(text.unwrap(), "text");
         assert_eq!(serde_json::from_str::<CompositeByteBuf>(r#""\u0000x""#).unwrap(), "\0x");
+    }
+
+    #[test]
+    fn text_is_text_and_what_is_not_utf_8_is_an_error() {
+        let text: ByteStr = serde_json::from_str(r#""Gr\u00fc\u00dfe""#).unwrap();
+        assert_eq!(text, "Grüße");
+        assert_eq!(serde_json::to_string(&text).unwrap(), r#""Grüße""#);
+        assert!(serde_json::from_str::<ByteStr>("[1, 2]").is_err());
+        let bytes = |bytes| ByteStr::deserialize(BytesDeserializer::<Error>::new(bytes));
+        assert_eq!(bytes("aß".as_bytes()).unwrap(), "aß");
+        let error = bytes(b"a\xC3").unwrap_err();
+        assert!(error.to_string().contains("expected text"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
+use bytebuf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 use bytes::{Buf, Bytes};
 
 use crate::subject::Subject;
@@ -164,6 +164,28 @@ fn becoming<S: Subject>() -> Vec<Case<S>> {
         assert_eq!(compact, bytes);
         assert!(compact.pinned() <= pinned);
     }
+    fn text<S: Subject>(subject: S, bytes: &[u8]) {
+        let view: ByteView = subject.into();
+        let expected = std::str::from_utf8(bytes);
+        match (ByteStr::try_from(view.clone()), expected) {
+            (Ok(text), Ok(expected)) => {
+                assert_eq!(text, *expected);
+                for (at, _) in expected.char_indices() {
+                    assert_eq!(
+                        (&text.slice(..at), &text.slice(at..)),
+                        (&expected[..at].parse().unwrap(), &expected[at..].parse().unwrap())
+                    );
+                }
+                assert_eq!(ByteView::from(text.clone()), view);
+                assert_eq!(String::from(text), expected);
+            }
+            (Err(error), Err(expected)) => {
+                assert_eq!(error.utf8_error(), expected);
+                assert_eq!(error.into_view(), bytes);
+            }
+            (text, expected) => panic!("{text:?}, where std says {expected:?}"),
+        }
+    }
     fn slice_ref<S: Subject>(subject: S, bytes: &[u8]) {
         let view: ByteView = subject.into();
         for at in crate::places(bytes.len()) {
@@ -238,6 +260,7 @@ fn becoming<S: Subject>() -> Vec<Case<S>> {
         foreign_back_to_vec,
         view,
         compacted,
+        text,
         slice_ref,
         composite,
         component,

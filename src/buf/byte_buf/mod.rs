@@ -300,6 +300,53 @@ impl ByteBuf {
         unsafe { NonNull::slice_from_raw_parts(room, self.end - self.writer).as_mut() }
     }
 
+    /// Returns all the capacity, from the first readable byte on, as memory that may be written and not
+    /// read. This is what completion-based I/O hands to the kernel.
+    ///
+    /// Nothing is readable afterwards: safe code may un-initialise bytes through the slice, so that none of
+    /// them counts as initialised any more. The bytes stay where they are. Once some are written, or if
+    /// nothing was un-initialised, [`set_len`](Self::set_len) makes them readable (again).
+    /// [`spare_capacity_mut`](Self::spare_capacity_mut) leaves what is readable alone.
+    ///
+    /// # Cost
+    ///
+    /// None; zeroes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(8);
+    /// buf.extend_from_slice(b"old");
+    /// let memory = buf.as_uninit_mut();
+    /// assert_eq!(memory.len(), 8);
+    /// let n = memory[1..].write_copy_of_slice(b"perator").len();
+    /// // SAFETY: the first byte was initialised and not touched, those behind it were just written.
+    /// unsafe { buf.set_len(1 + n) };
+    /// assert_eq!(buf, b"operator"[..]);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        // W3: what is handed out is no longer in the initialised range.
+        (self.writer, self.initialised) = (self.reader, self.reader);
+        self.spare_capacity_mut()
+    }
+
+    /// Returns what [`as_uninit_mut`](Self::as_uninit_mut) does, and leaves readable what is readable.
+    ///
+    /// # Safety
+    ///
+    /// The caller does not un-initialise any of the first `len` bytes.
+    #[cfg(any(feature = "compio-buf-08", feature = "compio-buf-09"))]
+    pub(crate) unsafe fn capacity_as_uninit(&mut self) -> &mut [MaybeUninit<u8>] {
+        self.initialised = self.writer;
+        let start = self.at(self.reader).cast();
+        // SAFETY: the handle's own range (W1); the caller keeps what is initialised initialised (W3).
+        unsafe { NonNull::slice_from_raw_parts(start, self.capacity()).as_mut() }
+    }
+
     /// Sets how many bytes can be read.
     ///
     /// # Safety

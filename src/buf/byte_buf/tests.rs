@@ -42,6 +42,32 @@ fn bytes_above_the_writer_stay_until_room_is_handed_out() {
 }
 
 #[test]
+fn memory_handed_out_whole_is_readable_only_by_promise() {
+    let pool = dirty_pool();
+    let mut buf = pool.alloc_with_headroom(4, 12);
+    buf.put_slice(b"xxold");
+    buf.advance(2);
+    let memory = buf.as_uninit_mut();
+    assert_eq!(memory.len(), 10);
+    // What safe code may do: no byte of this is ever shown.
+    memory.fill(MaybeUninit::uninit());
+    assert!(buf.is_empty() && buf.reader_index() == 2);
+    buf.commit(10);
+    assert_eq!(buf, [0; 10][..]);
+    buf.set_reader_index(0).unwrap();
+    assert_eq!(&buf[..3], b"xx\0");
+
+    let n = buf.as_uninit_mut()[..3].write_copy_of_slice(b"new").len();
+    // SAFETY: just written.
+    unsafe { buf.set_len(n) };
+    buf.prepend(b"head");
+    assert_eq!(buf, b"headnew"[..]);
+    let rest = buf.split_off(4);
+    assert_eq!((&buf[..], &rest[..]), (&b"head"[..], &b"new"[..]));
+    assert!(ByteBuf::new().as_uninit_mut().is_empty());
+}
+
+#[test]
 fn filling_other_memory_is_refused() {
     let mut buf = ByteBuf::with_capacity(8);
     // Kept in sight of leak checkers.
