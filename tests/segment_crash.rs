@@ -1,5 +1,8 @@
-//! A process that appends to a segment is killed at random moments, hundreds of times; what was
-//! flushed is there each time, and nothing else is.
+//! A process that works on a segment is killed, at random moments and at each of its system calls, or finds the disk
+//! full; what was flushed is there each time, and nothing else is.
+//!
+//! The kills at system calls need `strace`: `ci/segment_crash.sh` installs it and runs them. A full disk needs the right
+//! to mount one.
 
 #![cfg(unix)]
 
@@ -13,6 +16,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bytebuf::Segment;
+
+#[path = "segment_crash/full_disk.rs"]
+mod full_disk;
+#[path = "segment_crash/kill.rs"]
+mod kill;
+#[path = "segment_crash/steps.rs"]
+mod steps;
 
 const CAPACITY: u64 = 8 << 20;
 const FILE: &str = "BYTEBUF_CRASH_FILE";
