@@ -3,29 +3,56 @@
 use std::io;
 use std::mem::MaybeUninit;
 
+use bytes::BufMut;
+
 use crate::buf::ByteBuf;
-use crate::pool::Pool;
+use crate::pool::{AllocError, Pool};
 use crate::sys;
 
-/// What the copying path reads at a time: large enough that the system calls don't show, small
-/// enough that the bytes are still in the cache when the kernel takes them.
+/// The number of bytes that the copying path reads at a time: large enough that the system calls do not
+/// show, small enough that the bytes are still in the cache when the kernel takes them.
 pub(crate) const SCRATCH: usize = 64 * 1024;
 
-/// A block of at least `size` bytes; a pool that has none is an error like any other of I/O.
+/// What direct I/O asks of memory, offsets and lengths: to be multiples of this.
+const DIRECT_BLOCK: usize = 4096;
+
+/// Returns a block of at least `size` bytes; a pool that has none is an error like any other of I/O.
 pub(crate) fn block(size: usize) -> io::Result<ByteBuf> {
-    Pool::global().try_alloc(size).map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e))
+    Pool::global().try_alloc(size).map_err(out_of_memory)
 }
 
-/// Lets `call` fill up to `most` bytes of the room of `buf`, and gives the number.
+fn out_of_memory(error: AllocError) -> io::Error {
+    io::Error::new(io::ErrorKind::OutOfMemory, error)
+}
+
+/// Lets `read` fill up to `most` bytes of the spare capacity of `buf`. Returns the number of bytes.
 pub(crate) fn fill(
     buf: &mut ByteBuf,
     most: usize,
-    call: impl for<'a> Fn(&'a mut [MaybeUninit<u8>]) -> io::Result<&'a mut [u8]>,
+    read: impl for<'a> Fn(&'a mut [MaybeUninit<u8>]) -> io::Result<&'a mut [u8]>,
 ) -> io::Result<usize> {
     sys::retry(|| {
-        buf.read_into_spare(|room| {
-            let len = room.len().min(most);
-            call(&mut room[..len])
+        buf.read_into_spare(|spare| {
+            let len = spare.len().min(most);
+            read(&mut spare[..len])
         })
     })
+}
+
+/// Appends up to `most` bytes of a file from offset `at` on to the spare capacity of `buf`, by reading
+/// the blocks around them: files opened for direct I/O refuse anything else with `InvalidInput`.
+/// Returns the number of bytes, 0 at the end of the file.
+pub(crate) fn fill_from_blocks(
+    buf: &mut ByteBuf,
+    most: usize,
+    at: u64,
+    read_at: impl for<'a> Fn(&'a mut [MaybeUninit<u8>], u64) -> io::Result<&'a mut [u8]>,
+) -> io::Result<usize> {
+    let before = (at % DIRECT_BLOCK as u64) as usize;
+    let mut blocks = Pool::global().alloc_aligned(SCRATCH, DIRECT_BLOCK).map_err(out_of_memory)?;
+    fill(&mut blocks, SCRATCH, |spare| read_at(spare, at - before as u64))?;
+    let bytes = blocks.get(before..).unwrap_or_default();
+    let bytes = &bytes[..bytes.len().min(most).min(buf.capacity() - buf.len())];
+    buf.put_slice(bytes);
+    Ok(bytes.len())
 }

@@ -5,6 +5,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, OFlags};
+
+use super::socket::{file_type, flags};
 use super::{Call, MAX_BYTES, fault, os, retry};
 
 /// A pipe to splice through. Neither end blocks.
@@ -30,7 +34,11 @@ impl Pipe {
 }
 
 /// Moves up to `len` bytes into a pipe, inside the kernel, from a descriptor's cursor or from a
-/// file at `offset`. 0 at its end. A blocking source is waited for, a full pipe is not.
+/// file at `offset`.
+///
+/// Neither 0 nor `WouldBlock` says what it says of a read. TCP stops in front of urgent data with either
+/// of them, whatever follows. Blocking unix sockets and pipes give `WouldBlock`, as the pipe is not
+/// waited for. A file gives 0 at the length that the kernel knows.
 pub(crate) fn splice_in(
     from: BorrowedFd<'_>,
     offset: Option<u64>,
@@ -43,15 +51,40 @@ pub(crate) fn splice_in(
     })
 }
 
-/// Moves up to `len` bytes from a pipe to a descriptor, inside the kernel.
+/// Moves up to `len` bytes from a pipe to a descriptor, inside the kernel. A blocking target is waited
+/// for.
 pub(crate) fn splice_out(pipe: &Pipe, to: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
-    retry(|| {
+    let call = || {
         let len = fault::admit(Call::SpliceOut, len.min(MAX_BYTES))?;
         os::splice(pipe.read.as_fd(), None, to, len)
+    };
+    loop {
+        match retry(call) {
+            Err(e)
+                if e.kind() == io::ErrorKind::WouldBlock
+                    && is_blocking_pipe(to)
+                    && wait_until_writable(to).is_ok() => {}
+            other => return other,
+        }
+    }
+}
+
+/// Returns whether a descriptor is a pipe that a write would wait for. Between two pipes a splice waits
+/// only if both are blocking, and ours is not; every other kind of target is waited for by the kernel.
+fn is_blocking_pipe(fd: BorrowedFd<'_>) -> bool {
+    flags(fd).is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK))
+        && file_type(fd).is_ok_and(FileType::is_fifo)
+}
+
+fn wait_until_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::Poll, 0)?;
+        poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None)?;
+        Ok(())
     })
 }
 
-/// Moves up to `len` bytes of `file` from `offset` on to `dst`, inside the kernel. 0 means that
+/// Moves up to `len` bytes of `file` from `offset` on to `dst`, inside the kernel. 0 does not prove that
 /// the file ends at `offset`. `Unsupported` and `InvalidInput` mean that this pair of descriptors
 /// cannot do it.
 pub(crate) fn sendfile(
@@ -66,7 +99,7 @@ pub(crate) fn sendfile(
     })
 }
 
-/// As [`sendfile`], to a file at its cursor; but 0 does not tell where the file ends.
+/// As [`sendfile`], to a file at its cursor.
 pub(crate) fn copy_range(
     dst: BorrowedFd<'_>,
     file: &File,

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 use rustix::io::Errno;
 
 use super::{Call, MAX_BYTES, More, fault, os, retry, zerocopy};
@@ -26,8 +26,44 @@ pub(crate) fn read<'a>(
 
 /// Returns whether a descriptor is a regular file.
 pub(crate) fn is_file(fd: BorrowedFd<'_>) -> bool {
-    fault::admit(Call::Stat, 0).is_ok()
-        && fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file())
+    file_type(fd).is_ok_and(FileType::is_file)
+}
+
+pub(super) fn file_type(fd: BorrowedFd<'_>) -> io::Result<FileType> {
+    retry(|| {
+        fault::admit(Call::Stat, 0)?;
+        Ok(FileType::from_raw_mode(fstat(fd)?.st_mode))
+    })
+}
+
+/// Returns the flags that a descriptor was opened with.
+pub(super) fn flags(fd: BorrowedFd<'_>) -> io::Result<OFlags> {
+    retry(|| {
+        fault::admit(Call::Stat, 0)?;
+        Ok(fcntl_getfl(fd)?)
+    })
+}
+
+/// Returns whether a descriptor is open for direct I/O, which takes whole blocks only.
+pub(crate) fn is_direct(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    flags(fd).map(os::are_direct)
+}
+
+/// Returns the offset at which a file is read next.
+pub(crate) fn cursor(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    move_cursor(fd, 0)
+}
+
+/// Moves the cursor of a file forward.
+pub(crate) fn advance_cursor(fd: BorrowedFd<'_>, by: usize) -> io::Result<()> {
+    move_cursor(fd, by as i64).map(drop)
+}
+
+fn move_cursor(fd: BorrowedFd<'_>, by: i64) -> io::Result<u64> {
+    retry(|| {
+        fault::admit(Call::Seek, 0)?;
+        Ok(seek(fd, SeekFrom::Current(by))?)
+    })
 }
 
 /// Returns whether a read would return at once with bytes, the end or an error.

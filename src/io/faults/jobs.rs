@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use crate::buf::{ByteBuf, CompositeByteBuf};
 use crate::io::*;
 use crate::pool::Pool;
+use crate::sys::TRANSFERS_IN_KERNEL;
 
 /// Moves a stream under whatever plan stands, and gives what was meant to arrive, what arrived, and
 /// the errors on the way.
@@ -159,6 +160,44 @@ pub(super) fn relay(_: &Path) -> Run {
         let _ = splice.transfer(&front, &back).map(|_| ()).map_err(|e| run.note_transfer(e));
         read_available(&mut server, &mut run.arrived);
         assert_eq!(splice.moved_bytes(), run.arrived.len() as u64);
+    }
+    run
+}
+
+/// A file into a blocking pipe that is smaller.
+pub(super) fn relay_to_pipe(dir: &Path) -> Run {
+    let mut run = Run { meant: pattern(300_000), ..Run::default() };
+    let file = file(dir, &run.meant);
+    let (mut from, to) = io::pipe().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut arrived = Vec::new();
+        from.read_to_end(&mut arrived).map(|_| arrived).unwrap()
+    });
+    let mut splice = Splice::new().with_offset(0);
+    while !splice.is_done() {
+        let _ = splice.transfer(&file, &to).map(|_| ()).map_err(|e| run.note_transfer(e));
+    }
+    drop(to);
+    run.arrived = reader.join().unwrap();
+    run
+}
+
+/// A file opened for direct I/O, where there is that, from its cursor on, up to the middle of a block.
+pub(super) fn relay_direct(_: &Path) -> Run {
+    let mut run = Run { meant: pattern(30_000), ..Run::default() };
+    let named = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(named.path(), &run.meant).unwrap();
+    let file = File::open(named.path()).unwrap();
+    #[cfg(target_os = "linux")]
+    if TRANSFERS_IN_KERNEL {
+        let flags = rustix::fs::fcntl_getfl(&file).unwrap() | rustix::fs::OFlags::DIRECT;
+        let _ = rustix::fs::fcntl_setfl(&file, flags);
+    }
+    let (out, mut peer) = nonblocking_pair();
+    let mut splice = Splice::new().with_limit(30_000);
+    while !splice.is_done() {
+        let _ = splice.transfer(&file, &out).map(|_| ()).map_err(|e| run.note_transfer(e));
+        read_available(&mut peer, &mut run.arrived);
     }
     run
 }

@@ -234,7 +234,9 @@ impl FileRegion {
     ///
     /// # Cost
     ///
-    /// One system call and the copy; blocks if the pages are not in memory.
+    /// One system call and the copy; blocks if the pages are not in memory. A file opened for direct I/O
+    /// is read by blocks of 4 KiB where the range, or the memory, does not consist of them: another call,
+    /// at most 64 KiB at a time, and another copy.
     ///
     /// # Examples
     ///
@@ -261,7 +263,15 @@ impl FileRegion {
             return Ok(0);
         }
         let at = self.next + offset;
-        match scratch::fill(buf, want, |room| sys::read_at(&self.file, room, at))? {
+        let read = match scratch::fill(buf, want, |spare| sys::read_at(&self.file, spare, at)) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+                scratch::fill_from_blocks(buf, want, at, |spare, at| {
+                    sys::read_at(&self.file, spare, at)
+                })
+            }
+            other => other,
+        };
+        match read? {
             0 => Err(self.truncated(at)),
             read => Ok(read),
         }

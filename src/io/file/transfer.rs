@@ -1,7 +1,7 @@
 //! How the bytes of a region get to a descriptor: inside the kernel where that works.
 //!
-//! A path that refuses the two descriptors is not tried again by the same region; the next one is.
-//! None of them moves the region: it moves by what they report, in one place.
+//! A method that refuses the two descriptors is not tried again by the same region; the next one is.
+//! No method advances the region: it advances by what they report, in one place.
 
 use std::fs::File;
 use std::io;
@@ -13,24 +13,16 @@ use crate::io::relay::pipes;
 use crate::io::scratch::{self, SCRATCH};
 use crate::sys::{self, More, Target};
 
-/// What one path made of its call.
-enum Sent {
-    Bytes(usize),
-    /// Not these two descriptors: the next path.
-    Refused,
-    /// The file ends where the bytes should be.
-    End,
-}
-
 impl FileRegion {
     /// Sends as much as `dst` takes in one call, moves on by that, and gives the number of bytes.
     ///
     /// `dst` is anything that can be written to: a socket, a pipe, a terminal, another file. The
     /// kernel moves the bytes by itself where it can (`sendfile`, else `splice`, else
     /// `copy_file_range`); where it refuses the two descriptors, they are copied through a pooled
-    /// window. The region remembers which way worked. A file as `dst` is written at its cursor, or
-    /// at its end if it was opened to append; one opened for direct I/O takes whole blocks only,
-    /// and refuses the rest with [`io::ErrorKind::InvalidInput`].
+    /// scratch buffer. The region remembers which method worked. A file as `dst` is written at its
+    /// cursor, or at its end if it was opened to append; one opened for direct I/O takes whole blocks
+    /// only, and refuses the rest with [`io::ErrorKind::InvalidInput`]. The region's own file may be
+    /// opened for direct I/O; the region need not begin or end at a block.
     ///
     /// Like `write`, one call may send less than there is; call until [`is_empty`](Self::is_empty).
     /// 0 is returned only when the region is empty.
@@ -43,7 +35,7 @@ impl FileRegion {
     /// behind the bytes that were sent.
     ///
     /// `sendfile` to a peer that is gone raises SIGPIPE. Rust programs ignore that signal and get
-    /// [`io::ErrorKind::BrokenPipe`]; a host that resets it has to block it.
+    /// [`io::ErrorKind::BrokenPipe`]; a program that resets it has to block it.
     ///
     /// # Cost
     ///
@@ -82,46 +74,45 @@ impl FileRegion {
         loop {
             let file = self.file();
             let (sent, next) = match self.method {
-                Method::Sendfile => {
-                    (end_at_zero(sys::sendfile(dst, file, at, len)), Method::Splice)
-                }
+                Method::Sendfile => (sys::sendfile(dst, file, at, len), Method::Splice),
                 Method::Splice => (by_splice(dst, file, at, len), Method::CopyRange),
-                // 0 proves nothing here: some kernels give it for files that they make up.
-                Method::CopyRange => {
-                    (sys::copy_range(dst, file, at, len).map(Sent::Bytes), Method::Copy)
-                }
+                Method::CopyRange => (sys::copy_range(dst, file, at, len), Method::Copy),
                 Method::Copy => return Ok(None),
             };
             match sent {
-                Ok(Sent::Bytes(sent)) if sent > 0 => return Ok(Some(sent as u64)),
-                Ok(Sent::End) => return Err(self.truncated(at)),
-                Ok(_) => self.method = next,
+                Ok(0) => {
+                    self.prove_not_truncated()?;
+                    self.method = Method::Copy;
+                }
+                Ok(sent) => return Ok(Some(sent as u64)),
                 Err(e) if sys::refuses_pair(&e) => self.method = next,
                 Err(e) => return Err(e),
             }
         }
     }
+
+    /// Fails if the file ends at the region's next byte. That the kernel moved nothing does not prove
+    /// it: files that are made up while they are read, and files whose length another machine knows
+    /// better, have bytes behind the length that the kernel trusts.
+    fn prove_not_truncated(&self) -> io::Result<()> {
+        self.read_at(0, &mut scratch::block(1)?).map(drop)
+    }
 }
 
-/// 0 from a call that was asked for bytes means that the file has none there.
-fn end_at_zero(moved: io::Result<usize>) -> io::Result<Sent> {
-    moved.map(|moved| if moved == 0 { Sent::End } else { Sent::Bytes(moved) })
-}
-
-/// One pipe full. What the target did not take stays in the pipe and goes down with it: the file
-/// still has it.
-fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<Sent> {
-    let Ok(pipe) = pipes::take() else { return Ok(Sent::Refused) };
+/// Moves at most one pipe full. What the target did not take stays in the pipe and is dropped with it:
+/// the file still has it.
+fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<usize> {
+    let Ok(pipe) = pipes::take() else { return Err(io::ErrorKind::Unsupported.into()) };
     let held = match sys::splice_in(file.as_fd(), Some(at), &pipe, len.min(pipe.capacity)) {
         Ok(held) if held > 0 => held,
         nothing => {
             pipes::give_back(pipe);
-            return end_at_zero(nothing);
+            return nothing;
         }
     };
     let sent = sys::splice_out(&pipe, dst, held)?;
     if sent == held {
         pipes::give_back(pipe);
     }
-    Ok(Sent::Bytes(sent))
+    Ok(sent)
 }

@@ -147,6 +147,7 @@ impl Write for Moody {
         let taken = match (self.plan)(Call::Write, offered) {
             Outcome::Pass | Outcome::Completed(_) => offered,
             Outcome::Short(most) => offered.min(most),
+            Outcome::Nothing => 0,
             Outcome::Fail(errno) => return Err(io::Error::from_raw_os_error(errno)),
         };
         let end = self.received.len() + taken;

@@ -1,33 +1,42 @@
 //! Descriptor to descriptor.
 //!
 //! Bytes that were read from the source and not written to the target are *held*: in a pipe on
-//! the kernel's path, in a buffer on the copying one. Rules:
+//! the kernel's path, in memory on the copying one. Rules:
 //!
 //! 1. The source is read only when nothing is held, so a full pipe is never taken for an empty
 //!    source, and a slow target stops the reading.
 //! 2. `moved` grows when the target took bytes, never before.
-//! 3. When nothing is held there is no pipe and no buffer either: an idle transfer costs nothing.
+//! 3. When nothing is held there is no pipe and no memory either: an idle transfer costs nothing.
 //! 4. A pipe with bytes in it is never given back for reuse.
+//! 5. Only a plain read says that the source is empty or has ended. `splice` gives 0 or `WouldBlock`
+//!    also in front of a byte that TCP calls urgent, for a blocking source that it does not wait for,
+//!    and for a file that is longer than the kernel knows.
+//! 6. A target that takes no more leaves no more memory in use than what is held needs.
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::Buf;
 
-use crate::buf::ByteBuf;
+use crate::buf::{ByteBuf, ByteView};
 use crate::io::progress::clip;
 use crate::io::relay::pipes::{self, Pipe};
 use crate::io::scratch;
 use crate::sys::{self, More, Target};
 
-/// What one call moves before it gives way to other connections.
+/// The number of bytes that one call moves before it gives way to other connections.
 const BUDGET: u64 = 1024 * 1024;
 
-/// What the copying path reads at a time, against 64 KiB: measured, into a file 0.67 to 0.73 of the
-/// CPU, if each write also begins and ends at a multiple of it, where the page cache takes it as one
-/// folio. 256 KiB was as good on one processor and 0.73 to 0.80 on another, 1 MiB 1.5 and 0.6;
+/// The number of bytes that the copying path reads at a time. Measured against 64 KiB: into a file 0.67 to
+/// 0.73 of the CPU, if each write also begins and ends at a multiple of it, where the page cache takes it
+/// as one folio. 256 KiB was as good on one processor and 0.73 to 0.80 on another, 1 MiB 1.5 and 0.6;
 /// splicing into a file costs 0.8.
-const WINDOW: usize = 512 * 1024;
+const COPY: usize = 512 * 1024;
+
+/// A source that gave less than this has probably no more: it is read next, and not spliced, so that the
+/// proof (rule 5) costs no call of its own.
+const PROBE: usize = 16 * 1024;
 
 /// Moves bytes from one descriptor to another without bringing them into the process: a proxy's
 /// socket to socket, an upload's socket to file.
@@ -67,7 +76,7 @@ const WINDOW: usize = 512 * 1024;
 #[doc(alias = "transferFrom")]
 pub struct Splice {
     /// What is held: `bytes` first, then the `in_pipe` bytes in the pipe.
-    bytes: ByteBuf,
+    bytes: ByteView,
     pipe: Option<Pipe>,
     in_pipe: usize,
     moved: u64,
@@ -77,10 +86,13 @@ pub struct Splice {
     /// Bytes that may still be read from the source.
     limit: u64,
     ended: bool,
+    /// Every byte goes through memory.
     copies: bool,
-    /// The target is a file: bytes are gathered to whole windows before they are written.
+    /// The next bytes go through memory (rule 5).
+    probes: bool,
+    /// The target is a file: bytes are gathered to whole blocks of [`COPY`] before they are written.
     gathers: bool,
-    /// What ended the gathering, to be told when the bytes before it are out.
+    /// The error that ended the gathering, to be returned when the bytes before it are out.
     failure: Option<io::Error>,
     budget: u64,
 }
@@ -115,7 +127,7 @@ impl Splice {
     /// A transfer that ends where its source does.
     pub fn new() -> Splice {
         Splice {
-            bytes: ByteBuf::new(),
+            bytes: ByteView::new(),
             pipe: None,
             in_pipe: 0,
             moved: 0,
@@ -124,6 +136,7 @@ impl Splice {
             limit: u64::MAX,
             ended: false,
             copies: false,
+            probes: false,
             gathers: false,
             failure: None,
             budget: BUDGET,
@@ -223,7 +236,8 @@ impl Splice {
     ///
     /// A call goes on where the one before it stopped, so pass the same two descriptors. Both
     /// should be non-blocking: a blocking one is waited for. A file as `to` is written at its
-    /// cursor.
+    /// cursor. Bytes that TCP or a unix socket calls urgent (`MSG_OOB`) are not a part of the stream,
+    /// as for a read.
     ///
     /// # Errors
     ///
@@ -236,8 +250,10 @@ impl Splice {
     /// # Cost
     ///
     /// Two system calls per 1 MiB, or per what the source has; no copy and no memory in this
-    /// process. On the copying path a pooled buffer of 512 KiB, and two copies; a file as `to` is
-    /// written that way, which is cheaper than splicing to it.
+    /// process, except that a read of at most 16 KiB looks for more when the source gave less than that.
+    /// On the copying path a pooled buffer of 512 KiB, and two copies; a file as `to` is written that
+    /// way, which is cheaper than splicing to it. While the target takes no more, what is held stays in
+    /// a pipe or in a block of its own size.
     pub fn transfer(&mut self, from: impl AsFd, to: impl AsFd) -> io::Result<Spliced> {
         let start = self.moved;
         if start == 0 && self.held_bytes() == 0 && sys::is_file(to.as_fd()) {
@@ -277,45 +293,43 @@ impl Splice {
     /// Reads from the source what there is; nothing is held before (rule 1).
     pub(crate) fn fill_from(&mut self, from: impl AsFd) -> io::Result<()> {
         let from = from.as_fd();
+        if self.probes {
+            return self.read_from(from, PROBE);
+        }
         if !self.copies
             && let Ok(pipe) = pipes::take()
         {
             self.calls += 1;
-            match sys::splice_in(from, self.offset, &pipe, clip(self.limit, pipe.capacity)) {
-                Ok(read) if read > 0 => {
-                    self.in_pipe = read;
-                    self.pipe = Some(pipe);
-                    self.took(read);
-                    return Ok(());
-                }
-                other => {
-                    pipes::give_back(pipe);
-                    match other {
-                        Err(e) if sys::refuses_pair(&e) => self.copies = true,
-                        other => {
-                            self.ended = other? == 0;
-                            return Ok(());
-                        }
-                    }
-                }
+            let spliced = sys::splice_in(from, self.offset, &pipe, clip(self.limit, pipe.capacity));
+            if let Ok(read @ 1..) = spliced {
+                self.in_pipe = read;
+                self.pipe = Some(pipe);
+                self.took(read);
+                return Ok(());
+            }
+            pipes::give_back(pipe);
+            match spliced {
+                Err(e) if sys::refuses_pair(&e) => self.copies = true,
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Err(e),
+                _ => return self.read_from(from, PROBE),
             }
         }
-        self.read_from(from)
+        let past_boundary = if self.gathers { self.moved % COPY as u64 } else { 0 };
+        self.read_from(from, COPY - past_boundary as usize)
     }
 
-    /// Reads into memory: the source can't be spliced, there is no pipe to be had, or the target
-    /// is a file.
-    fn read_from(&mut self, from: BorrowedFd<'_>) -> io::Result<()> {
+    /// Reads up to `most` bytes into memory.
+    fn read_from(&mut self, from: BorrowedFd<'_>, most: usize) -> io::Result<()> {
+        self.probes = false;
         if let Some(e) = self.failure.take() {
             return Err(e);
         }
-        let past_border = if self.gathers { self.moved % WINDOW as u64 } else { 0 };
-        let most = clip(self.limit, WINDOW - past_border as usize);
+        let most = clip(self.limit, most);
         let mut bytes = scratch::block(most)?;
         loop {
             let left = most - bytes.len();
             self.calls += 1;
-            match scratch::fill(&mut bytes, left, |room| sys::read(from, self.offset, room)) {
+            match self.read_source(from, &mut bytes, left) {
                 Ok(0) => self.ended = true,
                 Ok(read) => self.took(read),
                 Err(e) if bytes.is_empty() => return Err(e),
@@ -324,14 +338,42 @@ impl Splice {
             }
             let over = self.ended || self.failure.is_some() || bytes.len() == most;
             if over || !self.gathers || !sys::is_readable(from) {
-                self.bytes = bytes;
+                self.bytes = bytes.freeze();
                 return Ok(());
             }
         }
     }
 
-    /// `read` bytes have left the source.
+    /// Appends up to `most` bytes of the source to `bytes`.
+    fn read_source(
+        &self,
+        from: BorrowedFd<'_>,
+        bytes: &mut ByteBuf,
+        most: usize,
+    ) -> io::Result<usize> {
+        let read = scratch::fill(bytes, most, |spare| sys::read(from, self.offset, spare));
+        let refused = read.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::InvalidInput);
+        if !refused || !sys::is_direct(from)? {
+            return read;
+        }
+        let at = self.offset.map_or_else(|| sys::cursor(from), Ok)?;
+        let read = scratch::fill_from_blocks(bytes, most, at, |spare, at| {
+            sys::read(from, Some(at), spare)
+        })?;
+        if self.offset.is_none()
+            && let Err(e) = sys::advance_cursor(from, read)
+        {
+            // They have not left the source.
+            bytes.truncate(bytes.len() - read);
+            return Err(e);
+        }
+        Ok(read)
+    }
+
+    /// `read` bytes have left the source. If they are few, it is probably empty now, and the next call
+    /// is the one that proves it (rule 5).
     fn took(&mut self, read: usize) {
+        self.probes = !self.copies && read < PROBE;
         self.limit -= read as u64;
         if let Some(offset) = &mut self.offset {
             *offset += read as u64;
@@ -340,7 +382,15 @@ impl Splice {
 
     /// Writes what is held to the target; an error leaves the rest of it held.
     pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
-        let mut target = Target::new(to.as_fd());
+        let drained = self.write_held(Target::new(to.as_fd()));
+        if drained.is_err() {
+            // Rule 6.
+            self.bytes = mem::take(&mut self.bytes).compact();
+        }
+        drained
+    }
+
+    fn write_held(&mut self, mut target: Target<'_>) -> io::Result<()> {
         while self.held_bytes() > 0 {
             let written = if !self.bytes.is_empty() {
                 self.calls += 1;
@@ -369,20 +419,20 @@ impl Splice {
             }
             self.moved += written as u64;
         }
-        self.bytes = ByteBuf::new();
+        self.bytes = ByteView::new();
         self.pipe.take().into_iter().for_each(pipes::give_back);
         Ok(())
     }
 
-    /// The target can't be spliced to: what is in the pipe goes on by way of memory.
+    /// The target cannot be spliced to: what is in the pipe goes on through memory.
     fn read_pipe(&mut self) -> io::Result<()> {
         let Some(pipe) = &self.pipe else { unreachable!("bytes are held, and not in memory") };
-        let most = self.in_pipe.min(WINDOW);
+        let most = self.in_pipe.min(COPY);
         let mut bytes = scratch::block(most)?;
         self.calls += 1;
         self.in_pipe -=
-            scratch::fill(&mut bytes, most, |room| sys::read(pipe.read.as_fd(), None, room))?;
-        self.bytes = bytes;
+            scratch::fill(&mut bytes, most, |spare| sys::read(pipe.read.as_fd(), None, spare))?;
+        self.bytes = bytes.freeze();
         Ok(())
     }
 }
@@ -395,3 +445,5 @@ impl Default for Splice {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, target_os = "linux"))]
+mod urgent;

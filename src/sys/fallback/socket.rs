@@ -3,8 +3,15 @@
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
+use rustix::fs::OFlags;
+
 use super::super::More;
 
 pub(in crate::sys) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], _: More) -> io::Result<usize> {
     Ok(rustix::io::writev(fd, bufs)?)
+}
+
+/// Not every system has direct I/O, and those that have it do not all ask for whole blocks.
+pub(in crate::sys) fn are_direct(_: OFlags) -> bool {
+    false
 }

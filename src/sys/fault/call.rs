@@ -59,7 +59,7 @@ calls! {
     SetBlocking,
     /// A second descriptor of an open file.
     Duplicate,
-    /// Query of a descriptor's kind and length.
+    /// Query of a descriptor's kind, flags and length.
     Stat,
     /// A lock on a file.
     LockFile,
@@ -73,6 +73,8 @@ calls! {
     Seal,
     /// Read-ahead of a range of a file.
     WillNeed,
+    /// Query or change of a file's cursor.
+    Seek,
     /// Query whether a descriptor is readable.
     Poll,
     /// Flush of a file to the disk.
@@ -119,6 +121,11 @@ impl Call {
                 | SpliceIn
                 | SpliceOut
         )
+    }
+
+    /// Returns whether it moves bytes inside the kernel, where moving none does not prove an end.
+    pub(crate) fn proves_no_end(self) -> bool {
+        matches!(self, Call::Sendfile | Call::CopyRange | Call::SpliceIn)
     }
 
     /// Returns whether the pool makes it, on any thread and at any time.

@@ -60,6 +60,8 @@ mod planned {
         Pass,
         /// The kernel is offered at most this many bytes (at least one).
         Short(usize),
+        /// The kernel is offered nothing, and so moves nothing without an error.
+        Nothing,
         /// The call fails with this errno and moves nothing.
         Fail(i32),
         /// The error queue is not read; this is taken for its contents.
@@ -118,6 +120,7 @@ mod planned {
     pub(in crate::sys) fn admit(call: Call, len: usize) -> io::Result<usize> {
         match asked(call, len) {
             Some(Outcome::Short(most)) => Ok(len.min(most.max(1))),
+            Some(Outcome::Nothing) => Ok(0),
             Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
             _ => Ok(len),
         }

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
+use rustix::fs::OFlags;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::super::More;
@@ -32,4 +33,8 @@ pub(super) fn send_with(
         [one] => rustix::net::send(fd, one, flags)?,
         many => rustix::net::sendmsg(fd, many, &mut SendAncillaryBuffer::default(), flags)?,
     })
+}
+
+pub(in crate::sys) fn are_direct(flags: OFlags) -> bool {
+    flags.contains(OFlags::DIRECT)
 }

@@ -240,6 +240,82 @@ fn odd_targets() {
     }
 }
 
+/// A kernel that moves nothing has not said that the file ends there: it may know an old length.
+#[test]
+fn nothing_moved_is_not_the_end_of_the_file() {
+    let contents: Vec<u8> = (0..100_000_u32).map(|i| (i / 5) as u8).collect();
+    let file = Arc::new(file_with(&contents));
+    for (refused, method) in [
+        (&[][..], Call::Sendfile),
+        (&[Call::Sendfile], Call::SpliceIn),
+        (&[Call::Sendfile], Call::SpliceOut),
+        (&[Call::Sendfile, Call::SpliceIn], Call::CopyRange),
+    ] {
+        let plan = move |call, _| match call {
+            _ if refused.contains(&call) => Outcome::Fail(Errno::NOSYS.raw_os_error()),
+            _ if call == method => Outcome::Nothing,
+            _ => Outcome::Pass,
+        };
+        let out = tempfile::tempfile().unwrap();
+        let mut region = FileRegion::new(file.clone(), 10..100_001);
+        let error = with_plan(plan, || send_all(&mut region, &out).unwrap_err());
+        let truncated = error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
+        assert_eq!((truncated.expected(), truncated.found()), (100_001, 100_000), "{method:?}");
+        assert!(contents_of(&out) == contents[10..], "{method:?}");
+    }
+}
+
+/// Direct I/O takes whole blocks at offsets of whole blocks, into memory that is aligned; a region takes
+/// any range, alone and behind a header.
+#[test]
+#[cfg(target_os = "linux")]
+fn any_range_of_a_file_opened_for_direct_io_is_sent() {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let contents: Vec<u8> = (0..1_000_001_u32).map(|i| (i / 3) as u8).collect();
+    let named = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(named.path(), &contents).unwrap();
+    let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
+    // Not every file system has it.
+    let Ok(file) = File::options().read(true).custom_flags(direct).open(named.path()) else {
+        return;
+    };
+    let file = Arc::new(file);
+    for (start, end) in [
+        (0, 4096),
+        (4096, 12_288),
+        (0, 262_144),
+        (100, 5000),
+        (100, 300_000),
+        (4095, 4097),
+        (0, 1_000_001),
+        (1_000_000, 1_000_001),
+    ] {
+        let region = FileRegion::new(file.clone(), start as u64..end as u64);
+        let expected = &contents[start..end];
+        assert!(region.read_all().unwrap() == *expected, "{start}..{end} in memory");
+        let (out, mut peer) = UnixStream::pair().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            peer.read_to_end(&mut received).map(|_| received).unwrap()
+        });
+        send_all(&mut region.clone(), &out).unwrap();
+        let mut queue = crate::WriteQueue::new();
+        queue.push("header");
+        queue.push(region);
+        queue.push("tail");
+        while !queue.flush(&out).unwrap().is_done() {}
+        drop(out);
+        let sent = [expected, b"header", expected, b"tail"].concat();
+        assert!(reader.join().unwrap() == sent, "{start}..{end} to a socket");
+    }
+    let mut long = FileRegion::new(file, 1_000_000..1_000_002);
+    let (out, _peer) = UnixStream::pair().unwrap();
+    let error = send_all(&mut long, &out).unwrap_err();
+    let truncated = error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
+    assert_eq!((truncated.expected(), truncated.found()), (1_000_002, 1_000_001));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn files_that_the_kernel_makes_up_go_by_copy() {

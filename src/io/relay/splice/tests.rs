@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::*;
-use crate::sys::{Call, Outcome, with_plan};
+use crate::sys::{Call, Outcome, TRANSFERS_IN_KERNEL, with_plan};
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i / 3) as u8 ^ (i >> 9) as u8).collect()
@@ -199,6 +199,140 @@ fn a_slow_target_stops_the_reading_and_an_idle_transfer_holds_nothing() {
     assert_eq!(splice.moved_bytes(), received.len() as u64);
     assert_eq!(splice.held_bytes(), 0);
     assert!(splice.pipe.is_none());
+}
+
+/// Calls `transfer` on blocking descriptors; `act` is done by another thread once the call is made that
+/// has to wait.
+fn waits(
+    call: Call,
+    refused: Option<Call>,
+    act: impl FnOnce() + Send + 'static,
+    transfer: impl FnOnce() -> Spliced,
+) -> Spliced {
+    let (begin, begun) = std::sync::mpsc::channel();
+    let other = std::thread::spawn(move || {
+        begun.recv().unwrap();
+        act();
+    });
+    let plan = move |this, _| {
+        if this == call {
+            let _ = begin.send(());
+        }
+        match refused {
+            Some(refused) if this == refused => Outcome::Fail(Errno::MFILE.raw_os_error()),
+            _ => Outcome::Pass,
+        }
+    };
+    let ended = with_plan(plan, transfer);
+    other.join().unwrap();
+    ended
+}
+
+#[test]
+fn a_blocking_source_is_waited_for() {
+    for refused in [None, Some(Call::Pipe)] {
+        let (out, _peer) = UnixStream::pair().unwrap();
+        let mut splice = Splice::new().with_limit(6);
+        let (mut client, front) = UnixStream::pair().unwrap();
+        let act = move || client.write_all(b"socket").unwrap();
+        let ended = waits(Call::Read, refused, act, || splice.transfer(&front, &out).unwrap());
+        assert_eq!(ended, Spliced::Done(6));
+
+        let mut splice = Splice::new().with_limit(6);
+        let (from, mut to) = io::pipe().unwrap();
+        let act = move || to.write_all(b"a pipe").unwrap();
+        let ended = waits(Call::Read, refused, act, || splice.transfer(&from, &out).unwrap());
+        assert_eq!(ended, Spliced::Done(6));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_blocking_pipe_is_waited_for_as_a_target() {
+    let stream = pattern(300_000);
+    let mut source = tempfile::tempfile().unwrap();
+    source.write_all(&stream).unwrap();
+    let (mut from, to) = io::pipe().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let act = move || {
+        let mut arrived = vec![0; 300_000];
+        from.read_exact(&mut arrived).unwrap();
+        tell.send(arrived).unwrap();
+    };
+    let waiting = if TRANSFERS_IN_KERNEL { Call::Poll } else { Call::Write };
+    let mut splice = Splice::new().with_offset(0).with_limit(300_000);
+    let ended = waits(waiting, None, act, || splice.transfer(&source, &to).unwrap());
+    assert_eq!(ended, Spliced::Done(300_000));
+    assert!(told.recv().unwrap() == stream);
+}
+
+#[test]
+fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
+    let (mut client, front) = pair();
+    let (mut back, mut server) = pair();
+    while back.write(&[7; 4096]).is_ok() {}
+    client.write_all(&pattern(1000)).unwrap();
+    let mut splice = Splice::new();
+    let plan = |call, _| match call {
+        Call::Pipe => Outcome::Fail(Errno::MFILE.raw_os_error()),
+        _ => Outcome::Pass,
+    };
+    pipes::forget_all();
+    with_plan(plan, || {
+        // A pipe that another test gives back meanwhile is as good.
+        assert_eq!(splice.transfer(&front, &back).unwrap(), Spliced::TargetFull(0));
+        assert_eq!(splice.held_bytes(), 1000);
+        assert!(splice.bytes.pinned() <= 2048, "{}", splice.bytes.pinned());
+        read_available(&mut server, &mut Vec::new());
+        assert_eq!(splice.transfer(&front, &back).unwrap(), Spliced::SourceEmpty(1000));
+    });
+    let mut arrived = Vec::new();
+    read_available(&mut server, &mut arrived);
+    assert!(arrived == pattern(1000));
+}
+
+/// A kernel that moves nothing into a pipe has not said that the source has ended.
+#[test]
+fn nothing_spliced_is_not_the_end() {
+    relays(&pattern(300_000), u64::MAX, |call, _| match call {
+        Call::SpliceIn => Outcome::Nothing,
+        _ => Outcome::Pass,
+    });
+}
+
+/// Direct I/O takes whole blocks at offsets of whole blocks; a transfer takes any range.
+#[test]
+#[cfg(all(target_os = "linux", not(bytebuf_portable)))]
+fn files_opened_for_direct_io_are_sources() {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let stream = pattern(700_001);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &stream).unwrap();
+    let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
+    let open = || File::options().read(true).custom_flags(direct).open(file.path());
+    // Not every file system has it.
+    let Ok(mut source) = open() else { return };
+    for (start, end) in
+        [(0, 700_001), (0, 4096), (100, 5000), (4096, 600_000), (4095, 4097), (700_000, 700_001)]
+    {
+        let target = tempfile::tempfile().unwrap();
+        let (out, mut peer) = UnixStream::pair().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            peer.read_to_end(&mut received).map(|_| received).unwrap()
+        });
+        let limit = end as u64 - start as u64;
+        let mut splice = Splice::new().with_offset(start as u64).with_limit(limit);
+        while !matches!(splice.transfer(&source, &target).unwrap(), Spliced::Done(_)) {}
+        assert!(contents_of(&target) == stream[start..end], "{start}..{end} to a file");
+        source.seek(io::SeekFrom::Start(start as u64)).unwrap();
+        let mut splice = Splice::new().with_limit(limit);
+        while !matches!(splice.transfer(&source, &out).unwrap(), Spliced::Done(_)) {}
+        drop(out);
+        assert!(reader.join().unwrap() == stream[start..end], "{start}..{end} to a socket");
+        assert_eq!(source.stream_position().unwrap(), end as u64, "it was read at its cursor");
+    }
 }
 
 #[test]
