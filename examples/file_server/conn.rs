@@ -6,16 +6,14 @@
 //! watermark; a few open files; and its place in the table for as long as the timeout allows.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use bytebuf::{ByteBuf, Flush, Pool, Spliced, WriteQueue};
 use bytes::Buf;
 use rustix::event::epoll::EventFlags;
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::body::Rest;
+use crate::channel::{Channel, Received};
 use crate::http::{self, HEAD_MAX, refuse};
 use crate::site::Site;
 
@@ -28,7 +26,7 @@ const BATCH: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Conn {
-    socket: OwnedFd,
+    channel: Channel,
     /// Received and not yet consumed; no buffer at all between requests.
     inbox: Option<ByteBuf>,
     outbox: WriteQueue,
@@ -78,9 +76,9 @@ enum Pause {
 
 impl Conn {
     /// A connection that sends up to `turn` bytes before the others have their turn.
-    pub(crate) fn new(socket: OwnedFd, turn: u64, now: Instant) -> Self {
+    pub(crate) fn new(channel: Channel, turn: u64, now: Instant) -> Self {
         Conn {
-            socket,
+            channel,
             inbox: None,
             outbox: WriteQueue::new().with_budget(turn),
             rest: None,
@@ -126,11 +124,11 @@ impl Conn {
     fn send(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
         for _ in 0..ROUNDS {
             let pause = self.answer(site)?;
-            if !self.outbox.is_empty() {
+            if !self.outbox.is_empty() || self.channel.has_unsent() {
                 if self.blocked {
                     return Ok(Some(Next::Wait));
                 }
-                let flush = self.outbox.flush(&self.socket)?;
+                let flush = self.channel.flush(&mut self.outbox, &mut site.tally)?;
                 site.tally.sent += flush.bytes();
                 if flush.bytes() > 0 {
                     self.progress = now;
@@ -163,7 +161,7 @@ impl Conn {
         if self.blocked {
             return Ok(Some(Next::Wait));
         }
-        let Some(spliced) = rest.splice_to(&self.socket, &mut site.tally)? else {
+        let Some(spliced) = rest.splice_to(&self.channel, &mut site.tally)? else {
             return Ok(None);
         };
         site.tally.sent += spliced.bytes();
@@ -187,8 +185,10 @@ impl Conn {
             return Ok(Some(Next::Close));
         }
         if self.stage == Stage::Last {
-            site.tally.system_calls += 1;
-            shutdown(&self.socket, Shutdown::Write)?;
+            if !self.channel.end(&mut site.tally)? {
+                self.blocked = true;
+                return Ok(Some(Next::Wait));
+            }
             self.stage = Stage::Farewell;
             self.progress = now;
         }
@@ -240,32 +240,32 @@ impl Conn {
 
     /// Takes in what the socket has, up to one full buffer.
     fn receive(&mut self, site: &mut Site, now: Instant) -> io::Result<()> {
-        // A body that is passed over is a part of its request.
-        if self.inbox.is_none() && self.skip == 0 && self.stage == Stage::Open {
-            self.progress = now;
-        }
         let inbox = self.inbox.get_or_insert_with(|| Pool::global().alloc(HEAD_MAX));
         inbox.discard_read();
+        // A body that is passed over is a part of its request.
+        let begins = inbox.is_empty() && self.skip == 0 && self.stage == Stage::Open;
         // There is room: a head that fills the buffer has been refused.
         let room = HEAD_MAX - inbox.len();
-        site.tally.system_calls += 1;
-        let received = inbox.read_into_spare(|space| {
-            recv(&self.socket, &mut space[..room], RecvFlags::empty()).map(|((bytes, _), _)| bytes)
-        });
-        match received {
-            Ok(0) => (self.ended, self.readable) = (true, false),
-            // A short read has emptied the socket, but for the end of the stream.
-            Ok(bytes) => self.readable = bytes == room || self.hung_up,
-            Err(Errno::AGAIN) => self.readable = false,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        match self.channel.receive(inbox, room, &mut site.tally)? {
+            Received::Bytes(bytes) => {
+                if begins {
+                    self.progress = now;
+                }
+                // A short read has emptied the socket, except for the end of the stream.
+                let emptied = bytes < room && self.channel.empties_with_short_reads();
+                self.readable = !emptied || self.hung_up;
+            }
+            Received::Again => {}
+            Received::Nothing => self.readable = false,
+            Received::End => (self.ended, self.readable) = (true, false),
         }
         Ok(())
     }
 
     /// Returns whether nothing is being sent, and no reply is being read that a reset would destroy.
     pub(crate) fn is_idle(&self) -> bool {
-        self.outbox.is_empty() && self.rest.is_none() && self.stage != Stage::Farewell
+        let is_sent = self.outbox.is_empty() && self.rest.is_none() && !self.channel.has_unsent();
+        is_sent && self.stage != Stage::Farewell
     }
 
     /// Takes no further request; what is queued is still sent.
@@ -293,7 +293,7 @@ impl Conn {
 
     /// Closes the socket and hands in the accounts.
     pub(crate) fn close(self, site: &mut Site) {
-        site.tally.system_calls += 1;
-        site.tally.absorb(&self.outbox.stats());
+        site.tally.absorb(&self.outbox.stats(), self.channel.calls_of(&self.outbox.stats()));
+        self.channel.close(&mut site.tally);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example file_server -- [--listen ADDR] [DIR]
+//! cargo run --release --example file_server -- --tls cert.pem key.pem --self-signed [DIR]
 //! ```
 //!
 //! One thread and one epoll serve every connection. A request is parsed where it was received, in
@@ -9,13 +10,15 @@
 //! reply and the body, be it bytes or a range of a file, leave through one `WriteQueue`.
 //!
 //! To read it from the top: `start` (the command line), `server` (the loop), `poller` and `trial` (its
-//! waiting), `conn` (one connection), `body` (what it
+//! waiting), `conn` (one connection), `channel` and `tls` (what it receives from and sends to), `body` (what it
 //! sends past or piece by piece through its queue), `site` (one request), `files` (what may be opened), `http`
 //! (what a request asks for), `reply`, `page` and `listing` (what is written back), `report` (the figures at
 //! the end).
 
 #[cfg(target_os = "linux")]
 mod body;
+#[cfg(target_os = "linux")]
+mod channel;
 #[cfg(target_os = "linux")]
 mod conn;
 #[cfg(target_os = "linux")]
@@ -38,6 +41,8 @@ mod server;
 mod site;
 #[cfg(target_os = "linux")]
 mod start;
+#[cfg(target_os = "linux")]
+mod tls;
 #[cfg(target_os = "linux")]
 mod trial;
 

@@ -3,18 +3,22 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{Event, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketFlags, accept_with, recv};
+use rustls::ServerConfig;
 use slab::Slab;
 
+use crate::channel::Channel;
 use crate::conn::{Conn, Next};
 use crate::poller::Poller;
 use crate::report::Tally;
 use crate::site::Site;
+use crate::tls::Session;
 
 const LISTENER: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
@@ -60,6 +64,8 @@ pub(crate) struct Server {
     due: Vec<usize>,
     next_tick: Instant,
     site: Site,
+    /// Connections speak TLS.
+    tls: Option<Arc<ServerConfig>>,
 }
 
 #[derive(Debug)]
@@ -75,6 +81,7 @@ impl Server {
         signals: UnixStream,
         site: Site,
         limits: Limits,
+        tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
         listener.set_nonblocking(true)?;
@@ -92,6 +99,7 @@ impl Server {
             due: Vec::new(),
             next_tick: Instant::now() + TICK,
             site,
+            tls,
         })
     }
 
@@ -253,7 +261,15 @@ impl Server {
             Err(error) => return Err(error.into()),
         }
         self.site.tally.connections += 1;
-        let conn = Conn::new(socket, self.site.transfer.turn(), now);
+        let channel = match &self.tls {
+            None => Channel::Plain(socket),
+            // Refused only for lack of random numbers: the client is hung up on.
+            Some(config) => match Session::new(socket, config.clone()) {
+                Ok(session) => Channel::Tls(Box::new(session)),
+                Err(_) => return Ok(()),
+            },
+        };
+        let conn = Conn::new(channel, self.site.transfer.turn(), now);
         slot.insert(Slot { conn, is_due: false });
         Ok(())
     }

@@ -5,17 +5,20 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use rustix::net::sockopt::{set_tcp_congestion, set_tcp_nodelay};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::ServerConfig;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
 use crate::files::Root;
 use crate::server::{Ending, Limits, Server};
 use crate::site::{Site, Transfer};
+use crate::tls;
 
 /// Serves the files of a directory over HTTP/1.1.
 #[derive(Debug, Parser)]
@@ -28,6 +31,14 @@ struct Options {
     /// How the bodies of files travel to the socket.
     #[arg(long, value_enum, default_value_t = Transfer::Sendfile)]
     path: Transfer,
+
+    /// Speak TLS, with this certificate chain and its key, in PEM.
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    tls: Option<Vec<PathBuf>>,
+
+    /// Make that pair first: a certificate for this machine that signs itself, and its key.
+    #[arg(long, requires = "tls")]
+    self_signed: bool,
 
     /// Seconds that a connection may go without a byte sent or a request begun.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
@@ -63,6 +74,7 @@ fn serve(options: &Options) -> io::Result<()> {
     let directory = &options.directory;
     let root = Root::new(directory)
         .map_err(|errno| context(format!("cannot serve {}", directory.display()))(errno.into()))?;
+    let tls = options.tls.as_deref().map(|pair| load_pair(pair, options)).transpose()?;
     let listener = TcpListener::bind(&options.listen)
         .map_err(context(format!("cannot listen on {}", options.listen)))?;
     // Connections inherit it. The queue itself says when more is to come (MSG_MORE).
@@ -87,16 +99,33 @@ fn serve(options: &Options) -> io::Result<()> {
     pipe::register(SIGTERM, signalled)?;
 
     let site = Site::new(root, options.path, options.log);
-    let server = Server::new(listener, signals, site, limits)?;
+    let server = Server::new(listener, signals, site, limits, tls)?;
     let mut out = io::stdout();
     // A reader of the output that is gone is no reason to stop serving.
-    let _ = writeln!(out, "listening on http://{address}");
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let _ = writeln!(out, "listening on {scheme}://{address}");
     let (tally, ending) = server.run()?;
     if let Ending::CutShort(connections @ 1..) = ending {
         let _ = writeln!(out, "ended with {connections} connections unfinished");
     }
     let _ = writeln!(out, "{}", tally.report());
     Ok(())
+}
+
+/// Reads the certificate and the key, and makes them before if that is asked for.
+fn load_pair(pair: &[PathBuf], options: &Options) -> io::Result<Arc<ServerConfig>> {
+    let [certificate, key] = pair else { unreachable!("the option takes two values") };
+    if options.path == Transfer::Splice {
+        let message = "--path splice sends past the process, and --tls encrypts in it";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    if options.self_signed {
+        let name = format!("{}, {}", certificate.display(), key.display());
+        tls::make_pair(certificate, key).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make {name}: {error}"))
+        })?;
+    }
+    tls::config(certificate, key)
 }
 
 /// Asks for all descriptors that the hard limit allows, and returns how many there are.

@@ -44,6 +44,11 @@ impl Site {
         self
     }
 
+    /// A directory that is not served.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.home.path().join("www")
     }
@@ -83,7 +88,8 @@ impl Server {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
-        let address = line.trim_end().strip_prefix("listening on http://").expect(&line);
+        let (said, address) = line.trim_end().split_once("://").expect(&line);
+        assert!(["listening on http", "listening on https"].contains(&said), "{line}");
         let address = address.parse().unwrap();
         Server { child, out, address }
     }
@@ -124,6 +130,10 @@ impl Server {
     /// A file under `/proc/PID`.
     pub(crate) fn proc(&self, name: &str) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string()).join(name)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn open_files(&self) -> usize {

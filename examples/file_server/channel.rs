@@ -1,0 +1,120 @@
+//! What a connection receives from and sends to: a socket, or a TLS session over one.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use bytebuf::{ByteBuf, Flush, QueueStats, WriteQueue};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+
+use crate::report::Tally;
+use crate::tls::Session;
+
+#[derive(Debug)]
+pub(crate) enum Channel {
+    Plain(OwnedFd),
+    Tls(Box<Session>),
+}
+
+/// What a call of [`Channel::receive`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    Bytes(usize),
+    /// Nothing for the connection, yet more may be there: the call read a part of a TLS record.
+    Again,
+    /// Nothing more until the next event.
+    Nothing,
+    /// The peer has sent everything.
+    End,
+}
+
+impl Channel {
+    /// Receives up to `limit` bytes, which `inbox` has room for, with one read from the socket.
+    pub(crate) fn receive(
+        &mut self,
+        inbox: &mut ByteBuf,
+        limit: usize,
+        tally: &mut Tally,
+    ) -> io::Result<Received> {
+        let socket = match self {
+            Channel::Plain(socket) => socket,
+            Channel::Tls(session) => return session.receive(inbox, limit, tally),
+        };
+        tally.system_calls += 1;
+        let received = inbox.read_into_spare(|space| {
+            recv(&socket, &mut space[..limit], RecvFlags::empty()).map(|((bytes, _), _)| bytes)
+        });
+        match received {
+            Ok(0) => Ok(Received::End),
+            Ok(bytes) => Ok(Received::Bytes(bytes)),
+            Err(Errno::AGAIN) => Ok(Received::Nothing),
+            Err(Errno::INTR) => Ok(Received::Again),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns whether a short read means that the socket is empty.
+    pub(crate) fn empties_with_short_reads(&self) -> bool {
+        matches!(self, Channel::Plain(_))
+    }
+
+    /// Sends from `outbox`, and what a TLS session holds itself. `Flush::Done` means that both are
+    /// empty.
+    pub(crate) fn flush(
+        &mut self,
+        outbox: &mut WriteQueue,
+        tally: &mut Tally,
+    ) -> io::Result<Flush> {
+        match self {
+            Channel::Plain(socket) => outbox.flush(&*socket),
+            Channel::Tls(session) => session.flush(outbox, tally),
+        }
+    }
+
+    /// Returns whether [`flush`](Self::flush) has something to send besides the queue.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Channel::Plain(_) => false,
+            Channel::Tls(session) => session.has_unsent(),
+        }
+    }
+
+    /// Tells the peer that nothing follows; returns false if the socket must be writable first.
+    pub(crate) fn end(&mut self, tally: &mut Tally) -> io::Result<bool> {
+        if let Channel::Tls(session) = self
+            && !session.end(tally)?
+        {
+            return Ok(false);
+        }
+        tally.system_calls += 1;
+        shutdown(self.as_fd(), Shutdown::Write)?;
+        Ok(true)
+    }
+
+    /// Returns the number of system calls that the queue made, of which the counters are given. Those
+    /// of a session are counted where it makes them.
+    pub(crate) fn calls_of(&self, queue: &QueueStats) -> u64 {
+        match self {
+            Channel::Plain(_) => queue.system_calls(),
+            Channel::Tls(_) => queue.reads,
+        }
+    }
+
+    /// Says farewell to a peer that may still read, as far as that is possible at once.
+    pub(crate) fn close(self, tally: &mut Tally) {
+        tally.system_calls += 1;
+        if let Channel::Tls(mut session) = self {
+            // The connection ends in any case.
+            let _ = session.end(tally);
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Channel::Plain(socket) => socket.as_fd(),
+            Channel::Tls(session) => session.as_fd(),
+        }
+    }
+}

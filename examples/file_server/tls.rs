@@ -1,0 +1,204 @@
+//! TLS by rustls: the queue is flushed into a session, and the session's records to the socket.
+//!
+//! A session holds at most [`PLAINTEXT_MAX`] bytes that the socket has not taken, and one record of
+//! the peer's. The kernel can do TLS itself (kTLS), and `sendfile` through it; that is left out
+//! here: this server encrypts in the process.
+
+use std::fs;
+use std::io::{self, BufRead, ErrorKind, IoSlice, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytebuf::{ByteBuf, Flush, WriteQueue};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::channel::Received;
+use crate::report::Tally;
+
+/// Bytes that a session takes from the queue before the socket has taken them.
+const PLAINTEXT_MAX: usize = 64 * 1024;
+
+/// Bytes that one connection encrypts before the others have their turn.
+const TURN: u64 = 256 * 1024;
+
+/// Reads a certificate chain and its key, both in PEM.
+pub(crate) fn config(certificate: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
+    let named = |path: &Path, error: &dyn std::error::Error| {
+        io::Error::new(ErrorKind::InvalidData, format!("{}: {error}", path.display()))
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| named(certificate, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, &error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
+        .map_err(|error| named(certificate, &error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Makes a certificate for this machine that signs itself, and its key, in new files.
+pub(crate) fn make_pair(certificate: &Path, key: &Path) -> io::Result<()> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let pair = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
+    let write = |path: &Path, mode: u32, text: String| {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(mode).open(path)?.write_all(text.as_bytes())
+    };
+    write(key, 0o600, pair.signing_key.serialize_pem())?;
+    write(certificate, 0o644, pair.cert.pem())
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    socket: TcpStream,
+    tls: ServerConnection,
+    /// The peer has been told that nothing follows.
+    has_ended: bool,
+}
+
+impl Session {
+    pub(crate) fn new(socket: OwnedFd, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
+        tls.set_buffer_limit(Some(PLAINTEXT_MAX));
+        Ok(Session { socket: socket.into(), tls, has_ended: false })
+    }
+
+    /// Receives up to `limit` bytes, which `inbox` has room for, with one read from the socket at
+    /// most. Replies of the handshake are left to [`flush`](Self::flush).
+    pub(crate) fn receive(
+        &mut self,
+        inbox: &mut ByteBuf,
+        limit: usize,
+        tally: &mut Tally,
+    ) -> io::Result<Received> {
+        // What is decrypted goes first: no event tells of it.
+        match self.read_plaintext(inbox, limit)? {
+            Received::Nothing => {}
+            received => return Ok(received),
+        }
+        tally.system_calls += 1;
+        match self.tls.read_tls(&mut self.socket) {
+            Ok(0) => return Ok(Received::End),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Nothing),
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Received::Again),
+            Err(error) => return Err(error),
+        }
+        if let Err(error) = self.tls.process_new_packets() {
+            // The alert says what was wrong; the connection ends in any case.
+            let _ = self.send_records(tally);
+            return Err(io::Error::new(ErrorKind::InvalidData, error));
+        }
+        match self.read_plaintext(inbox, limit)? {
+            Received::Nothing => Ok(Received::Again),
+            received => Ok(received),
+        }
+    }
+
+    fn read_plaintext(&mut self, inbox: &mut ByteBuf, limit: usize) -> io::Result<Received> {
+        let mut plaintext = self.tls.reader();
+        match plaintext.fill_buf() {
+            Ok([]) => Ok(Received::End),
+            Ok(bytes) => {
+                let taken = bytes.len().min(limit);
+                inbox.extend_from_slice(&bytes[..taken]);
+                plaintext.consume(taken);
+                Ok(Received::Bytes(taken))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves bytes from the queue into records, and records to the socket.
+    pub(crate) fn flush(
+        &mut self,
+        outbox: &mut WriteQueue,
+        tally: &mut Tally,
+    ) -> io::Result<Flush> {
+        let mut moved = 0;
+        loop {
+            if !self.send_records(tally)? {
+                return Ok(Flush::WouldBlock(moved));
+            }
+            if outbox.is_empty() {
+                return Ok(Flush::Done(moved));
+            }
+            if moved >= TURN {
+                return Ok(Flush::BudgetSpent(moved));
+            }
+            let flush = outbox.flush_into(&mut Plaintext(self.tls.writer()))?;
+            moved += flush.bytes();
+            if !self.tls.wants_write() {
+                // The handshake is not over, and the session holds what it can until then.
+                return Ok(Flush::WouldBlock(moved));
+            }
+        }
+    }
+
+    /// Returns whether records wait for the socket.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.tls.wants_write()
+    }
+
+    /// Sends the record that ends the stream; false if the socket does not take it yet.
+    pub(crate) fn end(&mut self, tally: &mut Tally) -> io::Result<bool> {
+        if !std::mem::replace(&mut self.has_ended, true) {
+            self.tls.send_close_notify();
+        }
+        self.send_records(tally)
+    }
+
+    /// Sends what is encrypted; false if the socket does not take all of it.
+    fn send_records(&mut self, tally: &mut Tally) -> io::Result<bool> {
+        while self.tls.wants_write() {
+            tally.system_calls += 1;
+            match self.tls.write_tls(&mut self.socket) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl AsFd for Session {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The plaintext side of a session. It takes nothing while it holds [`PLAINTEXT_MAX`] bytes, which
+/// for a queue means that it must wait.
+struct Plaintext<'s>(rustls::Writer<'s>);
+
+impl Plaintext<'_> {
+    fn taken(bytes: usize) -> io::Result<usize> {
+        if bytes == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(bytes) }
+    }
+}
+
+impl Write for Plaintext<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::taken(self.0.write(bytes)?)
+    }
+
+    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        Self::taken(self.0.write_vectored(bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
