@@ -45,7 +45,7 @@ else
     # What makes no system calls of its own.
     parts=(buf:: interop::bytes interop::serde interop::std_io memory:: pool:: testing::)
     # Named, as the others start processes, or speak to a kernel, or go on for hours.
-    whole=(--test=conversions --test=events --test=hostile --test=secrets --test=stress --test=swap --test=threads)
+    whole=(--test=conversions --test=events --test=hostile --test=secrets --test=stress --test=bytes_compat --test=threads)
     features=(--features "serde testing tracing")
     each() { # FLAGS ARGUMENTS OF CARGO...
         miri "$1" "${features[@]}" "${@:2}" --lib -- "${parts[@]}"

@@ -10,7 +10,7 @@
 mod convert;
 
 use super::byte_buf::{ByteBuf, copy_from, source_of};
-use super::{consume, range};
+use super::{drop_after, range};
 use crate::memory::flags::READ_ONLY;
 use crate::memory::owned;
 use crate::pool::{AllocError, Block, Pool, block_size};
@@ -24,7 +24,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// block alive: [`pinned`](Self::pinned) tells how much that is, [`compact`](Self::compact) copies out of
 /// it.
 ///
-/// Cost: `clone`, `slice`, `split_to`, `split_off` copy no bytes, allocate nothing and are O(1). They
+/// # Cost
+///
+/// `clone`, `slice`, `split_to`, `split_off` copy no bytes, allocate nothing and are O(1). They
 /// need no atomic read-modify-write for blocks up to 64 KiB that this thread has lately shared, one
 /// otherwise.
 ///
@@ -56,14 +58,14 @@ unsafe impl Send for ByteView {}
 unsafe impl Sync for ByteView {}
 
 impl ByteView {
-    /// An empty view. Allocates nothing.
+    /// Creates an empty view. Allocates nothing.
     #[inline]
     #[must_use]
     pub const fn new() -> Self {
         Self::from_static(&[])
     }
 
-    /// A view of static bytes. Allocates nothing; clones are free.
+    /// Creates a view of static bytes. Allocates nothing; clones are free.
     ///
     /// # Examples
     ///
@@ -81,8 +83,8 @@ impl ByteView {
         Self { ptr, len: bytes.len(), block: None }
     }
 
-    /// A view of memory that `owner` owns, without copying it. The owner is dropped when the last view
-    /// is, on whatever thread that happens, at once.
+    /// Creates a view of memory that `owner` owns, without copying it. The owner is dropped together with
+    /// the last view, on that thread, at once.
     ///
     /// # Panics
     ///
@@ -97,7 +99,9 @@ impl ByteView {
     /// assert_eq!(view.len(), 32);
     /// ```
     ///
-    /// Cost: one allocation for the owner and its count.
+    /// # Cost
+    ///
+    /// One allocation for the owner and its count.
     #[must_use]
     #[doc(alias = "wrappedBuffer")]
     pub fn from_owner<T: AsRef<[u8]> + Send + 'static>(owner: T) -> Self {
@@ -116,18 +120,20 @@ impl ByteView {
         self.block.as_ref()
     }
 
-    /// A view of a whole block.
+    /// Creates a view of a whole block.
     fn whole(block: Block) -> Self {
         Self { ptr: block.data(), len: block.capacity(), block: Some(block) }
     }
 
-    /// A copy of `bytes` in pooled memory.
+    /// Copies `bytes` into memory of the global pool.
     ///
     /// # Panics
     ///
-    /// If the system gives no memory.
+    /// If there is no memory; [`Pool::try_copy_from_slice`] doesn't.
     ///
-    /// Cost: one copy, and that of [`Pool::alloc`](crate::Pool::alloc).
+    /// # Cost
+    ///
+    /// One copy, and that of [`Pool::alloc`](crate::Pool::alloc).
     #[must_use]
     #[doc(alias = "copiedBuffer")]
     pub fn copy_from_slice(bytes: &[u8]) -> Self {
@@ -142,7 +148,7 @@ impl ByteView {
         Self { ptr, len, block }
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     #[inline]
     #[must_use]
     #[doc(alias = "readableBytes")]
@@ -150,19 +156,21 @@ impl ByteView {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether the view is empty.
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether no other handle holds the memory, so that it could be written to. Static bytes and those of
-    /// a foreign owner are never unique.
+    /// Returns whether no other handle holds the memory, so that it could be written to. Static bytes and
+    /// those of a foreign owner are never unique.
     ///
     /// May say no for a moment longer, while another thread still has counts of the block at hand.
     ///
-    /// Cost: an atomic load, and an atomic read-modify-write if this thread has counts of the block at hand.
+    /// # Cost
+    ///
+    /// An atomic load, and an atomic read-modify-write if this thread has counts of the block at hand.
     #[must_use]
     pub fn is_unique(&self) -> bool {
         self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
@@ -196,7 +204,7 @@ impl ByteView {
     /// comes back as it is: [`pinned`](Self::pinned) tells.
     ///
     /// A `Bytes` does not say how much memory it keeps, nor which pool that is from. One that is alone in
-    /// a `Vec` becomes that `Vec`; any other is copied into a `Vec`, whatever its length.
+    /// a `Vec` becomes that `Vec`, shrunk; any other is copied into a `Vec`, whatever its length.
     ///
     /// # Cost
     ///
@@ -237,7 +245,7 @@ impl ByteView {
     fn compacted(self, pool: Option<&Pool>) -> Self {
         let view = self.unwrap_bytes();
         match view.compact_copy(pool) {
-            Some(copy) => consume(view, |_| copy),
+            Some(copy) => drop_after(view, |_| copy),
             None => view,
         }
     }
@@ -279,7 +287,7 @@ impl ByteView {
         copy_from(&source_of(self.block.as_ref()), self)
     }
 
-    /// A view of a part.
+    /// Returns a view of a part.
     ///
     /// # Panics
     ///
@@ -291,7 +299,7 @@ impl ByteView {
         self.part(range.start, range.end)
     }
 
-    /// The bytes from `start` to `end`; an empty part keeps its address, but no memory.
+    /// Returns the bytes from `start` to `end`; an empty part keeps its address, but no memory.
     #[inline]
     fn part(&self, start: usize, end: usize) -> Self {
         assert!(start <= end && end <= self.len);
@@ -301,7 +309,7 @@ impl ByteView {
         Self { ptr, len: end - start, block }
     }
 
-    /// The view of a slice of this one's bytes.
+    /// Returns the view of a slice of this one's bytes.
     ///
     /// # Panics
     ///
@@ -399,8 +407,8 @@ impl ByteView {
         self.ptr = unsafe { self.ptr.add(n) };
     }
 
-    /// Takes writing back: the view as a `ByteBuf` with the room around it, if no other handle holds
-    /// the memory and it may be written. Copies nothing.
+    /// Makes the view a `ByteBuf` again, with the headroom and spare capacity around it, if no other handle
+    /// holds the memory and it may be written. Copies nothing.
     ///
     /// # Errors
     ///
@@ -427,7 +435,7 @@ impl ByteView {
         }
     }
 
-    /// The bytes as static ones, if they are.
+    /// Returns the bytes as static ones, if they are.
     fn as_static(&self) -> Option<&'static [u8]> {
         if self.block.is_some() {
             return None;

@@ -28,9 +28,9 @@ use crate::pool::AllocError;
 
 pub use self::iter::{ByteIter, Components, IntoComponents};
 
-/// A component shorter than this is worth less than the bookkeeping it would need.
+/// A component shorter than this costs more bookkeeping than a copy of its bytes.
 const MERGE_BELOW: usize = 64;
-/// So many components keep their borders whatever their size.
+/// The number of components that keep their boundaries whatever their size.
 const MERGE_AFTER: usize = 16;
 /// The largest block in which small components are merged.
 const MERGE_BLOCK: usize = 4096;
@@ -39,15 +39,15 @@ const MERGE_BLOCK: usize = 4096;
 ///
 /// Joining does not copy: a component is a counted view of memory that something else may share.
 /// Everything that reads (typed access at an offset, [`Buf`](bytes::Buf), [`Read`](std::io::Read),
-/// search, comparison, dumps) works across the borders, and no answer depends on where they are.
+/// search, comparison, dumps) works across the boundaries, and no answer depends on where they are.
 ///
-/// # Borders
+/// # Boundaries
 ///
 /// Empty components are dropped. [`push_back`](Self::push_back) (and so `extend` and `collect`)
-/// copies a component of less than 64 bytes into the room behind the last one, once there are 16
-/// components and the last one is as small or has such room. So a peer that sends single bytes
-/// can't make the list long or the work quadratic. All other components keep their borders, and
-/// nothing is ever consolidated unasked. Where the borders of tiny components matter,
+/// copies a component of less than 64 bytes into the spare capacity behind the last one, once there
+/// are 16 components and the last one is as small or has such capacity. So a peer that sends single bytes
+/// can't make the list long or the work quadratic. All other components keep their boundaries,
+/// and nothing is ever consolidated unasked. Where the boundaries of tiny components matter,
 /// [`insert`](Self::insert) keeps them all.
 ///
 /// # Cost
@@ -88,7 +88,7 @@ impl CompositeByteBuf {
         Self::default()
     }
 
-    /// The number of bytes in all components.
+    /// Returns the number of bytes in all components.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -102,7 +102,7 @@ impl CompositeByteBuf {
         self.front.len() + self.rest.bytes()
     }
 
-    /// Whether there is no byte in it.
+    /// Returns whether there is no byte in it.
     ///
     /// ```
     /// assert!(!bytebuf::CompositeByteBuf::from("a").is_empty());
@@ -113,7 +113,7 @@ impl CompositeByteBuf {
         self.front.is_empty()
     }
 
-    /// The components, first to last. None of them is empty.
+    /// Returns the components, first to last. None of them is empty.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "", "c"]);
@@ -126,7 +126,7 @@ impl CompositeByteBuf {
         self.components_from(0)
     }
 
-    /// Component `index`, counted from 0.
+    /// Returns component `index`, counted from 0.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -141,7 +141,7 @@ impl CompositeByteBuf {
         }
     }
 
-    /// The component that holds the byte at `offset`. O(log n).
+    /// Returns the component that holds the byte at `offset`. O(log n).
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -154,7 +154,7 @@ impl CompositeByteBuf {
         self.locate(offset).map(|(_, _, view)| view)
     }
 
-    /// The index of the component that holds the byte at `offset`. O(log n).
+    /// Returns the index of the component that holds the byte at `offset`. O(log n).
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -167,7 +167,7 @@ impl CompositeByteBuf {
         self.locate(offset).map(|(index, _, _)| index)
     }
 
-    /// The offset of the first byte of component `index`. O(1).
+    /// Returns the offset of the first byte of component `index`. O(1).
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -215,7 +215,7 @@ impl CompositeByteBuf {
         if self.rest.is_empty() { Ok(self.front.clone()) } else { merged(self.components()) }
     }
 
-    /// The content in a new `Vec`: one allocation, one copy.
+    /// Copies the content into a new `Vec`: one allocation, one copy.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -229,7 +229,7 @@ impl CompositeByteBuf {
         bytes
     }
 
-    /// The content of `range`, in pieces of at least one byte, as they lie in memory. O(log n) to
+    /// Returns the content of `range`, in pieces of at least one byte, as they lie in memory. O(log n) to
     /// begin with.
     ///
     /// # Panics
@@ -255,7 +255,7 @@ impl CompositeByteBuf {
         })
     }
 
-    /// The content, component by component.
+    /// Returns the content, component by component.
     pub(crate) fn chunks(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.components().map(|view| &view[..])
     }
@@ -265,7 +265,7 @@ impl CompositeByteBuf {
         Components::new(front, self.rest.views(index.saturating_sub(1)))
     }
 
-    /// Where the byte at `offset` is: the component's index, the offset of its first byte, itself.
+    /// Finds the byte at `offset`: returns the component's index, the offset of its first byte, and itself.
     #[inline]
     fn locate(&self, offset: usize) -> Option<(usize, usize, &ByteView)> {
         match offset.checked_sub(self.front.len()) {

@@ -1,4 +1,4 @@
-//! The handles that people hold.
+//! The handles: [`ByteBuf`], [`ByteView`], [`ByteStr`], [`CompositeByteBuf`].
 mod access;
 mod byte_buf;
 mod byte_str;
@@ -27,12 +27,12 @@ pub use self::{
     varint::VarintOverflow,
 };
 
-/// Makes something of `source`, and drops that.
+/// Makes a value of `source`, and drops `source` afterwards.
 ///
 /// The last handle of a foreign owner may panic as it is dropped. If that happens at the end of a function,
 /// which is where its arguments go, the compiler forgets what it was about to return
 /// (<https://github.com/rust-lang/rust/issues/47949>); here it is a local, and goes as well.
-pub(crate) fn consume<S, T>(source: S, make: impl FnOnce(&S) -> T) -> T {
+pub(crate) fn drop_after<S, T>(source: S, make: impl FnOnce(&S) -> T) -> T {
     let made = make(&source);
     drop(source);
     made

@@ -2,7 +2,7 @@
 
 use core::ops::{Bound, Range, RangeBounds};
 
-/// The range as two offsets.
+/// Returns the range as two offsets.
 ///
 /// # Panics
 ///

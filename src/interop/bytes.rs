@@ -3,13 +3,13 @@
 //! Rules:
 //!
 //! * **A1** Bytes become readable by `set_len` only after they were written: by the caller of
-//!   `advance_mut`, who vouches for it, or by the loop before it.
+//!   `advance_mut`, which vouches for it, or by the loop before it.
 #![allow(
     unsafe_code,
-    reason = "`BufMut` is an unsafe trait; what was written into room is counted"
+    reason = "`BufMut` is an unsafe trait; what was written into spare capacity is counted"
 )]
 
-use crate::buf::{ByteBuf, ByteView, consume};
+use crate::buf::{ByteBuf, ByteView, drop_after};
 use bytes::buf::{IntoIter, UninitSlice};
 use bytes::{Buf, BufMut, Bytes};
 use core::borrow::BorrowMut;
@@ -63,8 +63,8 @@ macro_rules! buf {
 buf!(ByteView);
 buf!(ByteBuf);
 
-// SAFETY: `chunk_mut` gives the room behind the writer index, and `advance_mut` moves that index by what
-// was written there (A1), after checking that there is so much room.
+// SAFETY: `chunk_mut` gives the spare capacity behind the writer index, and `advance_mut` moves that index by what
+// was written there (A1), after checking the capacity.
 unsafe impl BufMut for ByteBuf {
     #[inline]
     fn remaining_mut(&self) -> usize {
@@ -74,8 +74,8 @@ unsafe impl BufMut for ByteBuf {
 
     #[inline]
     unsafe fn advance_mut(&mut self, n: usize) {
-        let room = self.capacity() - self.len();
-        assert!(n <= room, "cannot advance past the room: {n} <= {room}");
+        let spare = self.capacity() - self.len();
+        assert!(n <= spare, "cannot advance past the spare capacity: {n} <= {spare}");
         // SAFETY: within the capacity, as just checked; written, as the caller vouches (A1).
         unsafe { self.set_len(self.len() + n) }
     }
@@ -179,13 +179,13 @@ impl Extend<u8> for ByteBuf {
             // A hint may lie: it costs spare capacity that stays empty, up to what one chunk has, and
             // nothing where the pool has no memory for it.
             _ = self.try_reserve(bytes.size_hint().0.min(1 << 20));
-            let room = self.spare_capacity_mut();
-            let (most, mut n) = (room.len(), 0);
-            for (place, byte) in room.iter_mut().zip(bytes.by_ref()) {
+            let spare = self.spare_capacity_mut();
+            let (most, mut n) = (spare.len(), 0);
+            for (place, byte) in spare.iter_mut().zip(bytes.by_ref()) {
                 place.write(byte);
                 n += 1;
             }
-            // SAFETY: the first `n` bytes of the room were just written (A1), and it has no fewer.
+            // SAFETY: the first `n` bytes of the spare capacity were just written (A1), and it has no fewer.
             unsafe { self.set_len(self.len() + n) };
             // An iterator that has ended is not asked again: it may begin anew.
             if n < most {
@@ -262,13 +262,13 @@ impl From<String> for ByteView {
 }
 
 impl From<Bytes> for ByteBuf {
-    /// Takes over the memory of a `Bytes` that was made of a `Vec` and that nobody else holds; else
+    /// Takes over the memory of a `Bytes` that was made of a `Vec` and that no other handle holds; else
     /// copies.
     fn from(bytes: Bytes) -> Self {
         if bytes.is_unique() {
             Vec::from(bytes).into()
         } else {
-            consume(bytes, |bytes| Self::from(&bytes[..]))
+            drop_after(bytes, |bytes| Self::from(&bytes[..]))
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::buf::{ByteBuf, TryReserveError};
 const SPARE: usize = 4096;
 
 impl ByteBuf {
-    /// Reads once from `source` into the room, and returns how many bytes it were: 0 at the end of
+    /// Reads once from `source` into the spare capacity, and returns the number of bytes: 0 at the end of
     /// the source. A full buffer grows first, within its maximum.
     ///
     /// The other way round, and for `std::io::copy`, [`Buf::reader`](bytes::Buf::reader) and
@@ -24,15 +24,14 @@ impl ByteBuf {
     ///
     /// # Errors
     ///
-    /// Those of the source, but for [`Interrupted`](io::ErrorKind::Interrupted), after which it is
+    /// Those of the source, except [`Interrupted`](io::ErrorKind::Interrupted), after which it is
     /// asked again; [`OutOfMemory`](io::ErrorKind::OutOfMemory) with a [`TryReserveError`] where
     /// the buffer can't grow; [`InvalidData`](io::ErrorKind::InvalidData) if the source claims to
     /// have read more than it was asked for. Nothing is readable then that was not before.
     ///
     /// # Cost
     ///
-    /// Room is set to zero once after it was handed out by the pool, since a reader may look at
-    /// it.
+    /// Spare capacity is set to zero once after the pool handed it out, since a reader may look at it.
     ///
     /// # Examples
     ///
@@ -49,15 +48,15 @@ impl ByteBuf {
         if self.capacity() == self.len() {
             self.reserve_up_to(SPARE)?;
         }
-        let room = self.writable();
+        let spare = self.writable();
         let n = loop {
-            match source.read(room) {
+            match source.read(spare) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result?,
             }
         };
-        if n > room.len() {
-            let asked = room.len();
+        if n > spare.len() {
+            let asked = spare.len();
             let message = format!("a reader claims {n} bytes of the {asked} that it was asked for");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }

@@ -1,4 +1,4 @@
-//! How much room to offer the next read.
+//! How much spare capacity to offer the next read.
 
 #[cfg(unix)]
 use std::{io, os::fd::AsFd};
@@ -25,9 +25,9 @@ const FIRST: usize = 2048;
 #[cfg(unix)]
 const LARGEST_BLOCK: usize = 64 * 1024;
 
-/// Learns how much a connection sends at a time, so that each receive gets fitting room.
+/// Learns how much a connection sends at a time, so that each receive gets fitting capacity.
 ///
-/// The size grows fourfold when a receive filled its room, and falls at once to what the peer
+/// The size grows fourfold when a receive filled its capacity, and falls at once to what the peer
 /// really sends when three quarters stayed empty. Between two receives it holds no memory: an
 /// idle connection costs the size of this struct.
 ///
@@ -67,12 +67,12 @@ impl RecvSizer {
         RecvSizer { size: min, min, max }
     }
 
-    /// The room in bytes that the next receive should have.
+    /// Returns the capacity in bytes that the next receive should have.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Learns from a receive that got `received` bytes with room for `offered`.
+    /// Learns from a receive that got `received` bytes of the `offered` ones.
     pub fn record(&mut self, received: usize, offered: usize) {
         if received >= offered {
             self.size = self.size.saturating_mul(4).min(self.max);
@@ -81,7 +81,7 @@ impl RecvSizer {
         }
     }
 
-    /// Receives into the room of `into`, which gets as much as fits this connection, and gives the
+    /// Receives into the spare capacity of `into`, which is made to fit this connection, and gives the
     /// number of bytes; 0 at the end of the stream.
     ///
     /// What `into` holds stays in front of it, and its maximum is kept. When nothing was received and
@@ -129,7 +129,8 @@ impl RecvSizer {
     #[cfg(unix)]
     pub fn receive(&mut self, from: impl AsFd, into: &mut ByteBuf) -> io::Result<usize> {
         let offered = into.reserve_up_to(self.size)?;
-        let received = scratch::fill(into, usize::MAX, |room| sys::read(from.as_fd(), None, room));
+        let received =
+            scratch::fill(into, usize::MAX, |spare| sys::read(from.as_fd(), None, spare));
         if into.is_empty() {
             into.release_storage();
         }
@@ -143,8 +144,8 @@ impl RecvSizer {
     ///
     /// The blocks are small first and then as large as all before them together, up to 64 KiB each.
     /// Those that nothing came into go back at once, so what is received keeps about twice
-    /// its length of memory at most, or [the least room](Self::with_range) if that is more; and nothing is
-    /// copied to make room for more.
+    /// its length of memory at most, or [the least size](Self::with_range) if that is more; and nothing is
+    /// copied to make space for more.
     ///
     /// # Errors
     ///
@@ -187,8 +188,8 @@ impl RecvSizer {
         into: &mut CompositeByteBuf,
     ) -> io::Result<usize> {
         let (mut blocks, offered) = self.blocks(pool)?;
-        let received = ByteBuf::read_into_spares(&mut blocks, |rooms| {
-            sys::read_vectored(from.as_fd(), rooms)
+        let received = ByteBuf::read_into_spares(&mut blocks, |spares| {
+            sys::read_vectored(from.as_fd(), spares)
         })?;
         self.record(received, offered);
         into.extend(blocks.into_iter().take_while(|block| !block.is_empty()).map(ByteBuf::freeze));
@@ -334,7 +335,7 @@ mod tests {
         assert!(kept <= 2 * stream.len() + parts * RANGE.0, "{kept} bytes are kept by {parts}");
     }
 
-    /// Every border of the blocks, and every way that a call ends.
+    /// Every boundary of the blocks, and every way that a call ends.
     #[test]
     fn what_many_blocks_get_is_exactly_what_came() {
         let pool = Pool::builder().build();

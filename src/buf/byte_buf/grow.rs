@@ -1,8 +1,8 @@
 //! How a `ByteBuf` gets its memory and grows: one rule, in this file.
 //!
-//! Growing by `additional` takes the first of these that gives the room:
+//! Growing by `additional` takes the first of these that gives enough spare capacity:
 //!
-//! 1. the end of the block, where nobody else holds the block any more: nothing is copied;
+//! 1. the end of the block, where no other handle holds the block any more: nothing is copied;
 //! 2. the space of what was read, or of others that are gone, where the readable bytes are no more than
 //!    what is gained: they are moved down, at an amortised O(1) for each byte read;
 //! 3. a new block from the same pool, of twice the capacity (of twice the block that is replaced, where no
@@ -61,13 +61,13 @@ pub enum TryReserveErrorKind {
 }
 
 impl TryReserveError {
-    /// How many more bytes were asked for.
+    /// Returns the number of bytes that were asked for.
     #[must_use]
     pub fn additional(&self) -> usize {
         self.additional
     }
 
-    /// What kept the buffer from growing.
+    /// Returns what kept the buffer from growing.
     #[must_use]
     pub fn kind(&self) -> &TryReserveErrorKind {
         &self.kind
@@ -95,7 +95,8 @@ impl std::error::Error for TryReserveError {
 }
 
 impl Pool {
-    /// A buffer with room for `n` bytes. Nothing is zeroed, and nothing of what was there can be seen.
+    /// Creates a buffer with capacity for `n` bytes. Zeroes nothing, and shows nothing of what an earlier
+    /// owner wrote.
     ///
     /// # Panics
     ///
@@ -108,7 +109,9 @@ impl Pool {
     /// assert_eq!((buf.capacity(), buf.len()), (1500, 0));
     /// ```
     ///
-    /// Cost: a few nanoseconds for any size up to 1 MiB, no atomic read-modify-write, while the thread's
+    /// # Cost
+    ///
+    /// A few nanoseconds for any size up to 1 MiB, no atomic read-modify-write, while the thread's
     /// cache has a block.
     #[inline(always)]
     #[must_use]
@@ -120,20 +123,22 @@ impl Pool {
         self.alloc_with_headroom(0, n)
     }
 
-    /// As [`alloc`](Self::alloc).
+    /// Does as [`alloc`](Self::alloc).
     ///
     /// # Errors
     ///
     /// If the pool gives no memory: over its limit, the system has none, or no memory could hold so much.
     ///
-    /// Cost: that of [`alloc`](Self::alloc).
+    /// # Cost
+    ///
+    /// That of [`alloc`](Self::alloc).
     #[inline(always)]
     #[track_caller]
     pub fn try_alloc(&self, n: usize) -> Result<ByteBuf, AllocError> {
         allocate(self.source(), 0, n)
     }
 
-    /// As [`try_alloc`](Self::try_alloc), but waits until the budget and those above it have room. A pool
+    /// Does as [`try_alloc`](Self::try_alloc), but waits until the budget and those above it have room. A pool
     /// that is not a budget never waits. Works on any executor.
     ///
     /// The request joins a queue at the first poll, and leaves it when the future is dropped:
@@ -183,14 +188,16 @@ impl Pool {
         }
     }
 
-    /// As [`alloc`](Self::alloc), with room for `front` bytes before the others, which
+    /// Does as [`alloc`](Self::alloc), with `front` bytes of headroom before the capacity, which
     /// [`ByteBuf::prepend`] uses.
     ///
     /// # Panics
     ///
     /// If the pool gives no memory; see [`try_alloc_with_headroom`](Self::try_alloc_with_headroom).
     ///
-    /// Cost: that of [`alloc`](Self::alloc).
+    /// # Cost
+    ///
+    /// That of [`alloc`](Self::alloc).
     #[inline(always)]
     #[must_use]
     #[track_caller]
@@ -251,7 +258,7 @@ impl Pool {
         copy_from(self.source(), bytes).map(ByteBuf::freeze)
     }
 
-    /// A buffer whose first byte lies at a multiple of `align`, for direct I/O.
+    /// Creates a buffer whose first byte lies at a multiple of `align`, for direct I/O.
     ///
     /// # Errors
     ///
@@ -268,7 +275,9 @@ impl Pool {
     /// assert_eq!(buf.as_ptr().addr() % 4096, 0);
     /// ```
     ///
-    /// Cost: that of [`alloc`](Self::alloc). Up to the size of a page, the block is that of `n`, rounded up to a
+    /// # Cost
+    ///
+    /// That of [`alloc`](Self::alloc). Up to the size of a page, the block is that of `n`, rounded up to a
     /// multiple of `align`; above, one of `n + align` bytes.
     #[track_caller]
     pub fn alloc_aligned(&self, n: usize, align: usize) -> Result<ByteBuf, AllocError> {
@@ -331,7 +340,7 @@ pub(in crate::buf) fn allocate(
     Ok(ByteBuf::with_block(block, front, n))
 }
 
-/// As [`allocate`], or a panic.
+/// Does as [`allocate`], or panics.
 #[inline(always)]
 #[track_caller]
 fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
@@ -342,7 +351,7 @@ fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
     ByteBuf::with_block(block, front, n)
 }
 
-/// A block of at least `size` bytes; none for no bytes.
+/// Allocates a block of at least `size` bytes; none for no bytes.
 #[cold]
 #[track_caller]
 fn allocate_slowly(source: &Source, size: usize) -> Result<Option<Block>, AllocError> {
@@ -375,13 +384,15 @@ fn refused(error: &AllocError) -> ! {
 }
 
 impl ByteBuf {
-    /// A buffer from the global pool with room for `capacity` bytes.
+    /// Creates a buffer from the global pool with capacity for `capacity` bytes.
     ///
     /// # Panics
     ///
-    /// If there is no memory.
+    /// If there is no memory; [`Pool::try_alloc`] doesn't.
     ///
-    /// Cost: that of [`Pool::alloc`].
+    /// # Cost
+    ///
+    /// That of [`Pool::alloc`].
     #[inline(always)]
     #[must_use]
     #[track_caller]
@@ -389,13 +400,15 @@ impl ByteBuf {
         Pool::global().alloc(capacity)
     }
 
-    /// A buffer of `len` zeros from the global pool.
+    /// Creates a buffer of `len` zeros from the global pool.
     ///
     /// # Panics
     ///
-    /// If there is no memory.
+    /// If there is no memory; [`Pool::try_alloc`] doesn't.
     ///
-    /// Cost: that of [`Pool::alloc`], and writing the zeros.
+    /// # Cost
+    ///
+    /// That of [`Pool::alloc`], and writing the zeros.
     #[must_use]
     #[track_caller]
     pub fn zeroed(len: usize) -> Self {
@@ -404,7 +417,7 @@ impl ByteBuf {
         buf
     }
 
-    /// Makes room for `additional` more bytes.
+    /// Makes spare capacity for `additional` bytes.
     ///
     /// The space of bytes that were read may be used for it: then they can't be read again, and a new
     /// region begins with the reader index at zero.
@@ -414,7 +427,9 @@ impl ByteBuf {
     /// If there is no memory, the buffer would pass its maximum, or the capacity would overflow; see
     /// [`try_reserve`](Self::try_reserve).
     ///
-    /// Cost: none with the room there; else amortised O(1) for each byte written.
+    /// # Cost
+    ///
+    /// None with the spare capacity there; else amortised O(1) for each byte written.
     #[inline]
     #[track_caller]
     #[doc(alias = "ensureWritable")]
@@ -424,13 +439,15 @@ impl ByteBuf {
         }
     }
 
-    /// As [`reserve`](Self::reserve).
+    /// Does as [`reserve`](Self::reserve).
     ///
     /// # Errors
     ///
     /// Instead of panicking. The buffer is as it was.
     ///
-    /// Cost: that of [`reserve`](Self::reserve).
+    /// # Cost
+    ///
+    /// That of [`reserve`](Self::reserve).
     ///
     /// # Examples
     ///
@@ -447,10 +464,12 @@ impl ByteBuf {
         if additional > self.end - self.writer { self.grow(additional) } else { Ok(()) }
     }
 
-    /// Makes room for `additional` more bytes if that needs no new memory. Says whether it did.
+    /// Makes spare capacity for `additional` bytes if that needs no new memory. Returns whether it did.
     ///
-    /// Cost: allocates nothing; may move the readable bytes.
-    #[must_use = "the room is there only if this says so"]
+    /// # Cost
+    ///
+    /// Allocates nothing; may move the readable bytes.
+    #[must_use = "the spare capacity is there only if this is true"]
     pub fn try_reclaim(&mut self, additional: usize) -> bool {
         additional <= self.end - self.writer || self.reclaim_room(additional)
     }
@@ -564,7 +583,7 @@ impl ByteBuf {
         false
     }
 
-    /// Whether the whole block is this handle's.
+    /// Returns whether the whole block belongs to this handle.
     fn claim(&mut self) -> bool {
         self.block.as_mut().is_some_and(Block::claim)
     }

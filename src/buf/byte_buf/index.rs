@@ -5,7 +5,7 @@ use super::{ByteBuf, TryReserveError, bytes_ptr};
 use crate::buf::range;
 use core::fmt;
 
-/// An index that is out of its bounds. Nothing has changed.
+/// An index out of its bounds. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexError {
     index: usize,
@@ -14,13 +14,13 @@ pub struct IndexError {
 }
 
 impl IndexError {
-    /// The index that was asked for.
+    /// Returns the index that was asked for.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The least and the most that it could have been.
+    /// Returns the least and the greatest index that were possible.
     #[must_use]
     pub fn bounds(&self) -> core::ops::RangeInclusive<usize> {
         self.least..=self.most
@@ -40,8 +40,8 @@ fn check(index: usize, least: usize, most: usize) -> Result<(), IndexError> {
 }
 
 impl ByteBuf {
-    /// Where reading goes on, counted from the start of the handle's region. Splitting, freezing,
-    /// prepending into headroom and growing may begin a new region.
+    /// Returns the index of the next byte to read, counted from the start of the handle's region. Splitting,
+    /// freezing, prepending into headroom and growing may begin a new region.
     #[inline]
     #[must_use]
     #[doc(alias = "readerIndex")]
@@ -49,7 +49,7 @@ impl ByteBuf {
         self.reader
     }
 
-    /// Where writing goes on, counted as the [`reader_index`](Self::reader_index) is.
+    /// Returns the index of the next byte to write, counted as the [`reader_index`](Self::reader_index) is.
     #[inline]
     #[must_use]
     #[doc(alias = "writerIndex")]
@@ -90,7 +90,9 @@ impl ByteBuf {
     ///
     /// If it is below the reader index, or above it by more than the capacity.
     ///
-    /// Cost: writes the zeros.
+    /// # Cost
+    ///
+    /// Writes the zeros.
     ///
     /// # Examples
     ///
@@ -114,9 +116,11 @@ impl ByteBuf {
     }
 
     /// Moves what is readable to the start of the region, so that the space of what was read becomes
-    /// room. The reader index is zero then.
+    /// spare capacity. The reader index is zero then.
     ///
-    /// Cost: copies the readable bytes, if anything was read.
+    /// # Cost
+    ///
+    /// Copies the readable bytes, if anything was read.
     #[doc(alias = "discardReadBytes")]
     #[doc(alias = "discardSomeReadBytes")]
     pub fn discard_read(&mut self) {
@@ -131,14 +135,17 @@ impl ByteBuf {
         self.writer = len;
     }
 
-    /// A buffer from the global pool with room for `n` bytes, and for `front` more before them, which
+    /// Creates a buffer from the global pool with capacity for `n` bytes, and `front` bytes of headroom, which
     /// [`prepend`](Self::prepend) uses.
     ///
     /// # Panics
     ///
-    /// If there is no memory.
+    /// If there is no memory; [`Pool::try_alloc_with_headroom`](crate::Pool::try_alloc_with_headroom)
+    /// doesn't.
     ///
-    /// Cost: that of [`Pool::alloc`](crate::Pool::alloc).
+    /// # Cost
+    ///
+    /// That of [`Pool::alloc`](crate::Pool::alloc).
     #[must_use]
     #[track_caller]
     pub fn with_headroom(front: usize, n: usize) -> Self {
@@ -153,7 +160,7 @@ impl ByteBuf {
         self.front_len() + self.reader
     }
 
-    /// The number of bytes in front of the region that are this handle's.
+    /// Returns the number of bytes in front of the region that belong to this handle.
     #[inline]
     pub(super) fn front_len(&self) -> usize {
         match &self.block {

@@ -45,8 +45,8 @@ pub use index::IndexError;
 /// A unique, writable, growable range of bytes in pooled memory.
 ///
 /// It does all that [`bytes::BytesMut`] does, under the same names, and what Netty's `ByteBuf` does
-/// beyond it: a reader and a writer index that can be set back, headroom in front, a maximum, room that
-/// can be filled in place.
+/// beyond it: a reader and a writer index that can be set back, headroom in front, a maximum, spare
+/// capacity that can be filled in place.
 ///
 /// As `BytesMut`, it is no `io::Read` or `Write` itself, whose methods would clash with those of `Buf`:
 /// see [`read_from`](Self::read_from), [`bytes::Buf::reader`] and [`bytes::BufMut::writer`].
@@ -89,7 +89,7 @@ unsafe impl Send for ByteBuf {}
 unsafe impl Sync for ByteBuf {}
 
 impl ByteBuf {
-    /// An empty buffer. Allocates nothing until something is written.
+    /// Creates an empty buffer. Allocates nothing until something is written.
     #[inline]
     #[must_use]
     pub const fn new() -> Self {
@@ -127,7 +127,7 @@ impl ByteBuf {
         }
     }
 
-    /// As [`over`](Self::over); without a block, the buffer is empty.
+    /// Does as [`over`](Self::over); without a block, the buffer is empty.
     #[inline(always)]
     fn with_block(block: Option<Block>, front: usize, capacity: usize) -> Self {
         match block {
@@ -150,7 +150,7 @@ impl ByteBuf {
         buf
     }
 
-    /// How many bytes can be read.
+    /// Returns the number of readable bytes.
     #[inline]
     #[must_use]
     #[doc(alias = "readableBytes")]
@@ -158,21 +158,21 @@ impl ByteBuf {
         self.writer - self.reader
     }
 
-    /// Whether there is nothing to read.
+    /// Returns whether there is nothing to read.
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes the buffer holds without growing, from the reader index on.
+    /// Returns the number of bytes that the buffer holds without growing, from the reader index on.
     #[inline]
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.end - self.reader
     }
 
-    /// The address of the byte at an index, `index <= end`.
+    /// Returns the address of the byte at an index, `index <= end`.
     #[inline]
     fn at(&self, index: usize) -> NonNull<u8> {
         debug_assert!(index <= self.end);
@@ -180,7 +180,7 @@ impl ByteBuf {
         unsafe { self.base.add(index) }
     }
 
-    /// How far the bytes are initialised (W3).
+    /// Returns the initialised length, from base (W3).
     #[inline]
     fn initialised_len(&self) -> usize {
         self.initialised.max(self.writer)
@@ -204,12 +204,14 @@ impl ByteBuf {
         self.writer = index;
     }
 
-    /// The room behind the writer index as bytes that can be written and read: safe, as what was not
-    /// written before is set to zero, once.
+    /// Returns the spare capacity behind the writer index as bytes that can be written and read. What was
+    /// not written before is set to zero, once.
     ///
     /// Follow it by [`commit`](Self::commit).
     ///
-    /// Cost: O(room) the first time, nothing after. [`read_into_spare`](Self::read_into_spare) zeroes nothing.
+    /// # Cost
+    ///
+    /// O(spare capacity) the first time, nothing after. [`read_into_spare`](Self::read_into_spare) zeroes nothing.
     ///
     /// # Examples
     ///
@@ -231,25 +233,27 @@ impl ByteBuf {
         }
     }
 
-    /// Makes the first `n` bytes of the room readable. What of them was never written reads as zero.
+    /// Makes the first `n` bytes of the spare capacity readable. Those that were never written read as zero.
     ///
     /// # Panics
     ///
-    /// If there is less room than `n`.
+    /// If the spare capacity is less than `n`.
     ///
-    /// Cost: zeroes what was not written since the pool handed the memory out; nothing after
+    /// # Cost
+    ///
+    /// Zeroes what was not written since the pool handed the memory out; nothing after
     /// [`writable`](Self::writable).
     pub fn commit(&mut self, n: usize) {
-        let room = self.end - self.writer;
-        assert!(n <= room, "cannot commit {n} bytes with room for {room}");
+        let spare = self.end - self.writer;
+        assert!(n <= spare, "cannot commit {n} bytes of a spare capacity of {spare}");
         self.initialise_to(self.writer + n);
         self.set_writer(self.writer + n);
     }
 
-    /// Lets `f` write into the room and return the part that it filled, from the start: that much becomes
-    /// readable. Nothing is zeroed first. Returns how many bytes it were.
+    /// Lets `f` write into the spare capacity and return the part that it filled, from the start: that much
+    /// becomes readable. Zeroes nothing. Returns the number of bytes.
     ///
-    /// This is how the kernel fills a buffer: `rustix::io::read(fd, room)` returns such a part.
+    /// This is how the kernel fills a buffer: `rustix::io::read(fd, spare)` returns such a part.
     ///
     /// # Errors
     ///
@@ -257,9 +261,11 @@ impl ByteBuf {
     ///
     /// # Panics
     ///
-    /// If `f` returns other memory than the start of the room.
+    /// If `f` returns other memory than the start of the spare capacity.
     ///
-    /// Cost: that of `f`.
+    /// # Cost
+    ///
+    /// That of `f`.
     ///
     /// # Examples
     ///
@@ -267,7 +273,7 @@ impl ByteBuf {
     /// use bytebuf::ByteBuf;
     ///
     /// let mut buf = ByteBuf::with_capacity(8);
-    /// let n = buf.read_into_spare(|room| Ok::<_, ()>(room[..3].write_copy_of_slice(b"abc"))).unwrap();
+    /// let n = buf.read_into_spare(|spare| Ok::<_, ()>(spare[..3].write_copy_of_slice(b"abc"))).unwrap();
     /// assert_eq!((n, &buf[..]), (3, &b"abc"[..]));
     /// ```
     pub fn read_into_spare<E>(
@@ -275,29 +281,29 @@ impl ByteBuf {
         f: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
     ) -> Result<usize, E> {
         let start = self.at(self.writer);
-        let room = self.spare_capacity_mut();
-        let most = room.len();
-        let filled = f(room)?;
+        let spare = self.spare_capacity_mut();
+        let most = spare.len();
+        let filled = f(spare)?;
         let n = filled.len();
-        // A slice of initialised bytes that starts where the room does and is no longer is the proof
+        // A slice of initialised bytes that starts where the spare capacity does and is no longer is the proof
         // that they are written.
         assert!(
             n == 0 || (filled.as_ptr() == start.as_ptr() && n <= most),
-            "what was filled is not the start of the room"
+            "what was filled is not the start of the spare capacity"
         );
         self.writer += n;
         Ok(n)
     }
 
-    /// The room behind the writer index, uninitialised. Follow it by `set_len` or, better, use
+    /// Returns the spare capacity behind the writer index, uninitialised. Follow it by `set_len` or, better, use
     /// [`read_into_spare`](Self::read_into_spare) or [`writable`](Self::writable).
     #[inline]
     #[must_use]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         self.initialised = self.writer;
-        let room = self.at(self.writer).cast();
+        let spare = self.at(self.writer).cast();
         // SAFETY: the handle's own range (W1); `MaybeUninit` needs no initialisation.
-        unsafe { NonNull::slice_from_raw_parts(room, self.end - self.writer).as_mut() }
+        unsafe { NonNull::slice_from_raw_parts(spare, self.end - self.writer).as_mut() }
     }
 
     /// Returns all the capacity, from the first readable byte on, as memory that may be written and not
@@ -369,13 +375,15 @@ impl ByteBuf {
     ///
     /// As [`reserve`](Self::reserve).
     ///
-    /// Cost: one copy, and that of [`reserve`](Self::reserve).
+    /// # Cost
+    ///
+    /// One copy, and that of [`reserve`](Self::reserve).
     #[inline]
     #[track_caller]
     #[doc(alias = "writeBytes")]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
-        // SAFETY: there is room (W1), and nobody else's slice can lie in it.
+        // SAFETY: the spare capacity is large enough and this handle's alone (W1), so that `bytes` is not in it.
         unsafe { self.at(self.writer).copy_from_nonoverlapping(bytes_ptr(bytes), bytes.len()) };
         self.writer += bytes.len();
     }
@@ -386,7 +394,9 @@ impl ByteBuf {
     ///
     /// If the range is reversed or reaches past the end; as [`reserve`](Self::reserve).
     ///
-    /// Cost: one copy, and that of [`reserve`](Self::reserve).
+    /// # Cost
+    ///
+    /// One copy, and that of [`reserve`](Self::reserve).
     #[track_caller]
     pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) {
         let range = range::of(range, self.len());
@@ -417,7 +427,9 @@ impl ByteBuf {
     ///
     /// As [`reserve`](Self::reserve).
     ///
-    /// Cost: writes what is appended, and that of [`reserve`](Self::reserve).
+    /// # Cost
+    ///
+    /// Writes what is appended, and that of [`reserve`](Self::reserve).
     #[track_caller]
     pub fn resize(&mut self, len: usize, value: u8) {
         match len.checked_sub(self.len()) {
@@ -430,13 +442,13 @@ impl ByteBuf {
     #[track_caller]
     pub(crate) fn fill_with(&mut self, n: usize, value: u8) {
         self.reserve(n);
-        // SAFETY: there is room (W1).
+        // SAFETY: the spare capacity is large enough (W1).
         unsafe { self.at(self.writer).write_bytes(value, n) };
         self.writer += n;
     }
 }
 
-/// A slice's first byte, for copying from.
+/// Returns the address of a slice's first byte, for copying from it.
 #[inline]
 fn bytes_ptr(bytes: &[u8]) -> NonNull<u8> {
     NonNull::from_ref(bytes).cast()

@@ -3,20 +3,22 @@
 
 use super::grow::{MadeWith, or_panic};
 use super::{ByteBuf, ByteView};
-use crate::buf::{consume, range};
+use crate::buf::{drop_after, range};
 use crate::pool::{AllocError, Block};
 
 impl ByteBuf {
     /// Gives writing up: what is readable as a view that can be cloned and shared.
     ///
-    /// Cost: none; copies nothing.
+    /// # Cost
+    ///
+    /// None; copies nothing.
     #[inline]
     #[must_use]
     #[doc(alias = "asReadOnly")]
     pub fn freeze(self) -> ByteView {
         let (ptr, len) = (self.at(self.reader), self.len());
         // SAFETY: initialised bytes of this handle's own range (W1, W3); the handle ends here, so that
-        // nobody writes them while the view has the credit.
+        // nothing writes them while the view holds its reference.
         unsafe { ByteView::from_parts(ptr, len, self.block) }
     }
 
@@ -27,7 +29,9 @@ impl ByteBuf {
     ///
     /// If `at > capacity`.
     ///
-    /// Cost: as cloning a view; copies nothing.
+    /// # Cost
+    ///
+    /// As cloning a view; copies nothing.
     #[must_use = "consider `truncate` if the rest is not needed"]
     pub fn split_off(&mut self, at: usize) -> Self {
         range::check_split("split_off", at, self.capacity());
@@ -52,9 +56,11 @@ impl ByteBuf {
         rest
     }
 
-    /// Takes all that is readable out, and leaves the room behind it. Both can be written.
+    /// Takes all that is readable out, and leaves the spare capacity behind it. Both can be written.
     ///
-    /// Cost: as cloning a view; copies nothing.
+    /// # Cost
+    ///
+    /// As cloning a view; copies nothing.
     #[inline]
     #[must_use = "consider `clear` if the bytes are not needed"]
     pub fn split(&mut self) -> Self {
@@ -68,7 +74,9 @@ impl ByteBuf {
     ///
     /// If `at > len`.
     ///
-    /// Cost: as cloning a view; copies nothing.
+    /// # Cost
+    ///
+    /// As cloning a view; copies nothing.
     #[inline]
     #[must_use = "consider `advance` if the front is not needed"]
     #[doc(alias = "readRetainedSlice")]
@@ -101,7 +109,9 @@ impl ByteBuf {
     ///
     /// As [`reserve`](Self::reserve).
     ///
-    /// Cost: gives one handle back; else one copy, and that of [`reserve`](Self::reserve).
+    /// # Cost
+    ///
+    /// Gives one handle back; else one copy, and that of [`reserve`](Self::reserve).
     ///
     /// # Examples
     ///
@@ -203,7 +213,7 @@ impl From<&str> for ByteBuf {
 }
 
 impl From<Vec<u8>> for ByteBuf {
-    /// Adopts the vector's memory without copying. Its spare room stays unused.
+    /// Adopts the vector's memory without copying. Its spare capacity stays unused.
     fn from(vec: Vec<u8>) -> Self {
         Self::from(ByteView::from(vec))
     }
@@ -222,7 +232,7 @@ impl From<ByteView> for ByteBuf {
             Ok(buf) => buf,
             Err(view) => {
                 let copy = or_panic(view.try_copy());
-                consume(view, |_| copy)
+                drop_after(view, |_| copy)
             }
         }
     }

@@ -5,28 +5,32 @@ use core::mem::MaybeUninit;
 use smallvec::SmallVec;
 
 impl ByteBuf {
-    /// As [`read_into_spare`](Self::read_into_spare), over the rooms of several buffers: `f` returns the parts
-    /// that it filled, from the start of each room, and these become readable. Returns how many
-    /// bytes they are.
+    /// Does as [`read_into_spare`](Self::read_into_spare) over the spare capacity of several buffers: `f`
+    /// returns the parts that it filled, each from its start, and these become readable. Returns the number
+    /// of bytes.
     ///
     /// # Panics
     ///
-    /// If `f` returns other memory than the starts of the rooms in order.
+    /// If `f` returns other memory than the starts of the slices that it got, in order.
     pub(crate) fn read_into_spares<E, F>(buffers: &mut [Self], f: F) -> Result<usize, E>
     where
         F: for<'a> FnOnce(
             SmallVec<[&'a mut [MaybeUninit<u8>]; 16]>,
         ) -> Result<SmallVec<[&'a mut [u8]; 16]>, E>,
     {
-        let rooms: SmallVec<[_; 16]> = buffers.iter_mut().map(Self::spare_capacity_mut).collect();
+        let spares: SmallVec<[_; 16]> = buffers.iter_mut().map(Self::spare_capacity_mut).collect();
         let given: SmallVec<[_; 16]> =
-            rooms.iter().map(|room| (room.as_ptr().cast::<u8>(), room.len())).collect();
-        let filled = f(rooms)?;
+            spares.iter().map(|spare| (spare.as_ptr().cast::<u8>(), spare.len())).collect();
+        let filled = f(spares)?;
         // The proof is that of `read_into_spare`.
         let proven = filled.iter().zip(&given).filter(|(part, (start, most))| {
             part.is_empty() || (part.as_ptr() == *start && part.len() <= *most)
         });
-        assert_eq!(proven.count(), filled.len(), "what was filled are not the starts of the rooms");
+        assert_eq!(
+            proven.count(),
+            filled.len(),
+            "what was filled are not the starts of the slices"
+        );
         let lens: SmallVec<[usize; 16]> = filled.into_iter().map(|part| part.len()).collect();
         for (buffer, len) in buffers.iter_mut().zip(&lens) {
             buffer.writer += len;

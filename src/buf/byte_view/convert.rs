@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "adopts the memory of a vector")]
 
 use super::ByteView;
-use crate::buf::consume;
+use crate::buf::drop_after;
 use crate::memory::flags::REF_CACHED;
 use crate::memory::owned;
 use crate::memory::ref_cache::MAX_CACHED_BLOCK;
@@ -11,9 +11,11 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 
 impl From<Vec<u8>> for ByteView {
-    /// Adopts the vector's memory. Its spare room stays unused until the vector comes back.
+    /// Adopts the vector's memory. Its spare capacity stays unused until the vector is taken back.
     ///
-    /// Cost: copies nothing, allocates a header.
+    /// # Cost
+    ///
+    /// Copies nothing, allocates a header.
     fn from(vec: Vec<u8>) -> Self {
         if vec.is_empty() {
             return Self::new();
@@ -22,9 +24,9 @@ impl From<Vec<u8>> for ByteView {
             let len = vec.len();
             (NonNull::from(vec.as_mut_slice()).cast(), len)
         };
-        // A bank reckons with all that it keeps from being freed, the spare room too.
+        // The reference cache counts all that it keeps from being freed, the spare capacity too.
         let flags = if vec.capacity() <= MAX_CACHED_BLOCK { REF_CACHED } else { 0 };
-        // SAFETY: the heap memory of a vector stays put while nobody touches it, and the vector is owned.
+        // SAFETY: the heap memory of a vector does not move while the vector is not touched, and the vector is owned.
         let header = unsafe { owned::adopt(vec, flags, show) };
         Self::whole(Block::adopted(header))
     }
@@ -34,7 +36,9 @@ impl From<ByteView> for Vec<u8> {
     /// Gives the vector back that the view, or the `Bytes` in it, was made of, if no other handle holds
     /// it; copies otherwise.
     ///
-    /// Cost: nothing is allocated in the first case, and the bytes are moved only if there were others
+    /// # Cost
+    ///
+    /// Nothing is allocated in the first case, and the bytes are moved only if there were others
     /// before them.
     fn from(view: ByteView) -> Self {
         let (ptr, len) = (view.ptr, view.len);
@@ -61,19 +65,21 @@ impl From<ByteView> for Vec<u8> {
             }
             Err(block) => {
                 let view = ByteView { ptr, len, block: Some(block) };
-                consume(view, |view| Self::from(&**view))
+                drop_after(view, |view| Self::from(&**view))
             }
         }
     }
 }
 
 impl ByteView {
-    /// Makes a view of a `Bytes` that is alone in a `Vec` a view of that `Vec`, which says how large it is.
+    /// Takes the `Vec` out of a `Bytes` that is alone in one, and shrinks it to the view's bytes.
     pub(super) fn unwrap_bytes(self) -> Self {
         let block = self.block.as_ref();
         let is_vec = block.and_then(Block::owner::<bytes::Bytes>).is_some_and(|b| b.is_unique());
         if is_vec && block.is_some_and(Block::is_unique) {
-            Self::from(Vec::from(self))
+            let mut vec = Vec::from(self);
+            vec.shrink_to_fit();
+            vec.into()
         } else {
             self
         }
@@ -89,16 +95,20 @@ impl From<Arc<[u8]>> for ByteView {
 impl From<bytes::Bytes> for ByteView {
     /// Wraps the `Bytes` without copying. [`Into<Bytes>`] gives the same one back, or a slice of it.
     ///
-    /// Cost: one allocation.
+    /// # Cost
+    ///
+    /// One allocation.
     fn from(bytes: bytes::Bytes) -> Self {
         if bytes.is_empty() { Self::new() } else { Self::from_owner(bytes) }
     }
 }
 
 impl From<ByteView> for bytes::Bytes {
-    /// The view as a `Bytes` without copying: the one that it wraps, or else one that owns the view.
+    /// Makes the view a `Bytes` without copying: the one that it wraps, or else one that owns the view.
     ///
-    /// Cost: one allocation, none where a `Bytes` is wrapped or the bytes are static.
+    /// # Cost
+    ///
+    /// One allocation, none where a `Bytes` is wrapped or the bytes are static.
     fn from(view: ByteView) -> Self {
         if let Some(bytes) = view.as_static() {
             return Self::from_static(bytes);

@@ -1,4 +1,4 @@
-//! Typed access at an offset, across borders.
+//! Typed access at an offset, across boundaries.
 
 use std::{
     mem,

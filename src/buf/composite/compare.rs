@@ -1,4 +1,4 @@
-//! Equality, order and hash of the content, wherever the borders are.
+//! Equality, order and hash of the content, wherever the boundaries are.
 
 use std::{
     cmp::Ordering,

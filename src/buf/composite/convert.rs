@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::CompositeByteBuf;
-use crate::buf::{ByteBuf, ByteView, consume};
+use crate::buf::{ByteBuf, ByteView, drop_after};
 
 /// From something that is, or becomes, one view without copying where the memory allows it.
 macro_rules! from_contiguous {
@@ -41,7 +41,7 @@ impl From<CompositeByteBuf> for ByteView {
         if composite.rest.is_empty() {
             composite.front
         } else {
-            consume(composite, CompositeByteBuf::to_byte_view)
+            drop_after(composite, CompositeByteBuf::to_byte_view)
         }
     }
 }
@@ -59,7 +59,7 @@ impl From<CompositeByteBuf> for Vec<u8> {
         if composite.rest.is_empty() {
             composite.front.into()
         } else {
-            consume(composite, CompositeByteBuf::to_vec)
+            drop_after(composite, CompositeByteBuf::to_vec)
         }
     }
 }

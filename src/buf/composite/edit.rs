@@ -18,7 +18,7 @@ use crate::{
 impl CompositeByteBuf {
     /// Appends a component. Amortised O(1).
     ///
-    /// Nothing is copied, except tiny components in a long list: see [Borders](Self#borders).
+    /// Nothing is copied, except tiny components in a long list: see [Boundaries](Self#boundaries).
     ///
     /// # Panics
     ///
@@ -68,7 +68,7 @@ impl CompositeByteBuf {
     /// Inserts a component before component `index`, or behind the last one if `index` is their
     /// number.
     ///
-    /// Nothing is copied, and the borders stay as they are, however small the component. O(n).
+    /// Nothing is copied, and the boundaries stay as they are, however small the component. O(n).
     ///
     /// # Panics
     ///
@@ -131,7 +131,7 @@ impl CompositeByteBuf {
         other.into_iter().for_each(|part| self.append_part(part));
     }
 
-    /// The bytes of `range` as a composite that shares them. O(log n) and one count per component.
+    /// Returns the bytes of `range` as a composite that shares them. O(log n) and one count per component.
     ///
     /// # Panics
     ///

@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 
 use crate::buf::ByteView;
 
-/// Room for so many views is not worth giving back.
+/// Capacity for this many views is kept.
 const KEEP: usize = 64;
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Parts {
         self.bytes == 0
     }
 
-    /// The views from `index` on; none where there are not so many.
+    /// Returns the views from `index` on; none where there are fewer.
     pub(super) fn views(&self, index: usize) -> &[ByteView] {
         self.head.checked_add(index).and_then(|at| self.views.get(at..)).unwrap_or_default()
     }
@@ -55,18 +55,18 @@ impl Parts {
         self.views(index).first()
     }
 
-    /// For changing the bytes of views, not their lengths.
+    /// Returns the views, to change their bytes and not their lengths.
     pub(super) fn views_mut(&mut self) -> &mut [ByteView] {
         &mut self.views[self.head..]
     }
 
-    /// The offset of the first byte of view `index`.
+    /// Returns the offset of the first byte of view `index`.
     pub(super) fn start(&self, index: usize) -> Option<usize> {
         let view = self.get(index)?;
         Some(self.ends[self.head + index].wrapping_sub(self.origin) - view.len())
     }
 
-    /// The view that holds the byte at `offset`: its index, the offset of its first byte, itself.
+    /// Finds the view that holds the byte at `offset`: returns its index, the offset of its first byte, and itself.
     #[inline]
     pub(super) fn locate(&self, offset: usize) -> Option<(usize, usize, &ByteView)> {
         if offset >= self.bytes {

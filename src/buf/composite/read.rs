@@ -45,7 +45,7 @@ impl CompositeByteBuf {
         Ok(bytes)
     }
 
-    /// `advance` to the end of the front component, or further.
+    /// Advances to the end of the front component, or further.
     #[cold]
     fn advance_across(&mut self, mut cnt: usize) {
         range::check_advance(cnt, self.len());
@@ -77,7 +77,7 @@ macro_rules! typed_reads {
     )+)+ };
 }
 
-/// Reads move the front only; components that were read are let go at once.
+/// Reads move the front only; components that were read are dropped at once.
 impl Buf for CompositeByteBuf {
     #[inline]
     fn remaining(&self) -> usize {
@@ -146,7 +146,7 @@ impl Buf for CompositeByteBuf {
     }
 }
 
-/// Never fails. Reads as much as there is room for, across components.
+/// Never fails. Fills the slice, across components.
 impl io::Read for CompositeByteBuf {
     fn read(&mut self, dst: &mut [u8]) -> io::Result<usize> {
         let len = dst.len().min(self.len());

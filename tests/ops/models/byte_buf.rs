@@ -4,6 +4,7 @@
 use arbitrary::Arbitrary;
 use bytebuf::{ByteBuf, ByteView, TryReserveErrorKind};
 use bytes::{Buf, BufMut};
+use std::mem::MaybeUninit;
 
 use super::Model;
 use super::ground::{MARK, pattern, pool, range, soil, within};
@@ -24,6 +25,7 @@ enum Op {
     Commit { n: u16 },
     Write { n: u16 },
     Fill { n: u16 },
+    Uninit { n: u16 },
     Advance { n: u16 },
     SetReader { index: u16 },
     SetWriter { index: u16 },
@@ -56,6 +58,7 @@ struct Buffer {
     /// What was read and can be read again.
     before: Vec<u8>,
     bytes: Vec<u8>,
+    max: usize,
 }
 
 enum Handle {
@@ -72,13 +75,14 @@ const LONGEST: usize = 20_000;
 impl Buffer {
     fn new(buf: ByteBuf) -> Self {
         let bytes = buf.to_vec();
-        Self { buf, before: Vec::new(), bytes }
+        Self { buf, before: Vec::new(), bytes, max: usize::MAX }
     }
 
     /// How much of the front of the region a call has given up, if any, is the buffer's own choice;
     /// what it kept must be what was there.
     fn check(&mut self) {
-        let Self { buf, before, bytes } = self;
+        let Self { buf, before, bytes, max } = self;
+        assert_eq!(buf.max_capacity(), *max);
         assert_eq!(buf.len(), bytes.len());
         assert_eq!(buf[..], bytes[..]);
         let reader = buf.reader_index();
@@ -118,7 +122,7 @@ impl Buffer {
 }
 
 fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
-    let Buffer { buf, before, bytes } = this;
+    let Buffer { buf, before, bytes, max } = this;
     match *op {
         Op::Put { len } => {
             let len = usize::from(len) % 3000;
@@ -157,6 +161,12 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
                 buf.read_into_spare(|room| Ok::<_, ()>(room[..n].write_copy_of_slice(&new)));
             assert_eq!(filled, Ok(n));
             bytes.extend(new);
+        }
+        Op::Uninit { n } => {
+            let memory = buf.as_uninit_mut();
+            let n = within(n, memory.len());
+            memory[..n].fill(MaybeUninit::uninit());
+            bytes.clear();
         }
         Op::Advance { n } => {
             let n = within(n, bytes.len());
@@ -217,6 +227,7 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
         Op::SetMaximum { room } => {
             let max = buf.writer_index() + usize::from(room);
             buf.set_max_capacity(max).unwrap();
+            this.max = max;
             if let Some(below) = buf.writer_index().checked_sub(1) {
                 assert!(buf.set_max_capacity(below).is_err());
             }
@@ -237,11 +248,12 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
                 buf,
                 before: std::mem::take(before),
                 bytes: front,
+                max: *max,
             }));
         }
         Op::Split => {
             let (buf, before, bytes) = (buf.split(), std::mem::take(before), std::mem::take(bytes));
-            return Some(Handle::Buffer(Buffer { buf, before, bytes }));
+            return Some(Handle::Buffer(Buffer { buf, before, bytes, max: *max }));
         }
         Op::SplitOff { at } => {
             let at = within(at, buf.capacity());
@@ -249,9 +261,13 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
             let buf_rest = buf.split_off(at);
             assert_eq!(buf.capacity() + buf_rest.capacity(), capacity);
             let rest = bytes.split_off(at.min(bytes.len()));
-            return Some(Handle::Buffer(Buffer { buf: buf_rest, before: Vec::new(), bytes: rest }));
+            let (before, max) = (Vec::new(), *max);
+            return Some(Handle::Buffer(Buffer { buf: buf_rest, before, bytes: rest, max }));
         }
-        Op::Clone => return Some(Handle::Buffer(Buffer::new(buf.clone()))),
+        Op::Clone => {
+            let clone = Buffer { max: *max, ..Buffer::new(buf.clone()) };
+            return Some(Handle::Buffer(clone));
+        }
         _ => {}
     }
     None
@@ -304,7 +320,7 @@ fn change_view(mut view: ByteView, mut bytes: Vec<u8>, op: &Op) -> (Handle, Opti
             match view.try_into_mut() {
                 Ok(buf) => {
                     assert!(unique);
-                    return (Handle::Buffer(Buffer { buf, before: Vec::new(), bytes }), None);
+                    return (Handle::Buffer(Buffer::new(buf)), None);
                 }
                 Err(back) => {
                     assert!(!unique);

@@ -1,5 +1,6 @@
 //! A stream of operations over a `CompositeByteBuf`, against a flat vector.
 
+use std::hash::{Hash, Hasher};
 use std::io::{BufRead, IoSlice, Read};
 
 use arbitrary::Arbitrary;
@@ -207,12 +208,33 @@ fn choose(
     }
 }
 
+/// What is written to a hasher, call by call: to some hashers "ab" is not the same as "a", "b".
+fn hash_calls(value: &(impl Hash + ?Sized)) -> Vec<Vec<u8>> {
+    #[derive(Default)]
+    struct Calls(Vec<Vec<u8>>);
+
+    impl Hasher for Calls {
+        fn finish(&self) -> u64 {
+            0
+        }
+
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.push(bytes.to_vec());
+        }
+    }
+
+    let mut calls = Calls::default();
+    value.hash(&mut calls);
+    calls.0
+}
+
 fn check(rope: &CompositeByteBuf, model: &[u8], probe: usize) {
     assert_eq!((rope.len(), rope.is_empty()), (model.len(), model.is_empty()));
     assert_eq!(rope.components().flat_map(|part| part.iter()).count(), model.len());
     assert!(rope.components().all(|part| !part.is_empty()));
     assert_eq!(rope, model);
     assert_eq!(rope.to_vec(), model);
+    assert_eq!(hash_calls(rope), hash_calls(model), "a hash depends on the content alone");
     assert!(rope.iter_bytes().eq(model.iter().copied()));
     assert!(rope.iter_bytes().rev().eq(model.iter().rev().copied()));
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arbitrary::Arbitrary;
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
+use bytebuf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::Model;
@@ -26,6 +26,8 @@ pub enum Op {
     ToBoxed,
     ToArc,
     ToString,
+    ToText,
+    Compact,
     ToComposite {
         cut: u8,
     },
@@ -134,6 +136,20 @@ impl Holder {
                 Ok(text) => Self::View(text.into()),
                 Err(error) => Self::Vec(error.into_bytes()),
             },
+            Op::ToText => match ByteStr::try_from(self.view()) {
+                Ok(text) => Self::View(text.into()),
+                Err(error) => {
+                    assert!(std::str::from_utf8(error.as_view()).is_err());
+                    Self::View(error.into_view())
+                }
+            },
+            Op::Compact => {
+                let view = self.view();
+                let pinned = view.pinned();
+                let view = view.compact();
+                assert!(view.pinned() <= pinned);
+                Self::View(view)
+            }
             Op::ToComposite { cut } => {
                 let view = self.view();
                 let parts = view.chunks(usize::from(*cut) + 1).map(|part| view.slice_ref(part));
