@@ -116,8 +116,15 @@ impl ByteView {
     }
 
     /// Returns the block that keeps the bytes; `None` for static and empty ones.
+    #[inline]
     pub(crate) fn block(&self) -> Option<&Block> {
         self.block.as_ref()
+    }
+
+    /// Returns whether both views keep the same block.
+    pub(crate) fn shares_block(&self, other: &Self) -> bool {
+        let address = |view: &Self| view.block.as_ref().map(Block::data);
+        address(self).is_some_and(|block| address(other) == Some(block))
     }
 
     /// Creates a view of a whole block.

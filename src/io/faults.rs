@@ -45,6 +45,7 @@ type Row = (Job, &'static [Call], &'static [Call]);
 
 const ROWS: &[Row] = &[
     (jobs::queue_to_socket, &[Call::Send, Call::ReadAt, Call::Sendfile], &[]),
+    (jobs::queue_to_socket, &[Call::Cork], &[]),
     (jobs::queue_to_socket, &[Call::Pipe, Call::PipeSize], &[Call::Sendfile]),
     (jobs::queue_to_socket, &[Call::SpliceIn, Call::SpliceOut], &[Call::Sendfile]),
     (jobs::queue_to_socket, &[Call::ReadAt, Call::Send], PATHS),
@@ -81,7 +82,8 @@ fn may_be_told(call: Call, errno: Errno) -> bool {
     match call {
         _ if errno == Errno::INTR => false,
         // Conveniences: what they are for is done without them.
-        Call::Pipe | Call::PipeSize | Call::Poll | Call::Spawn | Call::SetZeroCopy => false,
+        Call::Pipe | Call::PipeSize | Call::Poll | Call::Spawn => false,
+        Call::SetZeroCopy | Call::Cork => false,
         Call::Unmap | Call::UnmapMemory | Call::AdviseMemory | Call::Unlink => false,
         Call::NextData | Call::ZeroRange => false,
         // A file system that can't is no failure.

@@ -109,6 +109,12 @@ impl Block {
         self.0.requested()
     }
 
+    /// Whether the memory belongs to an adopted value.
+    #[inline]
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.0.kind == Kind::Owned
+    }
+
     /// Whether the memory may be written at all.
     #[inline]
     pub(crate) fn is_writable(&self) -> bool {

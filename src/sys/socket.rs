@@ -80,11 +80,28 @@ pub(crate) struct Target<'fd> {
     /// `send` can keep a dead peer from raising SIGPIPE, `write` cannot; so a descriptor counts as
     /// a socket until the kernel says `ENOTSOCK`.
     socket: bool,
+    cork: Cork,
+    /// The last call was told that more follows, and the kernel took all that it was offered.
+    more_expected: bool,
+    /// The number of system calls that asked for, set or cleared `TCP_CORK`.
+    cork_calls: u64,
+}
+
+/// What this target knows of `TCP_CORK`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cork {
+    Unknown,
+    /// The option was clear, and is set until [`Target::release`].
+    Set,
+    /// The option was clear.
+    Clear,
+    /// The option belongs to the caller, who has set it, or does not exist.
+    NotOurs,
 }
 
 impl<'fd> Target<'fd> {
     pub(crate) fn new(fd: BorrowedFd<'fd>) -> Self {
-        Target { fd, socket: true }
+        Target { fd, socket: true, cork: Cork::Unknown, more_expected: false, cork_calls: 0 }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'fd> {
@@ -100,10 +117,74 @@ impl<'fd> Target<'fd> {
             let send = |bufs: &[IoSlice<'_>]| os::send(self.fd, bufs, more);
             match retry(|| fault::clipped(Call::Send, bufs, send)) {
                 Err(e) if Errno::from_io_error(&e) == Some(Errno::NOTSOCK) => self.socket = false,
-                other => return other,
+                Ok(sent) if more == More::Follows => {
+                    // Where it took less, acknowledgements of what is on its way send the rest.
+                    self.more_expected = sent == bufs.iter().map(|buf| buf.len()).sum::<usize>();
+                    return Ok(sent);
+                }
+                other => {
+                    self.more_expected = false;
+                    return other;
+                }
             }
         }
         self.write_to_file(bufs)
+    }
+
+    /// Has a TCP socket keep a partial segment back until [`release`](Self::release), or until the
+    /// target is dropped. Otherwise the end of what the next call sends would leave in a segment of its
+    /// own, and Nagle's algorithm would keep what follows back until the peer has acknowledged that.
+    #[cold]
+    pub(crate) fn hold_back(&mut self) {
+        if self.socket && self.find_cork() == Cork::Clear && self.set_cork(true).is_ok() {
+            self.cork = Cork::Set;
+        }
+    }
+
+    /// Notes that another call has sent to the descriptor, and has kept nothing back.
+    pub(crate) fn sent_otherwise(&mut self) {
+        self.more_expected = false;
+    }
+
+    /// Sends what was kept back because more was to follow. Returns the number of system calls that this
+    /// and [`hold_back`](Self::hold_back) have made.
+    #[inline]
+    pub(crate) fn release(&mut self) -> u64 {
+        if self.cork == Cork::Set || self.more_expected {
+            self.send_kept_back();
+        }
+        std::mem::take(&mut self.cork_calls)
+    }
+
+    #[cold]
+    fn send_kept_back(&mut self) {
+        // To clear the option sends what waits, also where it was never set. An error says that there is
+        // no connection any more.
+        if self.cork == Cork::Set || self.find_cork() == Cork::Clear {
+            let _ = self.set_cork(false);
+            self.cork = Cork::Clear;
+        }
+        self.more_expected = false;
+    }
+
+    fn find_cork(&mut self) -> Cork {
+        if self.cork == Cork::Unknown {
+            self.cork_calls += 1;
+            let is_set = || {
+                fault::admit(Call::Cork, 0)?;
+                os::tcp_cork(self.fd)
+            };
+            self.cork = if let Ok(false) = retry(is_set) { Cork::Clear } else { Cork::NotOurs };
+        }
+        self.cork
+    }
+
+    fn set_cork(&mut self, on: bool) -> io::Result<()> {
+        self.cork_calls += 1;
+        retry(|| {
+            fault::admit(Call::Cork, 0)?;
+            os::set_tcp_cork(self.fd, on)
+        })
     }
 
     fn write_to_file(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -116,8 +197,19 @@ impl<'fd> Target<'fd> {
     ///
     /// [`enable_zero_copy`]: super::enable_zero_copy
     /// [`Completion`]: super::Completion
-    pub(crate) fn send_zero_copy(&self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
+    pub(crate) fn send_zero_copy(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
         let send = |bufs: &[IoSlice<'_>]| zerocopy::send(self.fd, bufs, more);
-        retry(|| fault::clipped(Call::SendZeroCopy, bufs, send))
+        let sent = retry(|| fault::clipped(Call::SendZeroCopy, bufs, send))?;
+        let offered = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        self.more_expected = more == More::Follows && sent == offered;
+        Ok(sent)
+    }
+}
+
+/// A panic between two calls leaves nothing kept back.
+impl Drop for Target<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.release();
     }
 }

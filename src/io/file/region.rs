@@ -311,6 +311,12 @@ impl FileRegion {
         sys::will_need(&self.file, self.next, self.len())
     }
 
+    /// Whether earlier calls found that the bytes have to go through a pipe, which they do in pieces.
+    #[cfg(unix)]
+    pub(crate) fn is_sent_in_pieces(&self) -> bool {
+        self.method == Method::Splice
+    }
+
     /// Whether earlier calls found that the bytes have to go through memory.
     pub(crate) fn must_copy(&self) -> bool {
         self.method == Method::Copy

@@ -12,18 +12,25 @@ use bytes::BufMut;
 use smallvec::SmallVec;
 
 use super::WriteQueue;
-use super::gather::{self, Gather, Shape, Step};
+use super::gather::{Allowance, Gather, Shape, Step};
 use super::payload::Part;
 #[cfg(unix)]
 use super::sink::ZeroCopyTarget;
 use super::sink::{Sink, Writer};
 use super::tail::SMALL;
-use crate::buf::{ByteBuf, ByteView};
+use crate::buf::ByteBuf;
 use crate::io::progress::clip;
 use crate::io::scratch::{self, SCRATCH};
 #[cfg(unix)]
 use crate::sys::Target;
-use crate::sys::{MAX_BYTES, MAX_SLICES};
+use crate::sys::{MAX_SLICES, More};
+
+/// A flush may exceed its budget by one part in so many, and at most by so much, to send a part to its end:
+/// otherwise the last bytes of a file would cost a system call, or a read and a write, of their own.
+const OVERRUN_SHARE: u64 = 16;
+const MAX_OVERRUN: usize = 64 * 1024;
+/// Smaller budgets are kept exactly.
+const MIN_BUDGET_TO_OVERRUN: u64 = 64 * 1024;
 
 /// How a flush ended, with the number of bytes that it sent.
 ///
@@ -44,8 +51,8 @@ pub enum Flush {
     Done(u64),
     /// The descriptor takes no more now: flush again when it is writable.
     WouldBlock(u64),
-    /// The budget of one call is spent, there is more to send, and the descriptor may take it:
-    /// flush again after the others had their turn.
+    /// The budget of one call is spent, there is more to send, and the descriptor may take it: flush
+    /// again after other connections had their turn.
     BudgetSpent(u64),
 }
 
@@ -110,13 +117,18 @@ impl WriteQueue {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), with what the writer reports. A writer that takes nothing gives
-    /// [`io::ErrorKind::WriteZero`], one that says it took more than it was offered
-    /// [`io::ErrorKind::InvalidData`]; neither changes the queue.
+    /// As [`flush`](Self::flush), with what the writer reports. A writer that reports more than it was
+    /// offered gives [`io::ErrorKind::InvalidData`], and the queue does not change.
+    ///
+    /// A writer that takes nothing (`Ok(0)`) is full: that is [`Flush::WouldBlock`], as is an error of the
+    /// kind [`io::ErrorKind::WouldBlock`]. So it is with the writer of a rustls connection whose buffer is
+    /// at its limit: send what it has buffered, then flush again. A writer that can never take more, such as
+    /// a full `&mut [u8]`, gives `WouldBlock(0)` each time.
     ///
     /// # Cost
     ///
-    /// Files are read into memory, 64 KiB at a time.
+    /// The writer is offered at most 64 KiB at a time, in at most 1024 slices. Files are read into memory, 64
+    /// KiB at a time.
     ///
     /// # Examples
     ///
@@ -143,19 +155,25 @@ impl WriteQueue {
     }
 
     fn drain<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
-        let start = self.flushed;
         self.above_high = !self.is_writable();
         self.close_tail();
+        let flush = self.run(sink);
+        self.stats.corks += sink.release();
+        flush
+    }
+
+    fn run<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
+        let start = self.flushed;
         loop {
             let moved = self.flushed - start;
             if self.parts.is_empty() {
                 return Ok(Flush::Done(moved));
             }
-            let left = self.budget - moved;
+            let left = self.budget.saturating_sub(moved);
             if left == 0 {
                 return Ok(Flush::BudgetSpent(moved));
             }
-            match self.step(sink, clip(left, MAX_BYTES)) {
+            match self.step(sink, self.parts.len(), left) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Flush::WouldBlock(moved));
@@ -165,44 +183,81 @@ impl WriteQueue {
         }
     }
 
-    /// Makes one transfer of up to `limit` bytes, or reads one file for it.
-    fn step<S: Sink>(&mut self, sink: &mut S, limit: usize) -> io::Result<()> {
-        match self.next_step::<S>(MAX_SLICES, limit) {
-            Step::SendFile { bytes } => self.send_file(sink, bytes),
-            Step::Write(gather) => self.write(sink, gather),
-            Step::ReadFile { at } => match self.read_file(at) {
-                // What stands in front leaves first; then the read fails again, and is reported.
-                Err(_) if at > 0 => match self.next_step::<S>(at, limit) {
-                    Step::Write(gather) => self.write(sink, gather),
-                    _ => unreachable!("the first file is at {at}"),
-                },
-                other => other,
-            },
+    /// Makes one transfer from the front of the first `parts` parts, or reads one file for it. `left` is
+    /// what the budget leaves.
+    #[inline]
+    fn step<S: Sink>(&mut self, sink: &mut S, parts: usize, left: u64) -> io::Result<()> {
+        #[cfg(unix)]
+        let zero_copy = if S::SENDS_ZERO_COPY { self.zero_copy.as_deref() } else { None };
+        let shape = |part: &Part| match part.shape() {
+            Shape::File(len) if !S::SENDS_FILES => Shape::Read(len),
+            #[cfg(unix)]
+            Shape::Copied(len) if zero_copy.is_some_and(|zero_copy| zero_copy.takes(part)) => {
+                Shape::ZeroCopy(len)
+            }
+            shape => shape,
+        };
+        let mut gather = Gather::new(self.allowance(left, S::MAX_CALL));
+        let mut bufs = SmallVec::<[IoSlice<'_>; 64]>::new();
+        let slices = parts.min(MAX_SLICES);
+        bufs.reserve(slices);
+        let (front, back) = self.parts.as_slices(slices);
+        // A loop over each: an iterator over both is not inlined.
+        'gather: for run in [front, back] {
+            for part in run {
+                let (Some(taken), Some(bytes)) = (gather.take(shape(part)), part.bytes()) else {
+                    break 'gather;
+                };
+                bufs.push(IoSlice::new(&bytes[..taken]));
+            }
+        }
+        match gather.finish(parts) {
+            #[cfg(unix)]
+            Step::Write { bytes, more, zero_copy: true } => {
+                let sent = sink.send_zero_copy(&bufs, more);
+                drop(bufs);
+                self.settle_zero_copy(sent, bytes)
+            }
+            Step::Write { bytes, more, .. } => {
+                self.stats.writes += 1;
+                self.stats.entries += bufs.len() as u64;
+                let written = sink.write(&bufs, more)?;
+                drop(bufs);
+                if written == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                self.settle(written as u64, bytes as u64)?;
+                self.stats.written_bytes += written as u64;
+                Ok(())
+            }
+            Step::SendFile { bytes, more } => {
+                drop(bufs);
+                self.send_file(sink, bytes, more)
+            }
+            Step::ReadFile { at } => {
+                drop(bufs);
+                match self.read_file(at) {
+                    // What stands in front leaves first; then the read fails again, and is reported.
+                    Err(_) if at > 0 => self.step(sink, at, left),
+                    other => other,
+                }
+            }
         }
     }
 
-    /// What to send next, of the first `most` parts.
+    /// What one call may send.
     #[inline]
-    fn next_step<S: Sink>(&self, most: usize, limit: usize) -> Step {
-        #[cfg(unix)]
-        let takes = |view: &ByteView| self.zero_copy.as_ref().is_some_and(|own| own.takes(view));
-        #[cfg(not(unix))]
-        let takes = |_: &ByteView| false;
-        let shapes = self.parts.iter().take(most).map(|part| match part {
-            Part::View(view) if S::SENDS_ZERO_COPY && takes(view) => Shape::ZeroCopy(view.len()),
-            Part::View(bytes) | Part::Block(bytes) => Shape::Copied(bytes.len()),
-            Part::File(region) if S::SENDS_FILES && !region.must_copy() => {
-                Shape::File(region.len())
-            }
-            Part::File(region) => Shape::Read(region.len()),
-        });
-        gather::next(shapes, self.parts.len().min(most), limit)
+    fn allowance(&self, left: u64, max_call: usize) -> Allowance {
+        let bytes = clip(left, max_call);
+        let exact = bytes == max_call || self.budget < MIN_BUDGET_TO_OVERRUN;
+        let overrun = if exact { 0 } else { clip(self.budget / OVERRUN_SHARE, MAX_OVERRUN) };
+        Allowance { bytes, overrun }
     }
 
-    fn send_file<S: Sink>(&mut self, sink: &mut S, bytes: usize) -> io::Result<()> {
+    fn send_file<S: Sink>(&mut self, sink: &mut S, bytes: usize, more: More) -> io::Result<()> {
         self.stats.sendfiles += 1;
         let send = |front: &mut Part| match front {
-            Part::File(region) => sink.send_file(region, bytes),
+            Part::File(region) => sink.send_file(region, bytes, more),
             _ => unreachable!("a file is in front"),
         };
         // After `None` the region is one that has to be read, as the next step finds.
@@ -210,35 +265,6 @@ impl WriteQueue {
             self.stats.sendfile_bytes += sent;
             self.settle(sent, bytes as u64)?;
         }
-        Ok(())
-    }
-
-    #[inline]
-    fn write<S: Sink>(&mut self, sink: &mut S, gather: Gather) -> io::Result<()> {
-        let mut bufs = SmallVec::<[IoSlice<'_>; 64]>::new();
-        let mut left = gather.bytes;
-        let parts = self.parts.iter().take(gather.parts).filter_map(Part::bytes);
-        bufs.reserve(gather.parts);
-        bufs.extend(parts.map(|bytes| {
-            let taken = &bytes[..bytes.len().min(left)];
-            left -= taken.len();
-            IoSlice::new(taken)
-        }));
-        #[cfg(unix)]
-        if S::SENDS_ZERO_COPY && gather.zero_copy {
-            let sent = sink.send_zero_copy(&bufs, gather.more);
-            drop(bufs);
-            return self.settle_zero_copy(sent, gather.bytes);
-        }
-        self.stats.writes += 1;
-        self.stats.entries += bufs.len() as u64;
-        let written = sink.write(&bufs, gather.more)?;
-        drop(bufs);
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        self.settle(written as u64, gather.bytes as u64)?;
-        self.stats.written_bytes += written as u64;
         Ok(())
     }
 

@@ -2,9 +2,8 @@
 //!
 //! Nothing here touches bytes, files or descriptors, so the whole decision is tested without a kernel.
 
-use crate::io::progress::clip;
 use crate::io::scratch::SCRATCH;
-use crate::sys::{MAX_SLICES, More};
+use crate::sys::More;
 
 /// The longest file that is read into memory, so that it leaves in one write with its neighbours.
 /// Measured: at 16 KiB the second system call costs as much as the copy saves.
@@ -31,77 +30,143 @@ pub(super) enum Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The kernel sends up to so many bytes of the file in front.
-    SendFile { bytes: usize },
+    SendFile { bytes: usize, more: More },
     /// The file at this index is read into memory; then the next step is decided anew.
     ReadFile { at: usize },
-    /// One gathered write.
-    Write(Gather),
+    /// The bytes that were gathered leave in one write.
+    Write { bytes: usize, more: More, zero_copy: bool },
 }
 
-/// The first `bytes` bytes of the first `parts` parts, all of them in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gather {
-    pub(super) parts: usize,
+/// How much a step may send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
     pub(super) bytes: usize,
-    pub(super) more: More,
-    pub(super) zero_copy: bool,
+    /// As many bytes more may be sent if that sends a part to its end.
+    pub(super) overrun: usize,
 }
 
-/// The next transfer of at most `limit` bytes, at least one, from a queue of `parts` parts, at least
-/// one.
-#[inline]
-pub(super) fn next(shapes: impl IntoIterator<Item = Shape>, parts: usize, limit: usize) -> Step {
-    let mut gather = Gather { parts: 0, bytes: 0, more: More::No, zero_copy: false };
-    for (at, shape) in shapes.into_iter().take(MAX_SLICES).enumerate() {
+/// A step in the making: it is offered the parts from the front on, at most as many as a call takes slices, until it
+/// takes no more.
+#[derive(Debug)]
+pub(super) struct Gather {
+    allowance: Allowance,
+    bytes: usize,
+    taken: usize,
+    zero_copy: bool,
+    file: Option<Shape>,
+}
+
+impl Gather {
+    /// Begins a step. At least one byte is allowed.
+    #[inline(always)]
+    pub(super) fn new(allowance: Allowance) -> Gather {
+        Gather { allowance, bytes: 0, taken: 0, zero_copy: false, file: None }
+    }
+
+    /// Takes the next part, and returns how many of its bytes belong to the write; `None` ends the step.
+    #[inline(always)]
+    pub(super) fn take(&mut self, shape: Shape) -> Option<usize> {
         let (len, zero_copy) = match shape {
             Shape::Copied(len) => (len, false),
             Shape::ZeroCopy(len) => (len, true),
-            Shape::File(len) if at == 0 && (parts == 1 || len > INLINE_FILE) => {
-                return Step::SendFile { bytes: clip(len, limit) };
+            Shape::Read(_) | Shape::File(_) => {
+                self.file = Some(shape);
+                return None;
             }
-            Shape::File(len) if len > INLINE_FILE => break,
-            Shape::File(_) | Shape::Read(_) if gather.bytes < READ_AHEAD => {
-                return Step::ReadFile { at };
-            }
-            Shape::File(_) | Shape::Read(_) => break,
         };
-        if at == 0 {
-            gather.zero_copy = zero_copy;
+        if self.taken == 0 {
+            self.zero_copy = zero_copy;
         }
-        if zero_copy != gather.zero_copy || gather.bytes == limit {
-            break;
+        let left = self.allowance.bytes.saturating_sub(self.bytes);
+        if left == 0 || zero_copy != self.zero_copy {
+            return None;
         }
-        gather.parts += 1;
-        gather.bytes += len.min(limit - gather.bytes);
+        let len = self.allowance.clip(len, left);
+        self.bytes += len;
+        self.taken += 1;
+        Some(len)
     }
-    // With room left, the flush goes on at once.
-    if gather.parts < parts && gather.bytes < limit {
-        gather.more = More::Follows;
+
+    /// What the step is, for a queue of `parts` parts.
+    #[inline(always)]
+    pub(super) fn finish(self, parts: usize) -> Step {
+        match self.file {
+            Some(file) if self.bytes < self.allowance.bytes => self.finish_at_file(file, parts),
+            _ => self.write(parts),
+        }
     }
-    Step::Write(gather)
+
+    #[inline(always)]
+    fn write(self, parts: usize) -> Step {
+        let more = self.more(self.taken < parts, self.bytes);
+        Step::Write { bytes: self.bytes, more, zero_copy: self.zero_copy }
+    }
+
+    fn finish_at_file(self, file: Shape, parts: usize) -> Step {
+        match file {
+            Shape::File(len) if self.taken == 0 && (parts == 1 || len > INLINE_FILE) => {
+                let left = self.allowance.bytes;
+                let bytes = usize::try_from(len).map_or(left, |len| self.allowance.clip(len, left));
+                Step::SendFile { bytes, more: self.more(parts > 1 && bytes as u64 == len, bytes) }
+            }
+            Shape::File(len) if len > INLINE_FILE => self.write(parts),
+            _ if self.bytes < READ_AHEAD => Step::ReadFile { at: self.taken },
+            _ => self.write(parts),
+        }
+    }
+
+    /// With parts and allowance left, the flush continues at once.
+    #[inline(always)]
+    fn more(&self, parts_left: bool, bytes: usize) -> More {
+        if parts_left && bytes < self.allowance.bytes { More::Follows } else { More::No }
+    }
+}
+
+impl Allowance {
+    /// What of `len` bytes may be sent where `left` are left.
+    #[inline(always)]
+    fn clip(self, len: usize, left: usize) -> usize {
+        if len <= left || len - left <= self.overrun { len } else { left }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Shape::*;
     use super::*;
+    use crate::sys::MAX_SLICES;
 
     const K: usize = 1024;
 
-    fn step(shapes: &[Shape], limit: usize) -> Step {
-        next(shapes.iter().copied(), shapes.len(), limit)
+    fn with_overrun(shapes: &[Shape], bytes: usize, overrun: usize) -> (usize, Step) {
+        let mut gather = Gather::new(Allowance { bytes, overrun });
+        let offered = shapes.iter().take(MAX_SLICES);
+        let parts = offered.map_while(|shape| gather.take(*shape)).count();
+        (parts, gather.finish(shapes.len()))
     }
 
-    fn write(parts: usize, bytes: usize, more: More) -> Step {
-        Step::Write(Gather { parts, bytes, more, zero_copy: false })
+    fn step(shapes: &[Shape], bytes: usize) -> (usize, Step) {
+        with_overrun(shapes, bytes, 0)
     }
 
-    fn zero_copy(parts: usize, bytes: usize, more: More) -> Step {
-        Step::Write(Gather { parts, bytes, more, zero_copy: true })
+    fn write(parts: usize, bytes: usize, more: More) -> (usize, Step) {
+        (parts, Step::Write { bytes, more, zero_copy: false })
+    }
+
+    fn zero_copy(parts: usize, bytes: usize, more: More) -> (usize, Step) {
+        (parts, Step::Write { bytes, more, zero_copy: true })
+    }
+
+    fn send_file(bytes: usize, more: More) -> (usize, Step) {
+        (0, Step::SendFile { bytes, more })
+    }
+
+    fn read_file(at: usize) -> (usize, Step) {
+        (at, Step::ReadFile { at })
     }
 
     #[test]
-    fn memory_is_gathered_up_to_the_limit_and_the_last_part_is_cut() {
+    fn memory_is_gathered_up_to_the_allowance_and_the_last_part_is_cut() {
         let parts = [Copied(10), Copied(20), Copied(30)];
         assert_eq!(step(&parts, 100), write(3, 60, More::No));
         assert_eq!(step(&parts, 60), write(3, 60, More::No));
@@ -112,28 +177,47 @@ mod tests {
 
     #[test]
     fn a_large_file_follows_its_header_and_goes_by_the_kernel() {
-        let parts = [Copied(10), File(K as u64 * K as u64), Copied(1)];
+        let parts = [Copied(10), File((K * K) as u64), Copied(1)];
         assert_eq!(step(&parts, 4 * K * K), write(1, 10, More::Follows));
         assert_eq!(step(&parts, 10), write(1, 10, More::No));
-        assert_eq!(step(&parts[1..], 4 * K * K), Step::SendFile { bytes: K * K });
-        assert_eq!(step(&parts[1..], K), Step::SendFile { bytes: K });
+        assert_eq!(step(&parts[1..], 4 * K * K), send_file(K * K, More::Follows));
+        assert_eq!(step(&parts[1..2], 4 * K * K), send_file(K * K, More::No));
+    }
+
+    #[test]
+    fn nothing_follows_a_file_that_uses_the_allowance_up() {
+        let parts = [File((K * K) as u64), Copied(1)];
+        assert_eq!(step(&parts, K), send_file(K, More::No));
+        assert_eq!(step(&parts, K * K), send_file(K * K, More::No));
+        assert_eq!(step(&parts, K * K + 1), send_file(K * K, More::Follows));
+    }
+
+    #[test]
+    fn a_part_is_sent_to_its_end_within_the_overrun() {
+        for (len, sent) in [(100_000, 100_000), (110_000, 110_000), (110_001, 100_000)] {
+            let step = with_overrun(&[File(len), Copied(1)], 100_000, 10_000);
+            assert_eq!(step, send_file(sent, More::No));
+        }
+        let endless = with_overrun(&[File(u64::MAX)], 100_000, 10_000);
+        assert_eq!(endless, send_file(100_000, More::No));
+        assert_eq!(with_overrun(&[Copied(40), Copied(70)], 100, 10), write(2, 110, More::No));
+        assert_eq!(with_overrun(&[Copied(40), Copied(71)], 100, 10), write(2, 100, More::No));
     }
 
     #[test]
     fn a_small_file_is_read_where_it_saves_a_call() {
         let small = File(16 * K as u64);
-        assert_eq!(step(&[Copied(10), small], 1 << 20), Step::ReadFile { at: 1 });
-        assert_eq!(step(&[small, Copied(10)], 1 << 20), Step::ReadFile { at: 0 });
-        assert_eq!(step(&[small], 1 << 20), Step::SendFile { bytes: 16 * K });
-        assert_eq!(step(&[Read(1 << 30)], 1 << 20), Step::ReadFile { at: 0 });
+        assert_eq!(step(&[Copied(10), small], K * K), read_file(1));
+        assert_eq!(step(&[small, Copied(10)], K * K), read_file(0));
+        assert_eq!(step(&[small], K * K), send_file(16 * K, More::No));
+        assert_eq!(step(&[Read(1 << 30)], K * K), read_file(0));
     }
 
     #[test]
     fn no_file_is_read_behind_as_much_as_one_read_ahead() {
         for file in [File(1), Read(1)] {
-            assert_eq!(step(&[Copied(64 * K - 1), file], 1 << 20), Step::ReadFile { at: 1 });
-            let ahead = write(1, 64 * K, More::Follows);
-            assert_eq!(step(&[Copied(64 * K), file], 1 << 20), ahead);
+            assert_eq!(step(&[Copied(64 * K - 1), file], K * K), read_file(1));
+            assert_eq!(step(&[Copied(64 * K), file], K * K), write(1, 64 * K, More::Follows));
         }
     }
 
@@ -149,7 +233,7 @@ mod tests {
     #[test]
     fn a_call_takes_as_many_slices_as_the_kernel_and_says_that_more_follow() {
         let parts = vec![Copied(2); MAX_SLICES + 1];
-        assert_eq!(step(&parts, usize::MAX), write(MAX_SLICES, 2 * MAX_SLICES, More::Follows));
-        assert_eq!(step(&parts[1..], usize::MAX), write(MAX_SLICES, 2 * MAX_SLICES, More::No));
+        assert_eq!(step(&parts, K * K), write(MAX_SLICES, 2 * MAX_SLICES, More::Follows));
+        assert_eq!(step(&parts[1..], K * K), write(MAX_SLICES, 2 * MAX_SLICES, More::No));
     }
 }

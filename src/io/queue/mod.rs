@@ -20,8 +20,12 @@ use crate::io::progress::clip;
 
 mod flush;
 mod gather;
+#[cfg(all(test, unix))]
+mod held;
 #[cfg(unix)]
 mod inflight;
+#[cfg(all(test, target_os = "linux", not(bytebuf_portable)))]
+mod nagle;
 mod parts;
 mod payload;
 #[cfg(all(test, unix))]
@@ -36,6 +40,7 @@ mod tests;
 mod zero_copy;
 
 use parts::Parts;
+use payload::Held;
 use push::BLOCK;
 use tail::Tail;
 
@@ -48,6 +53,12 @@ pub use stats::QueueStats;
 /// The bytes that a part counts in addition to its length, so that a peer that reads nothing can't make
 /// the queue grow without limit by empty or small messages.
 const PART_OVERHEAD: u64 = 64;
+
+/// The same for a part that holds a descriptor open: 64 of them reach the default high watermark.
+const FILE_OVERHEAD: u64 = 1024;
+
+/// Blocks of which the queue holds a small part count from so many times the high watermark on.
+const PINNED_PER_HIGH: u64 = 4;
 
 /// Netty's defaults, in bytes.
 const WATERMARKS: (u64, u64) = (32 * 1024, 64 * 1024);
@@ -64,6 +75,20 @@ const BUDGET: u64 = 1024 * 1024;
 /// It makes few system calls: one gathered write for a run of buffers, of which small neighbours are
 /// copied together. A small file is read behind the bytes before it and leaves in the same write. A large
 /// one is sent by the kernel.
+///
+/// # TCP
+///
+/// Within one flush nothing waits for an acknowledgement of the peer: buffers in front of a file are sent
+/// with `MSG_MORE`, and a file with something behind it under `TCP_CORK`, which is cleared before the flush
+/// returns (a cork that the caller has set stays). From one flush to the next, Nagle's algorithm keeps a
+/// small message back until the peer has acknowledged the one before, which may take 40 ms. Set
+/// `TCP_NODELAY` ([`set_nodelay`](std::net::TcpStream::set_nodelay)) on sockets that carry more than one
+/// answer.
+///
+/// # Datagrams
+///
+/// A queue is one stream of bytes: it joins and cuts what is pushed, and keeps no boundaries. On a datagram
+/// socket, send each message by a call of its own.
 ///
 /// # Examples
 ///
@@ -99,8 +124,8 @@ pub struct WriteQueue {
     parts: Parts,
     tail: Tail,
     flushed: u64,
-    /// The size of the next block for small parts.
-    block: usize,
+    /// The size of the first block for small parts.
+    first_block: usize,
     /// The merged bytes of the statistics when the queue was last empty.
     merged_before: u64,
     budget: u64,
@@ -127,7 +152,7 @@ impl WriteQueue {
             parts: Parts::new(),
             tail: Tail::CLOSED,
             flushed: 0,
-            block: BLOCK.0,
+            first_block: BLOCK.0,
             merged_before: 0,
             budget: BUDGET,
             low: WATERMARKS.0,
@@ -139,8 +164,8 @@ impl WriteQueue {
         }
     }
 
-    /// Sets the number of bytes above which the queue stops being [writable](Self::is_writable), and the
-    /// number down to which it stays so.
+    /// Sets the weight above which the queue stops being [writable](Self::is_writable), and the one down to
+    /// which it stays so.
     ///
     /// # Panics
     ///
@@ -169,6 +194,9 @@ impl WriteQueue {
 
     /// Sets the number of bytes that one flush sends before it gives way to other connections; 0 counts
     /// as 1, and `u64::MAX` means no limit.
+    ///
+    /// With a budget of 64 KiB or more, a flush sends up to a sixteenth more, at most 64 KiB, if that sends a
+    /// part to its end: the last bytes of a file would otherwise cost a system call of their own.
     #[must_use]
     pub fn with_budget(mut self, bytes: u64) -> WriteQueue {
         self.budget = bytes.max(1);
@@ -192,11 +220,40 @@ impl WriteQueue {
         self.entries() == 0
     }
 
-    /// Returns whether more should be pushed: false above the high watermark, until no more than the low
-    /// one is pending.
+    /// Returns whether more should be pushed: false above the high watermark, until the queue is down to the
+    /// low one. The queue accepts what is pushed in either case.
     ///
-    /// A file counts in full, and each part counts 64 bytes in addition to its length. The queue accepts
-    /// what is pushed in either case.
+    /// The watermarks bound what the queue holds, not only what it sends. Its weight is the bytes that are
+    /// pending, those of files in full, and in addition 64 bytes for each part and 1024 for each file, which
+    /// holds a descriptor open. A view that uses less than half of a block of more than 4 KiB keeps all of
+    /// that block from being freed. Such blocks weigh nothing up to four times the high watermark in sum;
+    /// from there on these views are copied instead, and where there is no memory for the copy their blocks
+    /// weigh what they hold. A run of views of one block counts the block once, and views of a mapped file
+    /// count none.
+    ///
+    /// So with the default watermarks, and whatever is pushed until the queue is not writable, it holds at
+    /// most 64 descriptors and 1 MiB of memory, plus the size of the last push if that is above 64 KiB.
+    /// What owns the memory behind a `Bytes`, and how much that is, can't be seen and does not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{ByteBuf, WriteQueue};
+    ///
+    /// let mut queue = WriteQueue::new();
+    /// while queue.is_writable() {
+    ///     // 1 KiB and a bit of each 256 KiB that were received
+    ///     let mut received = ByteBuf::with_capacity(256 * 1024);
+    ///     received.resize(256 * 1024, 0);
+    ///     queue.push(received.split_to(1100).freeze());
+    /// }
+    /// assert!(queue.pending_bytes() > 60_000);
+    /// let pinned = |part: &bytebuf::Payload| match part {
+    ///     bytebuf::Payload::Bytes(view) => view.pinned(),
+    ///     _ => 0,
+    /// };
+    /// assert!(queue.take_unsent().iter().map(pinned).sum::<usize>() < 512 * 1024);
+    /// ```
     pub fn is_writable(&self) -> bool {
         !self.above_high && self.weight(self.entries()) <= self.high
     }
@@ -246,7 +303,7 @@ impl WriteQueue {
     pub fn take_unsent(&mut self) -> Vec<Payload> {
         self.close_tail();
         let parts = self.parts.take();
-        self.block = BLOCK.0;
+        self.first_block = BLOCK.0;
         self.merged_before = self.stats.merged_bytes;
         self.above_high = false;
         parts.map(Payload::from).collect()
@@ -275,7 +332,7 @@ impl WriteQueue {
         if left == 0 {
             // One block holds as much as was merged this time, so that it leaves in one piece.
             let merged = clip(self.stats.merged_bytes - self.merged_before, BLOCK.1);
-            self.block = merged.next_power_of_two().max(BLOCK.0);
+            self.first_block = merged.next_power_of_two().max(BLOCK.0);
             self.merged_before = self.stats.merged_bytes;
         }
         self.update_writability(left);
@@ -286,7 +343,15 @@ impl WriteQueue {
 
     /// What the watermarks are compared with, if there are so many parts.
     fn weight(&self, parts: usize) -> u64 {
-        self.pending_bytes().saturating_add(PART_OVERHEAD * parts as u64)
+        let Held { files, pinned } = self.parts.held();
+        let overhead = PART_OVERHEAD * parts as u64 + FILE_OVERHEAD * files as u64;
+        let pinned = pinned.saturating_sub(self.max_pinned());
+        self.pending_bytes().saturating_add(overhead).saturating_add(pinned)
+    }
+
+    /// The sizes of the blocks that the queue may hold by small parts of them.
+    fn max_pinned(&self) -> u64 {
+        self.high.saturating_mul(PINNED_PER_HIGH)
     }
 
     fn update_writability(&mut self, parts: usize) {

@@ -1,7 +1,7 @@
 //! The parts of a queue, with the sums of their lengths and of what they hold.
 //!
-//! Every change of the parts goes through this file, and each one ends in [`Parts::added`] or
-//! [`Parts::removed`]. What a part counts is said by [`Part::len`] and [`Part::held`] alone.
+//! Every change of the parts goes through this file, and each one ends in [`Sums::add`] or
+//! [`Sums::remove`]. What a part counts is said by [`Part::len`] and [`Part::held`] alone.
 
 use std::collections::VecDeque;
 use std::collections::vec_deque::Iter;
@@ -13,13 +13,35 @@ use crate::io::progress::settle;
 #[derive(Debug)]
 pub(super) struct Parts {
     list: VecDeque<Part>,
+    sums: Sums,
+}
+
+#[derive(Debug)]
+struct Sums {
     bytes: u64,
     held: Held,
 }
 
+impl Sums {
+    /// # Panics
+    ///
+    /// If the parts would have 2^64 bytes, which takes files of made-up length; nothing changes then.
+    #[inline(always)]
+    fn add(&mut self, part: &Part) {
+        self.bytes = self.bytes.checked_add(part.len()).expect("2^64 bytes in one queue");
+        self.held += part.held();
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, part: &Part) {
+        self.bytes -= part.len();
+        self.held -= part.held();
+    }
+}
+
 impl Parts {
     pub(super) const fn new() -> Parts {
-        Parts { list: VecDeque::new(), bytes: 0, held: Held::NOTHING }
+        Parts { list: VecDeque::new(), sums: Sums { bytes: 0, held: Held::NOTHING } }
     }
 
     #[inline]
@@ -35,12 +57,27 @@ impl Parts {
     /// The sum of the lengths.
     #[inline]
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.sums.bytes
+    }
+
+    /// What the parts hold beyond their bytes.
+    #[inline]
+    pub(super) fn held(&self) -> Held {
+        self.sums.held
     }
 
     #[inline]
     pub(super) fn iter(&self) -> Iter<'_, Part> {
         self.list.iter()
+    }
+
+    /// The first `most` parts, as two slices of which the second follows the first.
+    #[inline]
+    pub(super) fn as_slices(&self, most: usize) -> (&[Part], &[Part]) {
+        let (front, back) = self.list.as_slices();
+        let front = &front[..front.len().min(most)];
+        let back = &back[..back.len().min(most - front.len())];
+        (front, back)
     }
 
     pub(super) fn get(&self, at: usize) -> Option<&Part> {
@@ -51,54 +88,38 @@ impl Parts {
         self.list.back()
     }
 
-    /// Appends a part.
-    ///
-    /// # Panics
-    ///
-    /// If the parts would have 2^64 bytes, which takes files of made-up length; nothing changes then.
+    /// Appends a part; panics as [`Sums::add`] does.
     #[inline(always)]
-    pub(super) fn push_back(&mut self, part: Part) {
-        self.added(&part);
-        self.list.push_back(part);
+    pub(super) fn push_back(&mut self, part: Part) -> &Part {
+        self.sums.add(&part);
+        self.list.push_back_mut(part)
     }
 
     pub(super) fn pop_back(&mut self) -> Option<Part> {
         let part = self.list.pop_back()?;
-        self.removed(&part);
+        self.sums.remove(&part);
         Some(part)
     }
 
     pub(super) fn insert(&mut self, at: usize, part: Part) {
-        self.added(&part);
+        self.sums.add(&part);
         self.list.insert(at, part);
     }
 
     pub(super) fn remove(&mut self, at: usize) -> Option<Part> {
         let part = self.list.remove(at)?;
-        self.removed(&part);
+        self.sums.remove(&part);
         Some(part)
     }
 
-    /// Exchanges the part at `at` for what `change` makes of it; an empty one may stay until the next
-    /// change alone.
+    /// Changes the part at `at`. One that is left empty may stay until the next change alone.
+    #[inline]
     pub(super) fn edit<R>(&mut self, at: usize, change: impl FnOnce(&mut Part) -> R) -> R {
-        let mut part = std::mem::take(&mut self.list[at]);
-        self.removed(&part);
-        let result = change(&mut part);
-        self.added(&part);
-        self.list[at] = part;
+        let part = &mut self.list[at];
+        self.sums.remove(part);
+        let result = change(part);
+        self.sums.add(part);
         result
-    }
-
-    #[inline(always)]
-    fn added(&mut self, part: &Part) {
-        self.bytes = self.bytes.checked_add(part.len()).expect("2^64 bytes in one queue");
-        self.held += part.held();
-    }
-
-    fn removed(&mut self, part: &Part) {
-        self.bytes -= part.len();
-        self.held -= part.held();
     }
 
     /// Takes the first `moved` bytes off the sums and off the part that is cut, and returns the number
@@ -106,14 +127,17 @@ impl Parts {
     /// or than there is; nothing changes then.
     pub(super) fn settle(&mut self, moved: u64, offered: u64) -> Option<usize> {
         let settled = settle(moved, offered, self.list.iter().map(Part::len))?;
-        self.bytes -= moved;
-        if self.held != Held::NOTHING {
-            self.list.range(..settled.whole).for_each(|part| self.held -= part.held());
+        self.sums.bytes -= moved;
+        if self.sums.held != Held::NOTHING {
+            let whole = self.list.range(..settled.whole);
+            whole.for_each(|part| self.sums.held -= part.held());
         }
         if settled.cut > 0
             && let Some(first) = self.list.get_mut(settled.whole)
         {
+            self.sums.held -= first.held();
             first.advance(settled.cut);
+            self.sums.held += first.held();
         }
         Some(settled.whole)
     }

@@ -3,7 +3,10 @@
 use std::mem;
 use std::ops::{AddAssign, SubAssign};
 
+use super::gather::Shape;
 use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
+#[cfg(unix)]
+use crate::io::file::mapped;
 use crate::io::file::region::FileRegion;
 
 /// Bytes in memory or a range of a file, to be sent.
@@ -86,6 +89,8 @@ from_bytes!(ByteBuf, bytes::Bytes, &'static [u8], &'static str, Vec<u8>, Box<[u8
 pub(super) enum Part {
     /// Bytes that others may hold too.
     View(ByteView),
+    /// The same, where the block is so much larger than the view that all of it counts.
+    Pinning(ByteView),
     /// Small parts and contents of files, copied one after the other into a block that only the queue
     /// holds.
     Block(ByteView),
@@ -96,21 +101,41 @@ pub(super) enum Part {
 #[cfg(target_pointer_width = "64")]
 static_assertions::assert_eq_size!(Part, [u64; 4]);
 
+/// Blocks up to this size never count as a whole: a part weighs enough without.
+const SMALL_BLOCK: usize = 4096;
+
+/// Whether a view uses less than half of its block, which is not small itself.
+fn is_small_beside_its_block(view: &ByteView) -> bool {
+    let pinned = view.pinned();
+    pinned > SMALL_BLOCK && pinned / 2 > view.len() && !is_mapped_file(view)
+}
+
+/// Pages of a mapped file are not memory of the process.
+fn is_mapped_file(view: &ByteView) -> bool {
+    #[cfg(unix)]
+    return view.block().is_some_and(|block| block.owner::<mapped::Shared>().is_some());
+    #[cfg(not(unix))]
+    false
+}
+
 /// What parts hold beyond their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     /// Parts that hold a descriptor open.
     pub(super) files: usize,
+    /// The sizes of the blocks of which the queue holds a small part.
+    pub(super) pinned: u64,
 }
 
 impl Held {
-    pub(super) const NOTHING: Held = Held { files: 0 };
+    pub(super) const NOTHING: Held = Held { files: 0, pinned: 0 };
 }
 
 impl AddAssign for Held {
     #[inline(always)]
     fn add_assign(&mut self, more: Held) {
         self.files += more.files;
+        self.pinned += more.pinned;
     }
 }
 
@@ -118,6 +143,7 @@ impl SubAssign for Held {
     #[inline(always)]
     fn sub_assign(&mut self, less: Held) {
         self.files -= less.files;
+        self.pinned -= less.pinned;
     }
 }
 
@@ -125,7 +151,7 @@ impl Part {
     #[inline(always)]
     pub(super) fn len(&self) -> u64 {
         match self {
-            Part::View(bytes) | Part::Block(bytes) => bytes.len() as u64,
+            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => bytes.len() as u64,
             Part::File(region) => region.len(),
         }
     }
@@ -133,8 +159,20 @@ impl Part {
     /// The bytes, if they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Part::View(bytes) | Part::Block(bytes) => Some(bytes),
+            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => Some(bytes),
             Part::File(_) => None,
+        }
+    }
+
+    /// What decides how it leaves.
+    #[inline(always)]
+    pub(super) fn shape(&self) -> Shape {
+        match self {
+            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => {
+                Shape::Copied(bytes.len())
+            }
+            Part::File(region) if region.must_copy() => Shape::Read(region.len()),
+            Part::File(region) => Shape::File(region.len()),
         }
     }
 
@@ -142,8 +180,34 @@ impl Part {
     #[cfg(unix)]
     pub(super) fn view(&self) -> Option<&ByteView> {
         match self {
-            Part::View(view) => Some(view),
+            Part::View(view) | Part::Pinning(view) => Some(view),
             Part::Block(_) | Part::File(_) => None,
+        }
+    }
+
+    /// Whether it is a view that is small beside its block, which does not count yet.
+    #[inline(always)]
+    pub(super) fn pins_more_than_it_shows(&self) -> bool {
+        let Part::View(view) = self else { return false };
+        view.block().is_some_and(|block| {
+            let is_large_part = block.capacity() / 2 <= view.len() && !block.is_adopted();
+            !is_large_part && is_small_beside_its_block(view)
+        })
+    }
+
+    /// Has the block of a view count if the view is small beside it.
+    pub(super) fn pin(&mut self) {
+        if let Part::View(view) = self
+            && is_small_beside_its_block(view)
+        {
+            *self = Part::Pinning(mem::take(view));
+        }
+    }
+
+    /// Has the block of a view no longer count: a later part of the same block counts it.
+    pub(super) fn unpin(&mut self) {
+        if let Part::Pinning(view) = self {
+            *self = Part::View(mem::take(view));
         }
     }
 
@@ -152,7 +216,8 @@ impl Part {
     pub(super) fn held(&self) -> Held {
         match self {
             Part::View(_) | Part::Block(_) => Held::NOTHING,
-            Part::File(_) => Held { files: 1 },
+            Part::Pinning(view) => Held { files: 0, pinned: view.pinned() as u64 },
+            Part::File(_) => Held { files: 1, pinned: 0 },
         }
     }
 
@@ -172,7 +237,11 @@ impl Part {
     pub(super) fn advance(&mut self, n: u64) {
         match self {
             // It fits a `usize`, since the length does.
-            Part::View(bytes) | Part::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
+            Part::Pinning(bytes) | Part::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
+            Part::View(bytes) => {
+                bytes::Buf::advance(bytes, n as usize);
+                self.pin();
+            }
             Part::File(region) => region.advance(n),
         }
     }
@@ -188,7 +257,7 @@ impl Default for Part {
 impl From<Part> for Payload {
     fn from(part: Part) -> Payload {
         match part {
-            Part::View(bytes) | Part::Block(bytes) => Payload::Bytes(bytes),
+            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => Payload::Bytes(bytes),
             Part::File(region) => Payload::File(region),
         }
     }

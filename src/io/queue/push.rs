@@ -7,8 +7,7 @@ use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
 use crate::pool::Pool;
 
-/// The smallest and the largest block for small parts. The first block has the size of what was copied
-/// before the queue was last empty; each further one is twice as large.
+/// The smallest and the largest block for small parts.
 pub(super) const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
 
 /// No tail is opened behind more bytes than this, so that the sum of both can't overflow: no block holds
@@ -80,16 +79,30 @@ impl WriteQueue {
 
     fn push_copy_slowly(&mut self, bytes: &[u8]) {
         if bytes.len() > SMALL || !self.open_tail_with(bytes) {
-            let mut block = ByteBuf::with_capacity(self.block.max(bytes.len()));
+            self.close_tail();
+            let size = self.next_block(self.parts.len()).max(bytes.len());
+            let mut block = ByteBuf::with_capacity(size);
             block.extend_from_slice(bytes);
-            self.append(Part::Block(block.freeze()));
+            self.parts.push_back(Part::Block(block.freeze()));
             self.stats.merged_bytes += bytes.len() as u64;
+        }
+    }
+
+    /// The size of the next block for small parts, behind the first `before` parts: in front of them all it
+    /// is what was merged before the queue was last empty, behind a full one twice as much as in that, else
+    /// the smallest. So a block wastes no more than what is queued, or 4 KiB.
+    fn next_block(&self, before: usize) -> usize {
+        match before.checked_sub(1).and_then(|last| self.parts.get(last)) {
+            None => self.first_block,
+            Some(Part::Block(full)) => (2 * full.len()).next_power_of_two().clamp(BLOCK.0, BLOCK.1),
+            Some(_) => BLOCK.0,
         }
     }
 
     fn push_region(&mut self, region: FileRegion) {
         if !region.is_empty() {
-            self.append(Part::File(region));
+            self.close_tail();
+            self.parts.push_back(Part::File(region));
         }
     }
 
@@ -98,20 +111,67 @@ impl WriteQueue {
     #[inline]
     fn push_view(&mut self, bytes: ByteView) {
         if bytes.len() > SMALL {
-            self.append(Part::View(bytes));
+            self.append_view(bytes);
         } else if !self.tail.try_append(&bytes) && !self.open_tail_with(&bytes) {
             self.append_small_view(bytes);
         }
     }
 
     fn append_small_view(&mut self, bytes: ByteView) {
-        self.append(Part::View(bytes));
+        self.append_view(bytes);
     }
 
     #[inline(always)]
-    fn append(&mut self, part: Part) {
+    fn append_view(&mut self, bytes: ByteView) {
         self.close_tail();
-        self.parts.push_back(part);
+        // Looked at where it is now, for the same reason.
+        if self.parts.push_back(Part::View(bytes)).pins_more_than_it_shows()
+            && let Some(Part::View(bytes)) = self.parts.pop_back()
+        {
+            self.append_pinning(bytes);
+        }
+    }
+
+    /// Appends a view that is small beside its block. A run of views of one block counts that once, with the
+    /// last of them. Where more is pinned than the watermarks allow, the bytes are copied instead.
+    #[inline(never)]
+    fn append_pinning(&mut self, bytes: ByteView) {
+        let last = self.parts.back();
+        if last.and_then(Part::view).is_some_and(|last| last.shares_block(&bytes)) {
+            self.parts.edit(self.parts.len() - 1, Part::unpin);
+        } else if self.parts.held().pinned + bytes.pinned() as u64 > self.max_pinned()
+            && self.append_copied(&bytes)
+        {
+            return;
+        }
+        self.parts.push_back(Part::Pinning(bytes));
+    }
+
+    /// Appends a copy of bytes that may be many: to the block in front of them if that has the capacity.
+    /// Returns false where there is no memory.
+    fn append_copied(&mut self, bytes: &[u8]) -> bool {
+        if self.parts.bytes() > MAX_BEFORE_TAIL {
+            return false;
+        }
+        if self.reopen_last(bytes.len()) {
+            return self.tail.try_append(bytes);
+        }
+        let size = self.next_block(self.parts.len()).max(bytes.len());
+        let Ok(mut block) = Pool::global().try_alloc(size) else { return false };
+        block.extend_from_slice(bytes);
+        self.stats.merged_bytes += bytes.len() as u64;
+        self.tail = Tail::open(block);
+        true
+    }
+
+    /// Makes the last part the tail, if it is a block with so much spare capacity.
+    fn reopen_last(&mut self, spare: usize) -> bool {
+        let Some(Part::Block(_)) = self.parts.back() else { return false };
+        let last = self.parts.len() - 1;
+        let Some(block) = self.parts.edit(last, |part| part.reopen(spare)) else { return false };
+        self.parts.pop_back();
+        self.tail = Tail::open(block);
+        true
     }
 
     /// Opens a tail for `bytes`, which are few, and copies them there, if they follow others that are few
@@ -123,27 +183,35 @@ impl WriteQueue {
             return false;
         }
         self.close_tail();
-        let Some(last) = self.parts.len().checked_sub(1) else { return false };
-        if let Some(block) = self.parts.edit(last, |part| part.reopen(bytes.len())) {
-            self.parts.pop_back();
-            self.tail = Tail::open(block);
+        if self.reopen_last(bytes.len()) {
             return self.tail.try_append(bytes);
         }
         let joined: &[u8] = match self.parts.back() {
             Some(Part::Block(_)) => &[],
-            Some(Part::View(few)) if few.len() <= SMALL => few,
+            Some(Part::View(few) | Part::Pinning(few)) if few.len() <= SMALL => few,
             _ => return false,
         };
-        let size = self.block.max(joined.len() + bytes.len());
+        let before = self.parts.len() - usize::from(!joined.is_empty());
+        let size = self.next_block(before).max(joined.len() + bytes.len());
         let Ok(block) = Pool::global().try_alloc(size) else { return false };
-        self.block = (self.block * 2).min(BLOCK.1);
         self.tail = Tail::open(block);
         self.tail.try_append(joined);
         self.tail.try_append(bytes);
         if !joined.is_empty() {
-            self.parts.pop_back();
+            self.remove_joined();
         }
         true
+    }
+
+    /// Removes the last part, whose bytes were copied. If it counted the block of the part before it, that
+    /// counts it now.
+    #[inline]
+    fn remove_joined(&mut self) {
+        if let Some(Part::Pinning(joined)) = self.parts.pop_back()
+            && self.parts.back().and_then(Part::view).is_some_and(|view| view.shares_block(&joined))
+        {
+            self.parts.edit(self.parts.len() - 1, Part::pin);
+        }
     }
 
     /// Makes the tail one of the parts.

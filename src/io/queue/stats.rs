@@ -34,6 +34,9 @@ pub struct QueueStats {
     pub sendfiles: u64,
     /// Bytes of files that the kernel sent without reading them into the process.
     pub sendfile_bytes: u64,
+    /// System calls that set and clear `TCP_CORK`, so that a partial segment waits for what follows a
+    /// file.
+    pub corks: u64,
     /// Reads of files into memory.
     pub reads: u64,
     /// Bytes of files that were read into memory to be written from there.
@@ -58,6 +61,6 @@ impl QueueStats {
     /// Returns the number of all system calls together. A call repeated after a signal counts once.
     pub fn system_calls(&self) -> u64 {
         let zero_copy = self.zero_copy_sends + self.zero_copy_fallbacks + self.zero_copy_controls;
-        self.writes + self.sendfiles + self.reads + zero_copy
+        self.writes + self.sendfiles + self.corks + self.reads + zero_copy
     }
 }

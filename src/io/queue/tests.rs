@@ -115,7 +115,8 @@ fn outcomes() -> impl Strategy<Value = Vec<Outcome>> {
 fn cycle(plan: Vec<Outcome>) -> impl FnMut(Call, usize) -> Outcome {
     let mut plan = VecDeque::from(plan);
     move |call, _| {
-        if call.is_of_pool() {
+        // Corks pass, so that calls which come in pairs don't keep step with the plan for ever.
+        if call.is_of_pool() || call == Call::Cork {
             return Outcome::Pass;
         }
         plan.rotate_left(1);
@@ -455,6 +456,21 @@ fn a_flush_stops_at_its_budget_exactly() {
 }
 
 #[test]
+#[cfg(all(target_os = "linux", not(bytebuf_portable)))]
+fn a_budget_does_not_cut_the_last_bytes_of_a_file_off() {
+    let file = file_with(&pattern(1 << 20, 0));
+    let mut queue = WriteQueue::new();
+    let out = tempfile::tempfile().unwrap();
+    for n in 1..5 {
+        queue.push_copy(&[b'h'; 200]);
+        queue.push(FileRegion::new(file.clone(), 0..1 << 20));
+        assert_eq!(queue.flush(&out).unwrap(), Flush::Done(200 + (1 << 20)));
+        let stats = queue.stats();
+        assert_eq!((stats.writes, stats.sendfiles, stats.reads), (n, n, 0));
+    }
+}
+
+#[test]
 fn watermarks_count_files_in_full_and_parts_that_hold_little() {
     let mut queue = WriteQueue::new().with_watermarks(1000, 100_000);
     queue.push(FileRegion::new(file_with(&[]), 0..100_000));
@@ -503,14 +519,13 @@ fn a_writer_that_lies_or_takes_nothing_changes_nothing() {
             Ok(())
         }
     }
-    for (says, kind) in [
-        (0, io::ErrorKind::WriteZero),
-        (11, io::ErrorKind::InvalidData),
-        (usize::MAX, io::ErrorKind::InvalidData),
-    ] {
+    for says in [0, 11, usize::MAX] {
         let mut queue = WriteQueue::new();
         queue.push("ten bytes.");
-        assert_eq!(queue.flush_into(&mut Says(says)).unwrap_err().kind(), kind);
+        match queue.flush_into(&mut Says(says)) {
+            Ok(flush) => assert_eq!((flush, says), (Flush::WouldBlock(0), 0)),
+            Err(e) => assert_eq!((e.kind(), says > 0), (io::ErrorKind::InvalidData, true)),
+        }
         assert_eq!((queue.pending_bytes(), queue.flushed_bytes()), (10, 0));
     }
 }

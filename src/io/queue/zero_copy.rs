@@ -192,18 +192,19 @@ impl ZeroCopy {
         self.is_ours = None;
         // An error here loses nothing: the memory stays in flight, and the next flush reads again.
         let _ = self.reap(fd, stats);
-        if parts.iter().filter_map(Part::view).any(|view| self.would_take(view)) {
+        if parts.iter().any(|part| self.would_take(part)) {
             self.knows(fd, stats);
         }
     }
 
-    /// Whether the view is sent without copying in the current flush.
-    pub(super) fn takes(&self, view: &ByteView) -> bool {
-        self.is_ours == Some(true) && self.would_take(view)
+    /// Whether the part is sent without copying in the current flush.
+    pub(super) fn takes(&self, part: &Part) -> bool {
+        self.is_ours == Some(true) && self.would_take(part)
     }
 
-    fn would_take(&self, view: &ByteView) -> bool {
-        view.len() >= self.threshold && self.state == State::On && InFlight::can_hold(view)
+    fn would_take(&self, part: &Part) -> bool {
+        let fits = |view: &ByteView| view.len() >= self.threshold && InFlight::can_hold(view);
+        self.state == State::On && part.view().is_some_and(fits)
     }
 
     /// Whether this is the socket that is sent to without copying. The first one that is asked about becomes

@@ -15,3 +15,11 @@ pub(in crate::sys) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], _: More) ->
 pub(in crate::sys) fn are_direct(_: OFlags) -> bool {
     false
 }
+
+pub(in crate::sys) fn tcp_cork(_: BorrowedFd<'_>) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(in crate::sys) fn set_tcp_cork(_: BorrowedFd<'_>, _: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

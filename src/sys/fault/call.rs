@@ -23,6 +23,8 @@ calls! {
     Write,
     /// Zero-copy send.
     SendZeroCopy,
+    /// Query or change of `TCP_CORK`.
+    Cork,
     /// Preparing a socket for zero-copy sends.
     SetZeroCopy,
     /// Read of a completion from a socket's error queue.

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::OFlags;
-use rustix::net::{SendAncillaryBuffer, SendFlags};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sockopt};
 
 use super::super::More;
 
@@ -37,4 +37,12 @@ pub(super) fn send_with(
 
 pub(in crate::sys) fn are_direct(flags: OFlags) -> bool {
     flags.contains(OFlags::DIRECT)
+}
+
+pub(in crate::sys) fn tcp_cork(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(sockopt::tcp_cork(fd)?)
+}
+
+pub(in crate::sys) fn set_tcp_cork(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    Ok(sockopt::set_tcp_cork(fd, on)?)
 }
