@@ -130,6 +130,39 @@ fn a_proxy_carries_both_directions_and_their_ends() {
     });
 }
 
+/// Tokio reports each change of readiness once, so what follows an urgent byte must not wait for the next
+/// one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_transfer_gets_past_urgent_bytes_while_the_peer_is_silent() {
+    use rustix::net::{SendFlags, send};
+
+    run(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (front, _) = listener.accept().await.unwrap();
+        let (back, mut server) = UnixStream::pair().unwrap();
+        let mut splice = Splice::new();
+        let ends = async move {
+            for _ in 0..3 {
+                let parts = [(&b"before"[..], SendFlags::empty()), (b"!", SendFlags::OOB)];
+                for (bytes, flags) in
+                    parts.into_iter().chain([(&b"behind"[..], SendFlags::empty())])
+                {
+                    assert_eq!(send(&client, bytes, flags).unwrap(), bytes.len());
+                }
+                let mut arrived = [0; 12];
+                server.read_exact(&mut arrived).await.unwrap();
+                assert_eq!(&arrived, b"beforebehind");
+            }
+            drop(client);
+            server
+        };
+        let (moved, _server) = both(splice.transfer_all(&front, &back), ends).await;
+        assert_eq!(moved.unwrap(), 36);
+    });
+}
+
 #[test]
 fn a_future_that_is_dropped_loses_nothing() {
     run(async {
