@@ -65,7 +65,9 @@ pub(crate) use os::TRANSFERS_IN_KERNEL;
 #[cfg(unix)]
 pub(crate) use pipe::{Pipe, copy_range, refuses_pair, sendfile, splice_in, splice_out};
 #[cfg(unix)]
-pub(crate) use socket::{Target, advance_cursor, cursor, is_direct, is_file, is_readable, read};
+pub(crate) use socket::{
+    Target, advance_cursor, cursor, has_timed_out, is_direct, is_file, is_readable, read,
+};
 #[cfg(unix)]
 pub(crate) use vectored::read_vectored;
 #[cfg(unix)]

@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, getsockname};
 
 use super::{Call, MAX_BYTES, More, fault, os, retry, zerocopy};
 
@@ -64,6 +65,13 @@ fn move_cursor(fd: BorrowedFd<'_>, by: i64) -> io::Result<u64> {
         fault::admit(Call::Seek, 0)?;
         Ok(seek(fd, SeekFrom::Current(by))?)
     })
+}
+
+/// Returns whether a splice from `fd` that gave `WouldBlock` has waited as long as it may: blocking TCP
+/// sockets wait until their time limit for receiving.
+pub(crate) fn has_timed_out(fd: BorrowedFd<'_>) -> bool {
+    let is_tcp = || getsockname(fd).is_ok_and(|own| own.address_family() != AddressFamily::UNIX);
+    flags(fd).is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK)) && is_tcp()
 }
 
 /// Returns whether a read would return at once with bytes, the end or an error.

@@ -236,7 +236,7 @@ impl Splice {
     ///
     /// A call goes on where the one before it stopped, so pass the same two descriptors. Both
     /// should be non-blocking: a blocking one is waited for. A file as `to` is written at its
-    /// cursor. Bytes that TCP or a unix socket calls urgent (`MSG_OOB`) are not a part of the stream,
+    /// cursor; one opened for direct I/O takes whole blocks only. Bytes that TCP or a unix socket calls urgent (`MSG_OOB`) are not a part of the stream,
     /// as for a read.
     ///
     /// # Errors
@@ -310,7 +310,9 @@ impl Splice {
             pipes::give_back(pipe);
             match spliced {
                 Err(e) if sys::refuses_pair(&e) => self.copies = true,
-                Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Err(e),
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock || sys::has_timed_out(from) => {
+                    return Err(e);
+                }
                 _ => return self.read_from(from, PROBE),
             }
         }

@@ -246,6 +246,34 @@ fn a_blocking_source_is_waited_for() {
     }
 }
 
+/// The time limit of a blocking source is the source's own: one wait, not one for each way to read.
+#[test]
+fn a_time_limit_for_receiving_passes_once() {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    let limit = Duration::from_millis(50);
+    let (out, _peer) = UnixStream::pair().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (tcp, _) = listener.accept().unwrap();
+    tcp.set_read_timeout(Some(limit)).unwrap();
+    let (_other, unix) = UnixStream::pair().unwrap();
+    unix.set_read_timeout(Some(limit)).unwrap();
+    let shortest = |from: BorrowedFd<'_>| {
+        // A busy machine makes some of them longer.
+        let each = (0..3).map(|_| {
+            let start = Instant::now();
+            assert_eq!(Splice::new().transfer(from, &out).unwrap(), Spliced::SourceEmpty(0));
+            start.elapsed()
+        });
+        each.min().unwrap()
+    };
+    for from in [tcp.as_fd(), unix.as_fd()] {
+        assert!((limit / 2..limit * 9 / 5).contains(&shortest(from)));
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_blocking_pipe_is_waited_for_as_a_target() {
@@ -259,7 +287,7 @@ fn a_blocking_pipe_is_waited_for_as_a_target() {
         from.read_exact(&mut arrived).unwrap();
         tell.send(arrived).unwrap();
     };
-    let waiting = if TRANSFERS_IN_KERNEL { Call::Poll } else { Call::Write };
+    let waiting = if TRANSFERS_IN_KERNEL { Call::Poll } else { Call::Send };
     let mut splice = Splice::new().with_offset(0).with_limit(300_000);
     let ended = waits(waiting, None, act, || splice.transfer(&source, &to).unwrap());
     assert_eq!(ended, Spliced::Done(300_000));
