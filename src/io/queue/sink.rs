@@ -41,6 +41,7 @@ pub(super) trait Sink {
 
     /// As [`write`](Self::write), without copying: the kernel may read the memory until it reports the
     /// completion of this call.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets of Unix are sent to this way"))]
     fn send_zero_copy(&mut self, _: &[IoSlice<'_>], _: More) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
