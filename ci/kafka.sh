@@ -29,5 +29,6 @@ short && depth=(--short)
 run matrix "${depth[@]}"
 run consumers
 run faults "${depth[@]}"
+run crowd "${depth[@]}"
 cells=$(awk '/^CELLS / { n += $2 } END { print n + 0 }' "$log")
 ran "$cells" "cells; $(grep -c '^SKIPPED' "$log" || true) clients skipped"

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 
 class Broker:
@@ -64,9 +65,6 @@ class Broker:
 
 
 def cpu_seconds(pid):
-    """Processor time of a process, from its threads, in nanoseconds where the kernel has them."""
-    total = 0
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/schedstat") as stat:
-            total += int(stat.read().split()[0])
-    return total / 1e9
+    """Processor time of a process, of threads that have ended too, as the kernel counts it in nanoseconds."""
+    cpu_clock = (~pid << 3) | 2
+    return time.clock_gettime(cpu_clock)

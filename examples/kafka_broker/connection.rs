@@ -125,14 +125,8 @@ impl Inbox {
             let ready = timeout(patience, stream.readable()).await;
             ready.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             self.make_room(length).await?;
-            let received = stream.try_io(Interest::READABLE, || {
-                let filled = self.bytes.read_into_spare(|room| {
-                    recv(stream, room, RecvFlags::empty()).map(|((filled, _), _)| filled)
-                });
-                Ok(filled?)
-            });
             count(&broker.stats.receives, 1);
-            match received {
+            match self.receive_some(stream) {
                 Ok(0) if self.bytes.is_empty() => return Ok(None),
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(n) => count(&broker.stats.received, n as u64),
@@ -143,6 +137,25 @@ impl Inbox {
             if self.bytes.is_empty() {
                 self.bytes = ByteBuf::new();
             }
+        }
+    }
+
+    /// Receives into the room there is.
+    fn receive_some(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let room = self.bytes.capacity() - self.bytes.len();
+        let mut received = 0;
+        let more = stream.try_io(Interest::READABLE, || {
+            let filled = self.bytes.read_into_spare(|room| {
+                recv(stream, room, RecvFlags::empty()).map(|((filled, _), _)| filled)
+            });
+            received = filled?;
+            // The socket is empty now. Saying so spares the call that would find nothing.
+            let is_empty = (1..room).contains(&received);
+            if is_empty { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match more {
+            Err(error) if received == 0 => Err(error),
+            _ => Ok(received),
         }
     }
 

@@ -21,6 +21,7 @@ mod wire;
 
 mod client;
 mod crash;
+mod demo;
 mod frames;
 mod hostile;
 mod process;

@@ -10,9 +10,13 @@ use std::sync::OnceLock;
 use crate::client::Client;
 use crate::example;
 
-pub(crate) fn command(directory: &Path) -> Command {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(BINARY.get_or_init(|| example::build("kafka_broker")));
+    BINARY.get_or_init(|| example::build("kafka_broker"))
+}
+
+pub(crate) fn command(directory: &Path) -> Command {
+    let mut command = Command::new(binary());
     command
         .args(["--listen", "127.0.0.1:0"])
         .arg(directory)

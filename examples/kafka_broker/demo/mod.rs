@@ -23,7 +23,7 @@ use client::Client;
 
 const RECORDS: usize = 20_000;
 /// At most, so that small batches do not take long.
-const REQUESTS: usize = 2_000;
+const REQUESTS: usize = 500;
 const RECORD: usize = 100;
 const BATCHES: [usize; 4] = [1, 10, 100, 1000];
 

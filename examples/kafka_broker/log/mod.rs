@@ -5,8 +5,8 @@
 //! lock.
 //!
 //! 1. Offsets go on without a gap, within a segment and from one to the next.
-//! 2. Batches go to the last segment only. One that is full is synced before the next is made, and
-//!    never changes.
+//! 2. Batches go to the last segment only. One that is full never changes. It is synced before the next is
+//!    made, or soon after where nothing waits for syncs.
 //! 3. Consumers see what is before `visible`, which is the end of a batch in the last segment, or
 //!    its start.
 //! 4. A segment gets its name when it is whole, so every file of such a name is one, whenever the
@@ -28,6 +28,7 @@ use crate::batch::{self, Batch, BatchError};
 use crate::producers::{Producers, Verdict};
 use framing::Batches;
 use index::Index;
+use partition::SyncMode;
 
 /// What a segment has in front of its records, and some more.
 const FRONT: u64 = 4096;
@@ -37,7 +38,10 @@ pub(crate) struct Log {
     directory: PathBuf,
     /// The size of new segments.
     capacity: u64,
+    mode: SyncMode,
     sealed: Vec<Sealed>,
+    /// The writer of the last of those, which has not been synced.
+    unsynced: Option<Segment<Batches>>,
     /// The last one; there is none before the first batch.
     active: Option<Active>,
     producers: Producers,
@@ -84,11 +88,13 @@ pub(crate) struct Appended {
 impl Log {
     /// Opens the log in a directory. Reads all of it once, to find its end, its batches and its
     /// producers.
-    pub(crate) fn open(directory: &Path, capacity: u64) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path, capacity: u64, mode: SyncMode) -> io::Result<Self> {
         let mut log = Self {
             directory: directory.to_owned(),
             capacity,
+            mode,
             sealed: Vec::new(),
+            unsynced: None,
             active: None,
             producers: Producers::default(),
             next: 0,
@@ -126,7 +132,7 @@ impl Log {
             self.producers.appended(&found, self.next);
             self.next += i64::from(found.records);
         }
-        self.seal();
+        drop(self.seal());
         self.written = End { offset: self.next, position: segment.end() };
         self.active = Some(Active { base, segment, index });
         Ok(())
@@ -183,14 +189,16 @@ impl Log {
                 Err(error) if is_a::<SegmentFull>(&error) => {}
                 other => return other,
             }
-            active.segment.trim()?;
+            match self.mode {
+                SyncMode::Batch => active.segment.trim()?,
+                SyncMode::Never => active.segment.publish()?,
+            };
         }
         let capacity = self.capacity.max(batches.len() as u64 + FRONT);
         let mut segment = create(&self.directory, self.next, capacity)?;
         let position = segment.append_framed(batches)?;
-        self.seal();
+        self.unsynced = self.seal().filter(|_| self.mode == SyncMode::Never);
         self.active = Some(Active { base: self.next, segment, index: Index::default() });
-        // What the last segment holds has been synced; of the new one nothing has.
         self.written = End { offset: self.next, position };
         self.visible = self.written;
         Ok(position)
@@ -214,10 +222,15 @@ impl Log {
         Code::KAFKA_STORAGE_ERROR
     }
 
-    fn seal(&mut self) {
-        if let Some(Active { base, segment, index }) = self.active.take() {
-            self.sealed.push(Sealed { base, reader: segment.reader(), index });
-        }
+    fn seal(&mut self) -> Option<Segment<Batches>> {
+        let Active { base, segment, index } = self.active.take()?;
+        self.sealed.push(Sealed { base, reader: segment.reader(), index });
+        Some(segment)
+    }
+
+    /// A segment that has become full and is to be trimmed, which syncs it.
+    pub(crate) fn take_unsynced(&mut self) -> Option<Segment<Batches>> {
+        self.unsynced.take()
     }
 
     /// The offset behind all batches.

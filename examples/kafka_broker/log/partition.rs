@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytebuf::FileRegion;
+use bytebuf::{FileRegion, Segment};
 use tokio::sync::watch;
 
+use super::framing::Batches;
 use super::{Appended, Log};
 use crate::api::code::Code;
 use crate::sync::{Durable, Syncer};
@@ -40,7 +41,7 @@ impl fmt::Debug for Partition {
 impl Partition {
     /// Opens the partition in a directory. One that is damaged is out of service, the others are not.
     pub(crate) fn open(directory: &Path, capacity: u64, mode: SyncMode) -> Arc<Self> {
-        let log = Log::open(directory, capacity).map_err(|error| {
+        let log = Log::open(directory, capacity, mode).map_err(|error| {
             eprintln!("kafka_broker: out of service: {error}");
             Code::KAFKA_STORAGE_ERROR
         });
@@ -62,6 +63,9 @@ impl Partition {
         let log = log.as_mut().map_err(|code| *code)?;
         let before = log.visible();
         let appended = log.append(batches)?;
+        if let Some(full) = log.take_unsynced() {
+            syncer.ask(Arc::new(Full(Mutex::new(full))));
+        }
         if self.mode == SyncMode::Never {
             log.show_all();
         } else if !appended.duplicate {
@@ -110,6 +114,18 @@ impl Partition {
             eprintln!("kafka_broker: cannot read: {error}");
             Code::KAFKA_STORAGE_ERROR
         })
+    }
+}
+
+/// A segment that takes no more batches. What it does not use goes back to the disk.
+struct Full(Mutex<Segment<Batches>>);
+
+impl Durable for Full {
+    fn sync(&self) {
+        let mut segment = self.0.lock().expect("nothing panics while it has the segment");
+        if let Err(error) = segment.trim() {
+            eprintln!("kafka_broker: cannot sync a full segment: {error}");
+        }
     }
 }
 

