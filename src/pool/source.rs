@@ -89,6 +89,11 @@ impl Source {
         Ok(block)
     }
 
+    /// Returns the same pool, without the budget: for memory that is free again before the call ends.
+    pub(crate) fn without_budget(self) -> Self {
+        Self::new(self.central, None)
+    }
+
     /// Returns what a block for `size` bytes is charged at.
     fn charge_of(&self, size: usize) -> Result<usize, AllocError> {
         let kind = AllocErrorKind::TooLarge;

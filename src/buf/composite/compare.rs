@@ -8,6 +8,7 @@ use std::{
 use super::CompositeByteBuf;
 use crate::buf::{
     ByteBuf, ByteView,
+    byte_buf::{allocate, source_among},
     compare::{Content, compare_with, compare_with_bytes},
 };
 
@@ -72,13 +73,21 @@ impl Ord for CompositeByteBuf {
 /// # Cost
 ///
 /// O(bytes). A hasher need not take "ab" for "a", "b", so that several components are copied into one block
-/// first.
+/// first. The block is of their own pool, and is charged to no budget: a hash is not the place to fail, or to
+/// call what a budget calls when it is exhausted.
 impl Hash for CompositeByteBuf {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.try_to_byte_view() {
-            Ok(whole) => whole.hash(state),
+        if self.rest.is_empty() {
+            return self.front.hash(state);
+        }
+        let source = source_among(self.components()).without_budget();
+        match allocate(&source, 0, self.len()) {
+            Ok(mut whole) => {
+                self.chunks().for_each(|chunk| whole.extend_from_slice(chunk));
+                whole.hash(state);
+            }
             Err(_) => {
-                // A hash is not the place to fail. What may be secret does not stay on the heap.
+                // What may be secret does not stay on the heap.
                 let mut whole = self.to_vec();
                 whole.hash(state);
                 whole.fill(0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::CompositeByteBuf;
-use crate::buf::{ByteBuf, ByteView, drop_after};
+use crate::buf::{ByteBuf, ByteStr, ByteView, drop_after};
 
 /// From something that is, or becomes, one view without copying where the memory allows it.
 macro_rules! from_contiguous {
@@ -20,6 +20,7 @@ macro_rules! from_contiguous {
 
 from_contiguous!(
     ByteBuf,
+    ByteStr,
     Bytes,
     Vec<u8>,
     Box<[u8]>,

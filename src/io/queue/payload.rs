@@ -4,7 +4,7 @@ use std::mem;
 use std::ops::{AddAssign, SubAssign};
 
 use super::gather::Shape;
-use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
+use crate::buf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 #[cfg(unix)]
 use crate::io::file::mapped;
 use crate::io::file::region::FileRegion;
@@ -82,7 +82,16 @@ macro_rules! from_bytes {
     )+};
 }
 
-from_bytes!(ByteBuf, bytes::Bytes, &'static [u8], &'static str, Vec<u8>, Box<[u8]>, String);
+from_bytes!(
+    ByteBuf,
+    ByteStr,
+    bytes::Bytes,
+    &'static [u8],
+    &'static str,
+    Vec<u8>,
+    Box<[u8]>,
+    String
+);
 
 /// One element of the queue; not empty.
 #[derive(Debug)]
