@@ -1,13 +1,13 @@
 //! The fault matrix: every system call of the crate, failing in every way, at each of its first
 //! turns. `docs/faults.md` says what comes of it.
 //!
-//! Each job of `faults/jobs.rs` moves a known stream and goes on after an error, as a caller that
-//! wants to recover would. One call is made to fail once. Then:
+//! Each job of `faults/jobs.rs` moves a known stream and continues after an error, as a caller that
+//! wants to recover does. One call fails once. Then:
 //!
-//! 1. what arrives is the stream, whole and in order;
-//! 2. the error is told as it is, unless it has a meaning of its own: `EINTR` is not seen, `EAGAIN`
-//!    is a state, and a refusal to work inside the kernel leads to another path;
-//! 3. no descriptor is left over.
+//! 1. The whole stream arrives, in order.
+//! 2. The error is returned as it is, unless it has a meaning: `EINTR` is not returned, `EAGAIN`
+//!    is a state, and a refusal to work inside the kernel leads to another method.
+//! 3. No descriptor is left open.
 
 use std::cell::Cell;
 use std::io;

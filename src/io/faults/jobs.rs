@@ -97,7 +97,7 @@ pub(super) fn queue_to_socket(dir: &Path) -> Run {
     }
     drop(out);
     peer.set_nonblocking(false).unwrap();
-    // Returns only if nobody else has the other end.
+    // Returns only if no other descriptor of this end is open.
     peer.read_to_end(&mut run.arrived).unwrap();
     run
 }

@@ -4,8 +4,8 @@
 //! its caller. The safe constructors keep it themselves:
 //!
 //! 1. [`MappedFile::sealed`] takes only files whose seals forbid both writing and shrinking, and
-//!    seals can't be taken off;
-//! 2. [`MappedFile::snapshot`] copies into such a file of its own, or into memory.
+//!    seals cannot be removed.
+//! 2. [`MappedFile::snapshot`] copies into a new file that it seals, or into memory.
 
 #![allow(unsafe_code, reason = "mapping a file that may change is the caller's promise")]
 
@@ -20,13 +20,13 @@ use crate::sys::{self, Advice, FileMapping};
 
 /// A file, or a part of one, mapped into memory, read-only.
 ///
-/// It reads as a [`ByteView`], whose clones and slices keep the mapping alive by themselves.
+/// It reads as a [`ByteView`], whose clones and slices keep the mapping alive.
 ///
-/// A mapping shows the file as it *is*: were the file shortened, reading behind its end would kill
-/// the process (SIGBUS); were it written to, bytes would change under a shared reference. So the
-/// safe constructors take files that can't change, or copy; [`map`](Self::map) is for those who
-/// know that theirs doesn't. [`MappedFileMut`](crate::MappedFileMut) writes one. To send a file, or to read a changing one, use a
-/// [`FileRegion`]: measured, sending from a mapping is dearer than `sendfile` at every size.
+/// A mapping shows the current contents of the file: if the file is shortened, reading behind its end
+/// kills the process (SIGBUS); if it is written to, bytes change under a shared reference. So the
+/// safe constructors take files that cannot change, or copy; [`map`](Self::map) is for callers that
+/// know that their file does not change. [`MappedFileMut`](crate::MappedFileMut) writes one. To send a file, or to read a changing one, use a
+/// [`FileRegion`]: measured, sending from a mapping costs more than `sendfile` at every size.
 ///
 /// # Examples
 ///
@@ -49,7 +49,7 @@ use crate::sys::{self, Advice, FileMapping};
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "MappedByteBuffer")]
 pub struct MappedFile {
-    /// None if the bytes are not mapped: there are none, or they were copied to memory.
+    /// None if no bytes are mapped: there are none, or they were copied to memory.
     mapping: Option<Arc<FileMapping>>,
     view: ByteView,
 }
@@ -68,7 +68,7 @@ pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// What views of a mapping own.
+/// The owner of the bytes of a view: a shared mapping.
 pub(in crate::io) struct Shared(Arc<FileMapping>);
 
 impl AsRef<[u8]> for Shared {
@@ -98,8 +98,7 @@ impl MappedFile {
         unsafe { MappedFile::map(file, 0..len) }
     }
 
-    /// Copies a range of any file into memory of its own and maps that: what happens to the file
-    /// later makes no difference.
+    /// Copies a range of a file into new memory and maps that: later changes of the file do not show.
     ///
     /// # Errors
     ///
@@ -130,12 +129,12 @@ impl MappedFile {
         MappedFile::sealed(&copy)
     }
 
-    /// Maps a range of any file.
+    /// Maps a range of a file.
     ///
     /// # Safety
     ///
-    /// As long as the mapping or any view of it lives, nobody may write to this range of the file,
-    /// and the file must not become shorter than its end; neither this process nor another.
+    /// As long as the mapping or any view of it lives, neither this process nor another may write to
+    /// this range of the file or make the file shorter than the end of the range.
     ///
     /// # Errors
     ///
@@ -181,7 +180,7 @@ impl MappedFile {
         MappedFile { mapping: Some(mapping), view }
     }
 
-    /// All of it, as a view that keeps the mapping alive.
+    /// Returns all of it as a view that keeps the mapping alive.
     pub fn view(&self) -> &ByteView {
         &self.view
     }
@@ -199,7 +198,7 @@ impl MappedFile {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
-    /// Brings all of it into memory and waits for that, so that no later access does.
+    /// Brings all of it into memory and waits for that, so that later accesses do not wait.
     ///
     /// # Errors
     ///
@@ -297,9 +296,9 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_is_not_there_is_told_before_anybody_touches_it() {
+    fn a_range_past_the_end_is_an_error_before_any_access() {
         let file = file_with(&[1; 5000]);
-        // SAFETY: nobody else has the file, and nobody writes to it.
+        // SAFETY: nothing else has the file open, and it is not written to.
         let mapped = unsafe { MappedFile::map(&file, 0..5001) };
         for error in [mapped.unwrap_err(), MappedFile::snapshot(&file, 0..5001).unwrap_err()] {
             let truncated = error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
@@ -312,7 +311,7 @@ mod tests {
         let contents: Vec<u8> = (0..20_000_u32).map(|i| (i / 7) as u8).collect();
         let file = file_with(&contents);
         for (start, end) in [(0, 20_000), (4095, 4097), (4096, 4096), (19_999, 20_000)] {
-            // SAFETY: nobody else has the file, and nobody writes to it.
+            // SAFETY: nothing else has the file open, and it is not written to.
             let map = unsafe { MappedFile::map(&file, start as u64..end as u64) }.unwrap();
             map.warm().unwrap();
             assert!(map[..] == contents[start..end]);

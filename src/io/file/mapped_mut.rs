@@ -4,10 +4,10 @@
 //! `sys/file_mapping.rs`, rule 3, to its caller. Rules:
 //!
 //! 1. A file made by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped,
-//!    so nobody else shortens or writes it; and all of it has its place on the disk.
-//! 2. Its descriptor is given away, and its name made, only together with the mapping's end.
-//! 3. After a flush failed nothing is called durable any more: the kernel may have dropped the
-//!    pages, and a second flush would not tell.
+//!    so nothing else shortens or writes it; and disk blocks are allocated for all of it.
+//! 2. Its descriptor is given away, and it gets a name, only when the mapping ends.
+//! 3. After a failed flush every further flush fails: the kernel may have dropped the pages, and a
+//!    second `msync` would not report it.
 
 #![allow(unsafe_code, reason = "mapping a file that others may have is the caller's promise")]
 
@@ -23,17 +23,17 @@ use crate::sys::{self, Advice, FileMappingMut};
 /// A file, or a part of one, mapped into memory to be written there.
 ///
 /// It is a mutable slice; [`flush`](Self::flush) brings a range of it to the disk. When it is
-/// written, [`freeze`](Self::freeze) makes a [`MappedFile`] of it, whose views anybody shares, or
-/// [`persist`](Self::persist) gives the file a name, all at once: others find it whole or not at
-/// all.
+/// written, [`freeze`](Self::freeze) turns it into a [`MappedFile`], whose views are shared, or
+/// [`persist`](Self::persist) gives the file a name atomically: other processes find it whole or not
+/// at all.
 ///
 /// # What SIGBUS can do
 ///
-/// Touching a mapped page that the file system can't give kills the process. There are three ways
-/// to that. The file was shortened: [`create_in`](Self::create_in) makes a file that nobody else
-/// has. The disk is full: it has all of its room from the start. The disk fails, and a page that
-/// was written back and dropped can't be read again: that is left; [`lock`](Self::lock) keeps the
-/// pages in memory. So is a file system that copies on write and has no room for the copy.
+/// Accessing a mapped page that the file system cannot provide kills the process. There are four
+/// causes. The file was shortened: [`create_in`](Self::create_in) makes a file that nothing else can
+/// open. The disk is full: `create_in` allocates all disk blocks at the start. The disk fails, and a
+/// page that was written back and dropped cannot be read again: [`lock`](Self::lock) keeps the pages
+/// in memory. The file system copies on write and has no space for the copy: nothing prevents that.
 ///
 /// # Examples
 ///
@@ -66,35 +66,36 @@ pub struct MappedFileMut {
 impl MappedFileMut {
     /// Makes a file of `len` zeros in a directory, without a name, and maps it.
     ///
-    /// Nobody else has it. It goes with the mapping, unless [`persist`](Self::persist) names it.
+    /// Nothing else can open it. It is removed with the mapping, unless [`persist`](Self::persist) names
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::StorageFull`] if the disk has no room for all of it,
+    /// [`io::ErrorKind::StorageFull`] if the disk has no space for all of it,
     /// [`io::ErrorKind::Unsupported`] if the file system has no files without names; those of
     /// making and mapping a file otherwise.
     ///
     /// # Cost
     ///
-    /// Three system calls. Where the file system can't set room aside, `len` zeros are written.
-    /// Pages come in as they are touched, at 1 to 2 microseconds each: see [`warm`](Self::warm).
+    /// Three system calls. Where the file system cannot allocate blocks in advance, `len` zeros are
+    /// written. Pages come in as they are touched, at 1 to 2 microseconds each: see
+    /// [`warm`](Self::warm).
     pub fn create_in(directory: impl AsRef<Path>, len: usize) -> io::Result<MappedFileMut> {
         let file = sys::unnamed_file(directory.as_ref())?;
         if len > 0 {
             sys::fill_with_zeros(&file, len as u64)?;
         }
-        // SAFETY: nobody else has the file, which is as long as that (rules 1 and 2).
+        // SAFETY: nothing else has the file open, and it is as long as that (rules 1 and 2).
         unsafe { MappedFileMut::over(file, 0..len as u64) }
     }
 
-    /// Maps a range of any file, which must be open for reading and writing.
+    /// Maps a range of a file, which must be open for reading and writing.
     ///
     /// # Safety
     ///
-    /// As long as the mapping lives, or any view of what it was [frozen](Self::freeze) into, nobody
-    /// may write to this range of the file or map it to be written, nobody may read it through
-    /// another mapping, and the file must not become shorter than the range's end; neither this
-    /// process nor another.
+    /// As long as the mapping lives, or any view of what it was [frozen](Self::freeze) into, neither
+    /// this process nor another may write to this range of the file, map it to be written, read it
+    /// through another mapping, or make the file shorter than the end of the range.
     ///
     /// # Errors
     ///
@@ -142,15 +143,15 @@ impl MappedFileMut {
         Ok(MappedFileMut { mapping, file, failed: false })
     }
 
-    /// Writes a range to the disk and waits for that; what else is in its pages goes with it.
+    /// Writes a range to the disk, with the rest of its pages, and waits for that.
     ///
-    /// Linux begins to write changed pages by itself after some seconds, so there is no call that
+    /// Linux begins to write changed pages by itself after some seconds, so there is no method that
     /// only begins it: `msync` with `MS_ASYNC` does nothing.
     ///
     /// # Errors
     ///
-    /// Those of writing to the disk. After one, what the disk holds is not known, and every further
-    /// `flush` and [`persist`](Self::persist) fails.
+    /// Those of writing to the disk. After one, the contents of the disk are not known, and every
+    /// further `flush` and [`persist`](Self::persist) fails.
     ///
     /// # Panics
     ///
@@ -173,12 +174,13 @@ impl MappedFileMut {
         Ok(())
     }
 
+    /// Fails after a failed flush (rule 3).
     fn check(&self) -> io::Result<()> {
         let message = "an earlier flush of the file failed";
         if self.failed { Err(io::Error::other(message)) } else { Ok(()) }
     }
 
-    /// Gives up writing: what was written, to be shared. The descriptor is closed.
+    /// Ends writing and returns the file to be shared. The descriptor is closed.
     ///
     /// # Cost
     ///
@@ -190,22 +192,22 @@ impl MappedFileMut {
         }
     }
 
-    /// Brings all of it to the disk, gives the file a name that nothing else has, and gives the
-    /// file: after a crash it is there whole, or not at all.
+    /// Brings all of it to the disk, gives the file a name that was free, and returns the file: after
+    /// a crash it is there whole, or not at all.
     ///
-    /// This value is empty then, as whoever knows the name can shorten the file. After an error it
-    /// is as it was; but if it is empty, the file has its name, and only the directory could not be
-    /// brought to the disk.
+    /// This value is empty then, as the file can now be opened and shortened. After an error it is
+    /// unchanged, with one exception: if it is empty, the file has its name, and only the directory
+    /// could not be brought to the disk.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if something has the name,
+    /// [`io::ErrorKind::AlreadyExists`] if the name is taken,
     /// [`io::ErrorKind::CrossesDevices`] if it is on another file system than the file; those of
     /// writing to the disk, as [`flush`](Self::flush).
     ///
     /// # Cost
     ///
-    /// The disk's time; elsewhere than on Linux the file is copied.
+    /// The disk's time; on systems other than Linux the file is copied.
     pub fn persist(&mut self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         self.check()?;
@@ -231,8 +233,8 @@ impl MappedFileMut {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
-    /// Brings all of it into memory, ready to be written, and waits for that, so that no later
-    /// access does: off the path on which records are written.
+    /// Brings all of it into memory, ready to be written, and waits for that, so that later accesses
+    /// do not wait.
     ///
     /// # Errors
     ///
@@ -283,7 +285,7 @@ mod tests {
     use crate::sys::{Call, Outcome, with_plan};
 
     #[test]
-    fn what_is_written_is_in_the_file_and_nobody_has_it_before() {
+    fn what_is_written_is_in_the_file_once_it_has_a_name() {
         let directory = tempfile::tempdir().unwrap();
         let names = || std::fs::read_dir(directory.path()).unwrap().count();
         for len in [0, 1, 4095, 4096, 4097, 300_000] {
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn frozen_it_is_shared_and_outlives_everything() {
+    fn a_frozen_file_is_shared_and_outlives_its_directory() {
         let directory = tempfile::tempdir().unwrap();
         let mut map = MappedFileMut::create_in(directory.path(), 10_000).unwrap();
         map[5000..5005].copy_from_slice(b"views");
@@ -348,14 +350,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_costs_nothing() {
+    fn a_name_that_is_taken_changes_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let taken = directory.path().join("taken");
-        std::fs::write(&taken, "somebody's").unwrap();
+        std::fs::write(&taken, "taken").unwrap();
         let mut map = MappedFileMut::create_in(directory.path(), 100).unwrap();
         map[0] = 1;
         assert_eq!(map.persist(&taken).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
+        assert_eq!(std::fs::read(&taken).unwrap(), b"taken");
         assert_eq!((map.len(), map[0]), (100, 1));
         map.persist(directory.path().join("free")).unwrap();
     }
@@ -363,7 +365,7 @@ mod tests {
     // Elsewhere zeros are written until the disk is full.
     #[test]
     #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
-    fn a_disk_without_room_is_an_error_before_anything_is_touched() {
+    fn a_full_disk_is_an_error_before_any_access() {
         let directory = tempfile::tempdir().unwrap();
         let error = MappedFileMut::create_in(directory.path(), usize::MAX / 16 + 1).unwrap_err();
         let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge];
@@ -371,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failed_flush_nothing_is_called_durable() {
+    fn after_a_failed_flush_every_flush_fails() {
         const EIO: i32 = 5;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("name");

@@ -1,7 +1,7 @@
 //! Files: ranges to send, and files in memory.
 //!
-//! `region.rs` is a range of a file, `transfer.rs` how it gets to a descriptor. `mapped.rs` is a file in
-//! memory, `mapped_mut.rs` one that is written there.
+//! `region.rs` has ranges of files, `transfer.rs` sends them to a descriptor. `mapped.rs` has files in
+//! memory, `mapped_mut.rs` files that are written there.
 
 #[cfg(unix)]
 pub(super) mod mapped;

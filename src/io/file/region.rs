@@ -13,9 +13,9 @@ use crate::sys;
 
 /// A range of an open file that can be sent without passing through memory.
 ///
-/// A region holds the file open, knows where it stands, and moves on by exactly what was sent.
-/// Cloning and slicing share the one descriptor; the last region closes it. The file's own cursor
-/// is neither used nor moved, so any number of regions can be under way over one file.
+/// A region keeps the file open, remembers the next byte to send, and advances by exactly what was
+/// sent. Clones and slices share one descriptor; the last region closes it. The file's own cursor
+/// is neither used nor moved, so any number of regions can send one file at the same time.
 ///
 /// The kernel sends the pages of the file themselves: a file that is written to or truncated after
 /// the call may reach the peer changed. Send files that don't change any more.
@@ -52,23 +52,23 @@ pub struct FileRegion {
     /// Offsets in the file of the next byte and of the end: `next <= end`.
     next: u64,
     end: u64,
-    /// How its bytes get to where they were sent last time.
+    /// The method that sent its bytes last time.
     pub(super) method: Method,
 }
 
-/// The paths, in the order in which they are tried.
+/// The transfer methods, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// File to anything: one system call.
+    /// From a file to anything, in one system call.
     #[cfg(unix)]
     Sendfile,
-    /// By way of a pipe: where `sendfile` is forbidden.
+    /// Through a pipe: where `sendfile` is forbidden.
     #[cfg(unix)]
     Splice,
-    /// File to file.
+    /// From a file to a file.
     #[cfg(unix)]
     CopyRange,
-    /// Through a window of memory: always works.
+    /// Through a scratch buffer: always works.
     Copy,
 }
 
@@ -82,11 +82,11 @@ impl Method {
 }
 
 impl FileRegion {
-    /// Opens the file at `path` and takes all that it holds now.
+    /// Opens the file at `path` and takes everything that it contains now.
     ///
-    /// A file that grows later keeps the region as it was. Files that the kernel makes up while
-    /// they are read (under `/proc`, say) report no length, so their region is empty: name a
-    /// range with [`new`](Self::new) for those.
+    /// A file that grows later does not change the region. Files that the kernel generates while
+    /// they are read (those of `/proc`, for example) report no length, so their region is empty: name
+    /// a range with [`new`](Self::new) for those.
     ///
     /// # Errors
     ///
@@ -131,33 +131,33 @@ impl FileRegion {
         FileRegion { file: file.into(), next: range.start, end: range.end, method: Method::first() }
     }
 
-    /// The bytes that are still to be sent.
+    /// Returns the number of bytes that are still to be sent.
     #[doc(alias = "count")]
     pub fn len(&self) -> u64 {
         self.end - self.next
     }
 
-    /// The same as [`len`](Self::len), in the spelling of a cursor.
+    /// Returns the same as [`len`](Self::len), under the name that cursors use.
     pub fn remaining(&self) -> u64 {
         self.len()
     }
 
-    /// Whether nothing is left to send.
+    /// Returns whether nothing is left to send.
     pub fn is_empty(&self) -> bool {
         self.next == self.end
     }
 
-    /// The offset in the file of the next byte to be sent.
+    /// Returns the offset in the file of the next byte to be sent.
     pub fn position(&self) -> u64 {
         self.next
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// The part of this region that `range` names, counted from its next byte.
+    /// Returns the part of this region that `range` names, counted from its next byte.
     ///
     /// # Panics
     ///
@@ -179,7 +179,7 @@ impl FileRegion {
         FileRegion { next: self.next + range.start, end: self.next + range.end, ..self.clone() }
     }
 
-    /// Takes the first `at` bytes off this region and gives them as one of their own. One atomic
+    /// Takes the first `at` bytes off this region and returns them as another one. One atomic
     /// increment.
     ///
     /// # Panics
@@ -221,11 +221,11 @@ impl FileRegion {
         self.end -= self.len().saturating_sub(len);
     }
 
-    /// Reads into the room of `buf`, from `offset` bytes after the region's next byte on, and
-    /// gives the number of bytes read. The region does not move.
+    /// Reads into the spare capacity of `buf`, from `offset` bytes after the region's next byte on, and
+    /// returns the number of bytes read. The region does not advance.
     ///
-    /// Reads up to the end of the region or of the room, or less, as `read` does; 0 when one of
-    /// them is reached.
+    /// Reads up to the end of the region or of the spare capacity, or less, as `read` does; 0 when one
+    /// of them is reached.
     ///
     /// # Errors
     ///
@@ -277,7 +277,7 @@ impl FileRegion {
         }
     }
 
-    /// Reads the whole region into memory; it does not move.
+    /// Reads the whole region into memory; it does not advance.
     ///
     /// # Errors
     ///
@@ -317,12 +317,12 @@ impl FileRegion {
         self.method == Method::Splice
     }
 
-    /// Whether earlier calls found that the bytes have to go through memory.
+    /// Returns whether earlier calls found that the bytes have to be copied.
     pub(crate) fn must_copy(&self) -> bool {
         self.method == Method::Copy
     }
 
-    /// A read at `at` found the end of the file, where the region promised bytes.
+    /// Returns the error for a file that ends at `at`, where the region has bytes.
     pub(super) fn truncated(&self, at: u64) -> io::Error {
         FileTruncated::new(self.end, at).into()
     }
@@ -337,8 +337,8 @@ impl fmt::Debug for FileRegion {
     }
 }
 
-/// A file ended before a [`FileRegion`] over it did: somebody truncated it, or the range was never
-/// all there.
+/// A file ended before a [`FileRegion`] of it did: it was truncated, or the range was never all
+/// there.
 ///
 /// It comes as the source of an [`io::Error`] of the kind [`io::ErrorKind::UnexpectedEof`].
 ///
@@ -369,12 +369,12 @@ impl FileTruncated {
         FileTruncated { expected, found }
     }
 
-    /// The offset at which the region ends, so the length that the file should have had.
+    /// Returns the offset at which the region ends: the length that the file should have had.
     pub fn expected(&self) -> u64 {
         self.expected
     }
 
-    /// The offset at which there was nothing more to read. The file is at most that long.
+    /// Returns the offset at which there was nothing more to read. The file is at most that long.
     pub fn found(&self) -> u64 {
         self.found
     }

@@ -1,12 +1,12 @@
-//! Pipes for splicing, kept for the next one who needs one.
+//! Pipes for splicing, kept for the next transfer.
 //!
 //! A pipe costs three system calls, and a user without privileges may have 64 MiB of them in all:
-//! beyond that the kernel makes pipes of 8 KiB, for every program of the user. So transfers take
-//! one when bytes come and give it back when none are left:
+//! beyond that the kernel makes pipes of 8 KiB, for every program of the user. So a transfer takes
+//! a pipe when bytes come and gives it back when none are left. Rules:
 //!
-//! 1. a pipe in the store is empty: whoever holds one with bytes in it closes it instead;
-//! 2. there are never more than [`MOST`], in use or kept, and the store keeps at most [`KEPT`];
-//! 3. a pipe that is too small to be worth it is not given out: copying is cheaper then.
+//! 1. An idle pipe is empty: a transfer that holds one with bytes in it closes it instead.
+//! 2. There are never more than [`MAX_PIPES`], in use or idle, and at most [`MAX_IDLE_PIPES`] are idle.
+//! 3. A pipe smaller than [`MIN_USEFUL`] is not given out: copying is cheaper then.
 
 use std::io;
 use std::ops::Deref;
@@ -15,24 +15,24 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::sys;
 
-/// Measured on a proxy, as parts of the CPU of copying 64 KiB at a time: on a quiet machine 0.7
-/// with the default 64 KiB, 0.45 with 256 KiB and 0.42 with this; on a busy one, where each call
-/// wakes somebody, 0.85, 0.7 and 0.5.
+/// The capacity of a pipe in bytes. Measured on a proxy, as parts of the CPU of copying 64 KiB at a time:
+/// on a quiet machine 0.7 with the default 64 KiB, 0.45 with 256 KiB and 0.42 with this; on a busy one,
+/// where each call wakes another process, 0.85, 0.7 and 0.5.
 const PIPE_BYTES: usize = 1024 * 1024;
 
-/// Below this, copying with a large window costs less.
-const WORTH: usize = 64 * 1024;
+/// The smallest useful capacity in bytes: below it, copying with a large buffer costs less.
+const MIN_USEFUL: usize = 64 * 1024;
 
-/// What leaves a quarter of the user's budget to others.
-const MOST: usize = 48;
+/// The maximum number of live pipes; leaves a quarter of the per-user quota.
+const MAX_PIPES: usize = 48;
 
-/// As many as can be under way at one moment on a machine of ordinary size.
-const KEPT: usize = 16;
+/// The maximum number of idle pipes: as many as transfers run at one moment on a machine of ordinary size.
+const MAX_IDLE_PIPES: usize = 16;
 
-static STORE: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
+static IDLE: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
 static PLACES: Places = Places(AtomicUsize::new(0));
 
-/// One of the [`MOST`].
+/// One of at most [`MAX_PIPES`] pipes.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     pipe: sys::Pipe,
@@ -47,43 +47,43 @@ impl Deref for Pipe {
     }
 }
 
-/// An empty pipe; an error means that there is none to be had now.
+/// Returns an empty pipe; an error means that none is available now.
 pub(crate) fn take() -> io::Result<Pipe> {
-    let kept = STORE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    if let Some(pipe) = kept {
+    let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    if let Some(pipe) = idle {
         return Ok(pipe);
     }
     let place = PLACES.take().ok_or(io::ErrorKind::QuotaExceeded)?;
     let pipe = sys::Pipe::new(PIPE_BYTES)?;
-    if pipe.capacity < WORTH {
+    if pipe.capacity < MIN_USEFUL {
         return Err(io::ErrorKind::QuotaExceeded.into());
     }
     Ok(Pipe { pipe, _place: place })
 }
 
-/// Keeps a pipe, which must be empty, or closes it.
+/// Keeps an empty pipe for the next transfer, or closes it.
 pub(crate) fn give_back(pipe: Pipe) {
-    let mut store = STORE.lock().unwrap_or_else(PoisonError::into_inner);
-    if store.len() < KEPT {
-        store.push(pipe);
+    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if idle.len() < MAX_IDLE_PIPES {
+        idle.push(pipe);
     }
 }
 
-/// Closes what is kept, so that the next one who needs a pipe makes one.
+/// Closes the idle pipes, so that the next transfer makes one.
 #[cfg(test)]
 pub(crate) fn forget_all() {
-    STORE.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-/// Counts the places that are taken. `Relaxed`: nothing is handed on with a place.
+/// Counts the places that are taken. `Relaxed`: the count orders nothing else.
 #[derive(Debug)]
 struct Places(AtomicUsize);
 
 impl Places {
     fn take(&'static self) -> Option<Place> {
-        // Given back at once if it is one too many.
+        // Dropped at once if it is one too many.
         let place = Place(self);
-        (self.0.fetch_add(1, Ordering::Relaxed) < MOST).then_some(place)
+        (self.0.fetch_add(1, Ordering::Relaxed) < MAX_PIPES).then_some(place)
     }
 }
 
@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn places_run_out_and_come_back() {
         static PLACES: Places = Places(AtomicUsize::new(0));
-        let mut places: Vec<_> = (0..MOST).map(|_| PLACES.take().expect("one of many")).collect();
+        let mut places: Vec<_> =
+            (0..MAX_PIPES).map(|_| PLACES.take().expect("one of many")).collect();
         assert!(PLACES.take().is_none());
         assert!(PLACES.take().is_none(), "a refusal takes no place");
         places.pop();

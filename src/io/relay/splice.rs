@@ -38,15 +38,18 @@ const COPY: usize = 512 * 1024;
 /// proof (rule 5) costs no call of its own.
 const PROBE: usize = 16 * 1024;
 
-/// Moves bytes from one descriptor to another without bringing them into the process: a proxy's
-/// socket to socket, an upload's socket to file.
+/// Moves bytes from one descriptor to another without bringing them into the process: from socket to
+/// socket for a proxy, from socket to file for an upload.
 ///
-/// Where the kernel can't splice the two, or a pipe can't be had, the bytes are copied through a
+/// Where the kernel cannot splice the two, or no pipe is available, the bytes are copied through a
 /// pooled buffer, with the same results. An idle transfer holds neither a pipe nor a buffer.
 ///
-/// Each direction of a proxied connection has a `Splice` of its own. When one says
-/// [`Spliced::Done`], its source has ended and all of it is out: shut the target down for writing,
-/// and the half-close has been carried over.
+/// Each direction of a proxied connection needs its own `Splice`. When one returns
+/// [`Spliced::Done`], its source has ended and all of it has arrived at the target: shut the target
+/// down for writing to pass the half-close on.
+///
+/// A socket as `to` with Nagle's algorithm on can delay the last bytes of a message by 40 ms; set
+/// `TCP_NODELAY`.
 ///
 /// # Examples
 ///
@@ -101,18 +104,18 @@ pub struct Splice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "only `Spliced::Done` means that the transfer is over"]
 pub enum Spliced {
-    /// The source has ended or the limit is reached, and everything is out.
+    /// The source has ended or the limit is reached, and everything has arrived.
     Done(u64),
-    /// The source has nothing now, and nothing is held: go on when it is readable.
+    /// The source has nothing now, and nothing is held: call again when it is readable.
     SourceEmpty(u64),
-    /// The target takes no more now: go on when it is writable.
+    /// The target takes no more now: call again when it is writable.
     TargetFull(u64),
-    /// The budget of one call is spent: go on after the others had their turn.
+    /// The budget of one call is spent: call again after other connections had their turn.
     BudgetSpent(u64),
 }
 
 impl Spliced {
-    /// The bytes that the target took during the call.
+    /// Returns the number of bytes that the target took during the call.
     pub fn bytes(self) -> u64 {
         match self {
             Spliced::Done(n)
@@ -124,7 +127,7 @@ impl Spliced {
 }
 
 impl Splice {
-    /// A transfer that ends where its source does.
+    /// Returns a transfer that ends where its source does.
     pub fn new() -> Splice {
         Splice {
             bytes: ByteView::new(),
@@ -143,7 +146,7 @@ impl Splice {
         }
     }
 
-    /// Takes no more than `bytes` from the source: for a body whose length is known, followed by
+    /// Takes at most `bytes` from the source: for a body whose length is known, followed by
     /// something else.
     ///
     /// # Examples
@@ -178,7 +181,7 @@ impl Splice {
     }
 
     /// Reads the source, which must be a file, from `offset` on, and neither uses nor moves its
-    /// cursor: any number of transfers can be under way over one file.
+    /// cursor: any number of transfers can read one file at the same time.
     ///
     /// # Examples
     ///
@@ -207,26 +210,27 @@ impl Splice {
         self
     }
 
-    /// Sets the bytes that one call moves before it gives way to other connections (1 MiB unless
-    /// set); 0 counts as 1. What it has in hand when it gets there, it still delivers.
+    /// Sets the number of bytes that one call moves before it gives way to other connections (1 MiB
+    /// unless set); 0 counts as 1. Bytes that have left the source by then are still delivered.
     #[must_use]
     pub fn with_budget(mut self, bytes: u64) -> Splice {
         self.budget = bytes.max(1);
         self
     }
 
-    /// The bytes that have arrived at the target.
+    /// Returns the number of bytes that have arrived at the target.
     pub fn moved_bytes(&self) -> u64 {
         self.moved
     }
 
-    /// The bytes that have left the source and have not arrived: they are in the pipe.
+    /// Returns the number of bytes that have left the source and have not arrived: they are in a pipe or
+    /// in memory.
     pub fn held_bytes(&self) -> u64 {
         self.bytes.len() as u64 + self.in_pipe as u64
     }
 
-    /// The reads, writes and splices so far. Making a pipe, which serves many transfers, is not
-    /// counted.
+    /// Returns the number of reads, writes and splices so far. Making a pipe, which serves many
+    /// transfers, is not counted.
     pub fn system_calls(&self) -> u64 {
         self.calls
     }
@@ -234,15 +238,15 @@ impl Splice {
     /// Moves bytes until the source is empty or has ended, the target is full, or the budget is
     /// spent.
     ///
-    /// A call goes on where the one before it stopped, so pass the same two descriptors. Both
+    /// A call continues where the one before it stopped, so pass the same two descriptors. Both
     /// should be non-blocking: a blocking one is waited for. A file as `to` is written at its
     /// cursor; one opened for direct I/O takes whole blocks only. Bytes that TCP or a unix socket calls urgent (`MSG_OOB`) are not a part of the stream,
     /// as for a read.
     ///
     /// # Errors
     ///
-    /// Those of reading and writing. Nothing is lost by one: what has left the source is
-    /// [held](Self::held_bytes), and a call again goes on with it.
+    /// Those of reading and writing. None loses bytes: what has left the source is
+    /// [held](Self::held_bytes), and the next call continues with it.
     ///
     /// A target that is gone raises SIGPIPE, which Rust programs ignore, and gives
     /// [`io::ErrorKind::BrokenPipe`].
@@ -280,12 +284,12 @@ impl Splice {
         }
     }
 
-    /// Whether the source has ended, or the limit is reached, and nothing is held.
+    /// Returns whether the source has ended, or the limit is reached, and nothing is held.
     pub fn is_done(&self) -> bool {
         (self.ended || self.limit == 0) && self.held_bytes() == 0
     }
 
-    /// Whether a call that began at `start` has moved its share.
+    /// Returns whether a call that began at `start` has moved its budget.
     pub(crate) fn is_spent(&self, start: u64) -> bool {
         self.moved - start >= self.budget
     }

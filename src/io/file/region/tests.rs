@@ -67,7 +67,7 @@ fn cutting_a_region_is_cutting_a_slice() {
 }
 
 #[test]
-fn reading_stops_at_the_region_the_room_and_the_file() {
+fn reading_stops_at_the_region_the_spare_capacity_and_the_file() {
     let region = FileRegion::new(file_with(b"0123456789"), 2..8);
     let mut buf = ByteBuf::with_capacity(4);
     assert_eq!(region.read_at(0, &mut buf).unwrap(), 4);
@@ -130,7 +130,7 @@ fn every_kind_of_target_gets_the_bytes() {
 
 /// Each path alone, by forbidding those before it, to a file and to a socket; in the end copying.
 #[test]
-fn every_path_sends_the_same() {
+fn every_method_sends_the_same() {
     let contents: Vec<u8> = (0..600_000_u32).map(|i| (i / 5) as u8).collect();
     let file = Arc::new(file_with(&contents));
     let refused = [&[][..], &[Call::Sendfile], &[Call::Sendfile, Call::SpliceIn]];
@@ -167,7 +167,7 @@ fn every_path_sends_the_same() {
 }
 
 #[test]
-fn a_full_target_says_so_and_the_region_stays_exact() {
+fn a_full_target_is_would_block_and_the_region_stays_exact() {
     let contents = vec![7; 4_000_000];
     let mut region = FileRegion::new(file_with(&contents), 0..contents.len() as u64);
     let (out, mut peer) = UnixStream::pair().unwrap();
@@ -188,7 +188,7 @@ fn a_full_target_says_so_and_the_region_stays_exact() {
 }
 
 #[test]
-fn a_file_that_shrinks_or_grows_under_way() {
+fn a_file_that_is_truncated_or_grows_while_it_is_sent() {
     let file = Arc::new(file_with(&[1; 100_000]));
     let out = tempfile::tempfile().unwrap();
     let mut region = FileRegion::new(file.clone(), 0..100_000);
@@ -211,7 +211,7 @@ fn a_file_that_shrinks_or_grows_under_way() {
 /// bytes; the last gets them or says that it can't, and the region stands where it stood.
 #[test]
 #[cfg(target_os = "linux")]
-fn odd_targets() {
+fn devices_terminals_and_direct_files_are_targets() {
     use std::os::unix::fs::OpenOptionsExt;
 
     let contents: Vec<u8> = (0..100_000_u32).map(|i| (i / 5) as u8).collect();
@@ -318,7 +318,7 @@ fn any_range_of_a_file_opened_for_direct_io_is_sent() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn files_that_the_kernel_makes_up_go_by_copy() {
+fn files_that_the_kernel_generates_are_sent() {
     let path = "/proc/self/stat";
     assert!(FileRegion::open(path).unwrap().is_empty(), "it reports no length");
     let mut region = FileRegion::new(File::open(path).unwrap(), 0..10);

@@ -127,7 +127,7 @@ fn files_are_sources_and_targets() {
 
 /// An upload is gathered before it is written; what ends the gathering must wait its turn.
 #[test]
-fn an_error_behind_bytes_for_a_file_is_told_when_they_are_out() {
+fn an_error_behind_bytes_for_a_file_is_returned_after_they_are_written() {
     let (mut client, server) = pair();
     client.write_all(&pattern(1000)).unwrap();
     let file = tempfile::tempfile().unwrap();
@@ -152,7 +152,7 @@ fn an_error_behind_bytes_for_a_file_is_told_when_they_are_out() {
 }
 
 #[test]
-fn a_file_is_read_where_it_was_said_by_either_path() {
+fn a_file_is_read_at_its_offset_by_either_path() {
     let stream = pattern(700_000);
     let mut source = tempfile::tempfile().unwrap();
     source.write_all(&stream).unwrap();
@@ -364,15 +364,15 @@ fn files_opened_for_direct_io_are_sources() {
 }
 
 #[test]
-fn bytes_that_were_never_delivered_reach_nobody_else() {
+fn undelivered_bytes_never_reach_another_transfer() {
     let (mut client, front) = pair();
     let (back, server) = pair();
-    client.write_all(b"for the one who left").unwrap();
+    client.write_all(b"undelivered").unwrap();
     drop(server);
     let mut splice = Splice::new();
     let error = splice.transfer(&front, &back).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    assert_eq!((splice.moved_bytes(), splice.held_bytes()), (0, 20));
+    assert_eq!((splice.moved_bytes(), splice.held_bytes()), (0, 11));
     drop(splice);
     // Were its pipe reused, the next stream would begin with those bytes.
     for _ in 0..20 {
