@@ -128,6 +128,8 @@ fn a_segment_of_any_size_works_or_refuses() -> io::Result<()> {
     for position in NUMBERS.into_iter().chain([first, first + 1, end - 1, end, end + 1]) {
         let records: io::Result<Vec<_>> = segment.records(position).collect();
         assert_eq!(records.is_ok(), position == first || position == end, "{position}");
+        // Nothing is durable yet.
+        assert_eq!(segment.next_valid(position)?, segment.start());
     }
     Ok(())
 }

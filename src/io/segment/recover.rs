@@ -115,6 +115,9 @@ pub(super) fn next_valid<F: Framing>(
     limit: u64,
 ) -> io::Result<u64> {
     let limit = limit.min(durable);
+    if from >= limit {
+        return Ok(durable);
+    }
     let mut search = Search { log, window: Window::new(from), at: 0, durable, limit, left: SEARCH };
     // As many bytes as the framing needs to tell the length.
     let head = match log.parse(from, &[]) {

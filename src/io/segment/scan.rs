@@ -112,7 +112,7 @@ impl<F: Framing> Log<'_, F> {
     pub(super) fn parse(&self, position: u64, bytes: &[u8]) -> Parsed {
         let parsed = self.framing.parse(Place { epoch: self.epoch, position }, bytes);
         let may_be = match parsed {
-            Parsed::Valid(len) => 0 < len && len <= bytes.len(),
+            Parsed::Valid(len) => 0 < len && len <= bytes.len() && len <= self.framing.max_len(),
             Parsed::Filler(len) => 0 < len,
             Parsed::Incomplete(len) => bytes.len() < len && len <= self.framing.max_len(),
             Parsed::Corrupt => true,

@@ -81,11 +81,13 @@ fn a_range_of_the_file_is_what_was_appended() {
 #[test]
 fn bytes_that_are_no_whole_records_are_not_appended() {
     let (_dir, path) = place();
-    let mut segment = Segment::create_with(&path, 1 << 16, Batches).unwrap();
+    let mut segment = Segment::create_with(&path, 4 << 20, Batches).unwrap();
     let good = batch(0, b"good");
     let mut bad = batch(1, b"bad");
     bad[BATCH] ^= 1;
-    for bad in [&bad[..], &good[..good.len() - 1], &[0; 100], b"short"] {
+    // One is longer than the framing allows, and would not be found again.
+    let long = batch(1, &vec![0; Batches.max_len()]);
+    for bad in [&bad[..], &good[..good.len() - 1], &[0; 100], b"short", &long] {
         let error = segment.append_framed(&[&good, bad].concat()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         let corrupt: CorruptRecord = source(&error);
