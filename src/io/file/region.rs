@@ -91,7 +91,8 @@ impl FileRegion {
     /// # Errors
     ///
     /// Those of opening a file; [`NotRegularFile`](crate::NotRegularFile) (as the source of the error)
-    /// for a directory, a FIFO, a socket or a device. It never waits for a writer of a FIFO.
+    /// for a directory, a FIFO, a socket or a device. It never waits for a writer of a FIFO, nor for the
+    /// holder of a lease: then it returns [`io::ErrorKind::WouldBlock`].
     ///
     /// # Cost
     ///

@@ -317,6 +317,15 @@ fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
     let mut arrived = Vec::new();
     read_available(&mut server, &mut arrived);
     assert!(arrived == pattern(1000));
+
+    // Nor does a source that has plenty fill a large one.
+    let mut source = tempfile::tempfile().unwrap();
+    source.write_all(&pattern(4_000_000)).unwrap();
+    let mut splice = Splice::new().with_offset(0);
+    with_plan(plan, || {
+        while !matches!(splice.transfer(&source, &back).unwrap(), Spliced::TargetFull(_)) {}
+    });
+    assert!(splice.held_bytes() > 0 && splice.bytes.pinned() <= STREAM_COPY);
 }
 
 /// A kernel that moves nothing into a pipe has not said that the source has ended.

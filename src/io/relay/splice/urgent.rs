@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio, read};
+use rustix::net::sockopt::set_socket_oobinline;
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 
 use super::*;
@@ -22,6 +23,13 @@ fn tcp() -> Ends {
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     near.set_nodelay(true).unwrap();
     (near.into(), listener.accept().unwrap().0.into())
+}
+
+/// Over a connection whose far end takes urgent bytes as a part of the stream.
+fn tcp_inline() -> Ends {
+    let (near, far) = tcp();
+    set_socket_oobinline(&far, true).unwrap();
+    (near, far)
 }
 
 fn unix() -> Ends {
@@ -125,7 +133,7 @@ fn a_transfer_gets_what_a_read_gets_past_urgent_bytes() {
         "$",
     ];
     for script in scripts {
-        for connect in [tcp, unix] {
+        for connect in [tcp, tcp_inline, unix] {
             for nonblocking in [false, true] {
                 for (refused, into_file) in [(&[][..], false), (&[Call::Pipe], false), (&[], true)]
                 {
