@@ -121,7 +121,7 @@ weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/drop\(Charge::of\(&self.b
     budget_wait_given_up
 weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/(drop\(Charge::of\(&self.budget, self.bytes\)\);)/\1 \1/' \
     budget_wait_given_up
-weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' budget_two_tenants_wait
+weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' budget_two_tenants_are_served
 
 for model in $(sed -nE '/^#\[test\]/,/^fn/s/^fn ([a-z_]+).*/\1/p' tests/loom/*.rs); do
     [[ -n ${shown[$model]:-} ]] || { echo "nothing shows that $model can fail"; exit 1; }

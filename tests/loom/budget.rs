@@ -5,7 +5,7 @@ use loom::future::block_on;
 use loom::thread::{JoinHandle, spawn};
 use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 fn root(limit: usize) -> Arc<Budget> {
     Arc::new(Budget::new("root", limit, None, None))
@@ -139,36 +139,47 @@ fn budget_the_next_in_the_queue() {
 /// below is not forgotten. Catches: a charge taken back without a look at those who wait.
 #[test]
 fn budget_charge_taken_back() {
-    loom::model(|| {
+    // One change of threads after the charge below, one while the byte above is held.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
         let whole = root(1);
         let part = child(1, &whole);
-        let tries = spawn({
-            let part = Arc::clone(&part);
-            move || drop(charge(&part))
-        });
-        let held = charge(&whole);
-        let mut waits = Box::pin(part.wait(1, 1));
         let cx = &mut Context::from_waker(Waker::noop());
-        let Poll::Pending = waits.as_mut().poll(cx) else { return tries.join().unwrap() };
-        drop(held);
-        drop(block_on(waits).unwrap());
-        tries.join().unwrap();
+        let waits = spawn({
+            let (whole, part) = (Arc::clone(&whole), Arc::clone(&part));
+            move || {
+                let held = charge(&whole);
+                let mut waits = Box::pin(part.wait(1, 1));
+                let cx = &mut Context::from_waker(Waker::noop());
+                let charge = waits.as_mut().poll(cx);
+                drop(held);
+                charge.is_pending().then_some(waits)
+            }
+        });
+        drop(charge(&part));
+        if let Some(mut waits) = waits.join().unwrap() {
+            assert!(waits.as_mut().poll(cx).is_ready(), "it is forgotten");
+        }
         assert_eq!((used(&part), used(&whole)), (0, 0));
     });
 }
 
-/// Two budgets wait for one byte of a shared one; each gives it back when it has had it. Catches: a served
-/// budget that does not hand on what it leaves.
+/// Two budgets wait for bytes of a shared one, which two threads give back. Catches: a release that serves no
+/// request.
 #[test]
-fn budget_two_tenants_wait() {
+fn budget_two_tenants_are_served() {
     loom::model(|| {
-        let whole = root(1);
-        let (one, two) = (child(1, &whole), child(1, &whole));
-        let held = charge(&whole);
-        let theirs = spawn(move || drop(wait(&one)));
-        drop(held);
-        drop(wait(&two));
-        theirs.join().unwrap();
-        assert_eq!(used(&whole), 0);
+        let whole = root(2);
+        let tenants = [child(2, &whole), child(2, &whole)];
+        let (ours, theirs) = (charge(&whole), charge(&whole));
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut waits = tenants.each_ref().map(|tenant| Box::pin(tenant.wait(1, 1)));
+        assert!(waits.iter_mut().all(|waits| waits.as_mut().poll(cx).is_pending()));
+        let release = release(theirs);
+        drop(ours);
+        release.join().unwrap();
+        let charges = waits.each_mut().map(|waits| waits.as_mut().poll(cx));
+        assert!(charges.iter().all(|charge| charge.is_ready()), "both bytes are back");
     });
 }
