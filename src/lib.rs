@@ -138,3 +138,9 @@ pub use pool::{
 #[doc = include_str!("../README.md")]
 #[allow(dead_code)]
 struct Readme;
+
+/// The programs of the page on budgets, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/budgets.md")]
+#[allow(dead_code)]
+struct BudgetsPage;
