@@ -39,7 +39,8 @@ pub enum Parsed {
 /// [`region`](crate::SegmentReader::region), one `sendfile`. [`Checksummed`] is the framing that a segment has
 /// by default.
 ///
-/// A framing must tell a run of zeros from a record, since zeros stand behind the last record.
+/// A framing must tell a run of zeros from a record, since zeros stand behind the last record: the bytes that it asks
+/// for first are not all zeros in any record.
 ///
 /// # Examples
 ///

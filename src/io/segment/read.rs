@@ -144,8 +144,8 @@ impl<F: Framing> SegmentReader<F> {
     ///
     /// # Cost
     ///
-    /// Reads the bytes up to there, and at most 4 GiB of what looks like the start of a record in between. It is no
-    /// part of reading a segment that has no damage.
+    /// Reads the bytes up to there twice, and checks at most 4 GiB of what looks like records in between, each time:
+    /// a second or two for 256 MiB. It is no part of reading a segment that has no damage.
     pub fn next_valid(&self, position: u64) -> io::Result<u64> {
         recover::next_valid(&self.log(), position, self.durable(), sys::len_of(&self.file)?)
     }

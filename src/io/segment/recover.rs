@@ -5,8 +5,8 @@
 //!    anything behind the durable position: whole records, torn ones, zeros, in any order.
 //! 2. Behind damage, the log goes on with the first record that ends before the durable position, or at that
 //!    position, which is always the end of a record.
-//! 3. The search for that record looks at each byte once, checks at most [`SEARCH`] bytes of records on the
-//!    way, and holds one record in memory.
+//! 3. The search for that record looks at each byte twice, checks at most [`SEARCH`] bytes of candidates each time,
+//!    and holds two records in memory. Where that is not enough, it ends at the durable position.
 
 use std::fs::File;
 use std::io;
@@ -18,9 +18,9 @@ use super::framing::{Framing, Parsed};
 use super::scan::{Found, Log, Window, read_at};
 use crate::sys;
 
-/// The bytes that a search behind damage checks: under a second's work. With random bytes in place of the
-/// damage, one position in 256 looks like the start of a record of 8 MiB, so they are enough for 128 KiB of those;
-/// other damage costs far less.
+/// The bytes that a search behind damage checks, each of its two times: a quarter of a second's work. Of random
+/// bytes, one position in 65,536 looks like the start of a record of 8 MiB that another one follows, so they are enough
+/// for 32 MiB of those; other bytes cost far less.
 const SEARCH: u64 = 4 << 30;
 
 /// What opening a segment found.
@@ -118,16 +118,15 @@ pub(super) fn next_valid<F: Framing>(
     if from >= limit {
         return Ok(durable);
     }
-    let mut search = Search { log, window: Window::new(from), at: 0, durable, limit, left: SEARCH };
     // As many bytes as the framing needs to tell the length.
     let head = match log.parse(from, &[]) {
         Parsed::Incomplete(head) => head,
         _ => 1,
     };
+    let search = Search { log, from, head, durable, limit };
     let mut next = durable;
-    if let Some(bytes) = search.bytes(head)?
-        && let Parsed::Incomplete(len) = log.parse(from, bytes)
-        && search.continues_at(from + len as u64)?
+    if let Parsed::Incomplete(len) = search.head_at(from)?
+        && search.is_record_at(from + len as u64)?
     {
         // The length is right, most likely, and what it counts is damaged. What is valid at any place may be a
         // copy in there.
@@ -136,67 +135,122 @@ pub(super) fn next_valid<F: Framing>(
             return Ok(next);
         }
     }
-    loop {
-        search.at += 1;
-        let position = search.position();
-        if position >= next {
-            return Ok(next);
-        }
-        let Some(bytes) = search.bytes(head)? else { return Ok(next) };
-        let mut parsed = log.parse(position, bytes);
-        if let Parsed::Incomplete(len) = parsed {
-            let Some(left) = search.left.checked_sub(len as u64) else { return Ok(next) };
-            search.left = left;
-            parsed = search.bytes(len)?.map_or(Parsed::Corrupt, |bytes| log.parse(position, bytes));
-        }
-        if let Parsed::Valid(len) | Parsed::Filler(len) = parsed
-            && let end = position + len as u64
-            && end <= limit
-            // A copy inside of a payload is followed by something else.
-            && (F::IS_BOUND_TO_PLACE || search.continues_at(end)?)
-        {
-            return Ok(position);
-        }
+    // Of random bytes, one candidate in 256 is followed by what looks like another record.
+    let followed = |end| Ok(end == durable || search.head_at(end)? != Parsed::Corrupt);
+    next = search.first_before(next, followed)?.unwrap_or(next);
+    if F::IS_BOUND_TO_PLACE {
+        // The last one in front of more damage is followed by anything.
+        next = search.first_before(next, |_| Ok(true))?.unwrap_or(next);
     }
+    Ok(next)
 }
 
 struct Search<'a, F> {
     log: &'a Log<'a, F>,
-    window: Window,
-    /// The position that is looked at, within the window.
-    at: usize,
+    from: u64,
+    /// The bytes that the framing needs to tell the length of a record.
+    head: usize,
     durable: u64,
     /// The end of the bytes to search: no later than `durable`.
     limit: u64,
-    left: u64,
 }
 
 impl<F: Framing> Search<'_, F> {
+    /// Finds the first record behind `from` and in front of `until`, among those whose end `may_be` one; none if too
+    /// many bytes would have to be checked (rule 3).
+    fn first_before(
+        &self,
+        until: u64,
+        may_be: impl Fn(u64) -> io::Result<bool>,
+    ) -> io::Result<Option<u64>> {
+        let mut bytes = Bytes { file: self.log.file, window: Window::new(self.from), at: 0 };
+        let mut left = SEARCH;
+        loop {
+            bytes.at += 1;
+            let position = bytes.position();
+            let Some(head) = bytes.get(self.head, self.limit)? else { return Ok(None) };
+            if position >= until {
+                return Ok(None);
+            }
+            if head.iter().all(|&byte| byte == 0) {
+                // No record begins so.
+                bytes.skip_zeros(self.head);
+                continue;
+            }
+            let mut parsed = self.log.parse(position, head);
+            if let Parsed::Incomplete(len) = parsed {
+                let end = position + len as u64;
+                if end > self.limit || !may_be(end)? {
+                    continue;
+                }
+                match left.checked_sub(len as u64) {
+                    Some(rest) => left = rest,
+                    None => return Ok(None),
+                }
+                let record = bytes.get(len, self.limit)?;
+                parsed = record.map_or(Parsed::Corrupt, |record| self.log.parse(position, record));
+            }
+            if let Parsed::Valid(len) | Parsed::Filler(len) = parsed
+                && let end = position + len as u64
+                && end <= self.limit
+                // A copy inside of a payload is followed by something else.
+                && (F::IS_BOUND_TO_PLACE || self.is_record_at(end)?)
+            {
+                return Ok(Some(position));
+            }
+        }
+    }
+
+    /// What the front of a record at the position says.
+    fn head_at(&self, position: u64) -> io::Result<Parsed> {
+        let bytes = match position.checked_add(self.head as u64) {
+            Some(end) if end <= self.limit => read_at(self.log.file, position, self.head)?,
+            _ => return Ok(Parsed::Corrupt),
+        };
+        Ok(self.log.parse(position, &bytes))
+    }
+
+    /// Whether a record stands there, or all that was durable ends there.
+    fn is_record_at(&self, position: u64) -> io::Result<bool> {
+        if position >= self.durable {
+            return Ok(position == self.durable);
+        }
+        let found = self.log.find(&mut Window::new(position), self.limit)?;
+        Ok(found != Found::Nothing)
+    }
+}
+
+/// The bytes at a position that moves on by single bytes.
+struct Bytes<'a> {
+    file: &'a File,
+    window: Window,
+    /// The position, within the window.
+    at: usize,
+}
+
+impl Bytes<'_> {
     fn position(&self) -> u64 {
         self.window.position() + self.at as u64
     }
 
-    /// The `len` bytes at the position, if there are so many.
-    fn bytes(&mut self, len: usize) -> io::Result<Option<&[u8]>> {
-        if len as u64 > self.limit.saturating_sub(self.position()) {
+    /// Moves on to the last position at which there are still `len` zeros, as far as the window shows.
+    fn skip_zeros(&mut self, len: usize) {
+        let zeros = self.window.bytes()[self.at..].iter().take_while(|&&byte| byte == 0).count();
+        self.at += zeros.saturating_sub(len);
+    }
+
+    /// The `len` bytes at the position, if there are so many in front of `limit`.
+    fn get(&mut self, len: usize, limit: u64) -> io::Result<Option<&[u8]>> {
+        if len as u64 > limit.saturating_sub(self.position()) {
             return Ok(None);
         }
         if self.at + len > self.window.bytes().len() {
             self.window.skip(self.at);
             self.at = 0;
             // Twice the length, so that long candidates side by side are not read once each.
-            self.window.need(self.log.file, len.saturating_mul(2), self.limit)?;
+            self.window.need(self.file, len.saturating_mul(2), limit)?;
         }
         Ok(self.window.bytes().get(self.at..self.at + len))
-    }
-
-    /// Whether a record stands there, or all that was durable ends there.
-    fn continues_at(&self, position: u64) -> io::Result<bool> {
-        if position >= self.durable {
-            return Ok(position == self.durable);
-        }
-        let found = self.log.find(&mut Window::new(position), self.limit)?;
-        Ok(found != Found::Nothing)
     }
 }
 

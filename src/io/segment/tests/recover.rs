@@ -200,7 +200,7 @@ fn repair_may_cut_the_log_off_in_front_of_damage() {
 
 /// Where a disk or a file system has put other bytes, a search finds the next record in bounded time.
 #[test]
-fn random_bytes_in_place_of_a_page_hide_no_record_behind_it() {
+fn random_bytes_hide_no_record_behind_them() {
     let (_dir, path) = place();
     let mut segment = Segment::create(&path, 2 << 20).unwrap();
     let positions: Vec<_> = (0..30).map(|i| segment.append(&vec![i; 40_000]).unwrap()).collect();
@@ -211,9 +211,13 @@ fn random_bytes_in_place_of_a_page_hide_no_record_behind_it() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 56) as u8
     });
+    let random = random.take(100_000).collect::<Vec<_>>();
     // It ends with the frame of record 3, and the end of record 2 stands in front of it.
-    overwrite(&path, positions[3] + 8 - 4096, &random.take(4096).collect::<Vec<_>>());
+    overwrite(&path, positions[3] + 8 - 4096, &random[..4096]);
     assert_eq!(damage(&path), (positions[2], positions[4] - positions[2]));
+    // More of it than two records, as a compressed one may hold behind a damaged length.
+    overwrite(&path, positions[3], &random);
+    assert_eq!(damage(&path), (positions[2], positions[6] - positions[2]));
 }
 
 #[test]
