@@ -1,5 +1,7 @@
 //! The crate among its neighbours.
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+mod async_write;
 mod bytes;
 #[cfg(any(feature = "compio-buf-08", feature = "compio-buf-09"))]
 mod compio;

@@ -118,7 +118,34 @@ impl WriteQueue {
         cx: &mut Context<'_>,
         dst: &impl WriteReady,
     ) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        self.poll_send_until(cx, dst, WriteQueue::is_empty)
+    }
+
+    /// Sends until the queue is [writable](Self::is_writable), waiting for the descriptor where it takes no
+    /// more: if the queue was above the high watermark, until it is down to the low one.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush). The queue is exact at every return, `Pending` among them.
+    ///
+    /// # Cost
+    ///
+    /// Nothing if the queue is writable; else that of the flush.
+    pub fn poll_writable(
+        &mut self,
+        cx: &mut Context<'_>,
+        dst: &impl WriteReady,
+    ) -> Poll<io::Result<()>> {
+        self.poll_send_until(cx, dst, WriteQueue::is_writable)
+    }
+
+    fn poll_send_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        dst: &impl WriteReady,
+        is_done: impl Fn(&WriteQueue) -> bool,
+    ) -> Poll<io::Result<()>> {
+        while !is_done(self) {
             ready!(dst.poll_write_ready(cx))?;
             // By copying: the completion of a zero-copy send would look like the end of the stream.
             let copying = |queue: &mut Self| queue.flush_copying(Target::new(dst.as_fd()));
@@ -127,7 +154,7 @@ impl WriteQueue {
                 other => Ok(other),
             });
             match flush {
-                Ok(Flush::BudgetSpent(_)) => {
+                Ok(Flush::BudgetSpent(_)) if !is_done(self) => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -170,6 +197,46 @@ impl WriteQueue {
     /// ```
     pub async fn flush_all(&mut self, dst: &impl WriteReady) -> io::Result<()> {
         poll_fn(|cx| self.poll_flush(cx, dst)).await
+    }
+
+    /// Sends until the queue is [writable](Self::is_writable); [`poll_writable`](Self::poll_writable) as a
+    /// future.
+    ///
+    /// Await it before each push, and a peer that does not read stops the task instead of filling the
+    /// memory. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+    /// use bytebuf::WriteQueue;
+    /// use tokio::io::AsyncReadExt;
+    /// use tokio::net::UnixStream;
+    ///
+    /// let (out, mut peer) = UnixStream::pair()?;
+    /// let send = async move {
+    ///     let mut queue = WriteQueue::new();
+    ///     for _ in 0..1000 {
+    ///         queue.writable(&out).await?;
+    ///         queue.push(vec![0; 10_000]);
+    ///     }
+    ///     queue.flush_all(&out).await
+    /// };
+    /// let mut received = Vec::new();
+    /// let (sent, read) = tokio::join!(send, peer.read_to_end(&mut received));
+    /// sent?;
+    /// assert_eq!(read?, 10_000_000);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub async fn writable(&mut self, dst: &impl WriteReady) -> io::Result<()> {
+        poll_fn(|cx| self.poll_writable(cx, dst)).await
     }
 }
 

@@ -22,6 +22,8 @@ pub use crate::sys::NotRegularFile;
 pub use file::{FileRegion, FileTruncated};
 #[cfg(unix)]
 pub use file::{MappedFile, MappedFileMut};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) use queue::PollWriter;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use queue::sends_in_flight;
 pub use queue::{Flush, Payload, QueueStats, WriteQueue};

@@ -154,7 +154,7 @@ impl WriteQueue {
         self.drain(&mut Writer(dst))
     }
 
-    fn drain<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
+    pub(super) fn drain<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
         self.above_high = !self.is_writable();
         self.close_tail();
         let flush = self.run(sink);
@@ -249,8 +249,9 @@ impl WriteQueue {
     #[inline]
     fn allowance(&self, left: u64, max_call: usize) -> Allowance {
         let bytes = clip(left, max_call);
-        let exact = bytes == max_call || self.budget < MIN_BUDGET_TO_OVERRUN;
+        let exact = self.budget < MIN_BUDGET_TO_OVERRUN;
         let overrun = if exact { 0 } else { clip(self.budget / OVERRUN_SHARE, MAX_OVERRUN) };
+        let overrun = overrun.min(max_call - bytes);
         Allowance { bytes, overrun }
     }
 

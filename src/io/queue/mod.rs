@@ -30,6 +30,8 @@ mod parts;
 mod payload;
 #[cfg(all(test, unix))]
 mod plans;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+mod poll;
 mod push;
 mod sink;
 mod stats;
@@ -48,6 +50,8 @@ pub use flush::Flush;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use inflight::sends_in_flight;
 pub use payload::Payload;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) use poll::PollWriter;
 pub use stats::QueueStats;
 
 /// The bytes that a part counts in addition to its length, so that a peer that reads nothing can't make
