@@ -303,3 +303,19 @@ fn idle_connections_leave_descriptors_for_files() {
         assert_eq!(clients[29].get("/large", "").status, 200, "{path}");
     }
 }
+
+#[test]
+fn a_log_that_has_lost_its_reader_does_not_end_the_server() {
+    let _floor = Floor::take();
+    let site = Site::new().with("small", "x");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(binary());
+    command.args(["--log", "--listen", "127.0.0.1:0"]).arg(site.root()).stderr(writer);
+    let server = Server::start(&mut command);
+    drop(command);
+    for _ in 0..2 {
+        assert_eq!(server.get("/small").text(), "x");
+        assert_eq!(server.connect().raw("nonsense\r\n\r\n").status, 400);
+    }
+}
