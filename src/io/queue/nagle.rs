@@ -36,12 +36,12 @@ fn round_trip(queue: &mut WriteQueue, out: &mut TcpStream, length: u64) -> Durat
     start.elapsed()
 }
 
-/// The peer acknowledges late what it does not answer, by 40 ms. The fastest of a few round trips counts, as
-/// the machine may be busy.
+/// The peer acknowledges late what it does not answer, by 40 ms, except at the beginning of a connection. The
+/// median of a few round trips counts, as the machine may be busy.
 #[test]
 fn no_mixture_of_buffers_and_files_waits_for_an_acknowledgement() {
     type Fill = fn(&mut WriteQueue);
-    let mixtures: [(&str, Fill); 8] = [
+    let mixtures: [(&str, Fill); 7] = [
         ("header, file, tail", |queue| {
             queue.push("header");
             queue.push(file(20_000));
@@ -68,13 +68,8 @@ fn no_mixture_of_buffers_and_files_waits_for_an_acknowledgement() {
         ("more buffers than one call takes", |queue| {
             (0..1030).for_each(|_| _ = queue.push(vec![b'b'; 1025]));
         }),
-        ("headers, files, tails", |queue| {
-            for _ in 0..5 {
-                queue.push("header");
-                queue.push(file(17_000));
-                queue.push("tail");
-            }
-        }),
+        // Not five files with headers and tails: over loopback one segment holds more than the kernel gathers
+        // in one packet, so a packet leaves early and what follows still waits, corked or not.
     ];
     for (name, fill) in mixtures {
         let (mut out, mut peer) = connection();
@@ -91,8 +86,10 @@ fn no_mixture_of_buffers_and_files_waits_for_an_acknowledgement() {
             fill(&mut queue);
             round_trip(&mut queue, &mut out, length)
         });
-        let fastest = trips.chain([first]).min().unwrap();
-        assert!(fastest < Duration::from_millis(20), "{name}: {fastest:?}");
+        let mut trips: Vec<Duration> = trips.chain([first]).collect();
+        trips.sort_unstable();
+        let median = trips[trips.len() / 2];
+        assert!(median < Duration::from_millis(20), "{name}: {trips:?}");
         assert!(!sockopt::tcp_cork(&out).unwrap(), "{name}: the socket stays corked");
         drop(out);
         peer.join().unwrap();
@@ -120,13 +117,11 @@ fn nothing_stays_kept_back_after_a_flush_that_fails() {
                 let fail = call == fails && (fails == Call::Sendfile || turn == 2);
                 if fail { Outcome::Fail(errno.raw_os_error()) } else { Outcome::Pass }
             };
-            let start = Instant::now();
             let flush = with_plan(plan, || queue.flush(&out));
             assert_eq!(flush.is_ok(), errno == Errno::AGAIN);
             let sent = if fails == Call::Send { 20_006 } else { 6 };
             assert_eq!(queue.flushed_bytes(), sent);
             peer.read_exact(&mut vec![0; sent as usize]).unwrap();
-            let _ = start;
             assert!(*corks.borrow() > 0);
             assert_eq!(queue.stats().corks, *corks.borrow() as u64);
             assert!(!sockopt::tcp_cork(&out).unwrap(), "{fails:?} {errno:?}");
