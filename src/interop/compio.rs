@@ -108,8 +108,10 @@ macro_rules! compio_tests {
 
         /// Writes as the kernel does: by the pointer that the buffer gave, then sets the length.
         fn kernel_reads(buf: &mut impl IoBufMut, bytes: &[u8]) {
-            let (to, len) = ((*buf).buf_mut_ptr().cast::<u8>(), (*buf).buf_len());
+            let len = (*buf).buf_len();
             assert!(bytes.len() <= (*buf).buf_capacity());
+            // Last: each call that shows the buffer ends the pointers of those before it.
+            let to = (*buf).buf_mut_ptr().cast::<u8>();
             // SAFETY: `to` is valid for the capacity, and was given for writing; not for `bytes`.
             unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
             if bytes.len() > len {
