@@ -31,9 +31,9 @@ weaker() { # FILE 's/WHAT/WEAKER/' SCENARIO: as in weaken.sh
 weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' blocks_move_between_threads_that_end
 weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot.references_to(block) == 0/' \
     whoever_is_alone_may_write
-weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(send_home_slowly\);//' \
+weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(free_shared\);//' \
     threads_end_with_views_in_their_storage
-weaker pool/shared/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
+weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_goes_back_while_it_is_used
 weaker pool/shared/central.rs 's/if self.is_closed_by_now\(\)/if false/' a_pool_closes_while_blocks_come_home
 weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' tenants_wait_for_their_bytes

@@ -81,7 +81,7 @@ weaker memory/count.rs 's/if before > LIMIT/if false/' count_overflow_guard
 weaker memory/count.rs 's|^(pub.crate. const LIMIT.*) / 2;|\1;|' count_overflow_guard
 
 # Idle memory and who watches over it.
-weaker pool/shared/idle.rs '/fn more/,/^    }/s/ Acquire\)/ Relaxed)/' idle_more_vs_end_of_watch
+weaker pool/shared/idle.rs '/fn add/,/^    }/s/ Acquire\)/ Relaxed)/' idle_more_vs_end_of_watch
 weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_more_vs_end_of_watch
 weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, Release\)/load(crate::sync::Ordering::SeqCst)/' \
     idle_more_vs_end_of_watch
@@ -89,11 +89,21 @@ weaker pool/shared/idle.rs 's/self.bytes.fetch_add\(0, Release\) <= enough \|\| 
     idle_more_vs_end_of_watch
 weaker pool/shared/idle.rs 's/!self.watched.swap\(true, Relaxed\)/{ let w = self.is_watched(); self.watched.store(true, Relaxed); !w }/' \
     one_watch_at_most
-weaker pool/shared/idle.rs '/fn less/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
+weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     trim_vs_take
-weaker pool/shared/idle.rs '/fn more/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\)/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); b }/' \
+weaker pool/shared/idle.rs '/fn add/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\);/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); }/' \
     trim_vs_take
 weaker pool/shared/idle.rs '/fetch_min/d' a_look_after_a_need
+
+# A thread's free blocks, and the others that take them away.
+weaker pool/shared/exclusion.rs 's/barrier::light\(\);//' owner_uses_cells_vs_stop
+weaker pool/shared/exclusion.rs 's/if barrier::heavy\(\)/if true/' owner_uses_cells_vs_stop
+weaker pool/shared/exclusion.rs '/fn leave/,/^    }/s/Release/Relaxed/' owner_uses_cells_vs_stop
+weaker pool/shared/exclusion.rs 's/self.busy.load\(Ordering::Acquire\)/self.busy.load(Ordering::Relaxed)/' owner_uses_cells_vs_stop
+weaker pool/shared/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_goes_on_after_a_look
+weaker pool/shared/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_goes_on_after_a_look
+weaker pool/shared/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_comes_back_vs_stop
+weaker pool/shared/exclusion.rs '/fn retire/,/^    }/s/self.key.store.*;//; /fn stop/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' retired_owner_stays_out
 
 # The end of a pool.
 weaker pool/shared/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' \

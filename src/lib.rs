@@ -130,7 +130,7 @@ pub use io::{
 };
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,
-    PoolBuilder, PoolStats, Track,
+    PoolBuilder, PoolStats, Purge, Track,
 };
 
 /// The README's program, compiled and run.

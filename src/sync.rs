@@ -6,17 +6,25 @@
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    },
     sync::{Mutex, MutexGuard},
     thread, thread_local,
 };
 #[cfg(not(shuttle))]
 pub(crate) use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    },
     sync::{Mutex, MutexGuard},
     thread, thread_local,
 };
 
+#[cfg(shuttle)]
+pub(crate) use shuttle::hint::spin_loop;
+#[cfg(not(shuttle))]
+pub(crate) use std::hint::spin_loop;
 pub(crate) use std::process::abort;
 use std::sync::PoisonError;
 

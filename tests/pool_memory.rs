@@ -15,7 +15,7 @@ const RESERVE: usize = 256 * 1024;
 
 const CACHE: usize = 128 * 1024;
 
-/// What an idle thread may keep: its cache, and the block that it freed last.
+/// What an idle thread may keep for a moment: its cache, and the block that it freed last.
 const IDLE_THREAD: usize = CACHE + 16 * 1024;
 
 fn pool() -> Pool {
@@ -132,4 +132,112 @@ fn large_blocks_go_back() {
     }
     falls_to(&pool, RESERVE);
     assert_eq!(pool.stats().mapped, 0);
+}
+
+/// Runs `work` on so many threads, which then stay idle until the guard is dropped.
+fn idle_threads(n: usize, work: impl Fn(usize) + Send + Sync + Clone + 'static) -> IdleThreads {
+    let (done, all_done) = mpsc::channel();
+    let threads = (0..n).map(|i| {
+        let (end, ended) = mpsc::channel::<()>();
+        let (work, done) = (work.clone(), done.clone());
+        let thread = thread::spawn(move || {
+            work(i);
+            done.send(()).unwrap();
+            let _ = ended.recv();
+        });
+        (end, thread)
+    });
+    let threads = threads.collect();
+    all_done.iter().take(n).for_each(drop);
+    IdleThreads(threads)
+}
+
+struct IdleThreads(Vec<(mpsc::Sender<()>, thread::JoinHandle<()>)>);
+
+impl Drop for IdleThreads {
+    fn drop(&mut self) {
+        for (end, thread) in self.0.drain(..) {
+            drop(end);
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn idle_threads_do_not_use_up_a_limit() {
+    let _floor = Floor::take();
+    let pool = Pool::builder().max_memory(8 << 20).build();
+    let its = pool.clone();
+    let threads = idle_threads(16, move |i| {
+        for size in [8192, 64, 100_000 << (i % 3), 1 << 20] {
+            drop((0..50).filter_map(|_| its.try_alloc(size).ok()).collect::<Vec<_>>());
+        }
+    });
+    for size in [64, 8192, 512 << 10, 1 << 20, 4 << 20] {
+        assert!(pool.try_alloc(size).is_ok(), "{size} bytes: {}", pool.stats());
+    }
+    drop(threads);
+}
+
+/// Two idle threads that cache references to each block keep at most half of the limit.
+#[test]
+fn cached_references_do_not_use_up_a_limit() {
+    let _floor = Floor::take();
+    let pool = Pool::builder().max_memory(4 << 20).build();
+    let views: Vec<_> = (0..60).map(|_| filled(&pool, 64 << 10).freeze()).collect();
+    let twins = std::sync::Mutex::new(vec![views.clone(), views]);
+    let twins = std::sync::Arc::new(twins);
+    let threads = idle_threads(2, move |_| drop(twins.lock().unwrap().pop()));
+    assert!(pool.try_alloc(2 << 20).is_ok(), "{}", pool.stats());
+    drop(threads);
+}
+
+#[test]
+fn survivors_in_each_slab_leave_the_limit_to_other_sizes() {
+    let _floor = Floor::take();
+    let pool = Pool::builder().max_memory(16 << 20).build();
+    let mut all: Vec<_> = std::iter::from_fn(|| pool.try_alloc(64).ok()).collect();
+    assert_eq!(all.len(), (16 << 20) / 64);
+    let mut place = 0;
+    all.retain(|_| {
+        place += 1;
+        place % 1024 == 1
+    });
+    for size in [100, 4096, 100_000, 8 << 20] {
+        assert!(pool.try_alloc(size).is_ok(), "{size} bytes: {}", pool.stats());
+    }
+}
+
+/// References that an idle thread caches are no leak.
+#[test]
+fn dropped_handles_are_no_leak_whichever_thread_dropped_them() {
+    let _floor = Floor::take();
+    let pool = Pool::builder().build();
+    let view = filled(&pool, 1000).freeze();
+    let twin = std::sync::Arc::new(std::sync::Mutex::new(Some(view.clone())));
+    let threads = idle_threads(1, move |_| drop(twin.lock().unwrap().take()));
+    drop(view);
+    assert_eq!(pool.stats().live_blocks, 0);
+    pool.assert_no_leaks();
+    drop(threads);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn many_pools_share_one_purger() {
+    let _floor = Floor::take();
+    let purgers = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names =
+            tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("bytebuf-purger")).count()
+    };
+    let pools: Vec<_> = (0..50).map(|_| pool()).collect();
+    for pool in &pools {
+        drop((0..100).map(|_| filled(pool, 8192)).collect::<Vec<_>>());
+    }
+    assert_eq!(purgers(), 1);
+    for pool in &pools {
+        falls_to(pool, RESERVE + IDLE_THREAD);
+    }
 }

@@ -174,3 +174,31 @@ fn secrets_are_gone_from_memory() {
         assert!(seen.into_iter().all(|byte| byte == 0), "{size} bytes were not zeroed");
     }
 }
+
+/// The last handle is dropped while another thread, which has dropped one too, stays idle.
+#[test]
+#[cfg(not(miri))]
+fn secrets_are_gone_with_the_last_handle_on_any_thread() {
+    let _floor = Floor::take();
+    let pool = Pool::builder().zero_on_release(true).build();
+    let mut secret = pool.alloc(4096);
+    secret.put_bytes(MARKER, 4096);
+    // The block is alone in its slab's first place, so its memory stays mapped for the look below.
+    let keeps_the_slab = pool.alloc(4096);
+    let view = secret.freeze();
+    let (address, twin) = (view.as_ptr(), view.clone());
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let (done, wait) = std::sync::mpsc::channel();
+    let idle = std::thread::spawn(move || {
+        drop(twin);
+        done.send(()).unwrap();
+        let _ = ended.recv();
+    });
+    wait.recv().unwrap();
+    drop(view);
+    // SAFETY: the block is free, and its slab stays mapped, as another block of it is in use.
+    let seen = unsafe { std::slice::from_raw_parts(address, 4096) };
+    assert!(seen.iter().all(|&byte| byte == 0));
+    drop((keeps_the_slab, end));
+    idle.join().unwrap();
+}

@@ -15,13 +15,13 @@
 //!   because ThreadSanitizer does not understand fences.
 //! * **C4** The count cannot wrap: the process aborts at half the range of the integer.
 
-use crate::sync::{AtomicUsize, Ordering, abort};
+use crate::sync::{AtomicU32, Ordering, abort};
 
 /// The process aborts when the count exceeds this (rule C4).
-pub(crate) const LIMIT: usize = usize::MAX / 2;
+pub(crate) const LIMIT: u32 = u32::MAX / 2;
 
 /// The number of references to one block.
-pub(crate) struct Count(AtomicUsize);
+pub(crate) struct Count(AtomicU32);
 
 /// The references that are left after a release.
 #[must_use]
@@ -36,12 +36,12 @@ pub(crate) enum Remaining {
 impl Count {
     /// Returns a count of one reference, which belongs to the caller.
     pub(crate) fn one() -> Self {
-        Self(AtomicUsize::new(1))
+        Self(AtomicU32::new(1))
     }
 
     /// Sets the count to any value, for tests of the overflow guard.
     #[cfg(any(test, loom))]
-    pub(crate) fn set(&self, references: usize) {
+    pub(crate) fn set(&self, references: u32) {
         self.0.store(references, Ordering::Relaxed);
     }
 
@@ -63,7 +63,7 @@ impl Count {
 
     /// Adds references. The caller holds one already (C2).
     #[inline]
-    pub(crate) fn acquire(&self, references: usize) {
+    pub(crate) fn acquire(&self, references: u32) {
         // Relaxed: no access depends on the value read, as in `Arc::clone`.
         let before = self.0.fetch_add(references, Ordering::Relaxed);
         if before > LIMIT {
@@ -73,7 +73,7 @@ impl Count {
 
     /// Removes references that the caller holds.
     #[inline]
-    pub(crate) fn release(&self, references: usize) -> Remaining {
+    pub(crate) fn release(&self, references: u32) -> Remaining {
         // Release: this thread's accesses happen before the block is freed (C3).
         if self.0.fetch_sub(references, Ordering::Release) != references {
             return Remaining::Some;
@@ -86,7 +86,7 @@ impl Count {
     /// Returns the number of references. If all of them are the caller's, the caller owns the block
     /// exclusively (C3).
     #[inline]
-    pub(crate) fn references(&self) -> usize {
+    pub(crate) fn references(&self) -> u32 {
         self.0.load(Ordering::Acquire)
     }
 }

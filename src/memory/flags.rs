@@ -23,6 +23,9 @@ const EXTENDED: u8 = 16;
 /// The block does not come from a slab.
 pub(super) const NO_SLAB: u8 = 32;
 
+/// References to the block are cached in few slots, as it is one of the larger ones.
+pub(crate) const FEW_SLOTS: u8 = 64;
+
 /// The flags of one block.
 pub(crate) struct Flags(AtomicU8);
 
@@ -62,11 +65,23 @@ impl Flags {
         self.get() & IN_FLIGHT != 0
     }
 
+    /// Returns whether the block has an extension for this allocation.
+    #[inline]
+    pub(crate) fn is_extended(&self) -> bool {
+        self.get() & EXTENDED != 0
+    }
+
     /// Returns whether threads may cache references to the block. For a block with an extension they may not: a
     /// waiter for its bytes, or a search for leaks, must not depend on an idle thread.
     #[inline]
     pub(crate) fn is_ref_cached(&self) -> bool {
         self.get() & (REF_CACHED | EXTENDED) == REF_CACHED
+    }
+
+    /// Returns whether references to the block are cached in few slots.
+    #[inline]
+    pub(crate) fn has_few_slots(&self) -> bool {
+        self.get() & FEW_SLOTS != 0
     }
 
     /// Records that the kernel may be sending from the block's pages for an unknown time (H4). Any holder of a

@@ -1,34 +1,39 @@
-//! The header of a block: one cache line that stands beside the memory, not in it.
+//! The header of a block: 32 bytes that are stored beside the block's memory, not in it.
 //!
-//! Blocks of one page and more start on page boundaries that way (direct I/O, registered buffers, huge
-//! pages), and neighbours share no line.
+//! So blocks of one page and more start on page boundaries, as direct I/O, registered buffers and huge pages
+//! need it.
 //!
 //! Rules:
 //!
-//! * **H1** A [`HeaderRef`] is held only by a place that keeps the header alive: a handle or a bank slot
-//!   with references (the count), a free place of the pool (a magazine, the depot, a slab; the slab owns
-//!   the header), or the code that is moving it from one of these to another.
-//! * **H2** All fields but `count` and `flags` are written only by the one who owns the block alone: who has
-//!   just made it, taken it from a free place, or learnt from the count that nobody else holds it.
-//! * **H3** `data` is valid for reads and writes of `capacity` bytes for as long as the block is not
-//!   free, unless it is read-only: then for reads of the bytes that its maker showed.
-//! * **H4** That a block is [in flight](Flags::is_in_flight) may be noted by anybody who holds a reference, and
-//!   is cleared by the one who owns the block alone. Who learns from the count that nobody else holds the
-//!   block sees the flag (C3). From then on, until it is cleared, no byte of the block is written: its
-//!   pages are replaced first.
-//! * **H5** The count of a free block is one, its next owner's. So a block that goes from hand to hand for
-//!   the same size, and is not shared, has its header read and not written: its line need not travel.
-#![allow(unsafe_code, reason = "a header is reached through a counted raw pointer (H1)")]
+//! * **H1** A [`HeaderRef`] is held only where the header is kept alive: by a handle or a cached reference (C1),
+//!   by a place for free blocks (a magazine, the depot, a slab; the slab owns the header), or by the code that
+//!   moves a block from one of these to another.
+//! * **H2** All fields except `count` and `flags` are written only by the exclusive owner of the block: the code
+//!   that has just created it, taken it from a place for free blocks, or learnt from the count that no other
+//!   reference exists.
+//! * **H3** `data` is valid for reads and writes of the block's capacity while the block is not free. If the
+//!   block is read-only, it is valid for reads of the bytes that its owner lent.
+//! * **H4** Any holder of a reference may record that a block is [in flight](Flags::is_in_flight); only the
+//!   exclusive owner clears it. A thread that learns from the count that it owns the block exclusively sees the
+//!   flag (C3). While the flag is set, no byte of the block is written; its pages are replaced first.
+//! * **H5** The count of a free block is one. So a block that is allocated again and again for the same size,
+//!   and is not shared, has its header read and not written, and the cache line stays shared between cores.
+//! * **H6** If the flags say so, `home` points to an [`ExtHead`] that the block's allocation owns, and the real
+//!   home is stored there. Only the exclusive owner changes this (H2).
+//! * **H7** A header of another kind than `Slab` is the first field of a [`LongHeader`].
+#![allow(unsafe_code, reason = "a header is reached through a counted raw pointer (H1, H6, H7)")]
 
 use super::count::Count;
-use super::flags::{Flags, NO_SLAB, REF_CACHED};
-use super::ref_cache::{Counted, MAX_CACHED_BLOCK};
+use super::flags::{FEW_SLOTS, Flags, NO_SLAB, REF_CACHED};
+use super::ref_cache::{Counted, MAX_CACHED_BLOCK, MAX_SMALL_BLOCK, SLOTS, SLOTS_OF_LARGER};
 use core::cell::Cell;
 use core::ops::Deref;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Where blocks come from, and go when the last handle is gone.
+/// Where a block comes from, and where it returns when its last reference is released.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Kind {
     /// A slab of a pool.
     Slab,
@@ -38,135 +43,217 @@ pub(crate) enum Kind {
     Owned,
 }
 
-/// What every block has in common.
-#[repr(C, align(64))]
+/// Returns the flags by which threads cache references to a block of `size` bytes, or not if it is too large.
+pub(crate) fn caching_flags(size: usize) -> u8 {
+    if size <= MAX_SMALL_BLOCK {
+        REF_CACHED
+    } else if size <= MAX_CACHED_BLOCK {
+        REF_CACHED | FEW_SLOTS
+    } else {
+        0
+    }
+}
+
+/// What all blocks have in common.
+#[repr(C, align(32))]
 pub(crate) struct Header {
-    /// Who holds the block.
+    /// The number of references.
     pub(crate) count: Count,
+    /// The number of bytes that were asked for, for blocks of slabs. Atomic, as statistics read it at any time; it
+    /// orders nothing, so `Relaxed`.
+    requested: AtomicU32,
     data: Cell<NonNull<u8>>,
-    capacity: usize,
-    requested: Cell<usize>,
-    /// What the home put here; only the home knows its type.
-    pub(crate) home: *const (),
-    /// What is charged and tracked for this owner of the block; null for most.
-    ext: Cell<*mut ()>,
-    /// Size class.
-    pub(crate) class: u16,
-    /// How the block goes home.
+    /// The pool, or an extension that knows it (H6).
+    home: Cell<*const ()>,
+    /// The index of the slab in its size class.
+    pub(crate) slab: u32,
+    /// The size class.
+    pub(crate) class: u8,
+    /// Where the block comes from.
     pub(crate) kind: Kind,
     pub(crate) flags: Flags,
-    /// Which slab of its class the block lies in, and where in it.
-    pub(crate) slab: u32,
-    pub(crate) slot: u32,
 }
 
 #[cfg(not(shuttle))]
-static_assertions::const_assert_eq!(size_of::<Header>(), 64);
+static_assertions::const_assert_eq!(size_of::<Header>(), 32);
 
-/// Where a new header's block lives, for [`Header::new`].
+/// The header of a block that does not come from a slab.
+#[repr(C)]
+pub(crate) struct LongHeader {
+    header: Header,
+    capacity: usize,
+    requested: Cell<usize>,
+}
+
+/// The start of an extension: what a pool stores about one allocation of a block beside the header (H6).
+#[repr(C)]
+pub(crate) struct ExtHead {
+    home: Cell<*const ()>,
+}
+
+impl ExtHead {
+    /// Returns a head that no block uses yet.
+    pub(crate) const fn new() -> Self {
+        Self { home: Cell::new(core::ptr::null()) }
+    }
+}
+
+/// Where the block of a new header comes from.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) home: *const (),
     pub(crate) kind: Kind,
-    pub(crate) class: u16,
+    pub(crate) class: u8,
     pub(crate) slab: u32,
-    pub(crate) slot: u32,
     pub(crate) flags: u8,
 }
 
 impl Origin {
     /// No home.
     pub(crate) const NOWHERE: Self =
-        Self { home: core::ptr::null(), kind: Kind::Slab, class: 0, slab: 0, slot: 0, flags: 0 };
+        Self { home: core::ptr::null(), kind: Kind::Slab, class: 0, slab: 0, flags: 0 };
 }
 
 impl Header {
-    /// A header with one reference out. Credits are banked for blocks up to [`MAX_CACHED_BLOCK`] bytes when `flags`
-    /// says [`REF_CACHED`].
-    pub(crate) fn new(data: NonNull<u8>, capacity: usize, origin: Origin) -> Self {
-        let Origin { home, kind, class, slab, slot, mut flags } = origin;
-        if capacity > MAX_CACHED_BLOCK {
-            flags &= !REF_CACHED;
-        }
-        let (data, requested) = (Cell::new(data), Cell::new(capacity));
-        let (count, ext) = (Count::one(), Cell::new(core::ptr::null_mut()));
+    /// Returns a header with one reference.
+    pub(crate) fn new(data: NonNull<u8>, origin: Origin) -> Self {
+        let Origin { home, kind, class, slab, mut flags } = origin;
         if kind != Kind::Slab {
             flags |= NO_SLAB;
         }
-        let flags = Flags::new(flags);
-        Self { count, data, capacity, requested, home, ext, class, kind, flags, slab, slot }
+        let (data, home) = (Cell::new(data), Cell::new(home));
+        let (count, flags) = (Count::one(), Flags::new(flags));
+        Self { count, requested: AtomicU32::new(0), data, home, slab, class, kind, flags }
     }
 
-    /// The block's first byte.
+    /// Returns the address of the block's first byte.
     #[inline]
     pub(crate) fn data(&self) -> NonNull<u8> {
         self.data.get()
     }
 
-    /// Moves the block elsewhere (H2): only the hooks that give each owner memory of its own do.
+    /// Moves the block (H2). Only the hooks that give each owner memory of its own do this.
     #[cfg(miri)]
     pub(crate) fn set_data(&self, data: NonNull<u8>) {
         self.data.set(data);
     }
 
-    /// The block's size in bytes.
+    /// Returns the home of a block that has no extension, to be compared with that of a pool.
     #[inline]
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+    pub(crate) fn plain_home(&self) -> *const () {
+        self.home.get()
     }
 
-    /// How many of its bytes handles may use: what was asked for.
+    /// Returns the number of bytes that were asked for, for a block of a slab.
     #[inline]
-    pub(crate) fn requested(&self) -> usize {
-        self.requested.get()
+    pub(crate) fn slab_requested(&self) -> usize {
+        self.requested.load(Relaxed) as usize
     }
 
-    /// Hands the block out for `size` bytes (H2, H5).
+    /// Allocates a slab's block for `size` bytes (H2, H5).
     #[inline]
-    pub(crate) fn set_requested(&self, size: usize) {
-        debug_assert!(size <= self.capacity && self.count.references() == 1);
-        if self.requested() != size {
-            self.requested.set(size);
+    pub(crate) fn set_slab_requested(&self, size: usize) {
+        debug_assert!(self.kind == Kind::Slab && self.count.references() == 1);
+        if self.slab_requested() != size {
+            self.requested.store(size as u32, Relaxed);
         }
-    }
-
-    /// What was last given to `set_ext`.
-    #[inline]
-    pub(crate) fn ext(&self) -> *mut () {
-        self.ext.get()
-    }
-
-    /// Notes something for this owner of the block, or nothing more (H2).
-    pub(crate) fn set_ext(&self, ext: *mut ()) {
-        self.ext.set(ext);
-        self.flags.set_extended(!ext.is_null());
     }
 }
 
-/// A pointer to a header that somebody keeps alive (H1).
+impl LongHeader {
+    /// Returns a header with one reference, for a block of `capacity` bytes.
+    pub(crate) fn new(data: NonNull<u8>, capacity: usize, origin: Origin) -> Self {
+        debug_assert!(origin.kind != Kind::Slab);
+        Self { header: Header::new(data, origin), capacity, requested: Cell::new(capacity) }
+    }
+}
+
+/// A pointer to a header that is kept alive (H1).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct HeaderRef(NonNull<Header>);
 
-// SAFETY: the count is atomic; the other fields are written only by a sole owner (H2), and a block
-// changes owners only through the count (C3), a queue, a lock or a hand-over between threads, all of
-// which synchronise.
+// SAFETY: count and flags are atomic; the other fields are written only by an exclusive owner (H2), and
+// ownership passes between threads only through the count (C3), a lock or another hand-over that synchronises.
 unsafe impl Send for HeaderRef {}
-// SAFETY: as for `Send`: shared access reads fields that nobody writes meanwhile (H2).
+// SAFETY: as for `Send`: shared accesses read fields that no thread writes meanwhile (H2).
 unsafe impl Sync for HeaderRef {}
 
 impl HeaderRef {
     /// # Safety
     ///
-    /// The header must stay where it is and be kept as H1 says.
+    /// The header must stay at its address and be kept alive as H1 says; H7 holds for it.
     pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
         Self(header)
     }
 
-    /// The pointer, with the provenance that it was made with.
+    /// Returns the pointer, with the provenance that it was created with.
     #[inline]
     pub(crate) fn as_ptr(self) -> NonNull<Header> {
         self.0
+    }
+
+    fn long(&self) -> Option<&LongHeader> {
+        // SAFETY: H7, and H1 keeps it alive.
+        (self.kind != Kind::Slab).then(|| unsafe { self.0.cast::<LongHeader>().as_ref() })
+    }
+
+    /// Returns the capacity of a block that does not come from a slab, in bytes.
+    pub(crate) fn long_capacity(&self) -> Option<usize> {
+        self.long().map(|long| long.capacity)
+    }
+
+    /// Returns the number of bytes that handles may use.
+    #[inline]
+    pub(crate) fn requested(&self) -> usize {
+        self.long().map_or_else(|| self.slab_requested(), |long| long.requested.get())
+    }
+
+    /// Allocates the block for `size` bytes (H2, H5).
+    #[inline]
+    pub(crate) fn set_requested(&self, size: usize) {
+        match self.long() {
+            Some(long) => long.requested.set(size),
+            None => self.set_slab_requested(size),
+        }
+    }
+
+    /// Returns the extension of this allocation; null if it has none.
+    #[inline]
+    pub(crate) fn ext(&self) -> *mut ExtHead {
+        if self.flags.is_extended() {
+            self.home.get().cast_mut().cast()
+        } else {
+            core::ptr::null_mut()
+        }
+    }
+
+    /// Returns the home that the block was created with.
+    pub(crate) fn home(&self) -> *const () {
+        // SAFETY: null, or an extension that lives until `set_ext` replaces it (H6).
+        match unsafe { self.ext().as_ref() } {
+            Some(ext) => ext.home.get(),
+            None => self.home.get(),
+        }
+    }
+
+    /// Sets the extension, or removes it if `ext` is null (H2).
+    ///
+    /// # Safety
+    ///
+    /// `ext` is null, or points to an [`ExtHead`] that stays valid until the extension is removed. The caller
+    /// owns the block exclusively.
+    pub(crate) unsafe fn set_ext(&self, ext: *mut ExtHead) {
+        let home = self.home();
+        // SAFETY: null or valid, as the caller guarantees.
+        match unsafe { ext.as_ref() } {
+            Some(head) => {
+                head.home.set(home);
+                self.home.set(ext.cast_const().cast());
+            }
+            None => self.home.set(home),
+        }
+        self.flags.set_extended(!ext.is_null());
     }
 }
 
@@ -175,7 +262,7 @@ impl Deref for HeaderRef {
 
     #[inline]
     fn deref(&self) -> &Header {
-        // SAFETY: H1: whoever holds a `HeaderRef` keeps the header alive; it is never borrowed mutably.
+        // SAFETY: H1 keeps the header alive while a `HeaderRef` exists; it is never borrowed mutably.
         unsafe { self.0.as_ref() }
     }
 }
@@ -183,13 +270,19 @@ impl Deref for HeaderRef {
 impl Counted for HeaderRef {
     #[inline]
     fn count(&self) -> &Count {
-        // SAFETY: H1, as `Counted::count` is called only with a reference in hand. Not through `deref`,
-        // whose borrow would end with the temporary.
+        // SAFETY: H1, as the caller of `Counted::count` holds a reference. Not through `deref`, whose borrow
+        // would end with the temporary.
         unsafe { &self.0.as_ref().count }
     }
 
     #[inline]
     fn slot(&self) -> usize {
-        self.0.addr().get() / size_of::<Header>()
+        let slots = if self.flags.has_few_slots() { SLOTS_OF_LARGER } else { SLOTS };
+        self.address() / size_of::<Header>() % slots
+    }
+
+    #[inline]
+    fn address(&self) -> usize {
+        self.0.addr().get()
     }
 }

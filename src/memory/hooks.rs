@@ -1,11 +1,10 @@
-//! What is told to memory checkers when a block changes hands: without it a pool blinds them.
+//! Tells memory checkers when a block changes owners; without this a pool hides faults from them.
 //!
-//! In normal builds the hooks are nothing. Under Miri each owner gets an allocation of its own, as large
-//! as what it asked for, so that a late access, an overrun and an uninitialised read are seen though the
-//! pool recycles its blocks. With `--cfg asan` AddressSanitizer is told that a block is poison, but for
-//! what its owner asked for while there is one; with `--cfg valgrind` memcheck is told so, and that what a
-//! new owner gets has no value yet. `tests/seeded` makes such faults, and the scripts in `ci/` see them
-//! caught.
+//! In normal builds the hooks do nothing. Under Miri each owner gets an allocation of its own, exactly as large
+//! as it asked for, so that Miri sees late accesses, overruns and uninitialised reads although the pool recycles
+//! its blocks. With `--cfg asan` AddressSanitizer learns that a block is poisoned, except for the bytes that its
+//! owner asked for. With `--cfg valgrind` memcheck learns the same, and that the bytes of a new owner have no
+//! value yet. `tests/seeded` makes such faults, and the scripts in `ci/` check that they are caught.
 #![cfg_attr(
     any(miri, asan, valgrind),
     allow(unsafe_code, reason = "allocates for Miri, speaks to the sanitizer and to valgrind")
@@ -13,29 +12,29 @@
 
 use super::header::HeaderRef;
 
-/// The pool has requested the block to an owner.
+/// Records that the pool has allocated a block of `capacity` bytes.
 #[inline(always)]
-pub(crate) fn on_take(header: HeaderRef) {
+pub(crate) fn on_take(header: HeaderRef, capacity: usize) {
     #[cfg(miri)]
     header.set_data(each::allocate(header.requested()));
     #[cfg(any(asan, valgrind))]
-    each::poison(header.data(), header.capacity());
+    each::poison(header.data(), capacity);
     #[cfg(any(asan, valgrind))]
     each::unpoison(header.data(), header.requested());
-    let _ = header;
+    let _ = (header, capacity);
 }
 
-/// The block's owner is gone, though it is requested still; the pool has it back.
+/// Records that the last reference to a block of `capacity` bytes was released.
 #[inline(always)]
-pub(crate) fn on_release(header: HeaderRef) {
+pub(crate) fn on_release(header: HeaderRef, capacity: usize) {
     #[cfg(miri)]
     each::deallocate(header.data(), header.requested());
     #[cfg(any(asan, valgrind))]
-    each::poison(header.data(), header.capacity());
-    let _ = header;
+    each::poison(header.data(), capacity);
+    let _ = (header, capacity);
 }
 
-/// The pool gives a range of free memory back to the system, or to another use.
+/// Records that the pool gives a range of free memory back to the system, or to another use.
 #[inline(always)]
 pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(any(asan, valgrind))]
@@ -43,8 +42,8 @@ pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
     let _ = (data, len);
 }
 
-/// A range was mapped for headers: what they refer to is not leaked. LeakSanitizer looks for references in
-/// the heap and on stacks by itself, and not in mappings.
+/// Records that a range was mapped for headers. LeakSanitizer looks for references on the heap and on stacks by
+/// itself, but not in mappings.
 #[inline(always)]
 pub(crate) fn on_map_headers(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(asan)]
@@ -52,7 +51,7 @@ pub(crate) fn on_map_headers(data: core::ptr::NonNull<u8>, len: usize) {
     let _ = (data, len);
 }
 
-/// A range that was mapped for headers is about to be unmapped.
+/// Records that a range that was mapped for headers is about to be unmapped.
 #[inline(always)]
 pub(crate) fn on_unmap_headers(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(asan)]
@@ -70,7 +69,7 @@ mod each {
     }
 
     pub(super) fn allocate(size: usize) -> NonNull<u8> {
-        // SAFETY: at least one byte is requested.
+        // SAFETY: at least one byte was asked for.
         let data = unsafe { std::alloc::alloc(layout(size)) };
         NonNull::new(data).expect("memory under Miri")
     }

@@ -1,4 +1,4 @@
-//! Blocks of memory and how they are counted; what a block's home is, is decided above.
+//! Blocks of memory and their reference counts. Where a block comes from is decided by the modules above.
 
 pub(crate) mod count;
 pub(crate) mod flags;
@@ -6,3 +6,4 @@ pub(crate) mod header;
 pub(crate) mod hooks;
 pub(crate) mod owned;
 pub(crate) mod ref_cache;
+pub(crate) mod try_box;

@@ -1,16 +1,16 @@
-//! Blocks that belong to a Rust value: an adopted `Vec`, a `Bytes`, a mapping, any foreign owner.
+//! Blocks whose memory belongs to a Rust value: an adopted `Vec`, a `Bytes`, a mapping, any foreign owner.
 //!
-//! The header and the value share one heap allocation. The value is dropped exactly once, by whoever
-//! gives the last reference back; it may also be taken out again by a sole owner who knows its type.
+//! The header and the value share one heap allocation. The value is dropped exactly once, when the last
+//! reference is released; an exclusive owner that knows its type may also take it out.
 //!
 //! Rules:
 //!
-//! * **O1** Headers of the kind `Owned` are made here and nowhere else: `type_id` and `free` stand behind
-//!   them, whatever `T` is, and both are those of `T`.
-//! * **O2** The value does not move while the block lives, and is not touched but by `free` and `take`.
+//! * **O1** Headers of the kind `Owned` are created here and nowhere else: `type_id` and `free` follow them,
+//!   whatever `T` is, and both belong to `T`.
+//! * **O2** The value does not move while the block lives, and only `free` and `take` touch it.
 #![allow(unsafe_code, reason = "type erasure of the owner behind a header")]
 
-use super::header::{Header, HeaderRef, Kind, Origin};
+use super::header::{Header, HeaderRef, Kind, LongHeader, Origin};
 use core::any::TypeId;
 use core::ptr::NonNull;
 
@@ -23,12 +23,13 @@ struct Owned<T> {
 /// The part that is the same for every owner.
 #[repr(C)]
 struct Erased {
-    header: Header,
+    header: LongHeader,
     type_id: TypeId,
     free: unsafe fn(NonNull<Header>),
 }
 
-/// Makes a block of the bytes that `show` finds in `value`: their start and number. `flags` are those of the header; without `READ_ONLY` the bytes must be the value's to write.
+/// Returns a block of the bytes that `show` finds in `value`: their address and number. Without `READ_ONLY` in
+/// `flags` the bytes must be the value's to write.
 ///
 /// A panic in `show` drops the value and nothing else.
 ///
@@ -41,21 +42,21 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
     show: impl FnOnce(&mut T) -> (NonNull<u8>, usize),
 ) -> HeaderRef {
     let origin = Origin { kind: Kind::Owned, flags, ..Origin::NOWHERE };
-    let header = Header::new(NonNull::dangling(), 0, origin);
+    let header = LongHeader::new(NonNull::dangling(), 0, origin);
     let owned = Box::leak(Box::new(Owned {
         erased: Erased { header, type_id: TypeId::of::<T>(), free: free::<T> },
         value,
     }));
     let guard = Unfinished(NonNull::from(owned));
     // The value is shown where it will stay (O2).
-    // SAFETY: the allocation was just leaked, and nobody else knows of it.
+    // SAFETY: the allocation was just leaked, and no other pointer to it exists.
     let (data, len) = show(unsafe { &mut (*guard.0.as_ptr()).value });
     let owned = guard.0;
     core::mem::forget(guard);
     // SAFETY: as above.
     let header = unsafe { &raw mut (*owned.as_ptr()).erased.header };
     // SAFETY: as above; what is overwritten holds nothing to drop.
-    unsafe { header.write(Header::new(data, len, origin)) };
+    unsafe { header.write(LongHeader::new(data, len, origin)) };
     // SAFETY: the header is the first field of a leaked box (`repr(C)`), which `free` and `take` end.
     unsafe { HeaderRef::new(owned.cast()) }
 }
@@ -70,23 +71,23 @@ impl<T> Drop for Unfinished<T> {
     }
 }
 
-/// The value behind a block, if it was adopted as a `T`.
+/// Returns the value behind a block, if it was adopted as a `T`.
 pub(crate) fn value<T: 'static>(header: &HeaderRef) -> Option<&T> {
     let owned = find::<T>(*header)?;
-    // SAFETY: `find` has checked the type; H1 keeps it alive while the caller's handle is borrowed, and
-    // nobody changes the value (O2).
+    // SAFETY: `find` has checked the type; H1 keeps it alive while the caller's handle is borrowed, and the
+    // value does not change (O2).
     Some(unsafe { &owned.as_ref().value })
 }
 
-/// Takes the value out of a block of which the caller is the sole owner; the block is gone then.
-/// `None` if it was not adopted as a `T`: nothing happened.
+/// Takes the value out of a block and frees the block. Returns `None`, and changes nothing, if the value was not
+/// adopted as a `T`.
 ///
 /// # Safety
 ///
-/// The caller owns the block alone and uses none of its handles or bytes any more, but through the value.
+/// The caller owns the block exclusively and from now on uses its bytes only through the value.
 pub(crate) unsafe fn take<T: 'static>(header: HeaderRef) -> Option<T> {
     let owned = find::<T>(header)?;
-    // SAFETY: `adopt` leaked this very box, its type was checked, and the caller owns it alone.
+    // SAFETY: `adopt` leaked this very box, its type was checked, and the caller owns it exclusively.
     let owned = unsafe { Box::from_raw(owned.as_ptr()) };
     Some(owned.value)
 }
@@ -104,19 +105,19 @@ fn find<T: 'static>(header: HeaderRef) -> Option<NonNull<Owned<T>>> {
 ///
 /// # Safety
 ///
-/// The block is of the kind `Owned`, and the caller owns it alone.
+/// The block is of the kind `Owned`, and the caller owns it exclusively.
 pub(crate) unsafe fn release(header: HeaderRef) {
     // SAFETY: O1, and H1.
     let free = unsafe { header.as_ptr().cast::<Erased>().as_ref() }.free;
-    // SAFETY: it is the `free` of the `T` behind this header (O1), and the caller owns it alone.
+    // SAFETY: it is the `free` of the `T` behind this header (O1), and the caller owns it exclusively.
     unsafe { free(header.as_ptr()) }
 }
 
 /// # Safety
 ///
-/// The header was made by `adopt::<T>`, and the caller owns the block alone.
+/// The header was made by `adopt::<T>`, and the caller owns the block exclusively.
 unsafe fn free<T>(header: NonNull<Header>) {
     let owned = header.cast::<Owned<T>>();
-    // SAFETY: `adopt` leaked this box, and the caller owns it alone.
+    // SAFETY: `adopt` leaked this box, and the caller owns it exclusively.
     drop(unsafe { Box::from_raw(owned.as_ptr()) });
 }

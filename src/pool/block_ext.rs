@@ -6,13 +6,16 @@
 //!   sole owner of a block sets or takes it (H2). It is null whenever the block is free.
 #![allow(unsafe_code, reason = "a box behind the header's untyped pointer (N1)")]
 
-use crate::memory::header::HeaderRef;
+use crate::memory::header::{ExtHead, HeaderRef};
 use crate::pool::budget::{Budget, Charge};
-use crate::pool::thread::local;
+use crate::pool::shared::central::pool_of;
 use std::sync::Arc;
 
 /// What a budget and a tracker know of a block.
+#[repr(C)]
 pub(crate) struct BlockExt {
+    /// The start of every extension (H6).
+    pub(crate) head: ExtHead,
     /// What a budget is charged for the block.
     pub(crate) charge: Option<Charge>,
     /// The tracker's number of the block.
@@ -28,7 +31,8 @@ pub(crate) fn attach(block: HeaderRef, ext: BlockExt) -> Result<(), BlockExt> {
         return Err(ext);
     }
     one.push(ext);
-    block.set_ext(Box::into_raw(one.into_boxed_slice()).cast());
+    // SAFETY: a leaked box whose first field is a head (`repr(C)`), valid until `take`; the caller is the sole owner.
+    unsafe { block.set_ext(Box::into_raw(one.into_boxed_slice()).cast()) };
     Ok(())
 }
 
@@ -48,12 +52,13 @@ pub(crate) fn take(block: HeaderRef) -> Option<Taken> {
     if ext.is_null() {
         return None;
     }
-    block.set_ext(std::ptr::null_mut());
+    // SAFETY: the caller owns the block alone.
+    unsafe { block.set_ext(std::ptr::null_mut()) };
     let slice = std::ptr::slice_from_raw_parts_mut(ext, 1);
     // SAFETY: N1; the caller owns the block alone, and it is taken once.
     let ext = unsafe { Box::from_raw(slice) };
     for BlockExt { tracked, .. } in &ext {
-        if let (Some(id), Some(tracker)) = (tracked, &local::central_of(block).tracker) {
+        if let (Some(id), Some(tracker)) = (tracked, &pool_of(block).tracker) {
             tracker.forget(*id);
         }
     }

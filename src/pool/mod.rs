@@ -1,18 +1,22 @@
-//! Where buffers come from: size classes, slabs in mapped chunks, magazines per thread.
+//! Where buffers come from: size classes, slabs in mapped chunks, a cache of free blocks for each thread.
 //!
 //! ```text
 //!  thread A            thread B
-//!  ┌ cache ─────┐      ┌ cache ─────┐     a magazine per size class each,
-//!  │ ▓▓▓▓▓▓▓▓░░░│      │ ▓▓▓░░░░░░░░│     no atomics, no locks           (thread/)
+//!  ┌ cache ─────┐      ┌ cache ─────┐     a magazine per size class each; no atomic
+//!  │ ▓▓▓▓▓▓▓▓░░░│      │ ▓▓▓░░░░░░░░│     read-modify-write; others can empty it   (thread/)
 //!  └──────┬─────┘      └──────┬─────┘
 //!         └─── whole rounds ──┘
-//!         ┌ depot ────────────┐            a lock-free queue per class  (shared/)
+//!         ┌ depot ────────────┐            full rounds of one class            (shared/)
 //!         └─────────┬─────────┘
 //!         ┌ slabs ──┴─────────┐            blocks of one class, a lock per class (pages/)
 //!         └─────────┬─────────┘
 //!         ┌ chunks ─┴─────────┐            mapped ranges, cut in 64 KiB units  (pages/)
 //!         └───────────────────┘
 //! ```
+//!
+//! Modules use those below them: `source`, `block`, `thread/`, `block_ext`, `shared/`, `budget/`, `pages/` and `observe/`.
+//! What may be turned is in `tuning`; how much a thread keeps, in `thread/cache`; what a limit counts, in
+//! `shared/central` (P5); when memory goes back, in `shared/purge`.
 
 mod block;
 mod block_ext;
@@ -26,6 +30,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod tuning;
 
 pub(crate) use block::Block;
 pub use budget::BudgetStats;
@@ -37,7 +42,9 @@ pub(crate) use source::Source;
 
 use budget::Shedders;
 use observe::{events, track};
+pub use shared::central::Purge;
 use shared::central::{Central, Config};
+use shared::purger;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use thread::local;
@@ -155,7 +162,7 @@ impl Pool {
     #[track_caller]
     #[doc(alias = "ResourceLeakDetector")]
     pub fn assert_no_leaks(&self) {
-        local::settle();
+        local::flush_references();
         let PoolStats { live_blocks, live, .. } = self.stats();
         if live_blocks > 0 {
             events::leak_found(live_blocks, live);
@@ -163,9 +170,12 @@ impl Pool {
         }
     }
 
-    /// What the pool holds now.
+    /// Returns what the pool holds now.
     ///
-    /// Cost: takes each class's lock in turn; O(slabs + threads). Not for hot paths.
+    /// # Cost
+    ///
+    /// O(blocks in use + threads). Takes each slab's lock in turn, and keeps each thread out of its cache for a moment.
+    /// Not for hot paths.
     ///
     /// # Examples
     ///
@@ -180,13 +190,15 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        self.central().stats()
+        self.central().stats(&local::cached_references())
     }
 
-    /// Gives all memory that is not in use back to the system, but for what other threads cache.
-    /// Returns how many bytes that were resident it were.
+    /// Gives all memory that is not in use back to the system, and that in the caches of threads which do not use them at
+    /// this moment. Returns the number of resident bytes released.
     ///
-    /// Cost: takes the locks of all classes in turn, and makes a system call for each range that goes.
+    /// # Cost
+    ///
+    /// A system call for each range. No lock is held meanwhile.
     ///
     /// # Examples
     ///
@@ -202,12 +214,35 @@ impl Pool {
         self.central().trim()
     }
 
-    /// Gives back the reference counts that this thread keeps at hand for blocks it has shared (at most
-    /// 8 blocks of 64 KiB each), of all pools. A runtime may call it before a thread goes to sleep.
+    /// Gives back at most a few MiB of the memory that is idle beyond a small reserve. Returns the number of bytes; 0 when
+    /// there is nothing to do. For pools with [`Purge::Manual`], whose owner has time now and then.
     ///
-    /// Cost: up to eight atomic operations; none when there is nothing to give back.
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{Pool, Purge};
+    ///
+    /// let pool = Pool::builder().purge(Purge::Manual).build();
+    /// drop(pool.alloc(8 << 20));
+    /// while pool.purge_step() > 0 {}
+    /// assert_eq!(pool.stats().mapped, 0);
+    /// ```
+    ///
+    /// # Cost
+    ///
+    /// System calls for at most 4 MiB, or for one large block. No lock is held meanwhile.
+    pub fn purge_step(&self) -> usize {
+        self.central().purge_step()
+    }
+
+    /// Releases the references that this thread caches, to blocks of all pools. An idle thread can delay freeing 64 small
+    /// blocks that it has shared and 8 of up to 64 KiB (1 MiB in all); a runtime may call this before a thread sleeps.
+    ///
+    /// # Cost
+    ///
+    /// An atomic operation for each of these blocks; nothing if there is none.
     pub fn flush_thread() {
-        local::settle();
+        local::flush_references();
     }
 }
 
@@ -236,11 +271,12 @@ pub struct PoolBuilder {
 impl Default for PoolBuilder {
     fn default() -> Self {
         let config = Config {
-            chunk_size: 4 << 20,
+            chunk_size: tuning::CHUNK_SIZE,
             max_memory: None,
-            thread_cache: 1 << 20,
+            thread_cache: tuning::THREAD_CACHE,
             huge_pages: false,
             zero_on_release: false,
+            purge: Purge::Background,
             track: Track::Off,
         };
         Self { config }
@@ -248,24 +284,30 @@ impl Default for PoolBuilder {
 }
 
 impl PoolBuilder {
-    /// The bytes that are mapped at a time: 1 MiB to 4 MiB, in steps of 64 KiB; others are rounded to
-    /// these. Default: 4 MiB.
+    /// Sets the most bytes that are mapped at a time: 1 MiB to 4 MiB, in steps of 64 KiB; others are rounded to these. The
+    /// first chunks of a pool are smaller. Default: 4 MiB.
     pub fn chunk_size(mut self, bytes: usize) -> Self {
         self.config.chunk_size = bytes;
         self
     }
 
-    /// The most bytes that the pool maps, in use or not. Default: no limit.
+    /// Sets the most bytes of blocks that may be in use. Default: no limit.
     ///
-    /// Chunks count in full, so a limit below [`chunk_size`](Self::chunk_size) leaves room for none.
+    /// The limit counts the full size of the blocks that buffers and views hold, and of free blocks that threads, the depot
+    /// and the cache of large blocks hold; when it is reached, those make room. It does not count free memory that waits to
+    /// go back to the system, free blocks that share a page with one in use, and the headers of blocks (32 bytes each).
+    ///
+    /// A thread may delay freeing blocks that it has shared, by the references that it caches: in a pool with a limit, of
+    /// blocks up to 1/2048 of it.
     #[doc(alias = "maxDirectMemory")]
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.config.max_memory = Some(bytes);
         self
     }
 
-    /// The bytes of free blocks that each thread may keep, beside the one that it freed last. The size classes
-    /// that it uses share them, by how much each of them needs. Default: 1 MiB.
+    /// Sets the bytes of free blocks that each thread may keep, in addition to the one that it freed last. The size classes
+    /// that it uses share them, by how much each of them needs; a thread that does nothing loses them within 0.4 s.
+    /// Default: 8 MiB.
     pub fn thread_cache(mut self, bytes: usize) -> Self {
         self.config.thread_cache = bytes;
         self
@@ -291,6 +333,12 @@ impl PoolBuilder {
         self
     }
 
+    /// How idle memory goes back to the system. Default: [`Purge::Background`].
+    pub fn purge(mut self, purge: Purge) -> Self {
+        self.config.purge = purge;
+        self
+    }
+
     /// Remembers who allocated what is alive, for [`Pool::outstanding`]. Default: [`Track::Off`].
     #[doc(alias = "leakDetection")]
     pub fn track(mut self, track: Track) -> Self {
@@ -302,6 +350,7 @@ impl PoolBuilder {
     #[must_use]
     pub fn build(self) -> Pool {
         let central = Central::new(self.config);
+        purger::register(&central);
         let source = Source::new(Arc::clone(&central), None);
         let close = Arc::new(CloseOnDrop(central));
         Pool { source, shedders: Shedders::default(), _close: close }

@@ -1,11 +1,12 @@
 //! [`Source`]: the pool and the budget that a buffer's memory comes from.
 
+use crate::memory::header::ExtHead;
 use crate::pool::block::Block;
 use crate::pool::block_ext::{self, BlockExt};
 use crate::pool::budget::{Budget, Charge};
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
-use crate::pool::shared::central::Central;
+use crate::pool::shared::central::{Central, pool_of};
 use crate::pool::thread::local;
 use std::panic::Location;
 use std::sync::Arc;
@@ -80,7 +81,7 @@ impl Source {
         if charge.is_none() && tracked.is_none() {
             return Ok(block);
         }
-        block.attach(BlockExt { charge, tracked }).map_err(|ext| {
+        block.attach(BlockExt { head: ExtHead::new(), charge, tracked }).map_err(|ext| {
             if let (Some(id), Some(tracker)) = (ext.tracked, tracker) {
                 tracker.forget(id);
             }
@@ -105,10 +106,10 @@ impl Block {
     /// Returns where the block came from, so that a buffer grows from there; `None` if from no pool.
     pub(crate) fn source(&self) -> Option<Source> {
         let block = self.header();
-        if block.home.is_null() {
+        if block.home().is_null() {
             return None;
         }
-        Some(Source::new(local::central_of(block), block_ext::budget(block)))
+        Some(Source::new(pool_of(block), block_ext::budget(block)))
     }
 
     /// Returns whether the block's pool overwrites it with zeros when the last handle is dropped.

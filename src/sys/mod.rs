@@ -17,6 +17,7 @@
 
 use std::io;
 
+pub(crate) mod barrier;
 mod fault;
 mod file;
 #[cfg(unix)]

@@ -185,7 +185,7 @@ fn count_overflow_guard() {
         let other = spawn(draw(Arc::clone(&count)));
         let one = draw(Arc::clone(&count))();
         assert!(!one && !other.join().unwrap(), "went on beyond the limit");
-        let room = usize::MAX - LIMIT;
+        let room = u32::MAX - LIMIT;
         assert!((LIMIT..LIMIT + room / 2).contains(&count.references()), "the count wraps");
     });
 }

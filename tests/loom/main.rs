@@ -26,6 +26,8 @@ mod closed;
 mod count;
 #[path = "../../src/pool/error.rs"]
 mod error;
+#[path = "../../src/pool/shared/exclusion.rs"]
+mod exclusion;
 #[path = "../../src/memory/flags.rs"]
 mod flags;
 mod hand_over;
@@ -41,11 +43,12 @@ mod published;
 #[path = "../../src/memory/ref_cache.rs"]
 mod ref_cache;
 mod stage;
+mod stop;
 mod watch;
 
 mod sync {
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
@@ -60,9 +63,29 @@ mod sync {
     }
     pub(crate) use model_thread_local as thread_local;
 
+    pub(crate) fn spin_loop() {
+        loom::thread::yield_now();
+    }
+
     /// The end of the process, as far as a model goes.
     pub(crate) fn abort() -> ! {
         panic!("the process aborts")
+    }
+}
+
+/// Both sides of the barrier are full fences here.
+mod sys {
+    pub(super) mod barrier {
+        use loom::sync::atomic::{Ordering::SeqCst, fence};
+
+        pub(crate) fn light() {
+            fence(SeqCst);
+        }
+
+        pub(crate) fn heavy() -> bool {
+            fence(SeqCst);
+            true
+        }
     }
 }
 

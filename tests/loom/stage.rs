@@ -39,6 +39,10 @@ impl Counted for Block {
     fn slot(&self) -> usize {
         self.0.slot
     }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self.0).addr()
+    }
 }
 
 impl Block {

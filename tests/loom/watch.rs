@@ -1,14 +1,21 @@
 //! Idle bytes and those who watch over them: none is left without the other.
 
-use crate::idle::{Idle, RESERVE};
+use crate::idle::Idle;
 use loom::sync::{Arc, Mutex};
 use loom::thread::spawn;
 
-/// More than is kept anyway.
+/// Bytes that stay idle without a watch, and more than that.
+const RESERVE: usize = 4;
 const MUCH: usize = RESERVE + 1;
 
+/// Adds bytes, and begins a watch if one is needed.
+fn add(idle: &Idle, bytes: usize) -> bool {
+    idle.add(bytes);
+    idle.needs_watch(RESERVE) && idle.begin_watch()
+}
+
 /// A watch ends, having found nothing, while another thread adds. Afterwards somebody watches, or nothing
-/// is there. Catches: `more` not `Acquire`, `end_watch` not `Release` or not a change of `bytes`; an end without
+/// is there. Catches: `add` not `Acquire`, `end_watch` not `Release` or not a change of `bytes`; an end without
 /// a look, or with a look that comes first.
 #[test]
 fn idle_more_vs_end_of_watch() {
@@ -17,11 +24,11 @@ fn idle_more_vs_end_of_watch() {
         assert!(idle.begin_watch());
         let adds = spawn({
             let idle = Arc::clone(&idle);
-            move || idle.more(MUCH) && idle.begin_watch()
+            move || add(&idle, MUCH)
         });
         let ended = idle.end_watch(RESERVE);
-        let spawned = adds.join().unwrap();
-        assert_eq!(ended, spawned, "one of them watches over what was added");
+        let begun = adds.join().unwrap();
+        assert_eq!(ended, begun, "one of them watches over what was added");
         assert!(idle.is_watched());
     });
 }
@@ -31,15 +38,17 @@ fn idle_more_vs_end_of_watch() {
 fn one_watch_at_most() {
     loom::model(|| {
         let idle = Arc::new(Idle::default());
-        let add = |idle: Arc<Idle>| move || idle.more(MUCH) && idle.begin_watch();
-        let one = spawn(add(Arc::clone(&idle)));
-        let two = add(Arc::clone(&idle))();
+        let one = spawn({
+            let idle = Arc::clone(&idle);
+            move || add(&idle, MUCH)
+        });
+        let two = add(&idle, MUCH);
         assert!(one.join().unwrap() ^ two);
     });
 }
 
 /// Magazines are put, taken and trimmed at once: each is counted before it can be found, and once. Catches:
-/// `more` or `less` that loads and stores.
+/// `add` or `remove` that loads and stores.
 #[test]
 fn trim_vs_take() {
     loom::model(|| {
@@ -49,7 +58,7 @@ fn trim_vs_take() {
                 let (idle, depot) = &*shared;
                 let found = depot.lock().unwrap().pop();
                 if let Some(bytes) = found {
-                    idle.less(bytes);
+                    idle.remove(bytes);
                 }
                 assert!(idle.bytes() <= 3, "below zero");
             }
@@ -57,7 +66,7 @@ fn trim_vs_take() {
         let (takes, trims) = (spawn(take(Arc::clone(&shared))), spawn(take(Arc::clone(&shared))));
         let (idle, depot) = &*shared;
         for bytes in [1, 2] {
-            assert!(!idle.more(bytes), "less than the reserve");
+            idle.add(bytes);
             depot.lock().unwrap().push(bytes);
         }
         takes.join().unwrap();
@@ -71,16 +80,16 @@ fn trim_vs_take() {
 fn a_look_after_a_need() {
     loom::model(|| {
         let idle = Arc::new(Idle::default());
-        let _ = idle.more(2 * MUCH);
-        assert_eq!(idle.look(), 2 * MUCH);
+        idle.add(2 * MUCH);
+        assert_eq!(idle.restart(), 2 * MUCH);
         let needs = spawn({
             let idle = Arc::clone(&idle);
             move || {
-                idle.less(2 * MUCH);
-                let _ = idle.more(2 * MUCH);
+                idle.remove(2 * MUCH);
+                idle.add(2 * MUCH);
             }
         });
         needs.join().unwrap();
-        assert_eq!((idle.unused(), idle.bytes()), (0, 2 * MUCH));
+        assert_eq!((idle.unused(RESERVE), idle.bytes()), (0, 2 * MUCH));
     });
 }

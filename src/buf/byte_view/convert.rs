@@ -3,9 +3,8 @@
 
 use super::ByteView;
 use crate::buf::drop_after;
-use crate::memory::flags::REF_CACHED;
+use crate::memory::header::caching_flags;
 use crate::memory::owned;
-use crate::memory::ref_cache::MAX_CACHED_BLOCK;
 use crate::pool::Block;
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ impl From<Vec<u8>> for ByteView {
             (NonNull::from(vec.as_mut_slice()).cast(), len)
         };
         // The reference cache counts all that it keeps from being freed, the spare capacity too.
-        let flags = if vec.capacity() <= MAX_CACHED_BLOCK { REF_CACHED } else { 0 };
+        let flags = caching_flags(vec.capacity());
         // SAFETY: the heap memory of a vector does not move while the vector is not touched, and the vector is owned.
         let header = unsafe { owned::adopt(vec, flags, show) };
         Self::whole(Block::adopted(header))

@@ -1,6 +1,5 @@
-//! What can be seen of a pool: statistics, live buffers by the line that allocated them, events.
+//! What can be observed of a pool: figures, live buffers by the line that allocated them, events.
 
 pub(super) mod events;
-pub(super) mod snapshot;
 pub(super) mod stats;
 pub(super) mod track;

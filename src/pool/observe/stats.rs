@@ -1,131 +1,6 @@
-//! What a pool can tell about its memory.
+//! The figures of a pool.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// What one thread took and put back of one class. One thread writes, with plain loads and stores; all
-/// may read. Figures: nothing else is ordered by them, so all is `Relaxed`.
-#[derive(Default)]
-pub(crate) struct Counters {
-    allocs: AtomicU64,
-    frees: AtomicU64,
-    /// The bytes that were asked for of the blocks taken, and of those put back.
-    asked: AtomicU64,
-    returned: AtomicU64,
-}
-
-/// What one thread traded with the central part, of one class. Written and read as a [`Counters`] is.
-#[derive(Default)]
-pub(crate) struct Transfers {
-    received: AtomicU64,
-    given: AtomicU64,
-    refills: AtomicU64,
-    migrated: AtomicU64,
-}
-
-#[inline]
-fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
-}
-
-impl Counters {
-    /// A block was taken for so many bytes.
-    #[inline]
-    pub(crate) fn count_alloc(&self, size: usize) {
-        bump(&self.allocs, 1);
-        bump(&self.asked, size as u64);
-    }
-
-    /// A block that was requested for so many bytes was put back.
-    #[inline]
-    pub(crate) fn count_free(&self, size: usize) {
-        bump(&self.frees, 1);
-        bump(&self.returned, size as u64);
-    }
-
-    /// Adds another's counts, for threads that are gone; several may do so at once.
-    pub(crate) fn merge(&self, other: &Self) {
-        self.allocs.fetch_add(other.allocs.load(Relaxed), Relaxed);
-        self.frees.fetch_add(other.frees.load(Relaxed), Relaxed);
-        self.asked.fetch_add(other.asked.load(Relaxed), Relaxed);
-        self.returned.fetch_add(other.returned.load(Relaxed), Relaxed);
-    }
-
-    /// As `count_alloc`, where several threads write.
-    pub(crate) fn count_shared_alloc(&self, size: usize) {
-        self.allocs.fetch_add(1, Relaxed);
-        self.asked.fetch_add(size as u64, Relaxed);
-    }
-
-    /// As `count_free`, where several threads write.
-    pub(crate) fn count_shared_free(&self, size: usize) {
-        self.frees.fetch_add(1, Relaxed);
-        self.returned.fetch_add(size as u64, Relaxed);
-    }
-
-    /// The bytes asked for less those put back: of one thread alone that may be less than nothing, so the
-    /// sum over threads wraps.
-    pub(crate) fn outstanding(&self) -> u64 {
-        self.asked.load(Relaxed).wrapping_sub(self.returned.load(Relaxed))
-    }
-
-    pub(crate) fn allocs(&self) -> u64 {
-        self.allocs.load(Relaxed)
-    }
-
-    pub(crate) fn frees(&self) -> u64 {
-        self.frees.load(Relaxed)
-    }
-}
-
-impl Transfers {
-    /// Went to the central part for blocks.
-    pub(crate) fn count_refill(&self) {
-        bump(&self.refills, 1);
-    }
-
-    /// Adds the sums of a thread that is gone.
-    pub(crate) fn merge(&self, other: &Self, counters: &Counters) {
-        self.refills.fetch_add(other.refills(), Relaxed);
-        self.migrated.fetch_add(other.migrated(counters), Relaxed);
-    }
-
-    /// A thread without a cache put a block back.
-    pub(crate) fn count_shared_migration(&self) {
-        self.migrated.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn refills(&self) -> u64 {
-        self.refills.load(Relaxed)
-    }
-
-    /// Blocks that the thread put back beyond those that it took, and those of threads that are gone.
-    pub(crate) fn migrated(&self, counters: &Counters) -> u64 {
-        self.migrated.load(Relaxed) + counters.frees().saturating_sub(counters.allocs())
-    }
-
-    /// Blocks came from the central part.
-    pub(crate) fn receive(&self, blocks: usize) {
-        bump(&self.received, blocks as u64);
-    }
-
-    /// Blocks that came from the central part.
-    pub(crate) fn received(&self) -> usize {
-        usize::try_from(self.received.load(Relaxed)).unwrap_or(usize::MAX)
-    }
-
-    /// Blocks went to the central part.
-    pub(crate) fn give(&self, blocks: usize) {
-        bump(&self.given, blocks as u64);
-    }
-
-    /// Blocks in the thread's magazines, given what it took and put back. While the thread is at work
-    /// some of its counts are ahead of others.
-    pub(crate) fn cached(&self, counters: &Counters) -> usize {
-        let into = self.received.load(Relaxed).wrapping_add(counters.frees());
-        into.saturating_sub(self.given.load(Relaxed).wrapping_add(counters.allocs())) as usize
-    }
-}
 
 /// A pool's memory at one moment, in bytes.
 ///
@@ -148,21 +23,20 @@ impl Transfers {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// What was asked for of the blocks that buffers and views hold.
+    /// The bytes that were asked for, of the blocks that buffers and views hold.
     pub live: usize,
-    /// The full size of these blocks: what handles keep from being used, however small a part of a block
-    /// they show.
+    /// The full size of these blocks: a handle pins its whole block, however small a part of it it shows.
     pub pinned: usize,
-    /// Free blocks in the magazines of threads, in the depot, and large blocks that are kept warm.
+    /// Free blocks in the caches of threads, in the depot, and cached large blocks.
     pub cached: usize,
     /// Mapped memory that belongs to no block in use or cached: it may or may not be resident.
     pub free: usize,
-    /// What is mapped from the system.
+    /// The bytes that are mapped from the system.
     pub mapped: usize,
-    /// What is mapped beside that for the headers of blocks. It does not count towards a limit.
+    /// The bytes that are mapped for the headers of blocks, in addition.
     pub headers: usize,
-    /// The part of `cached` and `free` that may be resident and is held for the next burst; it goes back
-    /// to the system when it stays unused.
+    /// The part of `cached` and `free` that may be resident and belongs to no thread. It goes back to the system when it
+    /// stays unused.
     pub idle: usize,
     /// Blocks that buffers and views hold.
     pub live_blocks: usize,
@@ -170,9 +44,9 @@ pub struct PoolStats {
     pub allocations: u64,
     /// Blocks taken back since the pool was made.
     pub releases: u64,
-    /// How often a thread's cache had none and went to the shared part.
+    /// How often a thread's cache had no block and was refilled from the shared part.
     pub refills: u64,
-    /// Blocks that were dropped by other threads than took them: net, summed over threads and classes.
+    /// Blocks that were freed by other threads than took them: net, summed over threads and classes.
     pub migrated: u64,
     /// The size classes that have been used, the smallest first. Blocks above 1 MiB belong to none.
     pub classes: Vec<ClassStats>,
@@ -186,30 +60,24 @@ pub struct ClassStats {
     pub size: usize,
     /// Blocks that buffers and views hold.
     pub live_blocks: usize,
-    /// What was asked for of these, in bytes.
+    /// The bytes that were asked for, of these.
     pub live: usize,
-    /// Free blocks in the magazines of threads and in the depot.
+    /// Free blocks in the caches of threads and in the depot.
     pub cached_blocks: usize,
     /// Free blocks in slabs of this class.
     pub free_blocks: usize,
-    /// Blocks handed out.
-    pub allocations: u64,
-    /// Blocks taken back.
-    pub releases: u64,
-    /// How often a thread's cache had none and went to the shared part.
-    pub refills: u64,
-    /// Blocks that were dropped by other threads than took them, net.
+    /// Blocks that were freed by other threads than took them, as above.
     pub migrated: u64,
 }
 
 impl PoolStats {
-    /// The part of the live blocks that nobody asked for: 0 to 1.
+    /// Returns the part of the live blocks that was not asked for: 0 to 1.
     #[must_use]
     pub fn waste(&self) -> f64 {
         share((self.pinned - self.live) as u64, self.pinned as u64)
     }
 
-    /// The part of the allocations that the thread's own cache served: 0 to 1.
+    /// Returns the part of the allocations that the thread's own cache served: 0 to 1.
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
         share(self.allocations.saturating_sub(self.refills), self.allocations)
@@ -239,19 +107,17 @@ impl fmt::Display for PoolStats {
         )?;
         let listed: &[ClassStats] = if f.alternate() { &self.classes } else { &[] };
         for class in listed {
-            let ClassStats { size, live_blocks, cached_blocks, free_blocks, allocations, .. } =
-                class;
+            let ClassStats { size, live_blocks, cached_blocks, free_blocks, .. } = class;
             write!(
                 f,
-                "\n{size:>8}: {live_blocks} live, {cached_blocks} cached, {free_blocks} free; \
-                 {allocations} allocations"
+                "\n{size:>8}: {live_blocks} live, {cached_blocks} cached, {free_blocks} free"
             )?;
         }
         Ok(())
     }
 }
 
-/// A number of bytes for people.
+/// A number of bytes, with a unit.
 struct Bytes(usize);
 
 impl fmt::Display for Bytes {

@@ -17,6 +17,16 @@ pub(crate) fn find_run(bits: u64, len: u32) -> Option<u32> {
     (starts != 0).then(|| starts.trailing_zeros())
 }
 
+/// The length of the longest run of set bits, or `most` if it is longer.
+pub(crate) fn longest_run(bits: u64, most: u32) -> u32 {
+    let (mut starts, mut len) = (bits, 0);
+    while starts != 0 && len < most {
+        starts &= starts >> 1;
+        len += 1;
+    }
+    len
+}
+
 /// A set of indexes that is asked for its lowest.
 #[derive(Default)]
 pub(crate) struct IndexSet {
@@ -26,7 +36,7 @@ pub(crate) struct IndexSet {
 }
 
 impl IndexSet {
-    /// Makes room for indexes below `len`, so that `insert` can't fail.
+    /// Reserves memory for indexes below `len`, so that `insert` does not fail.
     pub(crate) fn try_reserve(&mut self, len: usize) -> Option<()> {
         let words = len.div_ceil(64);
         self.words.try_reserve(words.saturating_sub(self.words.len())).ok()?;
@@ -74,6 +84,8 @@ mod tests {
             for len in 1..=20 {
                 assert_eq!(find_run(bits, len), scan(bits, len), "{bits:b} {len}");
             }
+            let longest = (1..=16).rev().find(|&len| scan(bits, len).is_some()).unwrap_or(0);
+            assert_eq!(longest_run(bits, 16), longest, "{bits:b}");
         }
         assert_eq!(find_run(u64::MAX, 64), Some(0));
         assert_eq!(find_run(0, 1), None);

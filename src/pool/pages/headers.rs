@@ -4,8 +4,11 @@
 //!
 //! Rules:
 //!
-//! * **E1** A header's place is free or belongs to exactly one [`Run`]; the runs that `take` gives are
-//!   disjoint, and stay mapped until they are put back.
+//! * **E1** A header's place is free or belongs to exactly one [`Run`]; the runs that `take` gives are disjoint,
+//!   and stay mapped until they are put back.
+//! * **E2** Places that are being discarded belong to the [`Discard`] that [`begin_discard`](Headers::begin_discard)
+//!   returned, and to no run, until [`end_discard`](Headers::end_discard).
+
 #![allow(unsafe_code, reason = "discards free pages")]
 
 use crate::memory::header::Header;
@@ -14,26 +17,30 @@ use crate::pool::pages::bits::{find_run, run_of};
 use crate::sys::memory::{self, Mapping};
 use core::ptr::NonNull;
 
-/// Headers in a page: a word of bits says which are free.
-const PER_PAGE: usize = u64::BITS as usize;
+/// Headers in a row: a word of bits says which are free.
+const PER_ROW: usize = u64::BITS as usize;
 
-/// One of the system's; several, where a model checker's atomics make headers larger.
-const PAGE: usize = PER_PAGE * size_of::<Header>();
-static_assertions::const_assert!(PAGE.is_multiple_of(memory::PAGE));
-#[cfg(not(shuttle))]
-static_assertions::const_assert_eq!(PAGE, memory::PAGE);
+/// The bytes of a row.
+const ROW: usize = PER_ROW * size_of::<Header>();
 
-/// Pages in a region: a word of bits as well.
-const PAGES: usize = u64::BITS as usize;
+/// Rows in one of the system's pages; none, where a model checker's atomics make headers larger.
+const ROWS_IN_PAGE: u32 = if ROW < memory::PAGE { (memory::PAGE / ROW) as u32 } else { 1 };
+static_assertions::const_assert!((ROW * ROWS_IN_PAGE as usize).is_multiple_of(memory::PAGE));
+
+/// Rows in a region: a word of bits as well.
+const ROWS: usize = u64::BITS as usize;
 
 /// The most headers in a run.
-pub(crate) const MAX_RUN: usize = PAGES * PER_PAGE;
+pub(crate) const MAX_RUN: usize = ROWS * PER_ROW;
+
+/// The number of regions that are searched before another is mapped.
+const MAX_TRIES: usize = 16;
 
 /// Places for headers that follow each other.
 pub(crate) struct Run {
     region: u32,
-    page: u32,
-    /// Where in the page it begins.
+    row: u32,
+    /// Where in the row it begins.
     first: u32,
     len: u32,
     /// Its first place.
@@ -51,140 +58,214 @@ impl Run {
 
 struct Region {
     mapping: Mapping,
-    /// The free places of each page.
-    free: [u64; PAGES],
-    /// Pages that have free places, and those that have no others.
+    /// The free places of each row.
+    free: [u64; ROWS],
+    /// Rows that have free places, and those that have no others.
     some: u64,
     whole: u64,
-    /// Pages that may be resident.
+    /// Rows that may be resident.
     touched: u64,
 }
 
 /// All headers of a pool.
 pub(crate) struct Headers {
     regions: Vec<Option<Region>>,
+    /// No region before this one has a free place.
+    first_open: usize,
+    /// No place before this one is vacant.
+    first_vacant: usize,
+    mapped: usize,
+}
+
+/// Free memory that is given back to the system by its drop, while no lock is held (E2).
+pub(crate) enum Discard {
+    /// A region without headers in use.
+    Unmap(#[expect(dead_code, reason = "unmapped when dropped")] UnmapRegion),
+    /// Pages of a region.
+    Pages { region: usize, first: u32, rows: u32, base: NonNull<u8>, len: usize },
+}
+
+// SAFETY: free memory that the value alone owns (E2).
+unsafe impl Send for Discard {}
+
+/// A mapping that no longer belongs to a region.
+pub(crate) struct UnmapRegion(Mapping);
+
+impl Drop for UnmapRegion {
+    fn drop(&mut self) {
+        hooks::on_unmap_headers(self.0.base(), self.0.len());
+    }
+}
+
+impl Discard {
+    /// Gives the pages back. Returns whether the system took them. Call this without a lock.
+    pub(crate) fn run(&self) -> bool {
+        match self {
+            Self::Unmap(_) => true,
+            // SAFETY: whole pages of a mapping, which belong to this value alone (E2).
+            Self::Pages { base, len, .. } => unsafe { memory::discard(*base, *len) },
+        }
+    }
 }
 
 impl Region {
     fn map() -> Option<Self> {
-        let mapping = Mapping::map(PAGES * PAGE)?;
+        let mapping = Mapping::map(ROWS * ROW)?;
         hooks::on_map_headers(mapping.base(), mapping.len());
         let all = u64::MAX;
-        Some(Self { mapping, free: [all; PAGES], some: all, whole: all, touched: 0 })
+        Some(Self { mapping, free: [all; ROWS], some: all, whole: all, touched: 0 })
     }
 
-    /// The first place where `len` headers fit: the page, and where in it.
+    /// Returns the first place where `len` headers fit: the row, and the place in it.
     fn find(&self, len: u32) -> Option<(usize, u32)> {
         if len > u64::BITS {
             return Some((find_run(self.whole, len.div_ceil(u64::BITS))? as usize, 0));
         }
-        let mut pages = self.some;
-        while pages != 0 {
-            let page = pages.trailing_zeros() as usize;
-            if let Some(first) = find_run(self.free[page], len) {
-                return Some((page, first));
+        let mut rows = self.some;
+        while rows != 0 {
+            let row = rows.trailing_zeros() as usize;
+            if let Some(first) = find_run(self.free[row], len) {
+                return Some((row, first));
             }
-            pages &= pages - 1;
+            rows &= rows - 1;
         }
         None
     }
 
     /// Marks `len` places as free or taken, from a place on.
-    fn mark(&mut self, page: usize, first: u32, len: u32, are_free: bool) {
-        let (mut page, mut first, mut left) = (page, first, len);
+    fn mark(&mut self, row: usize, first: u32, len: u32, are_free: bool) {
+        let (mut row, mut first, mut left) = (row, first, len);
         while left > 0 {
             let here = left.min(u64::BITS - first);
             let mask = run_of(here) << first;
-            let bits = &mut self.free[page];
+            let bits = &mut self.free[row];
             *bits = if are_free { *bits | mask } else { *bits & !mask };
-            let at = 1 << page;
+            let at = 1 << row;
             self.some = if *bits == 0 { self.some & !at } else { self.some | at };
             self.whole = if *bits == u64::MAX { self.whole | at } else { self.whole & !at };
             self.touched |= at;
-            (page, first, left) = (page + 1, 0, left - here);
+            (row, first, left) = (row + 1, 0, left - here);
         }
     }
-}
 
-impl Drop for Region {
-    fn drop(&mut self) {
-        hooks::on_unmap_headers(self.mapping.base(), self.mapping.len());
+    /// Returns rows that make whole pages, hold no header and may be resident: the first, and their number.
+    fn idle_rows(&self) -> Option<(u32, u32)> {
+        let mut first = 0;
+        while first < ROWS as u32 {
+            let is_idle = |first: u32| {
+                let page = run_of(ROWS_IN_PAGE) << first;
+                self.whole & page == page && self.touched & page != 0
+            };
+            let starts = (first..ROWS as u32).step_by(ROWS_IN_PAGE as usize);
+            let run = starts.take_while(|&first| is_idle(first)).count() as u32;
+            if run > 0 {
+                return Some((first, run * ROWS_IN_PAGE));
+            }
+            first += ROWS_IN_PAGE;
+        }
+        None
     }
 }
 
 impl Headers {
     pub(crate) const fn new() -> Self {
-        Self { regions: Vec::new() }
+        Self { regions: Vec::new(), first_open: 0, first_vacant: 0, mapped: 0 }
     }
 
-    /// Room for `len` headers, at most [`MAX_RUN`]. `None` when the system gives no memory.
+    /// Returns places for `len` headers, at most [`MAX_RUN`]; `None` when a region must be added.
     pub(crate) fn take(&mut self, len: u32) -> Option<Run> {
         debug_assert!(len as usize <= MAX_RUN);
-        let find = |(i, region): (usize, &Option<Region>)| Some((i, region.as_ref()?.find(len)?));
-        let (index, (page, first)) = match self.regions.iter().enumerate().find_map(find) {
-            Some(found) => found,
-            None => (self.add()?, (0, 0)),
-        };
+        let is_open = |region: &Option<Region>| region.as_ref().is_some_and(|r| r.some != 0);
+        let skipped = self.regions[self.first_open..].iter().take_while(|r| !is_open(r)).count();
+        self.first_open += skipped;
+        let tried = self.regions.iter().enumerate().skip(self.first_open).take(MAX_TRIES);
+        let mut found = tried.filter_map(|(i, region)| Some((i, region.as_ref()?.find(len)?)));
+        let (index, (row, first)) = found.next()?;
         let region = self.regions[index].as_mut()?;
-        region.mark(page, first, len, false);
-        let base = region.mapping.at(page * PAGE + first as usize * size_of::<Header>()).cast();
-        Some(Run { region: index as u32, page: page as u32, first, len, base })
+        region.mark(row, first, len, false);
+        let base = region.mapping.at(row * ROW + first as usize * size_of::<Header>()).cast();
+        Some(Run { region: index as u32, row: row as u32, first, len, base })
     }
 
-    fn add(&mut self) -> Option<usize> {
-        let vacant = self.regions.iter().position(Option::is_none);
-        if vacant.is_none() {
-            self.regions.try_reserve(1).ok()?;
-        }
-        let region = Some(Region::map()?);
-        match vacant {
-            Some(place) => {
-                self.regions[place] = region;
-                Some(place)
+    /// Adds a region. Returns whether there was memory for it.
+    pub(crate) fn add(&mut self, region: NewRegion) -> bool {
+        let vacant = &self.regions[self.first_vacant..];
+        let place = self.first_vacant + vacant.iter().take_while(|place| place.is_some()).count();
+        if place == self.regions.len() {
+            if self.regions.try_reserve(1).is_err() {
+                return false;
             }
-            None => {
-                self.regions.push(region);
-                Some(self.regions.len() - 1)
-            }
+            self.regions.push(None);
         }
+        self.first_vacant = place + 1;
+        self.mapped += region.0.mapping.len();
+        self.regions[place] = Some(region.0);
+        // Before all others, so that the next search finds it.
+        self.first_open = place.min(self.first_open);
+        if place >= self.first_open + MAX_TRIES {
+            self.first_open = place;
+        }
+        true
     }
 
-    /// Takes a run back. Nobody has a reference to a header of it.
+    /// Takes a run back. No reference to a header of it exists.
     pub(crate) fn put(&mut self, run: Run) {
         let region =
             self.regions[run.region as usize].as_mut().expect("a region with a run in use stays");
-        region.mark(run.page as usize, run.first, run.len, true);
+        region.mark(run.row as usize, run.first, run.len, true);
+        self.first_open = self.first_open.min(run.region as usize);
     }
 
-    /// The bytes that are mapped for headers.
+    /// Returns the number of bytes that are mapped for headers.
     pub(crate) fn mapped(&self) -> usize {
-        self.regions.iter().flatten().map(|region| region.mapping.len()).sum()
+        self.mapped
     }
 
-    /// Gives pages without headers in use back to the system.
-    pub(crate) fn shed(&mut self) {
-        for place in &mut self.regions {
-            let Some(region) = place else { continue };
-            if region.whole == u64::MAX {
-                *place = None;
-                continue;
+    /// Returns the number of regions, some of which may be gone.
+    pub(crate) fn regions(&self) -> usize {
+        self.regions.len()
+    }
+
+    /// Takes free memory of one region out, so that the caller can give it back to the system without a lock.
+    pub(crate) fn begin_discard(&mut self, index: usize) -> Option<Discard> {
+        let region = self.regions.get_mut(index)?.as_mut()?;
+        if region.whole == u64::MAX {
+            let region = self.regions[index].take()?;
+            self.mapped -= region.mapping.len();
+            while self.regions.last().is_some_and(Option::is_none) {
+                self.regions.pop();
             }
-            let mut idle = region.touched & region.whole;
-            while idle != 0 {
-                let first = idle.trailing_zeros();
-                let pages = (idle >> first).trailing_ones();
-                let (offset, len) = (first as usize * PAGE, pages as usize * PAGE);
-                let run = run_of(pages) << first;
-                idle &= !run;
-                // SAFETY: the pages are free (E1).
-                if unsafe { region.mapping.discard(offset, len) } {
-                    region.touched &= !run;
-                }
-            }
+            self.first_vacant = self.first_vacant.min(index);
+            self.first_open = self.first_open.min(self.regions.len());
+            return Some(Discard::Unmap(UnmapRegion(region.mapping)));
         }
-        while self.regions.last().is_some_and(Option::is_none) {
-            self.regions.pop();
+        let (first, rows) = region.idle_rows()?;
+        region.mark(first as usize, 0, rows * u64::BITS, false);
+        let (offset, len) = (first as usize * ROW, rows as usize * ROW);
+        let base = region.mapping.at(offset);
+        Some(Discard::Pages { region: index, first, rows, base, len })
+    }
+
+    /// Puts memory back that [`begin_discard`](Self::begin_discard) took out. `discarded` says whether the system
+    /// took the pages.
+    pub(crate) fn end_discard(&mut self, discard: &Discard, discarded: bool) {
+        let Discard::Pages { region: index, first, rows, .. } = *discard else { return };
+        let region = self.regions[index].as_mut().expect("a region with places taken out stays");
+        region.mark(first as usize, 0, rows * u64::BITS, true);
+        if discarded {
+            region.touched &= !(run_of(rows) << first);
         }
+        self.first_open = self.first_open.min(index);
+    }
+}
+
+/// A mapped region that belongs to no pool yet.
+pub(crate) struct NewRegion(Region);
+
+impl NewRegion {
+    /// Maps a region. `None` when the system gives no memory.
+    pub(crate) fn map() -> Option<Self> {
+        Region::map().map(Self)
     }
 }
 
@@ -192,11 +273,30 @@ impl Headers {
 mod tests {
     use super::*;
 
+    fn take(headers: &mut Headers, len: u32) -> Run {
+        headers.take(len).unwrap_or_else(|| {
+            assert!(headers.add(NewRegion::map().unwrap()));
+            headers.take(len).unwrap()
+        })
+    }
+
+    fn discard_all(headers: &mut Headers) {
+        for index in (0..headers.regions()).rev() {
+            while let Some(discard) = headers.begin_discard(index) {
+                let done = discard.run();
+                headers.end_discard(&discard, done);
+                if !done {
+                    break;
+                }
+            }
+        }
+    }
+
     #[test]
-    fn runs_of_all_lengths_are_disjoint_and_come_back() {
+    fn runs_of_all_lengths_are_disjoint_and_return() {
         let mut headers = Headers::new();
         let lengths = [1, 3, 64, 65, 1024, 7, 63, 128, 2, 1024, 1024, 1024, 1, 4096];
-        let runs: Vec<Run> = lengths.iter().map(|&len| headers.take(len).unwrap()).collect();
+        let runs: Vec<Run> = lengths.iter().map(|&len| take(&mut headers, len)).collect();
         let mut ranges: Vec<_> = runs
             .iter()
             .map(|run| {
@@ -208,61 +308,77 @@ mod tests {
         assert!(ranges.windows(2).all(|pair| pair[0].end <= pair[1].start));
         assert!(headers.mapped() > 0);
         runs.into_iter().for_each(|run| headers.put(run));
-        headers.shed();
+        discard_all(&mut headers);
         assert_eq!(headers.mapped(), 0);
     }
 
-    /// As in a process that locks its memory. What the system did not take it is asked to take again; that is
-    /// all, since the places are free meanwhile.
+    /// As in a process that locks its memory: pages that the system does not take stay as they are, and are
+    /// offered again.
     #[test]
     #[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
-    fn pages_that_are_not_discarded_stay_as_they_are_and_are_discarded_later() {
+    fn pages_that_are_not_discarded_keep_their_bytes_and_are_discarded_later() {
         use crate::sys::{Call, Outcome, with_plan};
         use std::{cell::Cell, rc::Rc};
 
         let mut headers = Headers::new();
-        let (a, b) = (headers.take(64).unwrap(), headers.take(64).unwrap());
+        let (a, b) = (take(&mut headers, 128), take(&mut headers, 64));
         let (first, mapped) = (a.base, headers.mapped());
         // SAFETY: the run is this test's.
         unsafe { first.cast::<u8>().write(7) };
         headers.put(a);
-        // Sheds, and tells how often the system was asked.
-        let shed = |headers: &mut Headers, answer| {
+        // Discards, and returns how often the system was asked.
+        let discard = |headers: &mut Headers, answer| {
             let asked = Rc::new(Cell::new(0));
             let count = Rc::clone(&asked);
             let plan = move |call, _| {
                 count.set(count.get() + usize::from(call == Call::AdviseMemory));
                 answer
             };
-            with_plan(plan, || headers.shed());
+            with_plan(plan, || discard_all(headers));
             asked.get()
         };
-        assert_eq!(shed(&mut headers, Outcome::Fail(22)), 1);
+        assert_eq!(discard(&mut headers, Outcome::Fail(22)), 1);
         assert_eq!(headers.mapped(), mapped);
-        // SAFETY: mapped as before, and nobody else uses it.
+        // SAFETY: mapped as before, and nothing else uses it.
         assert_eq!(unsafe { first.cast::<u8>().read() }, 7);
-        let again = headers.take(64).unwrap();
+        let again = take(&mut headers, 128);
         assert_eq!(again.base, first, "free for others");
         headers.put(again);
-        assert_eq!(shed(&mut headers, Outcome::Pass), 1);
+        assert_eq!(discard(&mut headers, Outcome::Pass), 1);
         // SAFETY: as above.
         assert_eq!(unsafe { first.cast::<u8>().read() }, 0);
-        assert_eq!(shed(&mut headers, Outcome::Fail(22)), 0, "nothing is left to give");
+        assert_eq!(discard(&mut headers, Outcome::Fail(22)), 0, "nothing is left to give");
         headers.put(b);
-        headers.shed();
+        discard_all(&mut headers);
         assert_eq!(headers.mapped(), 0);
     }
 
     #[test]
     fn a_page_with_a_header_in_use_stays() {
         let mut headers = Headers::new();
-        let (a, b) = (headers.take(64).unwrap(), headers.take(64).unwrap());
+        let (a, b) = (take(&mut headers, 64), take(&mut headers, 64));
         // SAFETY: the run is this test's.
         unsafe { b.base.cast::<u8>().write(7) };
         headers.put(a);
-        headers.shed();
+        discard_all(&mut headers);
         // SAFETY: as above.
         assert_eq!(unsafe { b.base.cast::<u8>().read() }, 7);
         headers.put(b);
+    }
+
+    /// Places that are being discarded belong to no run.
+    #[test]
+    fn memory_that_is_being_discarded_is_not_handed_out() {
+        let mut headers = Headers::new();
+        let (a, b) = (take(&mut headers, 1024), take(&mut headers, 1));
+        let taken = a.base;
+        headers.put(a);
+        let discard = headers.begin_discard(0).unwrap();
+        let other = take(&mut headers, 1024);
+        assert_ne!(other.base, taken);
+        headers.end_discard(&discard, false);
+        let again = take(&mut headers, 1024);
+        assert_eq!(again.base, taken);
+        [other, again, b].into_iter().for_each(|run| headers.put(run));
     }
 }

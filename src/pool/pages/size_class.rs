@@ -1,9 +1,9 @@
 //! Size classes: pure arithmetic.
 //!
-//! Up to 128 bytes they go by steps of 16 from [`MIN`]; from there each doubling has eight even steps.
-//! A block is at most 12.5 % larger than what was asked for (above 128 bytes), 6 % on average, and every
-//! class that is a multiple of the page starts on a page boundary: each power of two from one page up,
-//! and every class from 32 KiB up.
+//! Up to 128 bytes they go by steps of 16 from [`MIN`]; from there each doubling has eight even steps. A block is at
+//! most 12.5 % larger than what was asked for (above 128 bytes), 6 % on average. Blocks of every class that is a
+//! multiple of the page start on a page boundary: each power of two from one page up, and every class from 32 KiB
+//! up.
 
 /// The smallest block, in bytes.
 pub(crate) const MIN: usize = 64;
@@ -19,15 +19,15 @@ const FIRST_STEP: usize = (LINEAR - MIN) / 16 + 1;
 
 /// The smallest class whose blocks hold `size` bytes, which are at most [`MAX`].
 #[inline]
-pub(crate) const fn class_of(size: usize) -> u16 {
+pub(crate) const fn class_of(size: usize) -> u8 {
     debug_assert!(size <= MAX);
     if size <= LINEAR {
-        return (size.saturating_sub(MIN).div_ceil(16)) as u16;
+        return (size.saturating_sub(MIN).div_ceil(16)) as u8;
     }
     let last = size - 1;
     let doubling = last.ilog2() as usize;
     let step = last >> (doubling - 3);
-    (FIRST_STEP + (doubling - 7) * 8 + (step - 8)) as u16
+    (FIRST_STEP + (doubling - 7) * 8 + (step - 8)) as u8
 }
 
 /// The classes of all sizes up to 4 KiB, in steps of 16 bytes.
@@ -35,23 +35,23 @@ static SMALL: [u8; 257] = {
     let mut classes = [0; 257];
     let mut step = 0;
     while step < classes.len() {
-        classes[step] = class_of(step * 16) as u8;
+        classes[step] = class_of(step * 16);
         step += 1;
     }
     classes
 };
 
-/// As [`class_of`], in fewer instructions for sizes that have a block at hand most often.
+/// As [`class_of`], in fewer instructions for the sizes that are allocated most often.
 #[inline(always)]
-pub(crate) fn look_up(size: usize) -> u16 {
+pub(crate) fn look_up(size: usize) -> u8 {
     match SMALL.get(size.wrapping_add(15) / 16) {
-        Some(&class) => u16::from(class),
+        Some(&class) => class,
         None => class_of(size),
     }
 }
 
 /// The size of a class's blocks, in bytes.
-pub(crate) const fn size_of_class(class: u16) -> usize {
+pub(crate) const fn size_of_class(class: u8) -> usize {
     let class = class as usize;
     if class < FIRST_STEP {
         return MIN + class * 16;
@@ -60,8 +60,8 @@ pub(crate) const fn size_of_class(class: u16) -> usize {
     (step + 1) << (doubling - 3)
 }
 
-/// The size that is mapped for a block above [`MAX`]: eight steps in each doubling here as well, so that
-/// a block that is kept warm fits the next one. `None` when no address space could hold it.
+/// Returns the size that is mapped for a block above [`MAX`]: eight steps in each doubling here as well, so that a
+/// cached block fits the next request. `None` when no address space could hold it.
 pub(crate) fn large_size(size: usize) -> Option<usize> {
     debug_assert!(size > MAX);
     let step = 1_usize << (size - 1).ilog2().saturating_sub(3);
@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn classes_grow_and_whole_pages_stay_whole() {
-        for class in 1..COUNT as u16 {
+        for class in 1..COUNT as u8 {
             assert!(size_of_class(class) > size_of_class(class - 1));
             assert_eq!(class_of(size_of_class(class)), class);
         }
-        assert_eq!(size_of_class(COUNT as u16 - 1), MAX);
-        for class in class_of(32 * 1024)..COUNT as u16 {
+        assert_eq!(size_of_class(COUNT as u8 - 1), MAX);
+        for class in class_of(32 * 1024)..COUNT as u8 {
             assert_eq!(size_of_class(class) % 4096, 0);
         }
     }

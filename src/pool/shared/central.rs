@@ -1,32 +1,55 @@
-//! What all threads of a pool share: the depot, the slabs, the chunks, and the way back to the system.
+//! The part of a pool that its threads share.
 //!
 //! Rules:
 //!
 //! * **P1** A free block is in exactly one place: a magazine of one thread, the depot, or its slab.
-//! * **P2** Whoever calls in here holds an `Arc` of the pool (the type of `self` says so); each slab holds
-//!   one more, so a block that is out keeps its pool.
-//! * **P3** Locks are taken in the order caches, class, chunks, or warm, chunks; nothing is called out to
-//!   under a lock, nor where a cache may be in the middle of something (K1): [`emit_events`](Central::emit_events) is for
-//!   those who hold neither.
+//! * **P2** A caller of this module holds an `Arc` of the pool (the type of `self` says so); each slab holds one more,
+//!   so a block that is out keeps its pool.
+//! * **P3** At most two locks are held at a time: `caches`, and then one other. No lock is held across a system call
+//!   or a scan of unbounded length, except `caches`, which an allocation needs only when its thread first uses the
+//!   pool.
+//! * **P4** No foreign code runs under a lock, nor where a thread's magazines are entered (K1):
+//!   [`emit_events`](Central::emit_events) is for callers with neither.
+//! * **P5** `in_use` counts the full size of the blocks that are not in a slab: of handles, magazines, the depot and the
+//!   cache of large blocks. It is raised before blocks are taken out and lowered after they are back, and never
+//!   exceeds `max_memory`.
+#![allow(
+    unsafe_code,
+    reason = "classes behind pointers that are set once, and a block's way to its pool (P2)"
+)]
 
 use crate::memory::header::HeaderRef;
+use crate::memory::ref_cache::MAX_CACHED_BLOCK;
+use crate::memory::try_box::try_box;
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::observe::events;
-use crate::pool::observe::stats::{Counters, Transfers};
 use crate::pool::observe::track::{Track, Tracker};
 use crate::pool::pages::chunk::{Chunks, MAX_UNITS, UNIT};
 use crate::pool::pages::size_class;
 use crate::pool::shared::closed::Closed;
-use crate::pool::shared::idle::{Idle, RESERVE};
+use crate::pool::shared::depot::{Round, Rounds};
+use crate::pool::shared::idle::Idle;
 use crate::pool::shared::large::LargeCache;
-use crate::pool::shared::purger;
+use crate::pool::shared::magazines::Magazines;
 use crate::pool::shared::slabs::Slabs;
-use crate::pool::thread::cache::Cache;
-use crate::pool::thread::magazine::{Magazine, round_of};
-use crate::sync::{AtomicUsize, Mutex, Ordering::Relaxed, lock};
+use crate::pool::tuning::{IDLE_RESERVE, IDLE_SHARE, LIMIT_PER_CACHED_BLOCK};
+use crate::sync::{AtomicPtr, AtomicUsize, Mutex, MutexGuard, Ordering, Ordering::Relaxed, lock};
+use crate::sys::barrier;
 use crate::sys::memory::Mapping;
-use crossbeam_queue::SegQueue;
-use std::sync::{Arc, Weak};
+use core::sync::atomic::AtomicU64;
+use std::sync::Arc;
+
+/// How a pool gives idle memory back to the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Purge {
+    /// A thread of the process does it for all pools. Where no thread can be started, the threads that use the pool do
+    /// it, a bounded step at a time.
+    #[default]
+    Background,
+    /// Only [`Pool::purge_step`](crate::Pool::purge_step) and [`Pool::trim`](crate::Pool::trim) do it.
+    Manual,
+}
 
 /// What a pool was built with.
 #[derive(Debug, Clone)]
@@ -36,82 +59,162 @@ pub(crate) struct Config {
     pub(crate) thread_cache: usize,
     pub(crate) huge_pages: bool,
     pub(crate) zero_on_release: bool,
+    pub(crate) purge: Purge,
     pub(crate) track: Track,
 }
 
-/// The part of a pool that threads share.
+/// The part of a pool that its threads share.
 pub(crate) struct Central {
     pub(crate) config: Config,
-    pub(in crate::pool) this: Weak<Central>,
-    pub(in crate::pool) classes: Box<[Class]>,
-    /// Magazines without blocks, for rounds of any class.
-    empties: SegQueue<Magazine>,
-    pub(in crate::pool) chunks: Mutex<Chunks>,
-    pub(in crate::pool) large_cache: Mutex<LargeCache>,
-    pub(in crate::pool) caches: Mutex<Vec<Arc<Cache>>>,
-    pub(in crate::pool) large: Counters,
-    /// Bytes mapped, or about to be: what `max_memory` limits. `Relaxed`, as a sum that orders nothing else.
+    classes: [AtomicPtr<Class>; size_class::COUNT],
+    /// Rounds without blocks, for any class.
+    pub(super) empty_rounds: Rounds,
+    pub(super) chunks: Mutex<Chunks>,
+    pub(super) large: Mutex<LargeCache>,
+    /// The magazines of all threads. A thread removes its own before it frees them.
+    pub(super) caches: Mutex<Vec<CacheRef>>,
+    pub(super) in_use: AtomicUsize,
+    /// Bytes of the blocks in the depot.
+    pub(super) depot_bytes: AtomicUsize,
     mapped: AtomicUsize,
-    pub(in crate::pool) idle: Idle,
+    pub(super) idle: Idle,
     closed: Closed,
     pending: PendingEvents,
+    pub(super) retired: Retired,
+    /// Held while the purger moves blocks and gives memory back, and while a snapshot is taken: no allocation needs it.
+    pub(super) purging: Mutex<()>,
+    /// When a thread last purged in the place of the purger.
+    pub(super) last_purge: AtomicU64,
     pub(in crate::pool) tracker: Option<Tracker>,
 }
 
-/// Bytes mapped and unmapped that nobody has been told of: figures, so `Relaxed`.
+/// A pointer to a thread's magazines, in the list that the thread removes it from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct CacheRef(core::ptr::NonNull<Magazines>);
+
+// SAFETY: `Magazines` is `Sync`, and stays where it is while the reference is in the list.
+unsafe impl Send for CacheRef {}
+
+impl CacheRef {
+    /// Calls `f` with the magazines. `_list` is the locked list that this was found in.
+    pub(super) fn with<R>(
+        &self,
+        _list: &MutexGuard<'_, Vec<Self>>,
+        f: impl FnOnce(&Magazines) -> R,
+    ) -> R {
+        // SAFETY: a thread removes its magazines from the list before it frees them.
+        f(unsafe { self.0.as_ref() })
+    }
+}
+
+/// Bytes mapped and unmapped since the last event. Figures, so `Relaxed`.
 #[derive(Default)]
 struct PendingEvents {
     mapped: AtomicUsize,
     returned: AtomicUsize,
 }
 
-pub(in crate::pool) struct Class {
-    /// The depot.
-    pub(in crate::pool) rounds: SegQueue<Magazine>,
-    pub(in crate::pool) slabs: Mutex<Slabs>,
-    /// Counts of threads that are gone or have no cache.
-    pub(in crate::pool) retired: Counters,
-    pub(in crate::pool) retired_transfers: Transfers,
+/// Counts of threads that have exited or have no cache, and of large blocks. Figures, so `Relaxed`.
+#[derive(Default)]
+pub(super) struct Retired {
+    pub(super) allocations: AtomicU64,
+    pub(super) refills: AtomicU64,
+}
+
+/// The free blocks of one size class that threads share.
+pub(super) struct Class {
+    pub(super) depot: Rounds,
+    pub(super) slabs: Mutex<Slabs>,
+    /// Blocks that threads without a cache, or that have exited, put back beyond those they took.
+    pub(super) migrated: AtomicU64,
 }
 
 impl Central {
-    pub(crate) fn new(config: Config) -> Arc<Self> {
+    pub(crate) fn new(mut config: Config) -> Arc<Self> {
         let units = (config.chunk_size.div_ceil(UNIT)).clamp(size_class::MAX / UNIT, MAX_UNITS);
-        let class = |_| Class {
-            rounds: SegQueue::new(),
-            slabs: Mutex::default(),
-            retired: Counters::default(),
-            retired_transfers: Transfers::default(),
-        };
-        Arc::new_cyclic(|this| Self {
-            this: this.clone(),
-            classes: (0..size_class::COUNT).map(class).collect(),
-            empties: SegQueue::new(),
+        if config.max_memory.is_some() && !barrier::is_available() {
+            // What a thread caches could not be taken back when the limit is reached.
+            config.thread_cache = 0;
+        }
+        Arc::new(Self {
+            classes: [const { AtomicPtr::new(core::ptr::null_mut()) }; size_class::COUNT],
+            empty_rounds: Rounds::default(),
             chunks: Mutex::new(Chunks::new(units as u32)),
-            large_cache: Mutex::default(),
+            large: Mutex::default(),
             caches: Mutex::default(),
-            large: Counters::default(),
+            in_use: AtomicUsize::new(0),
+            depot_bytes: AtomicUsize::new(0),
             mapped: AtomicUsize::new(0),
             idle: Idle::default(),
             closed: Closed::default(),
             pending: PendingEvents::default(),
+            retired: Retired::default(),
+            purging: Mutex::new(()),
+            last_purge: AtomicU64::new(0),
             tracker: Tracker::new(config.track),
             config,
         })
     }
 
-    pub(in crate::pool) fn class(&self, class: u16) -> &Class {
-        &self.classes[class as usize]
+    /// Returns a class that has been used.
+    pub(super) fn class(&self, class: u8) -> Option<&Class> {
+        // Acquire: the class was initialised before it was stored.
+        let class = self.classes[class as usize].load(Ordering::Acquire);
+        // SAFETY: null, or a leaked box that lives as long as the pool.
+        unsafe { class.as_ref() }
     }
 
-    /// The last handle of the pool is gone: what comes home from now on goes back to the system.
+    /// Returns a class that has a block out.
+    pub(super) fn used_class(&self, class: u8) -> &Class {
+        self.class(class).expect("a class with a block out")
+    }
+
+    /// Returns a class, which is created on first use.
+    pub(super) fn get_or_create_class(&self, class: u8) -> Result<&Class, AllocError> {
+        if let Some(class) = self.class(class) {
+            return Ok(class);
+        }
+        let new = Class {
+            depot: Rounds::default(),
+            slabs: Mutex::default(),
+            migrated: AtomicU64::new(0),
+        };
+        let new = Box::into_raw(try_box(new).ok_or_else(|| self.refuse(0))?);
+        let place = &self.classes[class as usize];
+        // AcqRel: as `class` says.
+        let success = Ordering::AcqRel;
+        if place.compare_exchange(core::ptr::null_mut(), new, success, Ordering::Acquire).is_err() {
+            // SAFETY: the box that was just leaked, which no other thread has seen.
+            drop(unsafe { Box::from_raw(new) });
+        }
+        Ok(self.used_class(class))
+    }
+
+    /// Returns the classes that have been used.
+    pub(super) fn classes(&self) -> impl DoubleEndedIterator<Item = (u8, &Class)> {
+        (0..size_class::COUNT as u8).filter_map(|class| Some((class, self.class(class)?)))
+    }
+
+    /// Returns the size in bytes of the largest block whose references threads may cache.
+    pub(super) fn max_ref_cached(&self) -> usize {
+        // Cached references delay what a limit counts, and zeroing.
+        match self.config.max_memory {
+            _ if self.config.zero_on_release => 0,
+            Some(limit) => MAX_CACHED_BLOCK.min(limit / LIMIT_PER_CACHED_BLOCK),
+            None => MAX_CACHED_BLOCK,
+        }
+    }
+
+    /// Closes the pool, as its last handle is gone: memory that is free, and blocks that are returned from now on, go
+    /// back to the system.
     pub(crate) fn close(self: &Arc<Self>) {
         self.closed.set();
+        self.take_back_caches(true);
         self.trim();
     }
 
-    /// As [`is_closed`](Self::is_closed), after something was put where `close` looks for it (Q1).
-    pub(in crate::pool) fn is_closed_by_now(&self) -> bool {
+    /// Returns whether the pool is closed. Call this after publishing something where `close` looks for it (Q1).
+    pub(crate) fn is_closed_by_now(&self) -> bool {
         self.closed.is_set_by_now()
     }
 
@@ -121,180 +224,156 @@ impl Central {
 
     // ---- threads ----
 
-    pub(crate) fn register(&self, cache: &Arc<Cache>) {
-        lock(&self.caches).push(Arc::clone(cache));
+    /// Adds a thread's magazines. Returns whether there was memory for it.
+    ///
+    /// # Safety
+    ///
+    /// They stay where they are until the thread has [unregistered](Self::unregister) them.
+    pub(crate) unsafe fn register(&self, magazines: &Magazines) -> bool {
+        let mut caches = lock(&self.caches);
+        if caches.try_reserve(1).is_err() {
+            return false;
+        }
+        caches.push(CacheRef(magazines.into()));
+        true
     }
 
-    /// Takes leave of a cache that has been flushed.
-    pub(crate) fn unregister(&self, cache: &Arc<Cache>) {
+    /// Removes magazines that have been emptied, and adds their counters to those of the threads that have exited.
+    pub(crate) fn unregister(&self, magazines: &Magazines) {
         let mut caches = lock(&self.caches);
-        caches.retain(|other| !Arc::ptr_eq(other, cache));
-        for (class, shared) in (0..).zip(&self.classes) {
-            shared.retired_transfers.merge(cache.transfers(class), cache.counters(class));
-            shared.retired.merge(cache.counters(class));
+        caches.retain(|other| !core::ptr::eq(other.0.as_ptr(), magazines));
+        self.retired.allocations.fetch_add(magazines.allocations(), Relaxed);
+        self.retired.refills.fetch_add(magazines.refills.get(), Relaxed);
+        for (index, class) in self.classes() {
+            let (received, given) = magazines.flows(index);
+            class.migrated.fetch_add(given.saturating_sub(received), Relaxed);
         }
     }
 
     // ---- the depot ----
 
-    /// A block of a round of the depot, if there is one; the others go into a magazine that has room for
-    /// them.
-    pub(crate) fn take_round(&self, class: u16, magazine: &mut Magazine) -> Option<HeaderRef> {
-        let mut round = self.pop_round(class)?;
-        let first = round.pop();
-        round.drain_oldest(usize::MAX, |block| {
-            let _it_has_room = magazine.push(block);
-        });
-        self.empties.push(round);
-        first
-    }
-
-    pub(in crate::pool) fn pop_round(&self, class: u16) -> Option<Magazine> {
-        let round = self.class(class).rounds.pop()?;
-        self.idle_less(round.len() * size_class::size_of_class(class));
+    /// Takes a round of the depot, if there is one.
+    pub(crate) fn pop_round(&self, class: u8) -> Option<Box<Round>> {
+        let round = self.class(class)?.depot.pop()?;
+        let bytes = round.len() * size_class::size_of_class(class);
+        self.depot_bytes.fetch_sub(bytes, Relaxed);
+        self.idle.remove(bytes);
         Some(round)
     }
 
-    /// Takes a round out of a magazine that has one: whether it did. It does not without memory for it, nor
-    /// for a pool that is closed.
-    pub(crate) fn put_round(self: &Arc<Self>, class: u16, magazine: &mut Magazine) -> bool {
-        if self.is_closed() {
-            return false;
-        }
-        let Some(mut round) = self.empties.pop().or_else(Magazine::try_for_round) else {
-            return false;
-        };
-        let size = size_class::size_of_class(class);
-        magazine.move_oldest(round_of(size), &mut round);
-        self.idle_more(round.len() * size);
-        self.class(class).rounds.push(round);
+    /// Returns a round without blocks, or `None` without memory for one, or if the pool is closed.
+    pub(crate) fn empty_round(&self) -> Option<Box<Round>> {
+        if self.is_closed() { None } else { self.empty_rounds.pop().or_else(Round::try_new) }
+    }
+
+    /// Keeps an empty round for later.
+    pub(crate) fn recycle(&self, round: Box<Round>) {
+        self.empty_rounds.push(round);
+    }
+
+    /// Puts a full round into the depot.
+    pub(crate) fn push_round(self: &Arc<Self>, class: u8, round: Box<Round>) {
+        let bytes = round.len() * size_class::size_of_class(class);
+        self.depot_bytes.fetch_add(bytes, Relaxed);
+        self.idle.add(bytes);
+        self.used_class(class).depot.push(round);
         if self.is_closed_by_now() {
-            self.shed(usize::MAX);
+            self.purge(usize::MAX);
         }
-        true
+        self.watch_if_needed();
     }
 
     // ---- the system ----
 
-    /// Maps memory, within the limit. `asked` is what the user wanted.
-    pub(in crate::pool) fn map(&self, len: usize, asked: usize) -> Result<Mapping, AllocError> {
-        let limit = self.config.max_memory.unwrap_or(usize::MAX);
-        let room = |mapped: usize| mapped.checked_add(len).filter(|&sum| sum <= limit);
-        if let Err(in_use) = self.mapped.fetch_update(Relaxed, Relaxed, room) {
-            let kind = AllocErrorKind::OverLimit;
-            return Err(AllocError { kind, in_use, ..self.refuse(asked) });
+    /// Maps memory. `requested` is what the user asked for.
+    pub(super) fn map(&self, len: usize, requested: usize) -> Result<Mapping, AllocError> {
+        let mapping = Mapping::map(len).ok_or_else(|| self.refuse(requested))?;
+        if self.config.huge_pages {
+            mapping.advise_huge();
         }
-        let mapping = Mapping::map(len).ok_or_else(|| {
-            self.mapped.fetch_sub(len, Relaxed);
-            self.refuse(asked)
-        })?;
+        self.mapped.fetch_add(len, Relaxed);
         self.pending.mapped.fetch_add(len, Relaxed);
         Ok(mapping)
     }
 
-    /// Accounts for a mapping that is gone.
-    pub(in crate::pool) fn unmapped(&self, len: usize) {
+    /// Records that a mapping is gone.
+    pub(super) fn unmapped(&self, len: usize) {
         self.mapped.fetch_sub(len, Relaxed);
         self.pending.returned.fetch_add(len, Relaxed);
     }
 
-    /// Tells what was mapped and unmapped since the last time. Who listens may use the pool (P3).
+    /// Emits events for what was mapped and unmapped since the last time. A subscriber may use the pool (P4).
     pub(in crate::pool) fn emit_events(&self) {
         let PendingEvents { mapped, returned } = &self.pending;
-        for (bytes, tell) in [(mapped, events::mapped as fn(_, _)), (returned, events::returned)] {
+        for (bytes, emit) in [(mapped, events::mapped as fn(_, _)), (returned, events::returned)] {
             if bytes.load(Relaxed) > 0 {
-                tell(bytes.swap(0, Relaxed), self.mapped.load(Relaxed));
+                emit(bytes.swap(0, Relaxed), self.mapped.load(Relaxed));
             }
         }
     }
 
     pub(crate) fn refuse(&self, requested: usize) -> AllocError {
-        let (in_use, limit) = (self.mapped.load(Relaxed), self.config.max_memory);
+        let (in_use, limit) = (self.in_use.load(Relaxed), self.config.max_memory);
         AllocError { kind: AllocErrorKind::OutOfMemory, requested, in_use, limit, budget: None }
     }
 
+    /// Counts bytes that leave the slabs or are mapped for a large block, within the limit (P5).
+    pub(super) fn charge(&self, bytes: usize, requested: usize) -> Result<(), AllocError> {
+        let Some(limit) = self.config.max_memory else {
+            self.in_use.fetch_add(bytes, Relaxed);
+            return Ok(());
+        };
+        let sum = |in_use: usize| in_use.checked_add(bytes).filter(|&sum| sum <= limit);
+        // Relaxed: a sum that orders nothing else.
+        self.in_use.fetch_update(Relaxed, Relaxed, sum).map(drop).map_err(|in_use| {
+            let kind = AllocErrorKind::OverLimit;
+            AllocError { kind, in_use, ..self.refuse(requested) }
+        })
+    }
+
+    /// Ends a charge.
+    pub(super) fn uncharge(&self, bytes: usize) {
+        self.in_use.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Returns the number of idle bytes.
     pub(crate) fn idle(&self) -> usize {
         self.idle.bytes()
     }
 
-    pub(in crate::pool) fn idle_more(&self, bytes: usize) {
-        if self.idle.more(bytes) && !self.is_closed() {
-            purger::spawn(self);
-        }
-    }
-
-    pub(in crate::pool) fn idle_less(&self, bytes: usize) {
-        self.idle.less(bytes);
-    }
-
-    /// Gives back what nobody has needed since the last purge_unused, but for the reserve: the working-set
-    /// rule of Bonwick's depot. Returns how much idle memory is no work for another purge_unused: the reserve, or
-    /// all that there is, where none of it could be given back (its pages have blocks in use).
-    pub(crate) fn purge_unused(self: &Arc<Self>) -> usize {
-        let unused = self.idle.unused();
-        let shed = self.shed(unused);
-        let idle = self.idle.look();
-        self.emit_events();
-        if unused > 0 && shed == 0 { idle } else { RESERVE }
-    }
-
-    /// Gives all idle memory back to the system. Returns how many bytes it were.
-    pub(crate) fn trim(self: &Arc<Self>) -> usize {
-        let bytes = self.shed(usize::MAX);
-        for class in &self.classes {
-            lock(&class.slabs).forget_unused();
-        }
-        self.emit_events();
-        bytes
-    }
-
-    /// Gives `bytes` of idle memory back to the system, or all there is. Returns how many it were.
-    pub(crate) fn shed(self: &Arc<Self>, bytes: usize) -> usize {
-        // Summed, and not the difference of what is idle: others go on meanwhile.
-        let mut shed = self.purge_large(bytes.min(self.idle()));
-        let goal = self.idle().saturating_sub(bytes - shed.min(bytes));
-        let over = || self.idle().saturating_sub(goal);
-        shed += self.purge_chunks(over());
-        for class in (0..size_class::COUNT as u16).rev() {
-            while over() > 0 {
-                // In the slabs these bytes stay idle, until a slab is unused and its span is shed.
-                if !self.unload_round(class) {
-                    break;
-                }
-                shed += self.purge_chunks(over());
-            }
-        }
-        while self.empties.pop().is_some() {}
-        for class in &self.classes {
-            if over() > 0 {
-                let of_class = lock(&class.slabs).shed();
-                self.idle_less(of_class);
-                shed += of_class;
-            }
-        }
-        shed
-    }
-
-    /// Gives at least `bytes` of free units back, if there are so many. Returns how many it were.
-    pub(in crate::pool) fn purge_chunks(&self, bytes: usize) -> usize {
-        if bytes == 0 {
-            return 0;
-        }
-        let (shed, unmapped) = lock(&self.chunks).shed(bytes);
-        self.idle_less(shed);
-        self.unmapped(unmapped);
-        shed
+    /// Returns the idle bytes that are not given back by themselves: a share of what is in use.
+    pub(super) fn reserve(&self) -> usize {
+        (self.in_use.load(Relaxed) / IDLE_SHARE).max(IDLE_RESERVE)
     }
 
     /// Counts a block that a thread without a cache put back.
     pub(crate) fn count_foreign_free(&self, block: HeaderRef) {
-        let class = block.class;
-        self.class(class).retired.count_shared_free(block.requested());
-        self.class(class).retired_transfers.count_shared_migration();
+        self.used_class(block.class).migrated.fetch_add(1, Relaxed);
     }
 
-    /// Counts of blocks that go past the threads' caches.
-    pub(crate) fn retired(&self, class: u16) -> &Counters {
-        &self.class(class).retired
+    /// Counts a block that was allocated without a thread's cache.
+    pub(crate) fn count_allocation(&self) {
+        self.retired.allocations.fetch_add(1, Relaxed);
     }
+}
+
+impl Drop for Central {
+    fn drop(&mut self) {
+        for class in &self.classes {
+            let class = class.load(Ordering::Acquire);
+            if !class.is_null() {
+                // SAFETY: a box that `get_or_create_class` leaked.
+                drop(unsafe { Box::from_raw(class) });
+            }
+        }
+    }
+}
+
+/// Returns the pool that a slab's or a large block belongs to. The caller holds a reference to the block.
+pub(in crate::pool) fn pool_of(block: HeaderRef) -> Arc<Central> {
+    let central = block.home().cast::<Central>();
+    // SAFETY: `home` is the pool's `Arc::as_ptr`, and the block's slab holds a reference (P2).
+    unsafe { Arc::increment_strong_count(central) };
+    // SAFETY: the reference that was just added.
+    unsafe { Arc::from_raw(central) }
 }

@@ -1,155 +1,168 @@
-//! Large blocks: each its own mapping, the recent ones kept warm for the next.
+//! Large blocks: each its own mapping, the recent ones cached for the next request.
 //!
 //! Rules:
 //!
-//! * **G1** A large block's header is the first field of a leaked box; it is freed by whoever finds it
-//!   alone: `release` and `purge_large`.
+//! * **G1** A large block's header is the first field of a leaked box, which is freed by the thread that owns the block
+//!   exclusively: in `put_large` or `purge_large`.
 //! * **G2** A large block that is out holds one reference to its pool, which `release` gives back.
 #![allow(unsafe_code, reason = "boxes behind raw header pointers")]
 
-use crate::memory::header::{Header, HeaderRef, Kind, Origin};
+use crate::memory::flags::ZEROED;
+use crate::memory::header::{HeaderRef, Kind, LongHeader, Origin};
 use crate::memory::hooks;
+use crate::memory::try_box::try_box;
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
-use crate::sync::lock;
+use crate::pool::tuning::LARGE_CACHED;
+use crate::sync::{Ordering::Relaxed, lock};
 use crate::sys::memory::Mapping;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::sync::Arc;
 
-/// The most warm blocks; the search goes through all of them.
-const MAX_CACHED: usize = 16;
-
 #[repr(C)]
 struct Large {
-    header: Header,
+    header: LongHeader,
     mapping: Mapping,
 }
 
-/// LargeCache blocks, the most recent last, and the account of those that are out.
+/// Cached blocks, the most recent last, and the figures of those that are out.
 #[derive(Default)]
 pub(crate) struct LargeCache {
     list: Vec<HeaderRef>,
-    pinned: usize,
-    asked: usize,
-    live_blocks: usize,
+    bytes: usize,
+    pub(super) pinned: usize,
+    pub(super) requested: usize,
+    pub(super) live_blocks: usize,
 }
 
 impl LargeCache {
-    pub(crate) fn bytes(&self) -> usize {
-        self.list.iter().map(|block| block.capacity()).sum()
+    /// Returns the bytes of the cached blocks.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// The full size of the blocks that are out.
-    pub(crate) fn pinned(&self) -> usize {
-        self.pinned
-    }
-
-    /// What was asked for of the blocks that are out.
-    pub(crate) fn asked(&self) -> usize {
-        self.asked
-    }
-
-    pub(crate) fn live_blocks(&self) -> usize {
-        self.live_blocks
+    fn remove(&mut self, place: usize) -> HeaderRef {
+        let block = self.list.remove(place);
+        self.bytes -= capacity(block);
+        block
     }
 }
 
+fn capacity(block: HeaderRef) -> usize {
+    block.long_capacity().unwrap_or(0)
+}
+
 impl Central {
-    /// A block of more than `size_class::MAX` bytes.
+    /// Takes a block of more than `size_class::MAX` bytes.
     pub(crate) fn take_large(self: &Arc<Self>, size: usize) -> Result<HeaderRef, AllocError> {
         let kind = AllocErrorKind::TooLarge;
-        let absurd = || AllocError { kind, requested: size, ..self.refuse(size) };
-        let len = size_class::large_size(size).ok_or_else(absurd)?;
-        let mut warm = lock(&self.large_cache);
-        let fits = |block: &HeaderRef| block.capacity() == len;
-        let block = match warm.list.iter().rposition(fits) {
+        let too_large = || AllocError { kind, requested: size, ..self.refuse(size) };
+        let len = size_class::large_size(size).ok_or_else(too_large)?;
+        let mut cache = lock(&self.large);
+        let cached = cache.list.iter().rposition(|&block| capacity(block) == len);
+        let block = match cached {
             Some(place) => {
-                let block = warm.list.remove(place);
-                self.idle_less(block.capacity());
+                let block = cache.remove(place);
+                self.idle.remove(len);
                 block
             }
             None => {
-                drop(warm);
+                drop(cache);
                 let block = self.map_large(len, size)?;
-                warm = lock(&self.large_cache);
+                cache = lock(&self.large);
                 block
             }
         };
-        warm.pinned += block.capacity();
-        warm.asked += size;
-        warm.live_blocks += 1;
-        drop(warm);
-        self.large.count_shared_alloc(size);
+        cache.pinned += len;
+        cache.requested += size;
+        cache.live_blocks += 1;
+        drop(cache);
+        self.retired.allocations.fetch_add(1, Relaxed);
         // The block's own reference (G2).
         let _ = Arc::into_raw(Arc::clone(self));
         Ok(block)
     }
 
-    fn map_large(self: &Arc<Self>, len: usize, asked: usize) -> Result<HeaderRef, AllocError> {
-        let mapping = match self.map(len, asked) {
-            Err(_) if self.idle() > 0 => {
-                self.shed(usize::MAX);
-                self.map(len, asked)?
-            }
-            mapping => mapping?,
+    fn map_large(self: &Arc<Self>, len: usize, requested: usize) -> Result<HeaderRef, AllocError> {
+        self.charge(len, requested).or_else(|error| {
+            if self.make_room(len) { self.charge(len, requested) } else { Err(error) }
+        })?;
+        let refuse = |error| {
+            self.uncharge(len);
+            error
         };
-        if self.config.huge_pages {
-            mapping.advise_huge();
-        }
+        let Some(place) = try_box(MaybeUninit::uninit()) else {
+            return Err(refuse(self.refuse(requested)));
+        };
+        let mapping = match self.map(len, requested) {
+            Err(_) if self.idle() > 0 => {
+                self.purge(usize::MAX);
+                self.map(len, requested).map_err(refuse)?
+            }
+            mapping => mapping.map_err(refuse)?,
+        };
         let home = Arc::as_ptr(self).cast();
-        let origin = Origin { home, kind: Kind::Large, ..Origin::NOWHERE };
-        let header = Header::new(mapping.base(), len, origin);
-        let block = NonNull::from(Box::leak(Box::new(Large { header, mapping })));
-        // SAFETY: the first field of a leaked box (G1).
+        let flags = if self.config.zero_on_release { ZEROED } else { 0 };
+        let origin = Origin { home, kind: Kind::Large, flags, ..Origin::NOWHERE };
+        let header = LongHeader::new(mapping.base(), len, origin);
+        let block = NonNull::from(Box::leak(Box::write(place, Large { header, mapping })));
+        // SAFETY: the first field of a leaked box (G1), a long header (H7).
         Ok(unsafe { HeaderRef::new(block.cast()) })
     }
 
     fn put_large(self: &Arc<Self>, block: HeaderRef) {
-        self.large.count_shared_free(block.requested());
-        let size = block.capacity();
-        self.idle_more(size);
-        let mut warm = lock(&self.large_cache);
-        warm.pinned -= block.capacity();
-        warm.asked -= block.requested();
-        warm.live_blocks -= 1;
-        let keep = warm.list.len() < MAX_CACHED && !self.is_closed() && !block.flags.is_in_flight();
-        if !keep || warm.list.try_reserve(1).is_err() {
-            drop(warm);
-            self.idle_less(size);
+        let size = capacity(block);
+        self.idle.add(size);
+        let mut cache = lock(&self.large);
+        cache.pinned -= size;
+        cache.requested -= block.requested();
+        cache.live_blocks -= 1;
+        let keep = cache.list.len() < LARGE_CACHED
+            && !self.is_closed()
+            && !block.flags.is_in_flight()
+            && cache.list.try_reserve(1).is_ok();
+        if keep {
+            cache.list.push(block);
+            cache.bytes += size;
+        }
+        drop(cache);
+        if !keep {
+            self.idle.remove(size);
             self.end_large(block);
-            return;
+        } else if self.is_closed_by_now() {
+            self.purge_large(usize::MAX);
         }
-        warm.list.push(block);
-        drop(warm);
-        if self.is_closed_by_now() {
-            self.shed(usize::MAX);
-        }
+        self.watch_if_needed();
     }
 
     fn end_large(&self, block: HeaderRef) {
-        self.unmapped(block.capacity());
-        hooks::on_retire(block.data(), block.capacity());
+        let size = capacity(block);
+        hooks::on_retire(block.data(), size);
         let large = block.as_ptr().cast::<Large>();
-        // SAFETY: G1: a leaked box, in nobody's hand but this one.
+        // SAFETY: G1: a leaked box, to which no other reference exists.
         drop(unsafe { Box::from_raw(large.as_ptr()) });
+        self.unmapped(size);
+        self.uncharge(size);
     }
 
-    /// Unmaps warm blocks, the oldest first, until `bytes` are gone or none is left. Returns how many are gone.
-    pub(in crate::pool) fn purge_large(&self, bytes: usize) -> usize {
-        let mut shed = 0;
-        while shed < bytes {
-            let mut warm = lock(&self.large_cache);
-            if warm.list.is_empty() {
+    /// Unmaps cached blocks, the oldest first, until `bytes` are gone or none is left. Returns how many are gone.
+    pub(super) fn purge_large(&self, bytes: usize) -> usize {
+        let mut purged = 0;
+        while purged < bytes {
+            let mut cache = lock(&self.large);
+            if cache.list.is_empty() {
                 break;
             }
-            let block = warm.list.remove(0);
-            drop(warm);
-            shed += block.capacity();
-            self.idle_less(block.capacity());
+            let block = cache.remove(0);
+            drop(cache);
+            let size = capacity(block);
+            purged += size;
+            self.idle.remove(size);
             self.end_large(block);
         }
-        shed
+        purged
     }
 }
 
@@ -157,15 +170,15 @@ impl Central {
 ///
 /// # Safety
 ///
-/// The block came from `take_large`, and the caller owns it alone.
+/// The block came from `take_large`, and the caller owns it exclusively.
 pub(crate) unsafe fn release(block: HeaderRef) {
     // SAFETY: G2: the reference that `take_large` left with the block.
-    let pool = unsafe { Arc::from_raw(block.home.cast::<Central>()) };
+    let pool = unsafe { Arc::from_raw(block.home().cast::<Central>()) };
     // What the kernel may be sending from is left to it: the mapping ends, its pages live on there (H4).
     if pool.config.zero_on_release && !block.flags.is_in_flight() {
-        // SAFETY: the caller owns the block alone (H3).
+        // SAFETY: the caller owns the block exclusively (H3).
         unsafe { block.data().write_bytes(0, block.requested()) };
     }
-    hooks::on_release(block);
+    hooks::on_release(block, capacity(block));
     pool.put_large(block);
 }

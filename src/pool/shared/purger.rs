@@ -1,43 +1,135 @@
-//! The purger: gives idle memory back when nobody comes by to do it.
+//! The purger: one thread of the process, which gives the idle memory of all pools back to the system.
 //!
-//! A thread that exists only while a pool holds more idle memory than its reserve. Each period it lets
-//! the pool give back what stayed idle the whole time.
+//! It is started when a thread first refills its cache from a pool, never while a lock is held or a buffer is dropped.
+//! It sleeps until a pool asks to be watched; each period it then lets the watched pools give back what stayed idle.
+//! Where no thread can be started, the threads that use a pool do that in the same rhythm, a bounded step at a time.
 
-use crate::pool::shared::central::Central;
-use crate::sync::thread;
+use crate::pool::shared::central::{Central, Purge};
+use crate::pool::tuning::PURGE_PERIOD;
 use crate::sys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Weak;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
-/// How long memory stays idle before it goes back: one to two periods.
-const PERIOD: Duration = Duration::from_millis(200);
+/// Whether the thread runs.
+static STATE: AtomicU8 = AtomicU8::new(NOT_STARTED);
+const NOT_STARTED: u8 = 0;
+const RUNNING: u8 = 1;
+/// No thread could be started.
+const INLINE: u8 = 2;
 
-/// Hires a purger for a pool that has none.
-#[cold]
-pub(crate) fn spawn(pool: &Central) {
-    // Miri wants no thread left at the end; there, memory goes back with `trim`.
-    if cfg!(miri) || !pool.idle.begin_watch() {
+/// Model checkers and interpreters want no thread left at the end: there, memory goes back when it is asked for.
+const IS_OFF: bool = cfg!(any(miri, shuttle));
+
+#[derive(Default)]
+struct Shared {
+    pools: Vec<Weak<Central>>,
+    /// The number of pools at which those that are gone are removed from the list.
+    prune_at: usize,
+    /// A pool has asked to be watched since the purger last looked.
+    awake: bool,
+}
+
+static SHARED: Mutex<Shared> = Mutex::new(Shared { pools: Vec::new(), prune_at: 64, awake: false });
+static WAKE: Condvar = Condvar::new();
+
+fn shared() -> MutexGuard<'static, Shared> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adds a new pool to those that the purger looks at.
+pub(crate) fn register(pool: &Arc<Central>) {
+    if IS_OFF || pool.config.purge != Purge::Background {
         return;
     }
-    let its = pool.this.clone();
-    let thread = thread::Builder::new().name("bytebuf-purger".into());
-    // Without a thread (a limit, a sandbox) the next who adds tries again.
-    if sys::spawn(thread.stack_size(128 * 1024), move || work(&its)).is_err() {
-        pool.idle.abandon_watch();
+    let mut shared = shared();
+    if shared.pools.len() >= shared.prune_at {
+        shared.pools.retain(|pool| pool.strong_count() > 0);
+        shared.prune_at = 64.max(2 * shared.pools.len());
+    }
+    shared.pools.push(Arc::downgrade(pool));
+}
+
+/// Starts the thread, unless that was tried before. Where there is none, purges if it is time for it. The caller holds no
+/// lock and does not drop a buffer.
+#[inline]
+pub(crate) fn start_or_purge(pool: &Arc<Central>) {
+    match STATE.load(Relaxed) {
+        _ if IS_OFF => {}
+        RUNNING => {}
+        NOT_STARTED => start(pool),
+        _ => purge_inline(pool),
     }
 }
 
-fn work(pool: &Weak<Central>) {
+#[cold]
+fn start(pool: &Arc<Central>) {
+    if pool.config.purge != Purge::Background {
+        return;
+    }
+    // One thread tries; the others see it running.
+    if STATE.compare_exchange(NOT_STARTED, RUNNING, Relaxed, Relaxed).is_err() {
+        return;
+    }
+    let thread = crate::sync::thread::Builder::new().name("bytebuf-purger".into());
+    if sys::spawn(thread.stack_size(128 * 1024), run).is_err() {
+        STATE.store(INLINE, Relaxed);
+    }
+}
+
+/// Tells the purger that a pool asks to be watched.
+pub(crate) fn wake() {
+    if IS_OFF || STATE.load(Relaxed) == INLINE {
+        return;
+    }
+    shared().awake = true;
+    WAKE.notify_one();
+}
+
+fn run() {
     loop {
-        thread::sleep(PERIOD);
-        let Some(pool) = pool.upgrade() else { return };
-        // Who listens to the pool's events may panic: then the next who adds hires another purger.
-        let Ok(enough) = catch_unwind(AssertUnwindSafe(|| pool.purge_unused())) else {
-            return pool.idle.abandon_watch();
-        };
-        if pool.idle.bytes() <= enough && pool.idle.end_watch(enough) {
-            return;
+        let mut sleeping = shared();
+        while !sleeping.awake {
+            sleeping = WAKE.wait(sleeping).unwrap_or_else(PoisonError::into_inner);
         }
+        sleeping.awake = false;
+        drop(sleeping);
+        loop {
+            std::thread::sleep(PURGE_PERIOD);
+            if !purge_watched() {
+                break;
+            }
+        }
+    }
+}
+
+/// Lets each watched pool give back what stayed idle. Returns whether any needs a further look.
+fn purge_watched() -> bool {
+    let mut again = false;
+    let mut index = 0;
+    loop {
+        let Some(pool) = shared().pools.get(index).map(Weak::upgrade) else { return again };
+        index += 1;
+        let Some(pool) = pool.filter(|pool| pool.idle.is_watched()) else { continue };
+        // A subscriber of the pool's events may panic: then the pool is looked at again.
+        let done = catch_unwind(AssertUnwindSafe(|| pool.purge_unused())).unwrap_or(false);
+        again |= !done;
+    }
+}
+
+/// Gives a bounded step of idle memory back, once a period.
+#[cold]
+fn purge_inline(pool: &Arc<Central>) {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    if pool.config.purge != Purge::Background || pool.idle() <= pool.reserve() {
+        return;
+    }
+    let now = BEGUN.get_or_init(Instant::now).elapsed().as_millis() as u64;
+    let last = pool.last_purge.load(Relaxed);
+    let period = PURGE_PERIOD.as_millis() as u64;
+    let due = now.wrapping_sub(last) >= period;
+    if due && pool.last_purge.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
+        pool.purge_step();
     }
 }

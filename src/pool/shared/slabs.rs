@@ -1,84 +1,117 @@
-//! The slabs of one class, and how blocks come out of them and go back.
+//! The slabs of one class, and how blocks come out of them and return.
 
-use crate::memory::flags::{REF_CACHED, ZEROED};
-use crate::memory::header::{HeaderRef, Origin};
-use crate::pool::error::AllocError;
+use crate::memory::flags::ZEROED;
+use crate::memory::header::{HeaderRef, Origin, caching_flags};
+use crate::memory::try_box::try_box;
+use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::bits::IndexSet;
+use crate::pool::pages::chunk::Span;
+use crate::pool::pages::headers::{NewRegion, Run};
 use crate::pool::pages::size_class;
-use crate::pool::pages::slab::{Slab, blocks_of, units_of};
-use crate::pool::shared::central::Central;
-use crate::pool::thread::magazine::Magazine;
-use crate::sync::{MutexGuard, lock};
+use crate::pool::pages::slab::{PagePurge, Slab, blocks_of, units_of};
+use crate::pool::shared::central::{Central, Class};
+use crate::sync::lock;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
+
+/// A slab in the list of its class.
+struct Entry {
+    slab: Slab,
+    /// Keeps the pool (P2).
+    pool: Arc<Central>,
+    /// The next of a list of slabs without blocks out.
+    next: Option<Box<Entry>>,
+}
 
 /// All slabs of a class.
 #[derive(Default)]
-pub(in crate::pool) struct Slabs {
-    /// Each keeps the pool (P2).
-    list: Vec<Option<(Slab, Arc<Central>)>>,
-    /// The slabs with a free block. The lowest is drawn on, so that the others become unused.
+pub(super) struct Slabs {
+    list: Vec<Option<Box<Entry>>>,
+    /// The slabs with a free block. The lowest is used first, so that the others become unused.
     open: IndexSet,
     /// The places of the list without a slab.
     vacant: IndexSet,
+    /// Blocks of all slabs, and those of them that are free or reserved for a purge.
+    blocks: usize,
+    free: usize,
 }
 
-/// What a visit changed of the bytes that are idle (I1).
+/// What a visit changed of the idle bytes (I1), and the slabs that it left without a block out.
 #[derive(Default)]
 struct Visit {
     more: usize,
     less: usize,
+    unused: Option<Box<Entry>>,
 }
 
 impl Slabs {
-    pub(in crate::pool) fn iter(&self) -> impl Iterator<Item = &Slab> {
-        self.list.iter().flatten().map(|(slab, _)| slab)
+    /// Returns the number of places, each with a slab or vacant.
+    pub(super) fn places(&self) -> usize {
+        self.list.len()
     }
 
-    /// As [`Slab::shed`], of all.
-    pub(in crate::pool) fn shed(&mut self) -> usize {
-        self.list.iter_mut().flatten().map(|(slab, _)| slab.shed()).sum()
+    pub(super) fn slab(&self, place: usize) -> Option<&Slab> {
+        self.list.get(place)?.as_ref().map(|entry| &entry.slab)
+    }
+
+    /// Returns the number of blocks out, and of free ones.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.blocks - self.free, self.free)
     }
 
     /// Gives the memory of the list itself up, if there are no slabs.
-    pub(in crate::pool) fn forget_unused(&mut self) {
-        if self.list.iter().all(Option::is_none) {
+    pub(super) fn forget_unused(&mut self) {
+        if self.blocks == 0 {
             *self = Self::default();
         }
     }
 
     fn take(&mut self, visit: &mut Visit) -> Option<HeaderRef> {
         let index = self.open.first()?;
-        let (slab, _) = self.list[index].as_mut().expect("an open slab");
+        let slab = &mut self.list[index].as_mut().expect("an open slab").slab;
         let (block, warm) = slab.take().expect("an open slab has a free block");
         if slab.is_full() {
             self.open.remove(index);
         }
+        self.free -= 1;
         if warm {
-            visit.less += block.capacity();
+            visit.less += size_class::size_of_class(block.class);
         }
         Some(block)
     }
 
-    /// Takes a block back; its slab, if that is unused now.
-    fn put(&mut self, block: HeaderRef, visit: &mut Visit) -> Option<(Slab, Arc<Central>)> {
-        let (index, size) = (block.slab as usize, block.capacity());
-        let place = &mut self.list[index];
-        let (slab, _) = place.as_mut().expect("a slab with a block out stays (S2)");
-        let was_full = slab.is_full();
-        slab.put(block.slot);
-        visit.more += size;
-        if slab.is_unused() {
-            self.open.remove(index);
-            self.vacant.insert(index);
-            return place.take();
-        }
-        if was_full {
-            self.open.insert(index);
-        }
-        None
+    /// Takes a block back. Its slab is moved to the visit if it is unused now.
+    fn put(&mut self, block: HeaderRef, visit: &mut Visit) {
+        let index = block.slab as usize;
+        self.slab_mut(index).put(block);
+        self.free += 1;
+        visit.more += size_class::size_of_class(block.class);
+        self.after_put(index, visit);
     }
 
-    /// A place for a new slab. `None` without memory for one.
+    /// Sorts a slab that has more free blocks than before.
+    fn after_put(&mut self, index: usize, visit: &mut Visit) {
+        if !self.slab_mut(index).is_unused() {
+            self.open.insert(index);
+            return;
+        }
+        self.open.remove(index);
+        self.vacant.insert(index);
+        if let Some(mut entry) = self.list[index].take() {
+            self.blocks -= entry.slab.blocks();
+            self.free -= entry.slab.blocks();
+            visit.less += entry.slab.warm_free();
+            visit.more += entry.slab.span_len();
+            entry.next = visit.unused.take();
+            visit.unused = Some(entry);
+        }
+    }
+
+    fn slab_mut(&mut self, index: usize) -> &mut Slab {
+        &mut self.list[index].as_mut().expect("a slab with a block out stays (S2)").slab
+    }
+
+    /// Finds a place for a new slab. `None` without memory for one.
     fn reserve(&mut self) -> Option<usize> {
         if let Some(index) = self.vacant.first() {
             return Some(index);
@@ -92,166 +125,245 @@ impl Slabs {
         Some(index)
     }
 
-    fn add(&mut self, index: usize, slab: Slab, pool: Arc<Central>) {
+    /// Adds a slab. Gives it back without memory for a place.
+    fn add(&mut self, mut entry: Box<Entry>) -> Result<(), Box<Entry>> {
+        let Some(index) = self.reserve() else { return Err(entry) };
+        entry.slab.set_index(index as u32);
         self.vacant.remove(index);
         self.open.insert(index);
-        self.list[index] = Some((slab, pool));
+        self.blocks += entry.slab.blocks();
+        self.free += entry.slab.blocks();
+        self.list[index] = Some(entry);
+        Ok(())
+    }
+
+    /// Reserves pages of a slab for a purge, from a page on.
+    pub(super) fn begin_purge(&mut self, place: usize, page: usize) -> Option<PagePurge> {
+        let slab = &mut self.list.get_mut(place)?.as_mut()?.slab;
+        let purge = slab.begin_purge(page)?;
+        if slab.is_full() {
+            self.open.remove(place);
+        }
+        Some(purge)
     }
 }
 
 impl Central {
-    fn slabs(&self, class: u16) -> MutexGuard<'_, Slabs> {
-        lock(&self.class(class).slabs)
-    }
-
-    /// One block out of a slab, and up to `more` for a magazine. Idle memory of other classes makes room
-    /// under a limit.
+    /// Takes up to `most` blocks out of slabs and gives them to `each`; at least one, or an error. Idle memory of other
+    /// classes makes room under a limit.
     pub(crate) fn fill(
         self: &Arc<Self>,
-        class: u16,
-        magazine: &mut Magazine,
-        more: usize,
-    ) -> Result<HeaderRef, AllocError> {
-        let mut fill = || self.fill_once(class, magazine, more);
-        fill().or_else(|error| if self.shed(usize::MAX) > 0 { fill() } else { Err(error) })
-    }
-
-    /// As [`fill`](Self::fill), for one block.
-    pub(crate) fn take_one(self: &Arc<Self>, class: u16) -> Result<HeaderRef, AllocError> {
-        self.fill(class, &mut Magazine::default(), 0)
-    }
-
-    fn fill_once(
-        self: &Arc<Self>,
-        class: u16,
-        magazine: &mut Magazine,
-        more: usize,
-    ) -> Result<HeaderRef, AllocError> {
-        let mut slabs = self.slabs(class);
-        let mut visit = Visit::default();
-        let first = match slabs.take(&mut visit).or_else(|| self.share(&mut slabs, class)) {
-            Some(first) => first,
-            None => {
-                self.add_slab(&mut slabs, class)?;
-                slabs.take(&mut visit).expect("a new slab has free blocks")
+        class: u8,
+        most: usize,
+        each: &mut dyn FnMut(HeaderRef),
+    ) -> Result<(), AllocError> {
+        let shared = self.get_or_create_class(class)?;
+        let size = size_class::size_of_class(class);
+        let most = match self.charge(most * size, size) {
+            Ok(()) => most,
+            Err(_) => self.charge(size, size).map(|()| 1)?,
+        };
+        let mut taken = 0;
+        let result = loop {
+            let mut visit = Visit::default();
+            let mut slabs = lock(&shared.slabs);
+            while taken < most
+                && let Some(block) = slabs.take(&mut visit)
+            {
+                taken += 1;
+                each(block);
+            }
+            drop(slabs);
+            self.end(visit);
+            if taken > 0 {
+                break Ok(());
+            }
+            if let Err(error) = self.add_slab(shared, class) {
+                break Err(error);
             }
         };
-        while magazine.len() < more && magazine.has_room() {
-            let Some(block) = slabs.take(&mut visit) else { break };
-            let _it_has_room = magazine.push(block);
+        self.uncharge((most - taken) * size);
+        result
+    }
+
+    /// Takes one block, for a thread that has no cache.
+    pub(crate) fn take_one(self: &Arc<Self>, class: u8) -> Result<HeaderRef, AllocError> {
+        if let Some(mut round) = self.pop_round(class) {
+            let mut blocks = round.drain();
+            let first = blocks.next();
+            self.put_all(class, &mut blocks);
+            drop(blocks);
+            self.recycle(round);
+            if let Some(first) = first {
+                return Ok(first);
+            }
         }
-        self.end(visit);
-        Ok(first)
+        let (size, mut taken) = (size_class::size_of_class(class), None);
+        let mut fill = || self.fill(class, 1, &mut |block| taken = Some(block));
+        fill().or_else(|error| match error.kind {
+            AllocErrorKind::OverLimit if self.make_room(size) => fill(),
+            _ => Err(error),
+        })?;
+        taken.ok_or_else(|| self.refuse(size))
     }
 
-    /// A block of a round of the depot, whose others go to their slabs: for threads that may not keep them.
-    fn share(self: &Arc<Self>, slabs: &mut Slabs, class: u16) -> Option<HeaderRef> {
-        let mut round = self.pop_round(class)?;
-        let first = round.pop();
-        self.put_into(slabs, &mut round, usize::MAX);
-        first
-    }
-
-    /// The blocks of a round of the depot back to their slabs: whether there was one. Under the lock, so that
-    /// a snapshot finds them in the one place or the other.
-    pub(in crate::pool) fn unload_round(self: &Arc<Self>, class: u16) -> bool {
-        let mut slabs = self.slabs(class);
-        let Some(mut round) = self.pop_round(class) else { return false };
-        self.put_into(&mut slabs, &mut round, usize::MAX);
-        true
-    }
-
-    /// One block back to its slab.
+    /// Puts one block back into its slab.
     pub(crate) fn put_one(self: &Arc<Self>, block: HeaderRef) {
-        let mut slabs = self.slabs(block.class);
-        let mut visit = Visit::default();
-        self.put(&mut slabs, block, &mut visit);
-        self.end(visit);
+        self.put_all(block.class, &mut std::iter::once(block));
     }
 
-    /// The oldest `n` blocks of a magazine, or all it has, back to their slabs.
-    pub(crate) fn put_oldest(self: &Arc<Self>, class: u16, magazine: &mut Magazine, n: usize) {
-        if n > 0 && magazine.len() > 0 {
-            self.put_into(&mut self.slabs(class), magazine, n);
+    /// Puts blocks of a class back into their slabs, some at a time.
+    pub(crate) fn put_all(
+        self: &Arc<Self>,
+        class: u8,
+        mut blocks: &mut dyn Iterator<Item = HeaderRef>,
+    ) {
+        /// The most blocks that are put while the lock is held.
+        const AT_ONCE: usize = 64;
+        let shared = self.used_class(class);
+        loop {
+            let mut visit = Visit::default();
+            let mut put = 0;
+            let mut slabs = lock(&shared.slabs);
+            for block in (&mut blocks).take(AT_ONCE) {
+                slabs.put(block, &mut visit);
+                put += 1;
+            }
+            // Before others can find the memory (I1): while the lock is held.
+            self.count(&visit);
+            drop(slabs);
+            self.end_unused(visit.unused);
+            self.uncharge(put * size_class::size_of_class(class));
+            if put < AT_ONCE {
+                return;
+            }
         }
     }
 
-    fn put_into(self: &Arc<Self>, slabs: &mut Slabs, magazine: &mut Magazine, n: usize) {
+    /// Frees the blocks that were reserved for a purge. Returns the bytes that are not resident any more.
+    pub(super) fn end_page_purge(
+        self: &Arc<Self>,
+        shared: &Class,
+        place: usize,
+        purge: &PagePurge,
+        discarded: bool,
+    ) -> usize {
         let mut visit = Visit::default();
-        magazine.drain_oldest(n, |block| self.put(slabs, block, &mut visit));
-        self.end(visit);
+        let mut slabs = lock(&shared.slabs);
+        let cooled = slabs.slab_mut(place).end_purge(purge, discarded);
+        slabs.after_put(place, &mut visit);
+        visit.less += cooled;
+        self.count(&visit);
+        drop(slabs);
+        self.end_unused(visit.unused);
+        cooled
     }
 
-    fn put(self: &Arc<Self>, slabs: &mut Slabs, block: HeaderRef, visit: &mut Visit) {
-        let unused = slabs.put(block, visit);
-        self.retire(unused, visit);
+    /// Counts what a visit changed so far.
+    fn count(&self, visit: &Visit) {
+        let Visit { more, less, .. } = *visit;
+        if more > less {
+            self.idle.add(more - less);
+        } else if less > more {
+            self.idle.remove(less - more);
+        }
     }
 
-    /// Ends a slab.
-    fn retire(self: &Arc<Self>, unused: Option<(Slab, Arc<Self>)>, visit: &mut Visit) {
-        let Some((slab, _pool)) = unused else { return };
-        visit.less += slab.warm_free();
-        let (span, headers) = slab.into_parts();
-        visit.more += span.len();
-        self.end(core::mem::take(visit));
+    fn end(self: &Arc<Self>, visit: Visit) {
+        self.count(&visit);
+        self.end_unused(visit.unused);
+    }
+
+    /// Ends slabs without blocks out.
+    fn end_unused(self: &Arc<Self>, mut unused: Option<Box<Entry>>) {
+        let any = unused.is_some();
+        while let Some(entry) = unused {
+            let Entry { slab, pool: _pool, next } = *entry;
+            unused = next;
+            self.put_parts(slab.into_parts());
+        }
+        if any && self.is_closed_by_now() {
+            self.purge_chunks(usize::MAX);
+            self.purge_headers();
+        }
+        self.watch_if_needed();
+    }
+
+    fn put_parts(&self, (span, headers): (Span, Run)) {
         let mut chunks = lock(&self.chunks);
         chunks.put(span);
         chunks.headers.put(headers);
-        drop(chunks);
-        if self.is_closed_by_now() {
-            self.purge_chunks(usize::MAX);
-        }
     }
 
-    /// Counts what a visit changed so far, before others can find it (I1).
-    fn end(&self, Visit { more, less }: Visit) {
-        if more > less {
-            self.idle_more(more - less);
-        } else if less > more {
-            self.idle_less(less - more);
-        }
-    }
-
-    fn add_slab(self: &Arc<Self>, slabs: &mut Slabs, class: u16) -> Result<(), AllocError> {
+    /// Takes a span and places for headers, for one slab.
+    fn take_parts(&self, class: u8) -> Result<(Span, Run), AllocError> {
         let size = size_class::size_of_class(class);
-        let index = slabs.reserve().ok_or_else(|| self.refuse(size))?;
-        let mut chunks = lock(&self.chunks);
-        let headers = chunks.headers.take(blocks_of(class)).ok_or_else(|| self.refuse(size))?;
-        let before = chunks.dirty();
-        let units = units_of(class);
-        let span = match chunks.take(units) {
-            Some(span) => span,
-            None => {
-                let mapping = match self.map(chunks.chunk_size(), size) {
-                    Ok(mapping) => mapping,
-                    Err(error) => {
-                        chunks.headers.put(headers);
-                        return Err(error);
-                    }
-                };
-                if self.config.huge_pages {
-                    mapping.advise_huge();
+        let (units, blocks) = (units_of(class), blocks_of(class));
+        loop {
+            let mut chunks = lock(&self.chunks);
+            let Some(headers) = chunks.headers.take(blocks) else {
+                drop(chunks);
+                let region = NewRegion::map().ok_or_else(|| self.refuse(size))?;
+                if !lock(&self.chunks).headers.add(region) {
+                    return Err(self.refuse(size));
                 }
-                chunks.add(mapping);
-                chunks.take(units).expect("a new chunk has room for any slab")
+                continue;
+            };
+            let before = chunks.dirty();
+            if let Some(span) = chunks.take(units) {
+                self.idle.remove(before - chunks.dirty());
+                return Ok((span, headers));
             }
-        };
-        self.idle_less(before - chunks.dirty());
-        let flags = if self.config.zero_on_release { REF_CACHED | ZEROED } else { REF_CACHED };
-        let (home, number) = (Arc::as_ptr(self).cast(), index as u32);
-        let origin = Origin { home, class, slab: number, flags, ..Origin::NOWHERE };
-        match Slab::new(span, headers, origin) {
+            chunks.headers.put(headers);
+            let bytes = chunks.next_chunk_size(units);
+            drop(chunks);
+            let mapping = self.map(bytes, size)?;
+            let added = lock(&self.chunks).add(mapping);
+            if let Err(mapping) = added {
+                self.unmapped(mapping.len());
+                return Err(self.refuse(size));
+            }
+        }
+    }
+
+    fn add_slab(self: &Arc<Self>, shared: &Class, class: u8) -> Result<(), AllocError> {
+        let size = size_class::size_of_class(class);
+        let mut flags = if size <= self.max_ref_cached() { caching_flags(size) } else { 0 };
+        if self.config.zero_on_release {
+            flags |= ZEROED;
+        }
+        let origin = Origin { home: Arc::as_ptr(self).cast(), class, flags, ..Origin::NOWHERE };
+        let (span, headers) = self.take_parts(class)?;
+        let parts = match Slab::new(span, headers, origin) {
             Ok(slab) => {
-                self.idle_more(slab.warm_free());
-                slabs.add(index, slab, Arc::clone(self));
-                Ok(())
+                let warm = slab.warm_free();
+                let pool = Arc::clone(self);
+                match Entry::try_new(slab, pool) {
+                    Ok(entry) => {
+                        self.idle.add(warm);
+                        let added = lock(&shared.slabs).add(entry);
+                        let Err(entry) = added else { return Ok(()) };
+                        self.idle.remove(warm);
+                        entry.slab.into_parts()
+                    }
+                    Err(slab) => slab.into_parts(),
+                }
             }
-            Err((span, headers)) => {
-                self.idle_more(span.len());
-                chunks.put(span);
-                chunks.headers.put(headers);
-                Err(self.refuse(size))
-            }
+            Err(parts) => parts,
+        };
+        self.idle.add(parts.0.len());
+        self.put_parts(parts);
+        Err(self.refuse(size))
+    }
+}
+
+impl Entry {
+    /// Gives the slab back without memory for the entry.
+    #[allow(clippy::result_large_err, reason = "a box would need the memory that there is not")]
+    fn try_new(slab: Slab, pool: Arc<Central>) -> Result<Box<Self>, Slab> {
+        match try_box(MaybeUninit::uninit()) {
+            Some(place) => Ok(Box::write(place, Self { slab, pool, next: None })),
+            None => Err(slab),
         }
     }
 }

@@ -1,107 +1,57 @@
-//! One thread's magazines of one pool: where a buffer comes from and goes to without any atomic
-//! read-modify-write.
+//! The cache of one thread for one pool: how large its magazines are, and when they trade with the shared part.
 //!
-//! A magazine of each size class that the thread uses. How many blocks it takes adapts: each trip to the
-//! shared part doubles it, as long as the thread's allowance of bytes has room. When it has not, now and then
-//! a class that has little takes half of others' parts. A magazine that takes a round or more trades rounds
-//! with the depot; smaller ones go to the slabs, where free memory is of use to all classes.
+//! A magazine that runs empty or full within few blocks doubles its limit, as long as the thread's allowance of bytes has
+//! room. When it has none, now and then a class that has little takes half of the others' parts. A magazine that takes a
+//! round or more trades rounds with the depot; smaller ones trade with the slabs, where free memory is of use to all
+//! classes.
 //!
-//! Rules:
-//!
-//! * **K1** The cells are used only by the thread that made the cache, and never re-entered: nothing in
-//!   this file calls back into a cache while it holds a magazine. Other threads read the tallies only.
-//! * **K2** Blocks of a magazine belong to nobody else (S1): they came out of a handle, a slab or the depot
-//!   and go to one of these.
-//! * **K3** `room` and what the limits of all classes amount to make the pool's `thread_cache`: the cache
-//!   never holds more than that, and the one block that was freed last.
-#![allow(unsafe_code, reason = "magazines in cells that only their thread opens (K1)")]
+//! * **J1** `unassigned` and the limits of all magazines, in bytes, add up to the pool's `thread_cache`: the cache never
+//!   holds more than that and the one block that was freed last.
 
 use crate::memory::header::HeaderRef;
-use crate::pool::error::AllocError;
-use crate::pool::observe::stats::{Counters, Transfers};
+use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::observe::track::Tracker;
-use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
-use crate::pool::thread::magazine::{Magazine, most_of, round_of};
-use core::cell::{Cell, UnsafeCell};
+use crate::pool::shared::depot::round_of;
+use crate::pool::shared::magazines::{Magazines, Open, most_of};
+use crate::pool::shared::purger;
+use crate::pool::tuning::{FIRST_MAGAZINE, GROWTH_INTERVAL, REFUSALS_BEFORE_DISPLACING};
+use core::cell::Cell;
 use std::sync::Arc;
-
-/// The bytes that a magazine takes at first, if one block is not larger.
-const FIRST: usize = 2048;
-
-/// How often a class that takes less than a round is refused a larger part of the allowance before others
-/// lose half of theirs. A class that has more waits longer: others may need it as much.
-const PATIENCE: u32 = 16;
-
-/// What each buffer of one class goes through.
-#[derive(Default)]
-#[repr(align(64))]
-struct Row {
-    loaded: UnsafeCell<Magazine>,
-    counters: Counters,
-}
-
-static_assertions::const_assert_eq!(size_of::<Row>(), 64);
-
-/// What is needed of one class now and then.
-#[derive(Default)]
-struct Spare {
-    transfers: Transfers,
-    /// How often its magazine was refused more blocks.
-    refused: Cell<u32>,
-}
-
-/// More rows than there are classes, so that a class needs no check to be an index.
-const ROWS: usize = size_class::COUNT.next_power_of_two();
 
 /// The cache of one thread for one pool.
 pub(crate) struct Cache {
-    /// The pool's address, as its blocks know it.
-    home: *const (),
+    pub(super) magazines: Magazines,
     central: Arc<Central>,
-    /// The block that was freed last, of whatever class. A thread that takes one and frees it, again and
-    /// again, has it here at a fixed address: behind a magazine's length, or an address that depends on the
-    /// block's class, each step would wait for the last one's stores.
-    last: Cell<Option<HeaderRef>>,
-    rows: Box<[Row; ROWS]>,
-    spares: Box<[Spare]>,
-    /// Bytes that no class has been given yet (K3).
-    room: Cell<usize>,
-    /// The class that loses its part next.
-    next_victim: Cell<u16>,
     /// Allocations since the last one that was tracked.
     unsampled: Cell<u32>,
+    /// The class at which the next search for a part to take away begins.
+    next_victim: Cell<u8>,
+    /// The pool is closed, and no block is left here.
+    is_over: Cell<bool>,
 }
 
-// SAFETY: the cells are used by one thread alone (K1); the tallies are atomics, `home` is only compared.
-unsafe impl Send for Cache {}
-// SAFETY: as above.
-unsafe impl Sync for Cache {}
-
 impl Cache {
-    /// An empty cache. Its magazines are allocated when they are first needed. `None` without memory
-    /// for it.
-    pub(crate) fn try_new(central: Arc<Central>) -> Option<Self> {
-        let rows = default_array(ROWS)?.try_into().ok()?;
-        let spares = default_array(size_class::COUNT)?;
-        let (last, next_victim) = (Cell::new(None), Cell::new(0));
-        let room = Cell::new(central.config.thread_cache);
-        let unsampled = Cell::new(central.tracker.as_ref().map_or(0, Tracker::first_count));
+    /// Returns an empty cache. Its magazines are allocated when they are first needed.
+    pub(crate) fn new(central: Arc<Central>) -> Self {
         let home = Arc::as_ptr(&central).cast();
-        Some(Self { home, central, last, rows, spares, room, next_victim, unsampled })
+        let magazines = Magazines::new(home, central.config.thread_cache);
+        let (next_victim, is_over) = (Cell::new(0), Cell::new(false));
+        let unsampled = Cell::new(central.tracker.as_ref().map_or(0, Tracker::first_count));
+        Self { magazines, central, unsampled, next_victim, is_over }
     }
 
-    /// Whether it is the given pool's.
+    /// Returns whether it belongs to the given pool.
     #[inline]
     pub(crate) fn is_of(&self, home: *const ()) -> bool {
-        core::ptr::eq(self.home, home)
+        self.magazines.is_of(home)
     }
 
     pub(crate) fn central(&self) -> &Arc<Central> {
         &self.central
     }
 
-    /// Whether the next allocation is the one in `every` that is tracked.
+    /// Returns whether the next allocation is the one in `every` that is tracked.
     #[inline(always)]
     pub(crate) fn is_sample_due(&self, every: u32) -> bool {
         self.unsampled.get() + 1 >= every
@@ -118,220 +68,217 @@ impl Cache {
         self.unsampled.set(0);
     }
 
-    #[inline]
-    fn row(&self, class: u16) -> &Row {
-        &self.rows[class as usize % ROWS]
+    /// Lets the owner use the magazines, unless the pool is closed or another thread uses them.
+    fn wake(&self) -> bool {
+        if !self.magazines.is_dormant() {
+            return true;
+        }
+        if !self.central.is_closed()
+            && self.magazines.activate()
+            && !self.central.is_closed_by_now()
+        {
+            return true;
+        }
+        if self.central.is_closed() && !self.is_over.get() {
+            // `close` may have found this thread at work, and left the blocks to it.
+            self.magazines.retire();
+            self.is_over.set(self.flush());
+        }
+        false
     }
 
-    #[inline]
-    pub(crate) fn counters(&self, class: u16) -> &Counters {
-        &self.row(class).counters
-    }
-
-    pub(crate) fn transfers(&self, class: u16) -> &Transfers {
-        &self.spares[class as usize].transfers
-    }
-
-    /// Free blocks of a class that are here.
-    pub(crate) fn cached(&self, class: u16) -> usize {
-        self.transfers(class).cached(self.counters(class))
-    }
-
-    /// A free block for `size` bytes, if there is one.
-    #[inline]
-    pub(crate) fn take(&self, class: u16, size: usize) -> Option<HeaderRef> {
-        let row = self.row(class);
-        let block = match self.last.get() {
-            Some(block) if block.class == class => {
-                self.last.set(None);
-                block
-            }
-            // SAFETY: K1: this thread's, and nothing else looks at it until this borrow is over.
-            _ => unsafe { &mut *row.loaded.get() }.pop()?,
+    /// Returns a free block, after the magazine had none.
+    #[cold]
+    pub(crate) fn refill(&self, class: u8) -> Result<HeaderRef, AllocError> {
+        purger::start_or_purge(&self.central);
+        self.central.watch();
+        self.magazines.refills.add(1);
+        let refilled = if self.wake() {
+            self.magazines.with(class, |magazine| self.refill_magazine(magazine))
+        } else {
+            None
         };
-        row.counters.count_alloc(size);
-        Some(block)
-    }
-
-    /// A block that is free now.
-    #[inline]
-    pub(crate) fn put(&self, block: HeaderRef) {
-        self.counters(block.class).count_free(block.requested());
-        if let Some(before) = self.last.replace(Some(block)) {
-            // SAFETY: as in `take`.
-            if !unsafe { &mut *self.row(before.class).loaded.get() }.push(before) {
-                self.put_slowly(before);
+        match refilled {
+            Some(Ok(block)) => Ok(block),
+            Some(Err(error)) if error.kind != AllocErrorKind::OverLimit => Err(error),
+            Some(Err(_)) | None => {
+                // Under a limit, what this thread and others hold of other classes makes room.
+                let block = self.central.take_one(class)?;
+                self.central.count_allocation();
+                Ok(block)
             }
         }
     }
 
-    /// The magazine of a class.
-    #[allow(clippy::mut_from_ref, reason = "opens a cell that is this thread's alone")]
-    fn loaded(&self, class: u16) -> &mut Magazine {
-        // SAFETY: K1: the callers are this file's slow paths, which use one magazine at a time and hold
-        // nothing of it when they end; what they call never calls a cache.
-        unsafe { &mut *self.row(class).loaded.get() }
-    }
-
-    /// A free block, after `take` had none.
-    #[cold]
-    pub(crate) fn take_slowly(&self, class: u16, size: usize) -> Result<HeaderRef, AllocError> {
-        let transfers = self.transfers(class);
-        transfers.count_refill();
-        let limit = self.grow(class);
-        let loaded = self.loaded(class);
-        let before = loaded.len();
-        let first = if limit >= round_of(size_class::size_of_class(class))
-            && let Some(first) = self.central.take_round(class, loaded)
+    fn refill_magazine(&self, magazine: &Open<'_>) -> Result<HeaderRef, AllocError> {
+        let class = magazine.class();
+        let counters = magazine.counters();
+        // It has blocks where another thread had only kept this one out for a moment.
+        if let Some(block) = magazine.pop() {
+            counters.takes.add(1);
+            return Ok(block);
+        }
+        let limit = self.grow(magazine);
+        if limit >= round_of(magazine.size())
+            && let Some(mut round) = self.central.pop_round(class)
         {
-            first
+            counters.received.add(round.len() as u64);
+            for block in round.drain() {
+                let _it_has_room = magazine.push(block);
+            }
+            self.central.recycle(round);
         } else {
-            // As many again as so far: a size that is seldom asked for is not hoarded. To the half at most,
+            // As many again as so far, because a size that is seldom asked for is not hoarded. Half the limit at most,
             // so that there is room to free into.
-            let more = transfers.received().min(limit / 2);
-            self.central.fill(class, loaded, more)?
-        };
-        transfers.receive(loaded.len() - before + 1);
-        self.counters(class).count_alloc(size);
-        Ok(first)
+            let more = (counters.received.get() as usize).min(limit / 2);
+            let mut first = None;
+            self.central.fill(class, more + 1, &mut |block| {
+                counters.received.add(1);
+                if !magazine.push(block) {
+                    first = Some(block);
+                }
+            })?;
+            if let Some(first) = first {
+                counters.takes.add(1);
+                return Ok(first);
+            }
+        }
+        counters.takes.add(1);
+        magazine.pop().ok_or_else(|| self.central.refuse(magazine.size()))
     }
 
-    /// Takes a block, counted already, for which the magazine has no room.
+    /// Puts a block for which its magazine has no room.
     #[cold]
-    fn put_slowly(&self, block: HeaderRef) {
-        let class = block.class;
-        let limit = self.grow(class);
-        self.give(class, limit.div_ceil(2));
-        if !self.loaded(class).push(block) {
-            // The class has no part of the allowance, or there is no memory for a magazine.
-            self.transfers(class).give(1);
+    pub(crate) fn put_slowly(&self, block: HeaderRef) {
+        let put = self.wake() && {
+            self.central.watch();
+            let put = |magazine: &Open<'_>| {
+                let limit = self.grow(magazine);
+                self.make_room(magazine, limit.div_ceil(2));
+                let put = magazine.push(block);
+                magazine.counters().given.add(u64::from(!put));
+                put
+            };
+            self.magazines.with(block.class, put) == Some(true)
+        };
+        if !put {
             self.central.put_one(block);
         }
     }
 
-    /// Makes room in a full magazine: gives a round to the depot, or up to `few` blocks to the slabs if it
-    /// takes less than a round.
-    fn give(&self, class: u16, few: usize) {
-        let loaded = self.loaded(class);
-        if loaded.has_room() || loaded.len() == 0 {
+    /// Makes room in a full magazine: a round goes to the depot, or up to `few` blocks to the slabs if it takes less than
+    /// a round.
+    fn make_room(&self, magazine: &Open<'_>, few: usize) {
+        let len = magazine.len();
+        if len < magazine.limit() || len == 0 {
             return;
         }
-        let before = loaded.len();
-        let round = round_of(size_class::size_of_class(class));
-        if loaded.limit() < round || !self.central.put_round(class, loaded) {
-            self.central.put_oldest(class, loaded, few);
+        let (class, round_len) = (magazine.class(), round_of(magazine.size()));
+        let round = if magazine.limit() >= round_len { self.central.empty_round() } else { None };
+        match round {
+            Some(mut round) if len >= round_len => {
+                magazine.fill_round(&mut round, round_len);
+                self.central.push_round(class, round);
+            }
+            _ => self.central.put_all(class, &mut magazine.drain_oldest(few)),
         }
-        self.transfers(class).give(before - loaded.len());
+        magazine.counters().given.add((len - magazine.len()) as u64);
     }
 
-    /// Lets the magazine of a class take more blocks, if the allowance has room for them (K3). Returns how
-    /// many it takes.
-    fn grow(&self, class: u16) -> usize {
-        let size = size_class::size_of_class(class);
-        let loaded = self.loaded(class);
-        if loaded.is_dummy() {
-            *loaded = Magazine::try_for_thread().unwrap_or_default();
-            loaded.set_limit(0);
-        }
-        let (limit, most) = (loaded.limit(), most_of(size));
-        if limit == most || loaded.is_dummy() {
+    /// Gives all blocks back. Only its thread may call this.
+    pub(crate) fn flush(&self) -> bool {
+        self.central.take_back(&self.magazines)
+    }
+
+    /// Lets a magazine that ran empty or full take more blocks, if its load goes up and down by more than it takes and the
+    /// allowance has room (J1). Returns its limit.
+    fn grow(&self, magazine: &Open<'_>) -> usize {
+        let (limit, size) = (magazine.limit(), magazine.size());
+        let counters = magazine.counters();
+        let takes = counters.takes.get();
+        let since = takes.wrapping_sub(counters.takes_at_miss.replace(takes));
+        let most = most_of(size);
+        if limit == most || since > GROWTH_INTERVAL * limit as u64 {
             return limit;
         }
-        let next = (limit * 2).max(FIRST / size).clamp(1, most);
+        let next = (limit * 2).max(FIRST_MAGAZINE / size).clamp(1, most);
         let more = (next - limit) * size;
-        if more > self.room.get() {
-            let refused = &self.spares[class as usize].refused;
-            let patience = if limit < round_of(size) { PATIENCE } else { 64 * PATIENCE };
-            refused.set((refused.get() + 1) % patience);
-            if refused.get() > 0 || !self.displace(class, more) {
+        let unassigned = &magazine.all.unassigned;
+        if more > unassigned.get() {
+            let patience = if limit < round_of(size) { 1 } else { 64 } * REFUSALS_BEFORE_DISPLACING;
+            counters.refused.set((counters.refused.get() + 1) % patience);
+            if counters.refused.get() > 0 || !self.displace(magazine, more) {
                 return limit;
             }
         }
-        self.room.set(self.room.get() - more);
-        self.loaded(class).set_limit(next);
+        if !magazine.set_limit(next) {
+            return limit;
+        }
+        unassigned.set(unassigned.get() - more);
         next
     }
 
-    /// Takes half of the parts of other classes away, in turn, until there is room for so many bytes:
-    /// whether there is. Takes nothing where that would not do.
-    fn displace(&self, class: u16, bytes: usize) -> bool {
-        let others = || (0..size_class::COUNT as u16).filter(|&other| other != class);
-        let half = |class: u16| self.loaded(class).limit() / 2;
-        let part =
-            |class| (self.loaded(class).limit() - half(class)) * size_class::size_of_class(class);
-        if bytes > self.room.get() + others().map(part).sum::<usize>() {
+    /// Halves the limits of other magazines, in turn, until there is room for so many bytes. Changes nothing if that would
+    /// not do. Returns whether there is room.
+    fn displace(&self, magazine: &Open<'_>, bytes: usize) -> bool {
+        let unassigned = &magazine.all.unassigned;
+        let part = |other: Open<'_>| (other.limit() - other.limit() / 2) * other.size();
+        if bytes > unassigned.get() + magazine.others().map(part).sum::<usize>() {
             return false;
         }
-        while bytes > self.room.get() {
-            let victim = self.next_victim.get();
-            self.next_victim.set((victim + 1) % size_class::COUNT as u16);
-            if victim != class {
-                self.shrink(victim, half(victim));
+        let begin = self.next_victim.get();
+        let behind = magazine.others().filter(|other| other.class() >= begin);
+        for victim in behind.chain(magazine.others()) {
+            if bytes <= unassigned.get() {
+                break;
             }
+            self.next_victim.set(victim.class() + 1);
+            let limit = victim.limit() / 2;
+            unassigned.set(unassigned.get() + (victim.limit() - limit) * victim.size());
+            let beyond = victim.len().saturating_sub(limit);
+            if beyond > 0 {
+                victim.counters().given.add(beyond as u64);
+                self.central.put_all(victim.class(), &mut victim.drain_oldest(beyond));
+            }
+            victim.set_limit(limit);
         }
-        true
+        bytes <= unassigned.get()
     }
-
-    /// Lets the magazine of a class take no more than `limit` blocks, and hands over what is beyond that.
-    fn shrink(&self, class: u16, limit: usize) {
-        let loaded = self.loaded(class);
-        let freed = (loaded.limit() - limit) * size_class::size_of_class(class);
-        self.room.set(self.room.get() + freed);
-        loaded.set_limit(limit);
-        let beyond = loaded.len().saturating_sub(limit);
-        self.transfers(class).give(beyond);
-        self.central.put_oldest(class, loaded, beyond);
-    }
-
-    /// Hands everything over. Only its thread may call this (K1).
-    pub(crate) fn flush(&self) {
-        if let Some(last) = self.last.take() {
-            self.transfers(last.class).give(1);
-            self.central.put_one(last);
-        }
-        for class in 0..size_class::COUNT as u16 {
-            self.shrink(class, 0);
-            *self.loaded(class) = Magazine::default();
-        }
-    }
-}
-
-/// An array of defaults, without the abort when there is no memory.
-fn default_array<T: Default>(len: usize) -> Option<Box<[T]>> {
-    let mut array = Vec::new();
-    array.try_reserve_exact(len).ok()?;
-    array.resize_with(len, T::default);
-    Some(array.into_boxed_slice())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pool::Pool;
+    use crate::pool::pages::size_class::class_of;
 
     /// A class whose blocks have no room in the allowance costs the others nothing.
     #[test]
-    fn a_part_that_can_not_be_had_is_taken_from_nobody() {
+    fn a_class_that_cannot_have_a_part_takes_none_from_others() {
         let pool = Pool::builder().thread_cache(64 * 1024).build();
-        let cache = Cache::try_new(Arc::clone(pool.central())).unwrap();
-        let (small, large) = (size_class::class_of(1000), size_class::class_of(70_000));
-        let take = |class, size| {
-            cache.take(class, size).unwrap_or_else(|| cache.take_slowly(class, size).unwrap())
+        let cache = Cache::new(Arc::clone(pool.central()));
+        let home = Arc::as_ptr(pool.central()).cast();
+        let (small, large, other) = (class_of(1000), class_of(70_000), class_of(4000));
+        let take = |class| {
+            cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok).unwrap()
         };
-        let transfers = |class, size| {
-            let held: Vec<_> = (0..60).map(|_| take(class, size)).collect();
-            held.into_iter().for_each(|block| cache.put(block));
+        let trade = |class| {
+            let held: Vec<_> = (0..60).map(|_| take(class)).collect();
+            for block in held {
+                if let Err(block) = cache.magazines.put(home, block) {
+                    cache.put_slowly(block);
+                }
+            }
         };
+        let limit = |class| cache.magazines.with(class, |magazine| magazine.limit()).unwrap();
         let few = if cfg!(miri) { 1 } else { 5 };
-        (0..2 * few).for_each(|_| transfers(small, 1000));
-        let limit = cache.loaded(small).limit();
-        assert!(limit >= 16, "{limit}");
-        (0..2 * few).for_each(|_| transfers(large, 70_000));
-        assert_eq!(cache.loaded(small).limit(), limit);
-        assert_eq!(cache.loaded(large).limit(), 0);
-        // One that can be had is.
-        (0..4 * few).for_each(|_| transfers(size_class::class_of(4000), 4000));
-        assert!(cache.loaded(size_class::class_of(4000)).limit() > 0);
+        (0..2 * few).for_each(|_| trade(small));
+        let before = limit(small);
+        assert!(before >= 16, "{before}");
+        (0..2 * few).for_each(|_| trade(large));
+        assert_eq!((limit(small), limit(large)), (before, 0));
+        (0..4 * few).for_each(|_| trade(other));
+        assert!(limit(other) > 0, "one that has room gets a part");
         cache.flush();
     }
 }

@@ -3,6 +3,7 @@
 //! There is no flag against SIGPIPE here; Rust's runtime ignores that signal before `main`, a
 //! program in another language has to.
 
+mod barrier;
 mod file;
 #[cfg(unix)]
 mod file_mapping;
@@ -18,6 +19,7 @@ mod socket;
 #[cfg(unix)]
 mod zerocopy;
 
+pub(crate) use barrier::{heavy, is_available, light};
 pub(super) use file::{
     link_file, linkable_file, next_data, preallocate, rename_new, will_need, zero_range,
 };

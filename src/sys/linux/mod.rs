@@ -1,5 +1,6 @@
 //! Linux: all paths inside the kernel that there are.
 
+mod barrier;
 mod file;
 mod file_mapping;
 mod memory;
@@ -7,6 +8,7 @@ mod pipe;
 mod socket;
 mod zerocopy;
 
+pub(crate) use barrier::{heavy, is_available, light};
 pub(super) use file::{
     link_file, linkable_file, next_data, open_nonblocking, preallocate, read_at, rename_new,
     set_blocking, will_need, write_at, zero_range,

@@ -74,18 +74,6 @@ impl Mapping {
             os::advise_huge(self.base, self.len);
         }
     }
-
-    /// As [`discard`], for a range of this mapping.
-    ///
-    /// # Safety
-    ///
-    /// Nothing in the range is in use.
-    pub(crate) unsafe fn discard(&self, offset: usize, len: usize) -> bool {
-        let end = offset.checked_add(len).expect("a range of a mapping");
-        assert!(end <= self.len, "range {offset}..{end} beyond a mapping of {} bytes", self.len);
-        // SAFETY: within the mapping, as just checked; the caller promises that it is not in use.
-        unsafe { discard(self.at(offset), len) }
-    }
 }
 
 /// Returns whether a range consists of whole pages of the system, so that [`discard`] can work on it.
@@ -131,7 +119,7 @@ mod tests {
         // SAFETY: this test owns the mapping.
         unsafe { mapping.base().write_bytes(7, 2 * PAGE) };
         // SAFETY: as above; nothing is borrowed.
-        assert!(!unsafe { mapping.discard(0, 100) });
+        assert!(!unsafe { discard(mapping.base(), 100) });
         // SAFETY: as above.
         let after = unsafe { mapping.at(100).read() };
         assert_eq!(after, 7, "the rest of the page is in use");

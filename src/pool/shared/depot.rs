@@ -1,0 +1,103 @@
+//! The depot: full *rounds* of free blocks of one class, which change hands as a whole.
+//!
+//! After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001). A list under a lock that is held for a few
+//! instructions: a lock-free queue would allocate when a round is put back, and giving memory back must not need
+//! any.
+
+use crate::memory::header::HeaderRef;
+use crate::memory::try_box::try_box;
+use crate::pool::tuning::{MAX_ROUND, MAX_ROUND_BYTES};
+use crate::sync::{Mutex, lock};
+
+/// Returns the number of blocks of `size` bytes that make a round.
+pub(crate) const fn round_of(size: usize) -> usize {
+    let n = MAX_ROUND_BYTES / size;
+    if n == 0 {
+        1
+    } else if n > MAX_ROUND {
+        MAX_ROUND
+    } else {
+        n
+    }
+}
+
+/// An array of free blocks of one class.
+pub(crate) struct Round {
+    next: Option<Box<Round>>,
+    len: usize,
+    blocks: [Option<HeaderRef>; MAX_ROUND],
+}
+
+impl Round {
+    /// Returns an empty round, or `None` without memory for it.
+    pub(crate) fn try_new() -> Option<Box<Self>> {
+        try_box(Self { next: None, len: 0, blocks: [None; MAX_ROUND] })
+    }
+
+    /// Copies blocks into an empty round, as many as it has places for.
+    pub(crate) fn fill(&mut self, blocks: &[HeaderRef]) {
+        self.len = blocks.len().min(MAX_ROUND);
+        for (place, &block) in self.blocks.iter_mut().zip(blocks) {
+            *place = Some(block);
+        }
+    }
+
+    /// Returns its blocks, which are the caller's; the round is empty then.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = HeaderRef> {
+        let len = std::mem::take(&mut self.len);
+        self.blocks[..len].iter().copied().flatten()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the sum of what was last asked for of its blocks.
+    fn requested(&self) -> usize {
+        self.blocks[..self.len].iter().flatten().map(|block| block.slab_requested()).sum()
+    }
+}
+
+/// A stack of rounds, the last one put is the first one taken.
+#[derive(Default)]
+pub(crate) struct Rounds(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    head: Option<Box<Round>>,
+    blocks: usize,
+}
+
+impl Rounds {
+    pub(crate) fn push(&self, mut round: Box<Round>) {
+        let mut list = lock(&self.0);
+        list.blocks += round.len;
+        round.next = list.head.take();
+        list.head = Some(round);
+    }
+
+    pub(crate) fn pop(&self) -> Option<Box<Round>> {
+        let mut list = lock(&self.0);
+        let mut round = list.head.take()?;
+        list.head = round.next.take();
+        list.blocks -= round.len;
+        Some(round)
+    }
+
+    /// Returns the number of blocks, and what was last asked for of them.
+    pub(crate) fn contents(&self) -> (usize, usize) {
+        let list = lock(&self.0);
+        let rounds = std::iter::successors(list.head.as_deref(), |round| round.next.as_deref());
+        (list.blocks, rounds.map(Round::requested).sum())
+    }
+}
+
+impl Drop for List {
+    /// One after the other: the stack has no room for the recursion.
+    fn drop(&mut self) {
+        let mut next = self.head.take();
+        while let Some(mut round) = next {
+            next = round.next.take();
+        }
+    }
+}

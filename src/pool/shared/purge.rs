@@ -1,0 +1,158 @@
+//! Giving idle memory back to the system. No lock is held while the system takes it (P3).
+
+use crate::pool::pages::chunk::Purge as Taken;
+use crate::pool::shared::central::{Central, Class, Purge};
+use crate::pool::shared::purger;
+use crate::pool::tuning::PURGE_STEP;
+use crate::sync::lock;
+use std::sync::Arc;
+
+impl Central {
+    /// Gives all idle memory back, and that of threads that do nothing at this moment. Returns the number of bytes.
+    pub(crate) fn trim(self: &Arc<Self>) -> usize {
+        self.take_back_caches(false);
+        let bytes = self.purge(usize::MAX);
+        self.purge_headers();
+        while self.empty_rounds.pop().is_some() {}
+        for (_, class) in self.classes() {
+            lock(&class.slabs).forget_unused();
+        }
+        self.emit_events();
+        bytes
+    }
+
+    /// Gives back what was idle for the whole period, except the reserve: the working-set rule of Bonwick's depot.
+    /// Returns whether the pool needs no further watch.
+    pub(super) fn purge_unused(self: &Arc<Self>) -> bool {
+        let purging = lock(&self.purging);
+        let any_active = self.take_back_idle_caches();
+        let reserve = self.reserve();
+        let unused = self.idle.unused(reserve);
+        let purged = self.purge(unused);
+        self.purge_headers();
+        if self.is_closed_by_now() {
+            // `close` did not see what this thread had taken out meanwhile.
+            self.purge(usize::MAX);
+            self.purge_headers();
+        }
+        let idle = self.idle.restart();
+        drop(purging);
+        self.emit_events();
+        // Where nothing of it could be given back, its pages have blocks in use: another look is no use either.
+        let enough = if unused > 0 && purged == 0 { idle } else { reserve };
+        !any_active && self.idle.bytes() <= enough && self.idle.end_watch(enough)
+    }
+
+    /// Gives at most a step of the idle memory beyond the reserve back. Returns the number of bytes.
+    pub(crate) fn purge_step(self: &Arc<Self>) -> usize {
+        let excess = self.idle().saturating_sub(self.reserve());
+        let purged = self.purge(excess.min(PURGE_STEP));
+        self.emit_events();
+        purged
+    }
+
+    /// Sees to it that the purger looks at the pool for as long as there is something to give back.
+    pub(crate) fn watch(&self) {
+        if self.config.purge == Purge::Background && !self.is_closed() && !self.idle.is_watched() {
+            self.begin_watch();
+        }
+    }
+
+    /// As [`watch`](Self::watch), if more than the reserve is idle. Called after idle bytes were added (I2).
+    pub(super) fn watch_if_needed(&self) {
+        if self.idle.needs_watch(self.reserve()) {
+            self.watch();
+        }
+    }
+
+    /// Returns whether the purger watches the pool.
+    #[cfg(all(test, not(miri)))]
+    pub(in crate::pool) fn is_watched(&self) -> bool {
+        self.idle.is_watched()
+    }
+
+    #[cold]
+    fn begin_watch(&self) {
+        if self.idle.begin_watch() {
+            purger::wake();
+        }
+    }
+
+    /// Gives `bytes` of idle memory back, or all there is. Returns the number of bytes.
+    pub(super) fn purge(self: &Arc<Self>, bytes: usize) -> usize {
+        let mut purged = self.purge_large(bytes);
+        purged += self.purge_chunks(bytes.saturating_sub(purged));
+        for (index, _) in self.classes().rev() {
+            // In the slabs these bytes stay idle, until a slab is unused and its span is given back.
+            while purged < bytes && self.unload_round(index) {
+                purged += self.purge_chunks(bytes - purged);
+            }
+        }
+        for (_, class) in self.classes() {
+            if purged < bytes {
+                purged += self.purge_slabs(class, bytes - purged);
+            }
+        }
+        purged
+    }
+
+    /// Gives at least `bytes` of free units back, if there are so many. Returns the number of bytes.
+    pub(super) fn purge_chunks(&self, bytes: usize) -> usize {
+        let mut purged = 0;
+        // All of it includes chunks without a page that is resident.
+        while purged < bytes {
+            let taken = lock(&self.chunks).begin_purge((bytes - purged).min(PURGE_STEP));
+            let Some(taken) = taken else { break };
+            if let Taken::Unmap { chunk, dirty } = &taken {
+                purged += dirty;
+                self.idle.remove(*dirty);
+                self.unmapped(chunk.len());
+            }
+            let Some((span, discarded)) = taken.run() else { continue };
+            let len = span.len();
+            lock(&self.chunks).end_purge(span, discarded);
+            if !discarded {
+                break;
+            }
+            self.idle.remove(len);
+            purged += len;
+        }
+        purged
+    }
+
+    /// Gives the pages of free blocks back that no block in use shares. Returns the number of bytes.
+    fn purge_slabs(self: &Arc<Self>, class: &Class, bytes: usize) -> usize {
+        let (mut purged, mut place, mut page) = (0, 0, 0);
+        while purged < bytes {
+            let mut slabs = lock(&class.slabs);
+            if place >= slabs.places() {
+                break;
+            }
+            let purge = slabs.begin_purge(place, page);
+            drop(slabs);
+            match purge {
+                Some(purge) => {
+                    let discarded = purge.run();
+                    purged += self.end_page_purge(class, place, &purge, discarded);
+                    page = purge.next_page;
+                }
+                None => (place, page) = (place + 1, 0),
+            }
+        }
+        purged
+    }
+
+    /// Gives pages without headers in use back.
+    pub(super) fn purge_headers(&self) {
+        let mut index = lock(&self.chunks).headers.regions();
+        while index > 0 {
+            let taken = lock(&self.chunks).headers.begin_discard(index - 1);
+            let again = taken.is_some_and(|taken| {
+                let discarded = taken.run();
+                lock(&self.chunks).headers.end_discard(&taken, discarded);
+                discarded
+            });
+            index -= usize::from(!again);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The snapshot: what a pool holds, added up when it is asked for.
+//!
+//! The fast path counts only the blocks that are taken. The rest follows: a block that is out of its slab is cached if a
+//! magazine or the depot has it, and live otherwise.
+
+use crate::pool::observe::stats::{ClassStats, PoolStats};
+use crate::pool::pages::size_class;
+use crate::pool::shared::central::{Central, Class};
+use crate::sync::{Ordering::Relaxed, lock};
+
+/// What the threads and the depot hold of a class.
+#[derive(Clone, Copy, Default)]
+struct Cached {
+    blocks: usize,
+    requested: usize,
+    migrated: u64,
+}
+
+impl Central {
+    /// Returns the pool's figures: exact while no other thread uses the pool; what the purger does is no such use.
+    ///
+    /// `references` has the addresses of headers to which threads cache references, and how many: a block that has no
+    /// others counts as cached.
+    pub(crate) fn stats(&self, references: &[(usize, u32)]) -> PoolStats {
+        // What the purger moves is in one place or the other.
+        let _purging = lock(&self.purging);
+        let mut cached = [Cached::default(); size_class::COUNT];
+        let mut stats = PoolStats::default();
+        self.look_into_caches(&mut cached, &mut stats);
+        for (index, class) in self.classes() {
+            let class = self.class_stats(index, class, cached[index as usize], references);
+            stats.live += class.live;
+            stats.live_blocks += class.live_blocks;
+            stats.pinned += class.live_blocks * class.size;
+            stats.cached += class.cached_blocks * class.size;
+            stats.migrated += class.migrated;
+            stats.classes.push(class);
+        }
+        let large = lock(&self.large);
+        stats.live += large.requested;
+        stats.live_blocks += large.live_blocks;
+        stats.pinned += large.pinned;
+        stats.cached += large.bytes();
+        let large_mapped = large.bytes() + large.pinned;
+        drop(large);
+        let chunks = lock(&self.chunks);
+        stats.mapped = chunks.mapped() + large_mapped;
+        stats.headers = chunks.headers.mapped();
+        drop(chunks);
+        stats.allocations += self.retired.allocations.load(Relaxed);
+        stats.refills += self.retired.refills.load(Relaxed);
+        stats.releases = stats.allocations.saturating_sub(stats.live_blocks as u64);
+        stats.free = stats.mapped.saturating_sub(stats.pinned + stats.cached);
+        stats.idle = self.idle();
+        stats
+    }
+
+    fn look_into_caches(&self, cached: &mut [Cached], stats: &mut PoolStats) {
+        let caches = lock(&self.caches);
+        for cache in caches.iter() {
+            cache.with(&caches, |magazines| {
+                stats.allocations += magazines.allocations();
+                stats.refills += magazines.refills.get();
+                let mut here = [0; size_class::COUNT];
+                magazines.look(|class, blocks, requested| {
+                    let sum = &mut cached[class as usize];
+                    sum.blocks += blocks;
+                    sum.requested += requested;
+                    here[class as usize] += blocks as u64;
+                });
+                for (class, (sum, here)) in (0..).zip(cached.iter_mut().zip(here)) {
+                    let (received, given) = magazines.flows(class);
+                    sum.migrated += (given + here).saturating_sub(received);
+                }
+            });
+        }
+    }
+
+    fn class_stats(
+        &self,
+        index: u8,
+        class: &Class,
+        cached: Cached,
+        references: &[(usize, u32)],
+    ) -> ClassStats {
+        let size = size_class::size_of_class(index);
+        let (mut requested, mut place, mut dead) = (0, 0, (0, 0));
+        // One slab at a time: no lock is held for the whole of it (P3).
+        let (out, free) = loop {
+            let slabs = lock(&class.slabs);
+            if place >= slabs.places() {
+                break slabs.counts();
+            }
+            if let Some(slab) = slabs.slab(place) {
+                requested += slab.requested();
+                let (blocks, requested) = slab.only_cached(references);
+                dead = (dead.0 + blocks, dead.1 + requested);
+            }
+            place += 1;
+        };
+        let depot = class.depot.contents();
+        // More than what is out can't be cached: where it seems so, other threads are at work.
+        let cached_blocks = (depot.0 + cached.blocks + dead.0).min(out);
+        let live_blocks = out - cached_blocks;
+        let not_live = depot.1 + cached.requested + dead.1;
+        ClassStats {
+            size,
+            live_blocks,
+            live: requested.saturating_sub(not_live).min(live_blocks * size),
+            cached_blocks,
+            free_blocks: free,
+            migrated: cached.migrated + class.migrated.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A thread that uses cells without an atomic read-modify-write, and another that keeps it out of them.
+
+use crate::exclusion::Exclusion;
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread::spawn;
+
+struct Cells {
+    exclusion: Exclusion,
+    cell: UnsafeCell<usize>,
+    key: usize,
+}
+
+impl Cells {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { exclusion: Exclusion::new(), cell: UnsafeCell::new(0), key: 0 })
+    }
+
+    fn key(&self) -> *const () {
+        (&raw const self.key).cast()
+    }
+
+    /// Uses the cell if that is allowed. Loom fails the model if another thread uses it meanwhile.
+    fn use_once(&self) -> bool {
+        let may = self.exclusion.enter(self.key());
+        if may {
+            self.cell.with_mut(|cell| {
+                // SAFETY: what the models are about.
+                unsafe { *cell += 1 }
+            });
+        }
+        self.exclusion.leave();
+        may
+    }
+
+    fn take(&self) {
+        self.cell.with_mut(|cell| {
+            // SAFETY: as above.
+            unsafe { *cell = 0 }
+        });
+    }
+}
+
+/// The owner uses the cells twice while another thread takes their content away. Catches: either barrier missing;
+/// `leave` not `Release`; the load of `busy` not `Acquire`.
+#[test]
+fn owner_uses_cells_vs_stop() {
+    loom::model(|| {
+        let cells = Cells::new();
+        assert!(cells.exclusion.activate(cells.key()));
+        let takes = spawn({
+            let cells = Arc::clone(&cells);
+            move || {
+                if let Some(_stopped) = cells.exclusion.stop(1) {
+                    cells.take();
+                }
+            }
+        });
+        let _ = cells.use_once();
+        let _ = cells.use_once();
+        takes.join().unwrap();
+    });
+}
+
+/// The owner comes back after it was kept out. Catches: an `activate` that does not take the lock.
+#[test]
+fn owner_comes_back_vs_stop() {
+    loom::model(|| {
+        let cells = Cells::new();
+        let takes = spawn({
+            let cells = Arc::clone(&cells);
+            move || {
+                if let Some(_stopped) = cells.exclusion.stop(1) {
+                    cells.take();
+                }
+            }
+        });
+        if cells.exclusion.activate(cells.key()) {
+            let _ = cells.use_once();
+        }
+        takes.join().unwrap();
+    });
+}
+
+/// Another thread looks and lets the owner go on. Catches: `undo` not `Release`; the load of `key` not `Acquire`.
+#[test]
+fn owner_goes_on_after_a_look() {
+    loom::model(|| {
+        let cells = Cells::new();
+        assert!(cells.exclusion.activate(cells.key()));
+        let looks = spawn({
+            let cells = Arc::clone(&cells);
+            move || {
+                if let Some(stopped) = cells.exclusion.stop(1) {
+                    cells.take();
+                    stopped.undo();
+                }
+            }
+        });
+        let _ = cells.use_once();
+        looks.join().unwrap();
+        assert!(cells.use_once());
+    });
+}
+
+/// The owner does not come back after `retire`, and the thread that retired it may leave the rest to it. Catches: a
+/// `retire` that changes nothing.
+#[test]
+fn retired_owner_stays_out() {
+    loom::model(|| {
+        let cells = Cells::new();
+        assert!(cells.exclusion.activate(cells.key()));
+        let retires = spawn({
+            let cells = Arc::clone(&cells);
+            move || {
+                cells.exclusion.retire();
+                if let Some(_stopped) = cells.exclusion.stop(1) {
+                    cells.take();
+                }
+            }
+        });
+        let _ = cells.use_once();
+        retires.join().unwrap();
+        assert!(!cells.use_once());
+    });
+}
