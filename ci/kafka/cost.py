@@ -1,6 +1,6 @@
 """What brokers cost: processor time for each GiB produced and consumed, and system calls for each MiB, with
 the same client and the same data in one run: this broker by sendfile and by copying, and beside it tansu and
-noida-db where they can be installed. `cost.py BINARY [MIB] [ROUNDS]`; by hand, on a quiet machine."""
+noida-db where they can be installed. `cost.py BINARY [MIB] [ROUNDS] [BROKER...]`; by hand, on a quiet machine."""
 
 import os
 import re
@@ -178,7 +178,7 @@ def calls(pid, work):
         return {name: int(n) for n, name in found if name != "total"}, done
 
 
-def main(binary, mib=200, rounds=3):
+def main(binary, mib=200, rounds=3, *only):
     mib, rounds = int(mib), int(rounds)
     with tempfile.TemporaryDirectory() as home:
         makers = {
@@ -189,6 +189,8 @@ def main(binary, mib=200, rounds=3):
         }
         brokers = {}
         for name, make in makers.items():
+            if only and name not in only:
+                continue
             directory = f"{home}/{name}"
             os.mkdir(directory)
             try:
@@ -196,17 +198,13 @@ def main(binary, mib=200, rounds=3):
             except (ImportError, RuntimeError, OSError) as error:
                 print(f"SKIPPED: {name} cannot be used here: {error}")
         try:
-            produce(brokers["sendfile"].address, "floor", 4)
-            log = f"{home}/sendfile/topics/floor/0/{0:020}.log"
-            floor = Floor(log)
-            measure(brokers, floor, mib, rounds)
-            floor.kill()
+            measure(brokers, home, mib, rounds)
         finally:
             for broker in brokers.values():
                 broker.kill()
 
 
-def measure(brokers, floor, mib, rounds):
+def measure(brokers, home, mib, rounds):
     costs, lame = {}, set()
 
     def note(what, name, broker, amount, work):
@@ -228,6 +226,8 @@ def measure(brokers, floor, mib, rounds):
                 print(f"SKIPPED: {name} does not serve the consumer of confluent-kafka: {error}")
                 lame.add(name)
                 costs.pop(("consume", name), None)
+        # The same pages: how the file lies in memory decides what sendfile costs.
+        floor = Floor(f"{home}/sendfile/topics/t{turn}/0/{0:020}.log")
         for _ in range(5):
             for name, broker in brokers.items():
                 # Others send as much as they like for one fetch.
@@ -236,6 +236,7 @@ def measure(brokers, floor, mib, rounds):
                 note("drain", name, broker, None, work)
             length = drain(brokers["sendfile"].address, f"t{turn}", 1)
             note("drain", "floor", floor, None, lambda: floor.drain(10 * mib, length))
+        floor.kill()
     print(f"CPU ms/GiB of the broker, median of {rounds} rounds of {mib} MiB (least, most)")
     for what in ("produce", "consume", "drain"):
         for name in [*brokers, "floor"]:
