@@ -119,6 +119,8 @@ pub use buf::{
     MultiFinder, NeedleError, OutOfRange, Peek, Poke, Search, StrError, TryReserveError,
     TryReserveErrorKind, VarintError, VarintOverflow, decode_hex,
 };
+#[cfg(feature = "tokio")]
+pub use interop::framed as codec;
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};
 #[cfg(unix)]

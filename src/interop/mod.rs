@@ -5,6 +5,8 @@ mod async_write;
 mod bytes;
 #[cfg(any(feature = "compio-buf-08", feature = "compio-buf-09"))]
 mod compio;
+#[cfg(feature = "tokio")]
+pub mod framed;
 #[cfg(feature = "serde")]
 mod serde;
 mod std_io;

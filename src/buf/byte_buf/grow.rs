@@ -497,7 +497,7 @@ impl ByteBuf {
     }
 
     /// Lets the memory go, with what is readable. The maximum stays.
-    #[cfg(unix)]
+    #[cfg(any(unix, feature = "tokio"))]
     pub(crate) fn release_storage(&mut self) {
         *self = Self { max: self.max, ..Self::new() };
     }
