@@ -20,8 +20,7 @@ const LIMIT: usize = 8 << 20;
 const THREADS: u64 = 6;
 const STEPS: usize = if cfg!(debug_assertions) { 5_000 } else { 50_000 };
 
-/// Beside the bytes of a budget a pool maps: the rest of chunks that are in use in part, what each thread
-/// caches, and the reserve. As the documentation of `Pool` says.
+/// What the limit of a pool counts beside the bytes of a budget: what each thread caches.
 const OVERHEAD: usize = 24 << 20;
 
 struct Unpark(Thread);
@@ -86,7 +85,11 @@ fn a_soak_under_a_hard_limit_stays_under_it() {
         let (root, pool) = (&root, &pool);
         let check = || {
             assert!(pool.budget_stats().unwrap().used <= LIMIT);
-            assert!(root.stats().mapped <= LIMIT + OVERHEAD);
+            assert!(root.stats().pinned <= LIMIT + OVERHEAD);
+            // What can't be served says what is counted at this moment, cached blocks included.
+            let error = root.try_alloc(LIMIT + OVERHEAD + 1).unwrap_err();
+            assert_eq!(error.kind(), AllocErrorKind::OverLimit);
+            assert!(error.in_use() <= LIMIT + OVERHEAD, "{error}");
         };
         let start = |seed| scope.spawn(move || work(pool, seed, check));
         let threads: Vec<_> = (0..THREADS).map(start).collect();

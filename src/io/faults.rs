@@ -70,7 +70,7 @@ const ROWS: &[Row] = &[
     (jobs::snapshot, &[Call::Map, Call::Unmap, Call::Advise, Call::Lock, Call::Stat], &[]),
     (jobs::in_place, &[Call::Open, Call::Allocate, Call::Stat, Call::Map, Call::Unmap], &[]),
     (jobs::in_place, &[Call::Advise, Call::Lock, Call::Flush, Call::SyncData, Call::Link], &[]),
-    (jobs::memory, &[Call::MapMemory, Call::UnmapMemory, Call::AdviseMemory, Call::Spawn], &[]),
+    (jobs::memory, &[Call::MapMemory, Call::UnmapMemory, Call::AdviseMemory], &[]),
 ];
 
 const PATHS: &[Call] = &[Call::Sendfile, Call::SpliceIn, Call::CopyRange];
@@ -82,7 +82,7 @@ fn may_be_told(call: Call, errno: Errno) -> bool {
     match call {
         _ if errno == Errno::INTR => false,
         // Conveniences: what they are for is done without them.
-        Call::Pipe | Call::PipeSize | Call::Poll | Call::Spawn => false,
+        Call::Pipe | Call::PipeSize | Call::Poll => false,
         Call::SetZeroCopy | Call::Cork => false,
         Call::Unmap | Call::UnmapMemory | Call::AdviseMemory | Call::Unlink => false,
         Call::NextData | Call::ZeroRange => false,
@@ -201,11 +201,13 @@ fn every_call_may_fail_in_every_way() {
     let ways = matrix.iter().flatten().filter(|cell| **cell > 0).count();
     println!("{failed} calls, {ways} ways, {} runs", matrix.iter().flatten().sum::<usize>());
     if TRANSFERS_IN_KERNEL {
-        // Not every file system has direct I/O, or asks for whole blocks then.
+        // Not every file system has direct I/O, or asks for whole blocks then. A thread is started once in a process:
+        // `pool::tests::users_of_a_pool_purge_it_where_no_thread_can_be_started` lets that fail.
+        let spared = [Call::Seek, Call::Spawn];
         let without: Vec<_> = Call::ALL
             .iter()
             .zip(&matrix)
-            .filter(|(call, row)| row[0] == 0 && **call != Call::Seek)
+            .filter(|(call, row)| row[0] == 0 && !spared.contains(call))
             .collect();
         assert!(without.is_empty(), "calls that never fail: {without:?}");
         assert!(failed >= 28 && ways >= 150);

@@ -502,3 +502,43 @@ fn more_handles_than_half_of_all_numbers_end_the_process() {
         assert_eq!(ended.signal(), expected, "{size}: {ended}");
     }
 }
+
+/// The purger is started once in a process, so its failure is seen in a process of its own.
+#[test]
+#[cfg(not(miri))]
+fn users_of_a_pool_purge_it_where_no_thread_can_be_started() {
+    use crate::sys::{Call, Outcome, with_plan};
+    use std::rc::Rc;
+    use std::time::{Duration, Instant};
+    const CHILD: &str = "BYTEBUF_NO_THREAD";
+    const EAGAIN: i32 = 11;
+    if std::env::var_os(CHILD).is_none() {
+        let this = "pool::tests::users_of_a_pool_purge_it_where_no_thread_can_be_started";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = child.args(["--exact", this]).env(CHILD, "1").output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+        return;
+    }
+    let pool = Pool::builder().thread_cache(0).build();
+    let spawns = Rc::new(std::cell::Cell::new(0));
+    let counter = Rc::clone(&spawns);
+    let plan = move |call, _| {
+        if call != Call::Spawn {
+            return Outcome::Pass;
+        }
+        counter.set(counter.get() + 1);
+        Outcome::Fail(EAGAIN)
+    };
+    with_plan(plan, || {
+        drop((0..64).map(|_| pool.alloc(64 << 10)).collect::<Vec<_>>());
+        assert!(pool.stats().idle > 2 << 20, "{}", pool.stats());
+        let start = Instant::now();
+        while pool.stats().idle > tuning::IDLE_RESERVE {
+            assert!(start.elapsed() < Duration::from_secs(20), "{}", pool.stats());
+            // Two, since a thread keeps the one that it freed last.
+            drop((pool.alloc(100), pool.alloc(100)));
+            std::thread::yield_now();
+        }
+    });
+    assert_eq!(spawns.get(), 1, "it is tried once");
+}

@@ -12,9 +12,11 @@ fn layout(len: usize) -> Option<Layout> {
     Layout::from_size_align(len, PAGE).ok()
 }
 
-pub(in crate::sys) fn map(len: usize) -> Option<NonNull<u8>> {
+pub(in crate::sys) fn map(len: usize) -> io::Result<NonNull<u8>> {
+    let layout = layout(len).ok_or(io::ErrorKind::OutOfMemory)?;
     // SAFETY: `Mapping::map` asks for at least one byte.
-    NonNull::new(unsafe { std::alloc::alloc_zeroed(layout(len)?) })
+    let base = unsafe { std::alloc::alloc_zeroed(layout) };
+    NonNull::new(base).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
 /// # Safety
@@ -35,8 +37,10 @@ pub(in crate::sys) fn are_whole_pages(_start: usize, _len: usize) -> bool {
 /// # Safety
 ///
 /// None is needed: it does nothing.
-pub(in crate::sys) unsafe fn discard(_base: NonNull<u8>, _len: usize) -> bool {
-    false
+pub(in crate::sys) unsafe fn discard(_base: NonNull<u8>, _len: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(in crate::sys) fn advise_huge(_base: NonNull<u8>, _len: usize) {}
+pub(in crate::sys) fn advise_huge(_base: NonNull<u8>, _len: usize) -> io::Result<()> {
+    Ok(())
+}

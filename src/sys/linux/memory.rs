@@ -7,11 +7,11 @@ use std::io;
 
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
-pub(in crate::sys) fn map(len: usize) -> Option<NonNull<u8>> {
+pub(in crate::sys) fn map(len: usize) -> io::Result<NonNull<u8>> {
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new private mapping at an address of the kernel's choice replaces no other mapping.
     let base = unsafe { mm::mmap_anonymous(core::ptr::null_mut(), len, access, MapFlags::PRIVATE) };
-    NonNull::new(base.ok()?.cast())
+    NonNull::new(base?.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
 /// # Safety
@@ -30,17 +30,17 @@ pub(in crate::sys) fn are_whole_pages(start: usize, len: usize) -> bool {
 /// # Safety
 ///
 /// The range is within a mapping that the caller owns, and nothing in it is in use.
-pub(in crate::sys) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
+pub(in crate::sys) unsafe fn discard(base: NonNull<u8>, len: usize) -> io::Result<()> {
     // The kernel rounds the length up to its own pages, which may be larger than ours: what follows
     // the range would be lost.
     if !are_whole_pages(base.addr().get(), len) {
-        return false;
+        return Err(io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: as the caller promises; whole pages, as just checked.
-    unsafe { mm::madvise(base.as_ptr().cast(), len, Advice::LinuxDontNeed) }.is_ok()
+    Ok(unsafe { mm::madvise(base.as_ptr().cast(), len, Advice::LinuxDontNeed) }?)
 }
 
-pub(in crate::sys) fn advise_huge(base: NonNull<u8>, len: usize) {
+pub(in crate::sys) fn advise_huge(base: NonNull<u8>, len: usize) -> io::Result<()> {
     // SAFETY: the advice changes how the range is backed, not what it holds.
-    let _ = unsafe { mm::madvise(base.as_ptr().cast(), len, Advice::LinuxHugepage) };
+    Ok(unsafe { mm::madvise(base.as_ptr().cast(), len, Advice::LinuxHugepage) }?)
 }

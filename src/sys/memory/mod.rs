@@ -12,7 +12,7 @@ mod mapped;
 use core::ptr::NonNull;
 
 use self::mapped::MappedBytes;
-use super::{Call, fault, os};
+use super::{Call, fault, os, retry};
 use crate::sync::AtomicUsize;
 
 /// The page size that the pool assumes, in bytes. Where the system's is larger, figures are less accurate.
@@ -45,8 +45,11 @@ impl Mapping {
         if len == 0 || len > isize::MAX as usize - PAGE {
             return None;
         }
-        fault::admit(Call::MapMemory, 0).ok()?;
-        let base = os::map(len)?;
+        let map = || {
+            fault::admit(Call::MapMemory, 0)?;
+            os::map(len)
+        };
+        let base = retry(map).ok()?;
         MAPPED.add(len);
         Some(Self { base, len })
     }
@@ -70,9 +73,10 @@ impl Mapping {
 
     /// Asks for huge pages. A hint: failure is no error.
     pub(crate) fn advise_huge(&self) {
-        if fault::admit(Call::AdviseMemory, 0).is_ok() {
-            os::advise_huge(self.base, self.len);
-        }
+        let _ = retry(|| {
+            fault::admit(Call::AdviseMemory, 0)?;
+            os::advise_huge(self.base, self.len)
+        });
     }
 }
 
@@ -89,22 +93,27 @@ pub(crate) fn are_whole_pages(start: usize, len: usize) -> bool {
 ///
 /// The range consists of whole pages of one [`Mapping`], and nothing in it is in use.
 pub(crate) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
-    // SAFETY: as the caller promises.
-    fault::admit(Call::AdviseMemory, 0).is_ok() && unsafe { os::discard(base, len) }
+    let discard = || {
+        fault::admit(Call::AdviseMemory, 0)?;
+        // SAFETY: as the caller promises.
+        unsafe { os::discard(base, len) }
+    };
+    retry(discard).is_ok()
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         MAPPED.sub(self.len);
-        let unmap = |_| {
+        let unmap = || {
+            fault::admit(Call::UnmapMemory, 0)?;
             // SAFETY: V1: this value alone owns the range, and users are done with it.
             unsafe { os::unmap(self.base, self.len) }
         };
         // It fails only when the kernel lacks memory (a split mapping); then the pages are given back
         // and the range of addresses is lost.
-        if fault::admit(Call::UnmapMemory, 0).and_then(unmap).is_err() {
+        if retry(unmap).is_err() {
             // SAFETY: V1, as above.
-            unsafe { os::discard(self.base, self.len) };
+            let _ = retry(|| unsafe { os::discard(self.base, self.len) });
         }
     }
 }
