@@ -542,3 +542,27 @@ fn users_of_a_pool_purge_it_where_no_thread_can_be_started() {
     });
     assert_eq!(spawns.get(), 1, "it is tried once");
 }
+
+/// Two threads that find no free block each make a slab; one of the two is enough.
+#[test]
+#[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
+fn a_slab_that_another_thread_made_superfluous_is_given_back() {
+    use crate::sys::{Call, Outcome, with_plan};
+    let pool = Pool::builder().build();
+    let (other, mut is_first) = (pool.clone(), true);
+    let (send, receive) = std::sync::mpsc::channel();
+    // While this thread maps memory for its slab.
+    let plan = move |call, _| {
+        if call == Call::MapMemory && std::mem::take(&mut is_first) {
+            let pool = other.clone();
+            let buffer = std::thread::spawn(move || pool.alloc(64)).join().unwrap();
+            send.send(buffer).unwrap();
+        }
+        Outcome::Pass
+    };
+    let held = with_plan(plan, || pool.alloc(64));
+    drop((held, receive.recv().unwrap()));
+    pool.trim();
+    let stats = pool.stats();
+    assert_eq!((stats.mapped, stats.headers, stats.idle), (0, 0, 0), "{stats}");
+}

@@ -1,4 +1,10 @@
 //! The slabs of one class, and how blocks come out of them and return.
+//!
+//! Rule:
+//!
+//! * **S4** Whenever the lock of a class is free, each slab of its list has a block that is out or reserved for a purge.
+//!   The thread that adds a slab takes a block of it before it lets go of the lock; the thread that puts the last block back
+//!   removes the slab. A slab without a block out would keep its memory for ever, as only a returning block ends slabs.
 
 use crate::memory::flags::ZEROED;
 use crate::memory::header::{HeaderRef, Origin, caching_flags};
@@ -163,10 +169,16 @@ impl Central {
             Ok(()) => most,
             Err(_) => self.charge(size, size).map(|()| 1)?,
         };
-        let mut taken = 0;
+        let (mut taken, mut new) = (0, None);
         let result = loop {
             let mut visit = Visit::default();
             let mut slabs = lock(&shared.slabs);
+            // Other threads may have added a slab or put blocks since this one found none: those come first (S4).
+            if slabs.open.first().is_none()
+                && let Some(entry) = new.take()
+            {
+                new = self.add_slab(&mut slabs, entry).err();
+            }
             while taken < most
                 && let Some(block) = slabs.take(&mut visit)
             {
@@ -178,10 +190,18 @@ impl Central {
             if taken > 0 {
                 break Ok(());
             }
-            if let Err(error) = self.add_slab(shared, class) {
-                break Err(error);
+            if new.is_some() {
+                break Err(self.refuse(size));
+            }
+            match self.new_slab(class) {
+                Ok(entry) => new = Some(entry),
+                Err(error) => break Err(error),
             }
         };
+        if let Some(entry) = &new {
+            self.idle.add(entry.slab.span_len());
+            self.end_unused(new);
+        }
         self.uncharge((most - taken) * size);
         result
     }
@@ -326,7 +346,8 @@ impl Central {
         }
     }
 
-    fn add_slab(self: &Arc<Self>, shared: &Class, class: u8) -> Result<(), AllocError> {
+    /// Returns a slab that is in no list yet.
+    fn new_slab(self: &Arc<Self>, class: u8) -> Result<Box<Entry>, AllocError> {
         let size = size_class::size_of_class(class);
         let mut flags = if size <= self.max_ref_cached() { caching_flags(size) } else { 0 };
         if self.config.zero_on_release {
@@ -335,25 +356,23 @@ impl Central {
         let origin = Origin { home: Arc::as_ptr(self).cast(), class, flags, ..Origin::NOWHERE };
         let (span, headers) = self.take_parts(class)?;
         let parts = match Slab::new(span, headers, origin) {
-            Ok(slab) => {
-                let warm = slab.warm_free();
-                let pool = Arc::clone(self);
-                match Entry::try_new(slab, pool) {
-                    Ok(entry) => {
-                        self.idle.add(warm);
-                        let added = lock(&shared.slabs).add(entry);
-                        let Err(entry) = added else { return Ok(()) };
-                        self.idle.remove(warm);
-                        entry.slab.into_parts()
-                    }
-                    Err(slab) => slab.into_parts(),
-                }
-            }
+            Ok(slab) => match Entry::try_new(slab, Arc::clone(self)) {
+                Ok(entry) => return Ok(entry),
+                Err(slab) => slab.into_parts(),
+            },
             Err(parts) => parts,
         };
         self.idle.add(parts.0.len());
         self.put_parts(parts);
         Err(self.refuse(size))
+    }
+
+    /// Adds a slab to the list; the caller takes a block of it (S4). Gives it back without memory for a place.
+    fn add_slab(&self, slabs: &mut Slabs, entry: Box<Entry>) -> Result<(), Box<Entry>> {
+        let warm = entry.slab.warm_free();
+        // Before others can find the memory (I1): while the lock is held.
+        self.idle.add(warm);
+        slabs.add(entry).inspect_err(|_| self.idle.remove(warm))
     }
 }
 
