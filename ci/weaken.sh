@@ -67,11 +67,11 @@ weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot
 weaker memory/count.rs '/fn acquire/,/^    }/s/self.0.fetch_add\(references, Ordering::Relaxed\)/{ let c = self.references(); self.0.store(c + references, Ordering::Relaxed); c }/' \
     clone_vs_clone
 weaker memory/flags.rs 's/fetch_or/swap/' in_flight_vs_claim
-weaker memory/ref_cache.rs '/fn flush/,/^    }/s/in &self.slots \{/in \&self.slots[1..] {/' thread_exit_with_credits
-weaker memory/ref_cache.rs '/fn replace/,/^    }/s/let evicted = self.clear\(\);/let evicted = None;/' two_blocks_one_slot
+weaker memory/ref_cache.rs '/fn flush/,/^    }/s/while used != 0/used \&= used.wrapping_sub(1);\n while used != 0/' thread_exit_with_credits
+weaker memory/ref_cache.rs '/fn replace/,/^    }/s/let evicted = self.clear\(index\);/let evicted = None;/' two_blocks_one_slot
 weaker memory/ref_cache.rs 's/Remaining::None => Some\(block\)/Remaining::None => None/' two_banks_settle thread_exit_vs_remote_free
 weaker memory/ref_cache.rs 's/Remaining::Some => None/Remaining::Some => Some(block)/' two_blocks_one_slot thread_exit_vs_remote_free
-weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/slot.references.set\(0\);//' try_into_mut_with_credits_banked
+weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/slot.set\(0\);//' try_into_mut_with_credits_banked
 weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/block.count\(\).reset\(\);//' try_into_mut_with_credits_banked
 weaker memory/count.rs '/fn reset_if_needed/,/^    }/s/self.reset\(\);//' magazine_exchange
 weaker memory/ref_cache.rs 's/replace\(block, BATCH - 1\)/replace(block, BATCH)/' count_clone_drop

@@ -80,8 +80,10 @@ pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(Fi
 }
 
 fn named(path: &Path) -> io::Result<Metadata> {
-    fault::admit(Call::Stat, 0)?;
-    std::fs::metadata(path)
+    retry(|| {
+        fault::admit(Call::Stat, 0)?;
+        std::fs::metadata(path)
+    })
 }
 
 /// Returns the length of a file in bytes; everything except a regular file is refused with
@@ -168,9 +170,11 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 /// Returns the position of the first byte at or behind `offset` that is not in a hole, or the end of the file.
 /// A system that cannot tell has no holes.
 pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
-    fault::admit(Call::NextData, 0)
-        .and_then(|_| os::next_data(file, offset))
-        .unwrap_or(Some(offset))
+    retry(|| {
+        fault::admit(Call::NextData, 0)?;
+        os::next_data(file, offset)
+    })
+    .unwrap_or(Some(offset))
 }
 
 /// Makes a range of a file zeros, without writing them where the system can do that. After an error, the range is
@@ -179,8 +183,10 @@ pub(crate) fn fill_range_with_zeros(file: &File, range: &mut Range<u64>) -> io::
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let len = range.end.saturating_sub(range.start);
     if len > ZEROS.len() as u64 {
-        let zeroed =
-            fault::admit(Call::ZeroRange, 0).and_then(|_| os::zero_range(file, range.start, len));
+        let zeroed = retry(|| {
+            fault::admit(Call::ZeroRange, 0)?;
+            os::zero_range(file, range.start, len)
+        });
         if zeroed.is_ok() {
             range.start = range.end;
         }

@@ -77,8 +77,11 @@ pub(crate) fn has_timed_out(fd: BorrowedFd<'_>) -> bool {
 /// Returns whether a read would return at once with bytes, the end or an error.
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    fault::admit(Call::Poll, 0).is_ok()
-        && poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    let ready = retry(|| {
+        fault::admit(Call::Poll, 0)?;
+        Ok(poll(&mut fds, Some(&Timespec::default()))?)
+    });
+    ready.is_ok_and(|ready| ready > 0)
 }
 
 /// A descriptor to write to, and what was learned about it.
