@@ -24,11 +24,11 @@ broker=$target/release/examples/kafka_broker
 
 run() { logged timeout 1200 "$python" "ci/kafka/$1.py" "$broker" "${@:2}"; }
 
-depth=()
-short && depth=(--short)
-run matrix "${depth[@]}"
+scale=()
+! short || scale=(--short)
+run matrix "${scale[@]}"
 run consumers
-run faults "${depth[@]}"
-run crowd "${depth[@]}"
+run faults "${scale[@]}"
+run crowd "${scale[@]}"
 cells=$(awk '/^CELLS / { n += $2 } END { print n + 0 }' "$log")
 ran "$cells" "cells; $(grep -c '^SKIPPED' "$log" || true) clients skipped"

@@ -173,7 +173,9 @@ impl ByteView {
     /// Returns whether no other handle holds the memory, so that it could be written to. Static bytes and
     /// those of a foreign owner are never unique.
     ///
-    /// May say no for a moment longer, while another thread still has counts of the block at hand.
+    /// Answers `true` only if this is the only handle. Answers `false` although it is the only one while another
+    /// thread, which has dropped a handle of the block, keeps a reference to it: until that thread shares other
+    /// blocks, allocates after its cache was empty, calls [`Pool::flush_thread`] or ends.
     ///
     /// # Cost
     ///
@@ -419,8 +421,8 @@ impl ByteView {
     ///
     /// # Errors
     ///
-    /// The view itself, if it is static, borrowed from an owner, or shared; also, for a moment, when
-    /// another thread still has counts of the block at hand.
+    /// The view itself, if it is static, borrowed from an owner, or shared, which includes a reference that
+    /// another thread keeps after it has dropped its last handle (see [`is_unique`](Self::is_unique)).
     ///
     /// # Examples
     ///

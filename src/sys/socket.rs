@@ -94,8 +94,11 @@ pub(crate) struct Target<'fd> {
     cork: Cork,
     /// The last call was told that more follows, and the kernel took all that it was offered.
     more_expected: bool,
-    /// The number of system calls that asked for, set or cleared `TCP_CORK`.
+    /// The number of system calls that asked for, set or cleared `TCP_CORK` and `TCP_NODELAY`.
     cork_calls: u64,
+    /// The bytes before the last ones were sent as part of more, so that a segment of them may not be
+    /// acknowledged.
+    follows_more: bool,
 }
 
 /// What this target knows of `TCP_CORK`.
@@ -112,7 +115,14 @@ enum Cork {
 
 impl<'fd> Target<'fd> {
     pub(crate) fn new(fd: BorrowedFd<'fd>) -> Self {
-        Target { fd, socket: true, cork: Cork::Unknown, more_expected: false, cork_calls: 0 }
+        Target {
+            fd,
+            socket: true,
+            cork: Cork::Unknown,
+            more_expected: false,
+            cork_calls: 0,
+            follows_more: false,
+        }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'fd> {
@@ -134,7 +144,7 @@ impl<'fd> Target<'fd> {
                     return Ok(sent);
                 }
                 other => {
-                    self.more_expected = false;
+                    self.follows_more |= std::mem::take(&mut self.more_expected);
                     return other;
                 }
             }
@@ -161,7 +171,7 @@ impl<'fd> Target<'fd> {
     /// and [`hold_back`](Self::hold_back) have made.
     #[inline]
     pub(crate) fn release(&mut self) -> u64 {
-        if self.cork == Cork::Set || self.more_expected {
+        if self.cork == Cork::Set || self.more_expected || self.follows_more {
             self.send_kept_back();
         }
         std::mem::take(&mut self.cork_calls)
@@ -174,27 +184,38 @@ impl<'fd> Target<'fd> {
         if self.cork == Cork::Set || self.find_cork() == Cork::Clear {
             let _ = self.set_cork(false);
             self.cork = Cork::Clear;
+            let _ = self.push();
         }
-        self.more_expected = false;
+        (self.more_expected, self.follows_more) = (false, false);
+    }
+
+    /// Sends a partial segment that Nagle's algorithm keeps back because an earlier one is not
+    /// acknowledged: several files in one flush end in such segments. To set `TCP_NODELAY` sends it.
+    fn push(&mut self) -> io::Result<()> {
+        if !self.cork_call(os::tcp_nodelay)? {
+            self.cork_call(|fd| os::set_tcp_nodelay(fd, true))?;
+            self.cork_call(|fd| os::set_tcp_nodelay(fd, false))?;
+        }
+        Ok(())
     }
 
     fn find_cork(&mut self) -> Cork {
         if self.cork == Cork::Unknown {
-            self.cork_calls += 1;
-            let is_set = || {
-                fault::admit(Call::Cork, 0)?;
-                os::tcp_cork(self.fd)
-            };
-            self.cork = if let Ok(false) = retry(is_set) { Cork::Clear } else { Cork::NotOurs };
+            let is_set = self.cork_call(os::tcp_cork);
+            self.cork = if let Ok(false) = is_set { Cork::Clear } else { Cork::NotOurs };
         }
         self.cork
     }
 
     fn set_cork(&mut self, on: bool) -> io::Result<()> {
+        self.cork_call(|fd| os::set_tcp_cork(fd, on))
+    }
+
+    fn cork_call<T>(&mut self, call: impl Fn(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
         self.cork_calls += 1;
         retry(|| {
             fault::admit(Call::Cork, 0)?;
-            os::set_tcp_cork(self.fd, on)
+            call(self.fd)
         })
     }
 

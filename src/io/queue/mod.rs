@@ -84,11 +84,10 @@ const BUDGET: u64 = 1024 * 1024;
 ///
 /// Within one flush nothing waits for an acknowledgement of the peer: buffers in front of a file are sent
 /// with `MSG_MORE`, and a file with something behind it under `TCP_CORK`, which is cleared before the flush
-/// returns (a cork that the caller has set stays). The exception is several files in one flush over loopback,
-/// whose segments are larger than the packets that the kernel gathers: their end may wait. From one flush to the next, Nagle's algorithm keeps a
-/// small message back until the peer has acknowledged the one before, which may take 40 ms. Set
-/// `TCP_NODELAY` ([`set_nodelay`](std::net::TcpStream::set_nodelay)) on sockets that carry more than one
-/// answer.
+/// returns (a cork that the caller has set stays); what Nagle's algorithm still keeps back then is pushed. From
+/// one flush to the next, that algorithm keeps a small message back until the peer has acknowledged the one
+/// before, which may take 40 ms. Set `TCP_NODELAY` ([`set_nodelay`](std::net::TcpStream::set_nodelay)) on
+/// sockets that carry more than one answer.
 ///
 /// # Datagrams
 ///

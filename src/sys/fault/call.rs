@@ -23,7 +23,7 @@ calls! {
     Write,
     /// Zero-copy send.
     SendZeroCopy,
-    /// Query or change of `TCP_CORK`.
+    /// Query or change of `TCP_CORK` or `TCP_NODELAY`.
     Cork,
     /// Preparing a socket for zero-copy sends.
     SetZeroCopy,
