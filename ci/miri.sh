@@ -31,14 +31,14 @@ if short; then
         miri "${@:2}" || (($? == 124))
     }
     # The files with unsafe code, as far as an interpreter gets in some minutes.
-    within 240 "" --lib -- buf::byte_ memory:: pool::
+    within 180 "" --lib -- buf::byte_ memory:: pool::
     # A few of them, under other rules, on other machines and in other orders.
     few=(memory:: pool::bits pool::chunk pool::headers pool::slab pool::tests::each_class buf::peek)
     few+=(buf::byte_buf::tests::a_ buf::byte_buf::tests::room)
-    within 120 -Zmiri-tree-borrows --lib -- "${few[@]}"
-    within 120 "" --lib --target i686-unknown-linux-gnu -- "${few[@]}"
-    within 120 "" --lib --target s390x-unknown-linux-gnu -- "${few[@]}"
-    within 120 -Zmiri-many-seeds=0..4 --lib -- pool::tests::a_charge_ends
+    within 90 -Zmiri-tree-borrows --lib -- "${few[@]}"
+    within 90 "" --lib --target i686-unknown-linux-gnu -- "${few[@]}"
+    within 90 "" --lib --target s390x-unknown-linux-gnu -- "${few[@]}"
+    within 90 -Zmiri-many-seeds=0..4 --lib -- pool::tests::a_charge_ends
     ran "$(grep -c '^test .* ok$' "$log")" "tests in some minutes, 5 seeded faults caught; all tests with ci/miri.sh"
 else
     limit=0

@@ -1,5 +1,5 @@
 //! Buffers of this crate under compio, on a real ring of the kernel.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little", not(miri)))]
 
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 use compio::buf::{BufResult, IntoInner, IoBuf, IoBufMut};

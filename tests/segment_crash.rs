@@ -101,6 +101,7 @@ const TEST: &str = "a_killed_writer_loses_nothing_that_was_flushed_and_invents_n
 /// The test runs itself, by its own name, as the process that it kills.
 #[test]
 fn a_killed_writer_loses_nothing_that_was_flushed_and_invents_nothing() {
+    let _alone = steps::alone();
     let _floor = Floor::take();
     if let Some(path) = std::env::var_os(FILE) {
         return append_until_killed(Path::new(&path));

@@ -9,7 +9,7 @@ use bytebuf::SegmentReader;
 use tempfile::TempDir;
 
 use super::floor::Floor;
-use super::steps::{STEPS, check};
+use super::steps::{STEPS, alone, check};
 
 /// A small file system, if this process may mount one.
 struct Disk(TempDir);
@@ -54,6 +54,7 @@ fn make_sparse(path: &Path) {
 
 #[test]
 fn a_full_disk_is_an_error_and_costs_nothing_that_was_safe() {
+    let _alone = alone();
     let _floor = Floor::take();
     let Some(disk) = Disk::mount() else {
         println!("SKIPPED: no file system can be mounted here");

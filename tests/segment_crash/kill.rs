@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::FILE;
 use super::floor::Floor;
-use super::steps::{STEPS, check, say};
+use super::steps::{STEPS, alone, check, say};
 
 /// The calls that working on a file makes.
 const CALLS: &str = "openat ioctl flock statx lseek pread64 pwrite64 fallocate ftruncate fdatasync fsync \
@@ -58,6 +58,7 @@ fn a_kill_at_any_system_call_leaves_what_was_safe_and_a_file_to_go_on_with() {
         }
         return;
     }
+    let _alone = alone();
     let _floor = Floor::take();
     if std::env::var_os(STRACE).is_none() {
         println!("SKIPPED: run ci/segment_crash.sh, which sees to strace");

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytebuf::{Repair, Segment, SegmentDamaged};
 
@@ -125,6 +126,13 @@ fn filled(path: &Path, n: u64) -> Vec<u64> {
         segment.flush().unwrap();
     }
     positions
+}
+
+/// Keeps the tests of this program apart: a child that one of them starts holds the locks of the others' files
+/// until it runs its own program.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn five(path: &Path) {
