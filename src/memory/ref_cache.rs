@@ -135,7 +135,7 @@ impl<B: Counted> RefCache<B> {
         true
     }
 
-    /// Acquires a batch of references: one for the caller, who holds another, and the rest for the cache.
+    /// Acquires a batch of references: one for the caller, which holds another, and the rest for the cache.
     /// Returns the block that was evicted, if no other reference to it exists: the caller must return it.
     #[must_use]
     pub(crate) fn acquire_batch(&self, block: B) -> Option<B> {

@@ -19,7 +19,7 @@ impl Pool {
     /// [`alloc_wait`](Self::alloc_wait) waits.
     ///
     /// Budgets are isolated: a request that finds its bytes free is served, whatever other budgets wait for.
-    /// See [`alloc_wait`](Self::alloc_wait) for who is served when.
+    /// See [`alloc_wait`](Self::alloc_wait) for the order in which waiters are served.
     ///
     /// # Examples
     ///

@@ -51,10 +51,11 @@ use thread::local;
 
 /// A pool of buffers. Cheap to clone: all clones are the same pool.
 ///
-/// Each thread takes blocks from a cache of its own and gives them back there, at a few nanoseconds for
-/// any size up to 1 MiB; caches transfers with a shared depot, many blocks at a time. The memory is mapped
-/// from the system, outside the Rust heap. What stays unused for a few hundred milliseconds goes back
-/// without anybody asking, but for 256 KiB and the caches of the threads (`thread_cache` each).
+/// Each thread takes blocks from its own cache and returns them there, at a few nanoseconds for any size up
+/// to 1 MiB. A cache exchanges many blocks at a time with a shared depot. The memory is mapped from the
+/// system, outside the Rust heap. Memory that stays unused for a few hundred milliseconds returns to the
+/// system, except a reserve of 256 KiB or a sixteenth of the memory in use, whichever is more. The cache of an
+/// idle thread counts as unused.
 ///
 /// Buffers keep their pool: they may outlive every `Pool` value, move to any thread, and be dropped in
 /// thread-local destructors. After `fork` a child may only `exec`.

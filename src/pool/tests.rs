@@ -359,7 +359,7 @@ fn figures_stay_sane_while_threads_are_at_work() {
 /// Free blocks on pages that live ones share can't go back: no purger tries for ever.
 #[test]
 #[cfg(not(miri))]
-fn the_janitor_goes_home_when_there_is_nothing_to_do() {
+fn the_purger_ends_its_watch_when_nothing_is_left_to_purge() {
     let pool = Pool::builder().thread_cache(0).build();
     let mut buffers: Vec<_> = (0..64 * 1024).map(|_| pool.alloc(64)).collect();
     let mut place = 0;

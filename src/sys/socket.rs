@@ -109,7 +109,7 @@ enum Cork {
     Set,
     /// The option was clear.
     Clear,
-    /// The option belongs to the caller, who has set it, or does not exist.
+    /// The caller has set the option, or it does not exist.
     NotOurs,
 }
 

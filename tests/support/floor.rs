@@ -104,7 +104,7 @@ impl Drop for Floor {
         if thread::panicking() {
             return;
         }
-        // Threads that were joined may be in their last destructors; janitors come to their end.
+        // Threads that were joined may be in their last destructors; the purger may still have memory to give back.
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             // Let go between two looks: a thread that waits for it, to take the floor once more, may have

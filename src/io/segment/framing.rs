@@ -136,7 +136,7 @@ pub trait Framing: Debug + Send + Sync + 'static {
 /// let position = segment.append(b"record")?;
 /// let end = segment.publish()?;
 ///
-/// // What a consumer gets, who was told epoch and position.
+/// // What a consumer receives, with the epoch and the position.
 /// let place = Place { epoch: segment.epoch(), position };
 /// let sent = segment.slice(position..end)?;
 /// assert_eq!(Checksummed.parse(place, &sent), Parsed::Valid(sent.len()));

@@ -20,7 +20,7 @@
 //! * **D2** A charge is made on a budget and all above it, or on none. All are looked at before one is
 //!   charged, so that a request which one of them can't serve is never seen by others. When two
 //!   requests pass that look and one takes what the other needs, the other gives back what it has charged,
-//!   serves who waited meanwhile, and looks again.
+//!   serves the waiters that arrived meanwhile, and looks again.
 //! * **D3** Fairness, as above.
 //! * **D4** A budget is in a queue if and only if it has waiters, when no thread holds its lock. Its entry
 //!   has the bytes of its first waiter, in the queue of a budget of its chain. Locks are taken upward.

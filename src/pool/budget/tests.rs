@@ -137,7 +137,7 @@ impl World {
         self.waits.iter().any(|wait| wait.budget == budget)
     }
 
-    /// Polls all who wait; those who are served hold a charge then. A budget serves in order.
+    /// Polls all waiters; those that are served hold a charge then. A budget serves in order.
     fn settle(&mut self) {
         let mut behind = [false; TREE.len()];
         for Request { budget, bytes, what } in std::mem::take(&mut self.waits) {
@@ -162,7 +162,7 @@ impl World {
 }
 
 proptest! {
-    /// After every step, whoever waits has a reason to, and whoever is refused had one.
+    /// After every step, each waiter has a reason to wait, and each refusal had one.
     #[test]
     fn nobody_waits_or_is_refused_without_a_reason(
         steps in vec((0..5, 0..TREE.len(), any::<prop::sample::Index>(), 1..21_usize), 0..if cfg!(miri) { 20 } else { 200 })

@@ -1,4 +1,4 @@
-//! [`Budget`]: an account, the budget above it, and those who wait.
+//! [`Budget`]: an account, the budget above it, and its waiters.
 
 use super::account::Account;
 use super::queue::{VACANT, WaitQueue};
@@ -39,7 +39,7 @@ pub(crate) struct Budget {
 impl UnwindSafe for Budget {}
 impl RefUnwindSafe for Budget {}
 
-/// Who waits, under the lock of one budget.
+/// The waiters, under the lock of one budget.
 pub(super) struct Queues {
     /// The requests of this budget, in order of arrival.
     pub(super) waiters: WaitQueue<Waiter>,

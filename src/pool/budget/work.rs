@@ -43,7 +43,7 @@ impl Work {
     }
 }
 
-/// Serves all who wait for bytes of a budget or of one above it, as far as there are bytes (D3, D6).
+/// Serves all that wait for bytes of a budget or of one above it, as far as there are bytes (D3, D6).
 ///
 /// # Panics
 ///
@@ -75,7 +75,7 @@ pub(super) fn serve(budget: &Arc<Budget>) {
     }
 }
 
-/// Serves from the top down: who waits for bytes of a shared budget comes before those who wait for more of
+/// Serves from the top down: a waiter for bytes of a shared budget comes before those that wait for more of
 /// their own.
 fn serve_chain(budget: &Arc<Budget>, wake: &mut impl FnMut(Waker)) {
     let top = || budget.chain().filter(|budget| budget.may_serve()).last();

@@ -76,7 +76,7 @@ type Group = [Magazine; GROUP];
 /// A thread's free blocks of one pool.
 #[repr(align(64))]
 pub(crate) struct Magazines {
-    /// Who may use the cells; the key is the pool's address.
+    /// Decides which thread may use the cells; the key is the pool's address.
     exclusion: Exclusion,
     /// The block that was freed last, of whatever class. A thread that takes one and frees it, again and again, has it
     /// here at a fixed address: a magazine would make each step wait for the stores of the one before.
