@@ -11,9 +11,11 @@
 #![allow(unsafe_code, reason = "copies within, or out of, the handle's own range (W1)")]
 
 use super::{ByteBuf, ByteView};
+use crate::buf::range;
 use crate::pool::{AllocError, Block, Pool, Source};
 use crate::sys::memory::PAGE;
 use core::fmt;
+use core::ops::RangeBounds;
 
 /// The least capacity of a buffer that grows from nothing.
 const LEAST: usize = 64;
@@ -619,6 +621,46 @@ impl ByteBuf {
     pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
         self.try_reserve(bytes.len())?;
         self.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Does as [`extend_from_within`](Self::extend_from_within).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    ///
+    /// # Panics
+    ///
+    /// If the range is reversed or reaches past the end.
+    ///
+    /// # Cost
+    ///
+    /// That of [`extend_from_within`](Self::extend_from_within).
+    #[track_caller]
+    pub fn try_extend_from_within(
+        &mut self,
+        range: impl RangeBounds<usize>,
+    ) -> Result<(), TryReserveError> {
+        let range = range::of(range, self.len());
+        self.try_reserve(range.len())?;
+        self.extend_from_within(range);
+        Ok(())
+    }
+
+    /// Does as [`resize`](Self::resize).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    ///
+    /// # Cost
+    ///
+    /// That of [`resize`](Self::resize).
+    #[track_caller]
+    pub fn try_resize(&mut self, len: usize, value: u8) -> Result<(), TryReserveError> {
+        self.try_reserve(len.saturating_sub(self.len()))?;
+        self.resize(len, value);
         Ok(())
     }
 }

@@ -392,7 +392,8 @@ impl ByteBuf {
     ///
     /// # Panics
     ///
-    /// If the range is reversed or reaches past the end; as [`reserve`](Self::reserve).
+    /// If the range is reversed or reaches past the end; as [`reserve`](Self::reserve), where
+    /// [`try_extend_from_within`](Self::try_extend_from_within) is an error.
     ///
     /// # Cost
     ///
@@ -425,7 +426,7 @@ impl ByteBuf {
     ///
     /// # Panics
     ///
-    /// As [`reserve`](Self::reserve).
+    /// As [`reserve`](Self::reserve); [`try_resize`](Self::try_resize) doesn't.
     ///
     /// # Cost
     ///

@@ -208,6 +208,9 @@ fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
     let address = buf.as_ptr();
     assert!(alloc(&buf.try_extend_from_slice(&[1; 100]).unwrap_err()));
     assert!(alloc(&buf.try_prepend(&[1; 100]).unwrap_err()));
+    assert!(alloc(&buf.try_resize(161, 1).unwrap_err()));
+    assert!(alloc(&buf.try_extend_from_within(..).unwrap_err()));
+    assert!(buf.try_resize(usize::MAX, 1).is_err());
     for absurd in [usize::MAX, usize::MAX - 4, isize::MAX as usize] {
         assert!(tenant.try_alloc_with_headroom(absurd, 10).is_err());
         assert!(tenant.try_alloc_with_headroom(10, absurd).is_err());
@@ -217,6 +220,10 @@ fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
     assert_eq!((buf.as_ptr(), &buf[..]), (address, &[7; 60][..]));
     buf.try_prepend(b"head").unwrap();
     assert_eq!((&buf[..4], buf.len()), (&b"head"[..], 64));
+    buf.try_resize(2, 1).unwrap();
+    buf.try_extend_from_within(1..).unwrap();
+    buf.try_resize(5, b'!').unwrap();
+    assert_eq!(buf, b"hee!!"[..]);
     assert!(buf.freeze().try_copy().is_err());
     drop(full);
 }

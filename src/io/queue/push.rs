@@ -3,9 +3,9 @@
 use super::WriteQueue;
 use super::payload::{Part, Payload};
 use super::tail::{SMALL, Tail};
-use crate::buf::{ByteBuf, ByteView};
+use crate::buf::ByteView;
 use crate::io::file::region::FileRegion;
-use crate::pool::Pool;
+use crate::pool::{AllocError, Pool};
 
 /// The smallest and the largest block for small parts.
 pub(super) const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
@@ -53,7 +53,8 @@ impl WriteQueue {
     ///
     /// # Panics
     ///
-    /// As [`push`](Self::push), and if the global pool gives no memory.
+    /// As [`push`](Self::push), and if the global pool gives no memory;
+    /// [`try_push_copy`](Self::try_push_copy) doesn't.
     ///
     /// # Cost
     ///
@@ -70,22 +71,56 @@ impl WriteQueue {
     /// assert_eq!(queue.pending_bytes(), 24);
     /// ```
     #[inline]
+    #[track_caller]
     pub fn push_copy(&mut self, bytes: &[u8]) -> u64 {
-        if !self.tail.try_append(bytes) {
-            self.push_copy_slowly(bytes);
+        match self.try_push_copy(bytes) {
+            Ok(end) => end,
+            Err(error) => no_memory(&error),
         }
-        self.end_position()
     }
 
-    fn push_copy_slowly(&mut self, bytes: &[u8]) {
+    /// Does as [`push_copy`](Self::push_copy).
+    ///
+    /// # Errors
+    ///
+    /// If the global pool gives no memory. The queue is as it was.
+    ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push).
+    ///
+    /// # Cost
+    ///
+    /// That of [`push_copy`](Self::push_copy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::WriteQueue;
+    ///
+    /// let mut queue = WriteQueue::new();
+    /// assert_eq!(queue.try_push_copy(b"PONG\r\n"), Ok(6));
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_push_copy(&mut self, bytes: &[u8]) -> Result<u64, AllocError> {
+        if !self.tail.try_append(bytes) {
+            self.push_copy_slowly(bytes)?;
+        }
+        Ok(self.end_position())
+    }
+
+    #[track_caller]
+    fn push_copy_slowly(&mut self, bytes: &[u8]) -> Result<(), AllocError> {
         if bytes.len() > SMALL || !self.open_tail_with(bytes) {
             self.close_tail();
             let size = self.next_block(self.parts.len()).max(bytes.len());
-            let mut block = ByteBuf::with_capacity(size);
+            let mut block = Pool::global().try_alloc(size)?;
             block.extend_from_slice(bytes);
             self.parts.push_back(Part::Block(block.freeze()));
             self.stats.merged_bytes += bytes.len() as u64;
         }
+        Ok(())
     }
 
     /// The size of the next block for small parts, behind the first `before` parts: in front of them all it
@@ -227,4 +262,10 @@ impl WriteQueue {
         self.stats.merged_bytes += self.tail.merged();
         self.parts.push_back(self.tail.close());
     }
+}
+
+#[cold]
+#[track_caller]
+fn no_memory(error: &AllocError) -> ! {
+    panic!("no memory for a copy: {error}")
 }

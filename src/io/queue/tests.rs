@@ -532,6 +532,24 @@ fn a_writer_that_lies_or_takes_nothing_changes_nothing() {
     }
 }
 
+/// More than any thread or pool keeps for reuse.
+#[test]
+fn without_memory_try_push_copy_is_an_error_and_changes_nothing() {
+    let large = vec![7; 50 << 20];
+    let mut queue = WriteQueue::new();
+    queue.push_copy(b"before, ");
+    let no_memory = |call, _| match call {
+        Call::MapMemory => Outcome::Fail(Errno::NOMEM.raw_os_error()),
+        _ => Outcome::Pass,
+    };
+    let error = with_plan(no_memory, || queue.try_push_copy(&large).unwrap_err());
+    assert_eq!((error.requested(), queue.pending_bytes()), (large.len(), 8));
+    assert_eq!(queue.try_push_copy(b"behind"), Ok(14));
+    let mut out = Vec::new();
+    assert!(queue.flush_into(&mut out).unwrap().is_done());
+    assert_eq!(out, b"before, behind");
+}
+
 #[test]
 fn positions_tell_when_a_message_is_out() {
     let mut queue = WriteQueue::new().with_budget(10);
