@@ -97,7 +97,7 @@
 //!
 //! All off by default. `serde`: the byte types as bytes, [`ByteStr`] as text. `compio-buf-08`, `compio-buf-09`: the buffer
 //! traits of compio, one feature for each of its incompatible versions. `tokio`: flushing, receiving and splicing by the readiness
-//! of tokio's streams. `tracing`: what a pool does, as events. `testing`: what it takes to test one's own code.
+//! of tokio's streams. `io-uring`: sending by a completion ring of Linux, whatever crate drives it. `tracing`: what a pool does, as events. `testing`: what it takes to test one's own code.
 
 // House order, lowest first; a module imports only from modules above it in this list.
 mod buf;
@@ -130,6 +130,8 @@ pub use io::{
     Payload, Place, QueueStats, Record, Records, Recovered, RecvSizer, Repair, Segment,
     SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer, WriteQueue,
 };
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub use io::{InFlightSend, SendMethod, SendOperation, Settled};
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,
     PoolBuilder, PoolStats, Purge, Track,

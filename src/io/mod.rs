@@ -27,6 +27,8 @@ pub(crate) use queue::PollWriter;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use queue::sends_in_flight;
 pub use queue::{Flush, Payload, QueueStats, WriteQueue};
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub use queue::{InFlightSend, SendMethod, SendOperation, Settled};
 pub use recv::RecvSizer;
 #[cfg(unix)]
 pub use relay::{Splice, Spliced};

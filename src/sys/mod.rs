@@ -65,12 +65,16 @@ pub use not_regular::NotRegularFile;
 pub(crate) use os::TRANSFERS_IN_KERNEL;
 #[cfg(unix)]
 pub(crate) use pipe::{Pipe, copy_range, refuses_pair, sendfile, splice_in, splice_out};
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub(crate) use socket::NonBlocking;
 #[cfg(unix)]
 pub(crate) use socket::{
     Target, advance_cursor, cursor, has_timed_out, is_direct, is_file, is_readable, read,
 };
 #[cfg(unix)]
 pub(crate) use vectored::read_vectored;
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub(crate) use zerocopy::refusal_of_operation;
 #[cfg(unix)]
 pub(crate) use zerocopy::{
     Completion, Refusal, enable_zero_copy, next_completion, refusal, socket_id,

@@ -84,6 +84,41 @@ pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     ready.is_ok_and(|ready| ready > 0)
 }
 
+/// A descriptor whose calls do not wait until this is dropped.
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub(crate) struct NonBlocking<'fd> {
+    fd: BorrowedFd<'fd>,
+    was_blocking: bool,
+}
+
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+impl<'fd> NonBlocking<'fd> {
+    pub(crate) fn new(fd: BorrowedFd<'fd>) -> io::Result<Self> {
+        let was_blocking = !flags(fd)?.contains(OFlags::NONBLOCK);
+        if was_blocking {
+            set_nonblocking(fd, true)?;
+        }
+        Ok(NonBlocking { fd, was_blocking })
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+impl Drop for NonBlocking<'_> {
+    fn drop(&mut self) {
+        if self.was_blocking {
+            let _ = set_nonblocking(self.fd, false);
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::SetBlocking, 0)?;
+        Ok(rustix::io::ioctl_fionbio(fd, on)?)
+    })
+}
+
 /// A descriptor to write to, and what was learned about it.
 #[derive(Debug)]
 pub(crate) struct Target<'fd> {

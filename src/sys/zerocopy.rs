@@ -47,6 +47,17 @@ pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
     }
 }
 
+/// As [`refusal`], of an operation of a completion ring. There the kernel counts the pages that are in flight
+/// against the limit of locked memory, and older ones lack the operation.
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub(crate) fn refusal_of_operation(error: &io::Error) -> Option<Refusal> {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOMEM) => Some(Refusal::LimitReached),
+        Some(Errno::INVAL) => Some(Refusal::Unsupported),
+        _ => refusal(error),
+    }
+}
+
 /// Returns a number that no other socket has or will have; none for what is not a socket.
 pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
     retry(|| {

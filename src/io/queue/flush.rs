@@ -82,7 +82,8 @@ impl WriteQueue {
     /// region does, the source of the error is [`FileTruncated`](crate::FileTruncated), once everything
     /// in front of the missing bytes is out. After any error the queue holds exactly what has not
     /// been sent: [`flushed_bytes`](Self::flushed_bytes) counts what went before the error, and a
-    /// flush again goes on from there.
+    /// flush again goes on from there. While an operation of `begin` (feature `io-uring`) is out, it is
+    /// [`io::ErrorKind::ResourceBusy`].
     ///
     /// A peer that is gone gives [`io::ErrorKind::BrokenPipe`]. For buffers on a socket that needs
     /// nothing from the program (`MSG_NOSIGNAL`); `sendfile`, pipes and files raise SIGPIPE as
@@ -155,6 +156,8 @@ impl WriteQueue {
     }
 
     pub(super) fn drain<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
+        #[cfg(all(target_os = "linux", feature = "io-uring"))]
+        self.require_settled()?;
         self.above_high = !self.is_writable();
         self.close_tail();
         let flush = self.run(sink);
@@ -226,7 +229,7 @@ impl WriteQueue {
                 if written == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
-                self.settle(written as u64, bytes as u64)?;
+                self.take_sent(written as u64, bytes as u64)?;
                 self.stats.written_bytes += written as u64;
                 Ok(())
             }
@@ -264,13 +267,13 @@ impl WriteQueue {
         // After `None` the region is one that has to be read, as the next step finds.
         if let Some(sent) = self.parts.edit(0, send)? {
             self.stats.sendfile_bytes += sent;
-            self.settle(sent, bytes as u64)?;
+            self.take_sent(sent, bytes as u64)?;
         }
         Ok(())
     }
 
     /// Reads the front of the file at index `at` into memory.
-    fn read_file(&mut self, at: usize) -> io::Result<()> {
+    pub(super) fn read_file(&mut self, at: usize) -> io::Result<()> {
         let len = self.parts.get(at).map_or(0, Part::len);
         self.stats.reads += 1;
         let (mut block, continues) = self.block_for_file(at, clip(len, SCRATCH))?;

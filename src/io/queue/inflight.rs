@@ -8,6 +8,7 @@
 //! * **Z2** A send ends by a completion of its number, and by nothing else. Completions come in any order,
 //!   and for many sends at once. Until then its views are held, so that no handle is alone with their
 //!   memory (C3) and nothing is written to it.
+//!   A send of a completion ring has no number: the completion of its own operation ends it.
 //! * **Z3** A completion of a send that is not in flight is unexpected: other code sends by zero-copy to the
 //!   socket, so the numbers mean nothing. It ends no send, nor does any completion after it.
 //! * **Z4** Sends that are dropped while they are in flight get no completion. The last handle of their
@@ -38,7 +39,7 @@ pub(super) struct InFlight {
 }
 
 /// A send and its memory.
-struct ZeroCopySend {
+pub(super) struct ZeroCopySend {
     views: SmallVec<[ByteView; 1]>,
     bytes: u64,
 }
@@ -53,10 +54,29 @@ pub(crate) fn sends_in_flight() -> usize {
 }
 
 impl ZeroCopySend {
-    fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> ZeroCopySend {
+    pub(super) fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> ZeroCopySend {
         #[cfg(feature = "testing")]
         SENDS.fetch_add(1, Relaxed);
         ZeroCopySend { views, bytes }
+    }
+
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
+    pub(super) fn views(&self) -> &[ByteView] {
+        &self.views
+    }
+
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Has the last handles of the memory replace its pages: the completion can't arrive any more (Z4).
+    pub(super) fn abandon(&self) {
+        for block in self.views.iter().filter_map(ByteView::block) {
+            if block.has_pages_of_its_own() {
+                block.put_in_flight();
+            }
+        }
     }
 }
 
@@ -137,11 +157,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        for view in self.sends.iter().flatten().flat_map(|send| &send.views) {
-            if let Some(block) = view.block().filter(|block| block.has_pages_of_its_own()) {
-                block.put_in_flight();
-            }
-        }
+        self.sends.iter().flatten().for_each(ZeroCopySend::abandon);
     }
 }
 

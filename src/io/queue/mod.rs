@@ -3,8 +3,8 @@
 //! `payload.rs` says what can be queued, `parts.rs` keeps it in order with its totals, `push.rs` and
 //! `tail.rs` append to it and copy small parts together. `gather.rs` decides what to send next, `flush.rs`
 //! does it, `sink.rs` is where it goes, `stats.rs` counts what that cost. `zero_copy.rs` decides which
-//! memory the kernel sends from without copying it, `inflight.rs` holds that memory meanwhile. What a
-//! partial write means is decided by `io/progress.rs` alone.
+//! memory the kernel sends from without copying it, `inflight.rs` holds that memory meanwhile. `begin.rs` hands
+//! the front to a completion ring as an `operation.rs`, and settles that. What a partial write means is decided by `io/progress.rs` alone.
 //!
 //! Rules of the queue:
 //!
@@ -18,6 +18,8 @@ use std::io;
 
 use crate::io::progress::clip;
 
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+mod begin;
 mod flush;
 mod gather;
 #[cfg(all(test, unix))]
@@ -26,6 +28,8 @@ mod held;
 mod inflight;
 #[cfg(all(test, target_os = "linux", not(bytebuf_portable)))]
 mod nagle;
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+mod operation;
 mod parts;
 mod payload;
 #[cfg(all(test, unix))]
@@ -46,9 +50,13 @@ use payload::Held;
 use push::BLOCK;
 use tail::Tail;
 
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub use begin::Settled;
 pub use flush::Flush;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use inflight::sends_in_flight;
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub use operation::{InFlightSend, SendMethod, SendOperation};
 pub use payload::Payload;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(crate) use poll::PollWriter;
@@ -142,6 +150,8 @@ pub struct WriteQueue {
     /// Where the kernel may send from memory without copying it.
     #[cfg(unix)]
     zero_copy: Option<Box<zero_copy::ZeroCopy>>,
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
+    operations: begin::Operations,
 }
 
 impl WriteQueue {
@@ -165,6 +175,8 @@ impl WriteQueue {
             stats: QueueStats::default(),
             #[cfg(unix)]
             zero_copy: None,
+            #[cfg(all(target_os = "linux", feature = "io-uring"))]
+            operations: begin::Operations::default(),
         }
     }
 
@@ -282,15 +294,18 @@ impl WriteQueue {
     /// assert_eq!(queue.flushed_bytes(), 0);
     /// ```
     pub fn clear(&mut self) -> u64 {
-        let dropped = self.pending_bytes();
-        drop(self.take_unsent());
+        let before = self.pending_bytes();
+        let unsent = self.take_unsent();
+        let dropped = before - self.pending_bytes();
+        drop(unsent);
         dropped
     }
 
     /// Empties the queue and returns what has not been sent, in order: the first
     /// [`flushed_bytes`](Self::flushed_bytes) bytes of the stream and these are what was pushed.
     ///
-    /// Small parts are returned joined, as they would have been sent. O(parts), no byte is copied.
+    /// Small parts are returned joined, as they would have been sent. What an operation of `begin` (feature `io-uring`)
+    /// may be sending stays until it is settled. O(parts), no byte is copied.
     ///
     /// # Examples
     ///
@@ -306,11 +321,14 @@ impl WriteQueue {
     /// ```
     pub fn take_unsent(&mut self) -> Vec<Payload> {
         self.close_tail();
+        #[cfg(all(target_os = "linux", feature = "io-uring"))]
+        let parts = self.parts.take_behind(self.operations.bytes());
+        #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
         let parts = self.parts.take();
         self.first_block = BLOCK.0;
         self.merged_before = self.stats.merged_bytes;
         self.above_high = false;
-        parts.map(Payload::from).collect()
+        parts.into_iter().map(Payload::from).collect()
     }
 
     /// The stream position of the end of everything pushed so far.
@@ -326,7 +344,7 @@ impl WriteQueue {
 
     /// Takes the first `moved` bytes off the queue, which have been sent. Fails if that is more than was
     /// `offered`; nothing changes then.
-    fn settle(&mut self, moved: u64, offered: u64) -> io::Result<()> {
+    fn take_sent(&mut self, moved: u64, offered: u64) -> io::Result<()> {
         let Some(whole) = self.parts.settle(moved, offered) else {
             let lie = format!("{moved} bytes reported as written, {offered} were offered");
             return Err(io::Error::new(io::ErrorKind::InvalidData, lie));

@@ -151,6 +151,24 @@ impl Parts {
         }
     }
 
+    /// Removes what stands behind the first `bytes` bytes.
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
+    pub(super) fn take_behind(&mut self, bytes: u64) -> Vec<Part> {
+        let mut behind = Vec::new();
+        for mut part in self.take() {
+            let left = bytes - self.bytes();
+            if part.len() <= left {
+                self.push_back(part);
+                continue;
+            }
+            if left > 0 {
+                self.push_back(part.split_to(left));
+            }
+            behind.push(part);
+        }
+        behind
+    }
+
     /// Removes all parts.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Part> + use<> {
         std::mem::replace(self, Parts::new()).list.into_iter()

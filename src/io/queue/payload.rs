@@ -167,6 +167,11 @@ impl Part {
 
     /// The bytes, if they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
+        self.memory().map(|bytes| &bytes[..])
+    }
+
+    /// The same, with what keeps them.
+    pub(super) fn memory(&self) -> Option<&ByteView> {
         match self {
             Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => Some(bytes),
             Part::File(_) => None,
@@ -240,6 +245,24 @@ impl Part {
             Err(shared) => *bytes = shared,
         }
         None
+    }
+
+    /// Takes the first `at` bytes off, fewer than there are, and returns them.
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
+    pub(super) fn split_to(&mut self, at: u64) -> Part {
+        match self {
+            // It fits a `usize`, since the length does.
+            Part::View(bytes) | Part::Pinning(bytes) => {
+                let mut front = Part::View(bytes.split_to(at as usize));
+                let mut rest = Part::View(mem::take(bytes));
+                front.pin();
+                rest.pin();
+                *self = rest;
+                front
+            }
+            Part::Block(bytes) => Part::Block(bytes.split_to(at as usize)),
+            Part::File(region) => Part::File(region.split_to(at)),
+        }
     }
 
     /// Drops the first `n` bytes, fewer than there are.

@@ -55,6 +55,16 @@ pub struct QueueStats {
     pub zero_copy_fallbacks: u64,
     /// System calls around those sends: to prepare a socket, to recognise it, to read completions.
     pub zero_copy_controls: u64,
+    /// Operations handed out for a completion ring. They are no system calls of the queue.
+    pub operations: u64,
+    /// Bytes that those operations sent.
+    pub operation_bytes: u64,
+    /// The number of those operations that send without a copy.
+    pub zero_copy_operations: u64,
+    /// The number of those that the kernel has copied after all.
+    pub copied_operations: u64,
+    /// The number of those that the kernel refused to take without a copy.
+    pub refused_operations: u64,
 }
 
 impl QueueStats {

@@ -26,6 +26,8 @@ pub(super) struct ZeroCopy {
     is_ours: Option<bool>,
     copied_in_a_row: u64,
     in_flight: InFlight,
+    /// The number of operations of a completion ring whose last completion is due.
+    pub(super) operations: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,7 +183,7 @@ impl WriteQueue {
         zero_copy.in_flight.add(self.parts.iter().map_while(Part::view), sent);
         self.stats.zero_copy_sends += 1;
         self.stats.zero_copy_bytes += sent;
-        self.settle(sent, offered as u64)
+        self.take_sent(sent, offered as u64)
     }
 }
 
@@ -202,7 +204,8 @@ impl ZeroCopy {
         self.is_ours == Some(true) && self.would_take(part)
     }
 
-    fn would_take(&self, part: &Part) -> bool {
+    /// Whether the part is one to be sent without copying, to a socket where that can be done.
+    pub(super) fn would_take(&self, part: &Part) -> bool {
         let fits = |view: &ByteView| view.len() >= self.threshold && InFlight::can_hold(view);
         self.state == State::On && part.view().is_some_and(fits)
     }
@@ -234,33 +237,40 @@ impl ZeroCopy {
                 break;
             }
             stats.zero_copy_completions += completion.sends();
-            if completion.copied {
-                stats.zero_copy_copied += completion.sends();
-                self.copied_in_a_row += completion.sends();
-            } else {
-                self.copied_in_a_row = 0;
-            }
-            if self.copied_in_a_row >= MAX_COPIED {
-                self.state = State::Off;
-            }
-            if self.state == State::Full {
-                self.state = State::On;
-            }
+            stats.zero_copy_copied += if completion.copied { completion.sends() } else { 0 };
+            self.note_completions(completion.sends(), completion.copied);
         }
         Ok(())
+    }
+
+    /// So many sends have completed.
+    pub(super) fn note_completions(&mut self, sends: u64, copied: bool) {
+        self.copied_in_a_row = if copied { self.copied_in_a_row + sends } else { 0 };
+        if self.copied_in_a_row >= MAX_COPIED {
+            self.state = State::Off;
+        }
+        if self.state == State::Full {
+            self.state = State::On;
+        }
     }
 
     /// A zero-copy send has failed: for want of a resource, so that the next step copies, or for another
     /// reason, which is returned.
     fn refused(&mut self, error: io::Error, stats: &mut QueueStats) -> io::Result<()> {
-        self.state = match sys::refusal(&error) {
-            // What is not allowed while nothing is in flight is never allowed.
-            Some(Refusal::LimitReached) if !self.in_flight.is_empty() => State::Full,
-            Some(_) => State::Off,
-            None => return Err(error),
-        };
+        let Some(refusal) = sys::refusal(&error) else { return Err(error) };
+        self.note_refusal(refusal);
         stats.zero_copy_fallbacks += 1;
         Ok(())
+    }
+
+    /// The next send copies.
+    pub(super) fn note_refusal(&mut self, refusal: Refusal) {
+        let is_in_flight = !self.in_flight.is_empty() || self.operations > 0;
+        self.state = match refusal {
+            // What is not allowed while nothing is in flight is never allowed.
+            Refusal::LimitReached if is_in_flight => State::Full,
+            Refusal::LimitReached | Refusal::Unsupported => State::Off,
+        };
     }
 }
 

@@ -57,7 +57,7 @@ calls! {
     Spawn,
     /// Opening of a file.
     Open,
-    /// End of the mode in which opening a file does not wait.
+    /// Change of whether calls on a descriptor wait.
     SetBlocking,
     /// A second descriptor of an open file.
     Duplicate,

@@ -1,0 +1,287 @@
+//! Sending by a completion ring: the front of the queue goes out as one operation, and what its completion says
+//! is settled afterwards.
+//!
+//! While an operation is out, its bytes stay in front of the parts, whatever is pushed or taken behind them; the
+//! queue sends nothing else. What the operation sent is taken off by its count of bytes alone, so parts may be
+//! joined meanwhile.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::WriteQueue;
+use super::flush::Flush;
+use super::gather::{Allowance, Gather, Shape, Step};
+use super::operation::{
+    InFlightSend, MORE_FOLLOWS, Memory, Message, NOTIFICATION, SendMethod, SendOperation,
+};
+use super::payload::Part;
+use crate::sys::{self, MAX_BYTES, MAX_SLICES, More, NonBlocking, Target};
+
+/// What a queue knows of its operations.
+#[derive(Default)]
+pub(super) struct Operations {
+    out: Option<Out>,
+    /// The message of the last operation, for the next one.
+    spare: Option<Arc<Message>>,
+}
+
+/// An operation that is not settled.
+#[derive(Clone, Copy)]
+struct Out {
+    /// The address of its message, which tells it from those of other queues.
+    message: usize,
+    /// The bytes in front of the parts that it may be sending.
+    bytes: u64,
+}
+
+impl Operations {
+    /// The number of bytes in front of the parts that the kernel may be sending.
+    pub(super) fn bytes(&self) -> u64 {
+        self.out.map_or(0, |out| out.bytes)
+    }
+}
+
+/// What the first completion of a [`SendOperation`] came to.
+#[derive(Debug)]
+#[must_use]
+pub struct Settled {
+    /// The number of bytes that were sent: they are gone from the queue. 0 says that another operation should be
+    /// begun: a file is to be sent, or the kernel refuses to send without a copy, which only [`begin`] can change.
+    ///
+    /// [`begin`]: WriteQueue::begin
+    pub sent: io::Result<u64>,
+    /// The memory that the kernel may still send from, whatever `sent` says: another completion is due.
+    pub in_flight: Option<InFlightSend>,
+}
+
+impl WriteQueue {
+    /// Returns what stands in front of the queue as one operation for a completion ring, of at most `limit` bytes
+    /// (0 counts as 1). `None` if the queue is empty, or the operation before is not settled.
+    ///
+    /// The bytes stay in the queue, and pending, until the first completion is given to [`settle`](Self::settle).
+    /// Until then more can be pushed, and everything that would send, such as [`flush`](Self::flush), returns
+    /// [`io::ErrorKind::ResourceBusy`]; [`clear`](Self::clear) and [`take_unsent`](Self::take_unsent) take what
+    /// stands behind. A queue can be dropped: the operation holds its memory by itself.
+    ///
+    /// With [`with_zero_copy`](Self::with_zero_copy), parts of at least its threshold are operations of the method
+    /// [`ZeroCopy`](SendMethod::ZeroCopy) of their own, with the same rules for which memory, and for when it turns
+    /// itself off; sockets and completions need no recognising here.
+    ///
+    /// An operation that could not be submitted is settled with the result `-ECANCELED`.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading a small file that is in front, as [`flush`](Self::flush) returns them.
+    ///
+    /// # Cost
+    ///
+    /// No system call and no copy, except for reading small files. O(parts) of the operation. Allocates once for
+    /// each queue, and for more than 4 parts.
+    ///
+    /// # Examples
+    ///
+    /// Here the ring is made up. `examples/echo_uring` shows a real one.
+    ///
+    /// ```
+    /// use bytebuf::{SendMethod, WriteQueue};
+    ///
+    /// let mut queue = WriteQueue::new();
+    /// queue.push("to be sent");
+    /// let operation = queue.begin(1 << 20)?.expect("something is pending");
+    /// assert_eq!((operation.method(), operation.len()), (SendMethod::Copy, 10));
+    /// // Submit SENDMSG with `operation.message()` and keep the operation. Its completion says 3 bytes:
+    /// assert_eq!(queue.settle(operation, 3, 0).sent?, 3);
+    /// assert_eq!((queue.flushed_bytes(), queue.pending_bytes()), (3, 7));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn begin(&mut self, limit: usize) -> io::Result<Option<SendOperation>> {
+        if self.operations.out.is_some() {
+            return Ok(None);
+        }
+        self.close_tail();
+        let mut parts = self.parts.len();
+        while parts > 0 {
+            match self.next_step(parts, limit.clamp(1, MAX_BYTES)) {
+                (taken, Step::Write { bytes, more, zero_copy }) => {
+                    let memory = self.memory(taken, bytes, zero_copy);
+                    return Ok(Some(self.hand_out(memory, bytes, more)));
+                }
+                (_, Step::SendFile { bytes, more }) => {
+                    return Ok(Some(self.hand_out(Memory::File, bytes, more)));
+                }
+                (_, Step::ReadFile { at }) => match self.read_file(at) {
+                    Ok(()) => parts = self.parts.len(),
+                    // What stands in front leaves first; then the read fails again, and is reported.
+                    Err(_) if at > 0 => parts = at,
+                    Err(e) => return Err(e),
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    /// The step that sends the front of the first `parts` parts, and the number of them that it takes.
+    fn next_step(&self, parts: usize, limit: usize) -> (usize, Step) {
+        let shape = |part: &Part| match part.shape() {
+            Shape::Copied(len) if self.sends_zero_copy(part) => Shape::ZeroCopy(len),
+            shape => shape,
+        };
+        let mut gather = Gather::new(Allowance { bytes: limit, overrun: 0 });
+        let offered = self.parts.iter().take(parts.min(MAX_SLICES));
+        let taken = offered.map_while(|part| gather.take(shape(part))).count();
+        (taken, gather.finish(parts))
+    }
+
+    /// The memory of the first `bytes` bytes, which are in the first `parts` parts.
+    fn memory(&self, parts: usize, bytes: usize, zero_copy: bool) -> Memory {
+        let mut left = bytes;
+        let views = self.parts.iter().take(parts).filter_map(Part::memory).map(|view| {
+            let taken = left.min(view.len());
+            left -= taken;
+            view.slice(..taken)
+        });
+        if zero_copy {
+            Memory::ZeroCopy(InFlightSend::new(views.collect(), bytes as u64))
+        } else {
+            Memory::Copied(views.collect())
+        }
+    }
+
+    fn hand_out(&mut self, memory: Memory, bytes: usize, more: More) -> SendOperation {
+        let mut message = self.operations.spare.take().unwrap_or_default();
+        // Not shared: the operation before has been settled, which consumed it.
+        if let Some(message) = Arc::get_mut(&mut message) {
+            message.fill(memory.views());
+        }
+        let in_memory = if matches!(memory, Memory::File) { 0 } else { bytes as u64 };
+        self.operations.out = Some(Out { message: Arc::as_ptr(&message).addr(), bytes: in_memory });
+        self.stats.operations += 1;
+        self.stats.zero_copy_operations += u64::from(matches!(memory, Memory::ZeroCopy(_)));
+        SendOperation { message, memory, bytes, more }
+    }
+
+    /// Settles an operation by its first completion: takes what was sent off the queue. `result` and `flags` are
+    /// those of the completion.
+    ///
+    /// A completion that is short, failed or cancelled is settled in the same way: what was not sent is in front of
+    /// the queue, and [`begin`](Self::begin) continues there. A cancelled operation may have sent something; its
+    /// result says so. The operation of a [file](SendMethod::File) sends nothing by itself: `settle` ends
+    /// it, if waiting for the socket failed or was cancelled.
+    ///
+    /// # Errors
+    ///
+    /// In [`Settled::sent`]: the kernel's; [`io::ErrorKind::InvalidData`] for a result above what was offered;
+    /// [`io::ErrorKind::WriteZero`] for 0. Nothing was sent then. Where the kernel refuses to send without a copy
+    /// for want of a resource, that is no error, and the next operation copies.
+    ///
+    /// # Panics
+    ///
+    /// If the operation is of another queue, or the completion is a notification.
+    pub fn settle(&mut self, operation: SendOperation, result: i32, flags: u32) -> Settled {
+        assert!(flags & NOTIFICATION == 0, "a notification does not settle an operation");
+        let (memory, bytes) = self.take_back(operation);
+        let sent = match (&memory, u64::try_from(result)) {
+            (Memory::ZeroCopy(_), Err(_)) => self.refused(result),
+            (_, Err(_)) => Err(error(result)),
+            (Memory::File, Ok(_)) => Ok(0),
+            (_, Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+            (_, Ok(sent)) => {
+                self.above_high = !self.is_writable();
+                self.take_sent(sent, bytes as u64).map(|()| sent)
+            }
+        };
+        self.stats.operation_bytes += sent.as_ref().copied().unwrap_or(0);
+        let in_flight = match memory {
+            Memory::ZeroCopy(send) if flags & MORE_FOLLOWS != 0 => Some(send),
+            Memory::ZeroCopy(send) => {
+                send.complete(0);
+                None
+            }
+            Memory::Copied(_) | Memory::File => None,
+        };
+        if let (Some(_), Some(zero_copy)) = (&in_flight, &mut self.zero_copy) {
+            zero_copy.operations += 1;
+        }
+        Settled { sent, in_flight }
+    }
+
+    /// Sends the file in front when its socket is writable: settles the operation and flushes. Everything that
+    /// [`flush`](Self::flush) says holds, except that it never waits for the peer, on a blocking descriptor
+    /// neither.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush), and those of changing the mode of the descriptor.
+    ///
+    /// # Panics
+    ///
+    /// If the operation is of another queue, or of another [method](SendMethod) than a file's.
+    ///
+    /// # Cost
+    ///
+    /// Three system calls more than a flush on a descriptor that is blocking, as those of ring programs are: it is
+    /// non-blocking during the call. An operation on it that another thread submits meanwhile (`SQPOLL`) may end
+    /// with `EAGAIN`.
+    pub fn settle_file(&mut self, operation: SendOperation, dst: impl AsFd) -> io::Result<Flush> {
+        assert!(operation.method() == SendMethod::File, "{operation:?} sends no file");
+        self.take_back(operation);
+        let _mode = NonBlocking::new(dst.as_fd())?;
+        self.flush_copying(Target::new(dst.as_fd()))
+    }
+
+    /// Releases the memory of a zero-copy operation by its last completion, the one with the flag
+    /// `IORING_CQE_F_NOTIF`, and learns from its result whether sending without a copy is worth it.
+    ///
+    /// The result says that only where the operation asked for `IORING_SEND_ZC_REPORT_USAGE`.
+    pub fn complete(&mut self, send: InFlightSend, result: i32) {
+        let copied = send.complete(result);
+        self.stats.copied_operations += u64::from(copied);
+        if let Some(zero_copy) = &mut self.zero_copy {
+            zero_copy.operations = zero_copy.operations.saturating_sub(1);
+            zero_copy.note_completions(1, copied);
+        }
+    }
+
+    /// Takes back what an operation held, and its number of bytes. The operation is no longer out.
+    fn take_back(&mut self, operation: SendOperation) -> (Memory, usize) {
+        let message = Arc::as_ptr(&operation.message).addr();
+        let is_ours = self.operations.out.is_some_and(|out| out.message == message);
+        assert!(is_ours, "{operation:?} is not an operation of this queue");
+        let SendOperation { message, memory, bytes, .. } = operation;
+        self.operations = Operations { out: None, spare: Some(message) };
+        (memory, bytes)
+    }
+
+    /// The error that a zero-copy operation ended with; or nothing was sent, and the next operation copies.
+    fn refused(&mut self, result: i32) -> io::Result<u64> {
+        let error = error(result);
+        let refusal = sys::refusal_of_operation(&error);
+        let (Some(refusal), Some(zero_copy)) = (refusal, &mut self.zero_copy) else {
+            return Err(error);
+        };
+        zero_copy.note_refusal(refusal);
+        self.stats.refused_operations += 1;
+        Ok(0)
+    }
+
+    /// Fails while an operation is out: what it sends can't be sent by another call too.
+    pub(super) fn require_settled(&self) -> io::Result<()> {
+        match self.operations.out {
+            Some(_) => Err(io::ErrorKind::ResourceBusy.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn sends_zero_copy(&self, part: &Part) -> bool {
+        self.zero_copy.as_ref().is_some_and(|zero_copy| zero_copy.would_take(part))
+    }
+}
+
+/// The error that the result of a completion stands for.
+fn error(result: i32) -> io::Error {
+    io::Error::from_raw_os_error(result.saturating_neg())
+}
+
+#[cfg(test)]
+mod tests;
