@@ -1,7 +1,15 @@
 """What brokers cost: processor time for each GiB produced and consumed, and system calls for each MiB, with
 the same client and the same data in one run: this broker by sendfile and by copying, and beside it tansu and
-noida-db where they can be installed. `cost.py BINARY [MIB] [ROUNDS] [BROKER...]`; by hand, on a quiet machine."""
+noida-db where they can be installed. `cost.py BINARY [MIB] [ROUNDS] [BROKER...]`; by hand, on a quiet machine.
 
+The brokers run on one CPU and the clients on another: over loopback each side does a part of the other's work,
+and on one CPU how much of it changes with every connection. For the same reason all brokers should have the same
+congestion control. Run it in a network of its own, where that can be set for all:
+
+    unshare --net sh -c 'ip link set lo up; sysctl -qw net.ipv4.tcp_congestion_control=reno; python3 cost.py ...'
+"""
+
+import contextlib
 import os
 import re
 import shutil
@@ -20,6 +28,17 @@ from clients import Confluent
 GIB, MIB = 1 << 30, 1 << 20
 RECORD = 1000
 FETCH = MIB
+CPUS = sorted(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def on_the_cpu_of_brokers():
+    """What is started inside runs on the first CPU, all else on the last."""
+    os.sched_setaffinity(0, {CPUS[0]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, {CPUS[-1]})
 
 
 class Peer:
@@ -126,11 +145,13 @@ def drain(address, topic, rounds, length=FETCH):
 
 
 class Floor:
-    """A loop of `sendfile` in a process of its own: what no broker that answers from a file can undercut."""
+    """A loop of `sendfile` in a process of its own, with the congestion control that the broker asks for: what no
+    broker that answers from a file can undercut."""
 
     LOOP = """
 import os, socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
 print(listener.getsockname()[1], flush=True)
 log = os.open(sys.argv[1], os.O_RDONLY)
 while True:
@@ -143,7 +164,8 @@ while True:
 
     def __init__(self, log):
         command = [sys.executable, "-c", self.LOOP, log]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with on_the_cpu_of_brokers():
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.pid = self.process.pid
         self.address = ("127.0.0.1", int(self.process.stdout.readline()))
 
@@ -194,7 +216,8 @@ def main(binary, mib=200, rounds=3, *only):
             directory = f"{home}/{name}"
             os.mkdir(directory)
             try:
-                brokers[name] = make(directory)
+                with on_the_cpu_of_brokers():
+                    brokers[name] = make(directory)
             except (ImportError, RuntimeError, OSError) as error:
                 print(f"SKIPPED: {name} cannot be used here: {error}")
         try:

@@ -163,6 +163,13 @@ fn lock(directory: &Path) -> io::Result<File> {
 fn listen(address: &str) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     rustix::net::listen(&listener, 4096)?;
+    #[cfg(target_os = "linux")]
+    if listener.local_addr()?.ip().is_loopback() {
+        // Every client is on this machine: no network has to be shared or paced for. BBR, the default
+        // of some systems, sends each piece by a timer. Connections inherit the choice; where it is
+        // refused, the default stays.
+        let _ = rustix::net::sockopt::set_tcp_congestion(&listener, "reno");
+    }
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }
