@@ -190,6 +190,51 @@ fn a_wait_that_is_dropped_loses_nothing_and_idle_readers_hold_no_memory() {
     });
 }
 
+/// Gives its pieces one after the other, and waits between them.
+struct Pauses<I>(I);
+
+impl<I: Iterator<Item = Option<Vec<u8>>> + Unpin> AsyncRead for Pauses<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.0.next() {
+            Some(Some(bytes)) => {
+                buf.put_slice(&bytes);
+                Poll::Ready(Ok(()))
+            }
+            Some(None) => Poll::Pending,
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_stops_within_a_frame_holds_memory_in_proportion_to_what_it_sent() {
+    let _floor = Floor::take();
+    let pool = Pool::builder().build();
+    let mut cx = Context::from_waker(Waker::noop());
+    for part in [1, 10, 100, 1000, 10_000, 100_000] {
+        // A block of frames, so that reads are offered 256 KiB; the last one stays unfinished.
+        let whole = [&1020_u32.to_be_bytes()[..], &[7; 1020]].concat().repeat(256);
+        let begun = [&1_000_000_u32.to_be_bytes()[..], &[8; 100_000]].concat();
+        let pieces = (0..20).flat_map(|_| whole.chunks(2048)).map(|bytes| Some(bytes.to_vec()));
+        let pieces = pieces.chain([Some(begun[..part].to_vec()), None, None]);
+        let mut frames = FramedRead::new(Pauses(pieces), LengthDelimitedCodec::new());
+        *frames.read_buffer_mut() = pool.alloc(256 * 1024);
+        for _ in 0..20 * 256 {
+            assert_eq!(run(frames.next_frame()).unwrap().unwrap().len(), 1020);
+        }
+        for _ in 0..2 {
+            assert!(std::pin::pin!(frames.next_frame()).poll(&mut cx).is_pending());
+            assert_eq!(frames.read_buffer()[..], begun[..part]);
+            let live = pool.stats().live;
+            assert!(live <= (4 * part).max(256), "{live} bytes are held for {part}");
+        }
+    }
+}
+
 #[test]
 fn it_reads_no_more_often_than_tokio_util() {
     let _floor = Floor::take();

@@ -84,8 +84,9 @@ impl RecvSizer {
     /// Receives into the spare capacity of `into`, which is made to fit this connection, and gives the
     /// number of bytes; 0 at the end of the stream.
     ///
-    /// What `into` holds stays in front of it, and its maximum is kept. When nothing was received and
-    /// nothing was held, the memory goes back to the pool, so that waiting costs none. A buffer that has
+    /// What `into` holds stays in front of it, and its maximum is kept. When nothing was received, memory
+    /// goes back to the pool: all of it if `into` is empty, or else what exceeds four times the bytes that
+    /// it holds, or 256. What was read from `into` before can't be read again then. A buffer that has
     /// memory grows from where that came from, one that has none from the global pool; to receive on
     /// the account of a budget, use [`receive_vectored`](Self::receive_vectored). A pool that has no
     /// memory for the size that fits the connection is asked for less; the spare capacity that `into`
@@ -128,13 +129,13 @@ impl RecvSizer {
     /// ```
     #[cfg(unix)]
     pub fn receive(&mut self, from: impl AsFd, into: &mut ByteBuf) -> io::Result<usize> {
-        let offered = into.reserve_up_to(self.size)?;
-        let received =
-            scratch::fill(into, usize::MAX, |spare| sys::read(from.as_fd(), None, spare));
-        if into.is_empty() {
-            into.release_storage();
-        }
-        let received = received?;
+        let received = into.receive_with(self.size, |into| {
+            scratch::fill(into, usize::MAX, |spare| sys::read(from.as_fd(), None, spare))
+        });
+        let Ok((Ok(received @ 1..), offered)) = received else {
+            into.release_excess();
+            return received?.0;
+        };
         self.record(received, offered);
         Ok(received)
     }
@@ -308,6 +309,29 @@ mod tests {
                 assert_eq!(&input[..], b"held, then more");
             },
         );
+    }
+
+    #[test]
+    fn waiting_with_a_few_bytes_holds_no_more_than_four_times_their_memory() {
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let pool = Pool::builder().build();
+        for part in [1, 100, 3000] {
+            let mut sizer = RecvSizer::with_range(64 * 1024, 64 * 1024);
+            let mut input = pool.alloc(10);
+            peer.write_all(&vec![5; part]).unwrap();
+            assert_eq!(sizer.receive(&socket, &mut input).unwrap(), part);
+            for _ in 0..2 {
+                let idle = sizer.receive(&socket, &mut input).unwrap_err();
+                assert_eq!(idle.kind(), io::ErrorKind::WouldBlock);
+                assert_eq!(input[..], vec![5; part][..]);
+                let live = pool.stats().live;
+                assert!(live <= (4 * part).max(256), "{live} bytes are held for {part}");
+            }
+            peer.write_all(b"more").unwrap();
+            assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 4);
+            assert_eq!(input[part..], b"more"[..]);
+        }
     }
 
     #[test]

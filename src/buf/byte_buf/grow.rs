@@ -498,12 +498,6 @@ impl ByteBuf {
         }
     }
 
-    /// Lets the memory go, with what is readable. The maximum stays.
-    #[cfg(any(unix, feature = "tokio"))]
-    pub(crate) fn release_storage(&mut self) {
-        *self = Self { max: self.max, ..Self::new() };
-    }
-
     #[cold]
     #[track_caller]
     fn grow_or_panic(&mut self, additional: usize) {
@@ -546,12 +540,17 @@ impl ByteBuf {
         }
     }
 
+    /// Returns what the next block of this buffer remembers of the capacity that it was made with.
+    pub(super) fn remembered(&self) -> MadeWith {
+        MadeWith::new(self.made_with())
+    }
+
     /// Copies the readable bytes into a new block of the same pool and budget, with headroom and capacity.
     #[track_caller]
     pub(super) fn moved(&self, front: usize, capacity: usize) -> Result<Self, AllocError> {
         let mut new = allocate(&source_of(self.block.as_ref()), front, capacity)?;
         new.max = self.max;
-        new.made_with = MadeWith::new(self.made_with());
+        new.made_with = self.remembered();
         new.extend_from_slice(self);
         Ok(new)
     }

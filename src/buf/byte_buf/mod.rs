@@ -24,6 +24,8 @@
 mod grow;
 mod index;
 mod parts;
+#[cfg(any(unix, feature = "tokio"))]
+mod receive;
 #[cfg(unix)]
 mod spares;
 #[cfg(test)]

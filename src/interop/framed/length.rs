@@ -157,6 +157,14 @@ impl Default for LengthDelimitedCodec {
     }
 }
 
+/// Makes spare capacity for the rest of a frame of which a quarter is there: before, memory follows what came.
+fn reserve_rest(src: &mut ByteBuf, length: usize) {
+    if src.len() >= length / 4 {
+        // Without memory for all of it, the next read gets less, or the error.
+        _ = src.try_reserve(length - src.len());
+    }
+}
+
 impl Decoder for LengthDelimitedCodec {
     type Item = ByteBuf;
     type Error = io::Error;
@@ -170,6 +178,7 @@ impl Decoder for LengthDelimitedCodec {
         let field = if is_little_endian { field.get_uint_le(width) } else { field.get_uint(width) };
         let (skip, length) = self.measure(field, header)?;
         if src.len() < skip + length {
+            reserve_rest(src, skip + length);
             return Ok(None);
         }
         src.advance(skip);

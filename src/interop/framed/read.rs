@@ -20,8 +20,9 @@ pin_project_lite::pin_project! {
     ///
     /// # Cost
     ///
-    /// Each read is offered what [`RecvSizer`] has learnt, up to 256 KiB. While it waits with no bytes
-    /// buffered, it holds no memory; a frame keeps the block that it was received into.
+    /// Each read is offered what [`RecvSizer`] has learnt, up to 256 KiB. While it waits, it holds no memory
+    /// with no bytes buffered, and with a part of a frame at most four times the length of that, or 256
+    /// bytes. A frame keeps the block that it was received into.
     #[derive(Debug)]
     pub struct FramedRead<T, D> {
         #[pin]
@@ -84,6 +85,12 @@ impl<T, D> FramedRead<T, D> {
     pub fn read_buffer(&self) -> &ByteBuf {
         &self.buffer
     }
+
+    /// Returns the bytes that were received and not decoded, to be changed. The blocks that follow come from
+    /// the pool of this buffer.
+    pub fn read_buffer_mut(&mut self) -> &mut ByteBuf {
+        &mut self.buffer
+    }
 }
 
 impl<T: AsyncRead, D: Decoder> FramedRead<T, D> {
@@ -144,23 +151,21 @@ impl<T: AsyncRead, D: Decoder> Stream for FramedRead<T, D> {
     }
 }
 
-/// Reads into memory that is there only while bytes are.
+/// Reads into spare capacity that is there only during the call, unless bytes come.
 fn poll_read<T: AsyncRead>(
     mut inner: Pin<&mut T>,
     cx: &mut Context<'_>,
     buffer: &mut ByteBuf,
     sizer: &mut RecvSizer,
 ) -> Poll<io::Result<usize>> {
-    let offered = match buffer.reserve_up_to(sizer.size()) {
-        Ok(offered) => offered,
+    let read = buffer.receive_with(sizer.size(), |buffer| pin!(inner.read_buf(buffer)).poll(cx));
+    let (read, offered) = match read {
+        Ok(read) => read,
         Err(error) => return Poll::Ready(Err(error.into())),
     };
-    let read = pin!(inner.read_buf(buffer)).poll(cx);
-    if buffer.is_empty() {
-        buffer.release_storage();
-    }
-    if let Poll::Ready(Ok(received)) = read {
-        sizer.record(received, offered);
+    match read {
+        Poll::Ready(Ok(received @ 1..)) => sizer.record(received, offered),
+        _ => buffer.release_excess(),
     }
     read
 }
