@@ -1,4 +1,4 @@
-//! Pooled, reference-counted network buffers, ropes, and one write queue for bytes and files.
+//! Pooled, reference-counted network buffers, composites, and one write queue for bytes and files.
 //!
 //! ```text
 //!       socket, file                                              socket, file
@@ -6,7 +6,7 @@
 //!            ▼                                                         │
 //!   ┌─────────────────┐  split_to   ┌──────────┐     push    ┌─────────┴─────────┐
 //!   │     ByteBuf     │ ──────────▶ │ ByteView │ ──────────▶ │    WriteQueue     │
-//!   │ ░read░data┆room │   freeze    │  shared  │             │ data ▒file▒ data… │
+//!   │ ░read░data┆spare│   freeze    │  shared  │             │ data ▒file▒ data… │
 //!   └────────┬────────┘             └──┬────┬──┘             └─────────┬─────────┘
 //!            │ one owner writes   many │    │ join                     │ a range of a file
 //!            │                   read  │  CompositeByteBuf         FileRegion
@@ -15,23 +15,23 @@
 //!   └────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Netty's buffer ideas with Rust's ownership. One owner writes a [`ByteBuf`]; frozen, it is a [`ByteView`] that
-//! anybody shares and nobody writes. Handles are cut and joined without copying, and the memory goes home to its
-//! [`Pool`] with the last of them. What is to be sent goes into a [`WriteQueue`], which owns the cursor over bytes
-//! and files and survives every partial write.
+//! The ideas of Netty's buffers with Rust's ownership. One owner writes a [`ByteBuf`]. [`ByteBuf::freeze`] turns it into
+//! a [`ByteView`], which many owners read. Handles are sliced and joined without copying; the last one returns the memory
+//! to its [`Pool`]. A [`WriteQueue`] sends buffers and files in order and continues exactly after every partial write.
 //!
-//! It speaks [`bytes::Buf`] and [`bytes::BufMut`]; [`ByteView`] and [`ByteBuf`] have all that [`bytes::Bytes`] and
-//! [`bytes::BytesMut`] have, and convert to and from them. So it goes where those go: tokio, hyper, tonic, prost.
+//! The crate implements [`bytes::Buf`] and [`bytes::BufMut`]. [`ByteView`] and [`ByteBuf`] have everything that
+//! [`bytes::Bytes`] and [`bytes::BytesMut`] have, and convert to and from them without copying, so they work with tokio,
+//! hyper, tonic and prost.
 //!
 //! # A first program
 //!
-//! Messages with their length in front, from whatever a receive brings: a whole one, several, a part.
+//! Messages with a length prefix, from receives that bring one message, several, or a part of one:
 //!
 //! ```
 //! use bytebuf::{ByteBuf, ByteView, WriteQueue};
 //! use bytes::Buf;
 //!
-//! /// Takes the next whole message off the front. It shares the memory that it was received into.
+//! /// Removes the next complete message from the front. It shares the memory that it was received into.
 //! fn next_message(received: &mut ByteBuf) -> Option<ByteView> {
 //!     let length = received.peek_u16(0)? as usize;
 //!     if received.len() < 2 + length {
@@ -55,7 +55,7 @@
 //! let mut out = Vec::new();
 //! assert!(replies.flush_into(&mut out)?.is_done());
 //! assert_eq!(out, b"you said: hello\nyou said: world\n");
-//! assert_eq!(received.len(), 11); // waits for the rest of the third
+//! assert_eq!(received.len(), 11); // the third is incomplete
 //! # Ok(())
 //! # }
 //! ```
@@ -64,42 +64,60 @@
 //!
 //! | you have | you use |
 //! | --- | --- |
-//! | something to write or to receive into | [`ByteBuf`]; [`RecvSizer`] says how much room |
-//! | bytes that others read too | [`ByteView`]; [`ByteStr`] where they are text |
-//! | many pieces that are one message | [`CompositeByteBuf`] |
-//! | values at an offset | [`Peek`], [`Poke`]: out of range is a value, never a panic |
+//! | data to write, or a place to receive into | [`ByteBuf`]; [`RecvSizer`] chooses the receive size |
+//! | bytes that several owners read | [`ByteView`]; [`ByteStr`] for text |
+//! | one message in many pieces | [`CompositeByteBuf`] |
+//! | values at an offset | [`Peek`], [`Poke`]: out of range is a value, not a panic |
 //! | text, varints | [`BufExt`], [`BufMutExt`] |
-//! | something to find, to look at | [`Search`], [`Finder`] and [`MultiFinder`] over streams; [`Dump`] |
-//! | memory to bound or to account for | [`Pool`], [`Pool::budget`], [`Pool::stats`], [`Pool::outstanding`] |
+//! | something to find or to print | [`Search`]; [`Finder`] and [`MultiFinder`] over streams; [`Dump`] |
+//! | memory to limit or to account for | [`Pool`], [`Pool::budget`], [`Pool::stats`], [`Pool::outstanding`] |
 //! | a range of a file | [`FileRegion`] |
 //! | something to send | [`WriteQueue`] |
-//! | two descriptors to join | `Splice` (Unix) |
-//! | a file to read or to write in place | `MappedFile`, `MappedFileMut` (Unix) |
+//! | two descriptors to connect | `Splice` (Unix) |
+//! | a file to read or write in place | `MappedFile`, `MappedFileMut` (Unix) |
 //! | records to keep | [`Segment`] |
-//! | code of one's own to test | the module `testing` (feature `testing`) |
+//! | a stream of frames | the module `codec` (feature `tokio`) |
+//! | your own code to test | the module `testing` (feature `testing`) |
 //!
-//! Those who come from Netty find every method of theirs [on one page](mod@netty), and each by its name in the search
-//! above.
+//! [`netty`](mod@netty) lists what replaces each method of Netty. Netty's names also work in the search of this page.
 //!
-//! # What holds everywhere
+//! # When not to use it
 //!
-//! * **Nobody sees what an earlier owner of the memory wrote.** No safe call shows a byte that was not written or
-//!   zeroed for this owner.
-//! * **Sent once.** Whatever ends a flush, exactly what was sent is gone from the queue. Memory that the kernel was
-//!   lent is not written to before the kernel is done with it, nor if nobody waits for that.
-//! * **What a peer sends never panics.** Calls named `try_`, `peek_` and `set_` answer with a value and change
-//!   nothing where they fail. Panics are for the program's own mistakes, and documented.
-//! * **Costs are stated**: whether a call copies, allocates, makes system calls or needs atomic operations. One
-//!   that says nothing of it does none of these, in O(1).
+//! A program with few, short-lived buffers gains nothing over `bytes`. The crate needs `std`. A child process after `fork` may
+//! only `exec`. A handle of a few bytes costs a block of 64 bytes.
+//!
+//! # Guarantees
+//!
+//! * **No bytes of an earlier owner.** Safe code never sees a byte that this owner of the memory did not write or zero.
+//! * **Sent once.** After a flush, exactly the bytes that were sent are gone from the queue, whatever ended it. Memory of
+//!   a zero-copy send is not reused before the kernel has finished with it, even if the queue is dropped.
+//! * **No panic on input from a peer.** Calls named `try_`, `peek_` and `set_` return a value, and change nothing when they
+//!   fail. A panic means a mistake in the program, and is documented.
+//! * **Costs are documented**: copies, allocations, system calls, atomic operations. A call whose documentation does not
+//!   mention them does none of these, in O(1).
 //! * Lengths are in bytes: `usize` in memory, `u64` for files and streams.
+//!
+//! # Platforms
+//!
+//! Buffers, pools, composites and search work on every system with `std`. Linux has every way to send; macOS, FreeBSD and
+//! other Unix systems send files by copying; Windows has no `Splice` and no mapped files, and a queue flushes into any
+//! writer.
 //!
 //! # Features
 //!
-//! All off by default. `serde`: the byte types as bytes, [`ByteStr`] as text. `compio-buf-08`, `compio-buf-09`: the buffer
-//! traits of compio, one feature for each of its incompatible versions. `tokio`: flushing, receiving and splicing by the readiness
-//! of tokio's streams. `io-uring`: sending by a completion ring of Linux, whatever crate drives it. `tracing`: what a pool does, as events. `testing`: what it takes to test one's own code.
+//! All off by default:
+//!
+//! * `tokio`: asynchronous flush, receive, splice and frames on tokio's streams.
+//! * `futures-io`: asynchronous flush into the writers of `futures-io`.
+//! * `io-uring`: sending through a completion ring of Linux, with any crate that drives the ring.
+//! * `serde`: the byte types as bytes, [`ByteStr`] as text.
+//! * `compio-buf-08`, `compio-buf-09`: the buffer traits of compio, one feature per incompatible version.
+//! * `tracing`: events of the pool.
+//! * `testing`: strategies, faulty streams, a leak guard, for tests of your own code.
 
-// House order, lowest first; a module imports only from modules above it in this list.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// A module imports only from the layers below its own: sync, sys, memory, pool, buf, io, interop, testing.
 mod buf;
 mod interop;
 mod io;
@@ -137,13 +155,13 @@ pub use pool::{
     PoolBuilder, PoolStats, Purge, Track,
 };
 
-/// The README's program, compiled and run.
+/// Compiles and runs the program of the README.
 #[cfg(all(doctest, unix))]
 #[doc = include_str!("../README.md")]
 #[allow(dead_code)]
 struct Readme;
 
-/// The programs of the page on budgets, compiled and run.
+/// Compiles and runs the programs of the page on budgets.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/budgets.md")]
 #[allow(dead_code)]

@@ -237,11 +237,83 @@ fn tests_that_pages_name_exist() {
     nothing("no such test", lost);
 }
 
+/// Each test proves one guarantee: a page that means it too cites the number of the guarantee.
+#[test]
+fn no_test_is_named_twice() {
+    let mut named = BTreeSet::new();
+    let mut twice = Vec::new();
+    for page in ["docs/safety.md", "docs/known-bugs.md"] {
+        let text = fs::read_to_string(root().join(page)).expect(page);
+        let mut here: Vec<_> =
+            text.split('`').skip(1).step_by(2).filter(|code| code.contains(".rs::")).collect();
+        here.dedup();
+        twice.extend(
+            here.iter().filter(|test| named.contains(**test)).map(|t| format!("{page}: {t}")),
+        );
+        named.extend(here.into_iter().map(str::to_owned));
+    }
+    assert!(named.len() > 100, "the tests were not found");
+    nothing("named on two pages", twice);
+}
+
+/// Guarantees that `known-bugs.md` cites exist.
+#[test]
+fn cited_guarantees_exist() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
+    let page = read("docs/safety.md");
+    let numbers: Vec<usize> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
+        .collect();
+    let have: BTreeSet<_> = numbers.iter().copied().collect();
+    assert_eq!(have.len(), numbers.len(), "a number is used twice");
+    let bugs = read("docs/known-bugs.md");
+    let cited = bugs.split("guarantee").skip(1).flat_map(|rest| {
+        let rest = rest.split([';', '|', '`']).next().unwrap_or_default();
+        rest.split(|c: char| !c.is_ascii_digit())
+            .filter_map(|n| n.parse::<usize>().ok())
+            .collect::<Vec<_>>()
+    });
+    nothing("no such guarantee", cited.filter(|n| !have.contains(n)).map(|n| n.to_string()));
+}
+
+/// Every check has a row in CONTRIBUTING.md.
+#[test]
+fn every_check_is_described() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let lost = files("ci", ".sh").into_iter().map(|(name, _)| name).filter(|name| {
+        let helper = name == "ci/lib.sh" || name.matches('/').count() > 1;
+        !helper && name != "ci/test.sh" && !page.contains(&format!("`{name}`"))
+    });
+    nothing("not in the table of checks", lost.collect::<Vec<_>>());
+}
+
+/// CONTRIBUTING.md lists each file that states rules, with exactly those rules.
+#[test]
+fn the_list_of_invariants_is_true() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let mut wrong = Vec::new();
+    for (name, text) in files("src", ".rs") {
+        let rules: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! * **")?.split("**").next())
+            .filter(|rule| rule.len() <= 3)
+            .collect();
+        let (Some(first), Some(last)) = (rules.first(), rules.last()) else { continue };
+        let range = if first == last { (*first).to_owned() } else { format!("{first}–{last}") };
+        let row = format!("| {range} | `{}` |", name.trim_start_matches("src/"));
+        if !page.contains(&row) {
+            wrong.push(row);
+        }
+    }
+    nothing("not in CONTRIBUTING.md", wrong);
+}
+
 /// A fuzz target is built, has something to begin with, and a row in the table of results.
 #[test]
 fn every_fuzz_target_is_whole() {
     let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
-    let (manifest, page) = (read("fuzz/Cargo.toml"), read("docs/fuzzing.md"));
+    let (manifest, page) = (read("fuzz/Cargo.toml"), read("docs/verification.md"));
     let targets = files("fuzz/fuzz_targets", ".rs");
     assert!(targets.len() >= 10, "the targets were not found");
     let mut lacks = Vec::new();
