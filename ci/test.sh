@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 
 have curl curl || echo "no curl: the test that drives the file server with it does not run"
-# Plans of partial writes over mixes of parts (src/io/queue/plans.rs).
+# Plans of partial writes over mixes of parts (src/io/queue/tests/plans.rs).
 export PLANS=100000
 logged cargo test --all-features --no-fail-fast
 # What is out of range is refused also where the compiler does not check sums.

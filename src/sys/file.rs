@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::path::Path;
 
-use super::{Call, MAX_BYTES, NotRegularFile, fault, os, retry};
+use super::{Call, MAX_BYTES, NotRegularFile, fault, os, platform, retry};
 
 /// Reads from `file` at `offset` into the front of `spare`. Returns what was read, which is empty at
 /// the end of the file.
@@ -16,14 +16,14 @@ pub(crate) fn read_at<'a>(
     offset: u64,
 ) -> io::Result<&'a mut [u8]> {
     let len = fault::admit(Call::ReadAt, spare.len().min(MAX_BYTES))?;
-    os::read_at(file, &mut spare[..len], offset)
+    platform::read_at(file, &mut spare[..len], offset)
 }
 
 /// Writes bytes, at least one, to `file` at `offset`. Returns the number of bytes written.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     let written = retry(|| {
         let len = fault::admit(Call::WriteAt, bytes.len().min(MAX_BYTES))?;
-        os::write_at(file, &bytes[..len], offset)
+        platform::write_at(file, &bytes[..len], offset)
     })?;
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
@@ -59,7 +59,7 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
 pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(File, u64)> {
     let opened = retry(|| {
         fault::admit(Call::Open, 0)?;
-        os::open_nonblocking(options, path)
+        platform::open_nonblocking(options, path)
     });
     let file = match opened {
         Ok(file) => file,
@@ -74,7 +74,7 @@ pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(Fi
     let len = regular_len(&file)?;
     retry(|| {
         fault::admit(Call::SetBlocking, 0)?;
-        os::set_blocking(&file)
+        platform::set_blocking(&file)
     })?;
     Ok((file, len))
 }

@@ -3,7 +3,7 @@
 //! Every other module reaches the kernel through the functions here and through nothing else. The
 //! files of this folder say what a call means on every system. `linux/` and `fallback/` say how it is
 //! made: they have files of the same names with functions of the same names, and one of them is
-//! compiled. `--cfg bytebuf_portable` selects `fallback/` on Linux too, and so does Miri, which has no
+//! compiled; `platform/` has what differs between kinds of systems alone. `--cfg bytebuf_portable` selects `fallback/` on Linux too, and so does Miri, which has no
 //! kernel.
 //!
 //! Rules that every function keeps:
@@ -33,6 +33,10 @@ mod not_regular;
 mod os;
 #[cfg(unix)]
 mod pipe;
+#[cfg_attr(unix, path = "platform/unix.rs")]
+#[cfg_attr(windows, path = "platform/windows.rs")]
+#[cfg_attr(not(any(unix, windows)), path = "platform/other.rs")]
+mod platform;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]

@@ -45,21 +45,14 @@ pub(crate) fn splice_in(
     pipe: &Pipe,
     len: usize,
 ) -> io::Result<usize> {
-    retry(|| {
-        let len = fault::admit(Call::SpliceIn, len.min(MAX_BYTES))?;
-        os::splice(from, offset, pipe.write.as_fd(), len)
-    })
+    repeat(Call::SpliceIn, len, |len| os::splice(from, offset, pipe.write.as_fd(), len))
 }
 
 /// Moves up to `len` bytes from a pipe to a descriptor, inside the kernel. A blocking target is waited
 /// for.
 pub(crate) fn splice_out(pipe: &Pipe, to: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
-    let call = || {
-        let len = fault::admit(Call::SpliceOut, len.min(MAX_BYTES))?;
-        os::splice(pipe.read.as_fd(), None, to, len)
-    };
     loop {
-        match retry(call) {
+        match repeat(Call::SpliceOut, len, |len| os::splice(pipe.read.as_fd(), None, to, len)) {
             Err(e)
                 if e.kind() == io::ErrorKind::WouldBlock
                     && is_blocking_pipe(to)
@@ -93,10 +86,7 @@ pub(crate) fn sendfile(
     offset: u64,
     len: usize,
 ) -> io::Result<usize> {
-    retry(|| {
-        let len = fault::admit(Call::Sendfile, len.min(MAX_BYTES))?;
-        os::sendfile(dst, file, offset, len)
-    })
+    repeat(Call::Sendfile, len, |len| os::sendfile(dst, file, offset, len))
 }
 
 /// As [`sendfile`], to a file at its cursor.
@@ -106,10 +96,12 @@ pub(crate) fn copy_range(
     offset: u64,
     len: usize,
 ) -> io::Result<usize> {
-    retry(|| {
-        let len = fault::admit(Call::CopyRange, len.min(MAX_BYTES))?;
-        os::copy_range(dst, file, offset, len)
-    })
+    repeat(Call::CopyRange, len, |len| os::copy_range(dst, file, offset, len))
+}
+
+/// Makes a call that moves up to `len` bytes, as long as a signal interrupts it.
+fn repeat(call: Call, len: usize, make: impl Fn(usize) -> io::Result<usize>) -> io::Result<usize> {
+    retry(|| make(fault::admit(call, len.min(MAX_BYTES))?))
 }
 
 /// Returns whether an error of [`sendfile`], [`copy_range`] or a splice is about the kind of the two

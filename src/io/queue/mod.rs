@@ -2,9 +2,10 @@
 //!
 //! `payload.rs` says what can be queued, `parts.rs` keeps it in order with its totals, `push.rs` and
 //! `tail.rs` append to it and copy small parts together. `gather.rs` decides what to send next, `flush.rs`
-//! does it, `sink.rs` is where it goes, `stats.rs` counts what that cost. `zero_copy.rs` decides which
-//! memory the kernel sends from without copying it, `inflight.rs` holds that memory meanwhile. `begin.rs` hands
-//! the front to a completion ring as an `operation.rs`, and settles that. What a partial write means is decided by `io/progress.rs` alone.
+//! does it, `sink.rs` is where it goes, `stats.rs` counts what that cost. `zero_copy/` decides which memory
+//! the kernel sends from without copying it, and holds that memory meanwhile. `begin.rs` hands the front to a
+//! completion ring as an `operation.rs`, and settles that. What a partial write means is decided by
+//! `io/progress.rs` alone.
 //!
 //! Rules of the queue:
 //!
@@ -22,18 +23,10 @@ use crate::io::progress::clip;
 mod begin;
 mod flush;
 mod gather;
-#[cfg(all(test, unix))]
-mod held;
-#[cfg(unix)]
-mod inflight;
-#[cfg(all(test, target_os = "linux", not(bytebuf_portable)))]
-mod nagle;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 mod operation;
 mod parts;
 mod payload;
-#[cfg(all(test, unix))]
-mod plans;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod poll;
 mod push;
@@ -53,14 +46,14 @@ use tail::Tail;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub use begin::Settled;
 pub use flush::Flush;
-#[cfg(all(unix, feature = "testing"))]
-pub(crate) use inflight::sends_in_flight;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub use operation::{InFlightSend, SendMethod, SendOperation};
 pub use payload::Payload;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(crate) use poll::PollWriter;
 pub use stats::QueueStats;
+#[cfg(all(unix, feature = "testing"))]
+pub(crate) use zero_copy::sends_in_flight;
 
 /// The bytes that a part counts in addition to its length, so that a peer that reads nothing can't make
 /// the queue grow without limit by empty or small messages.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::inflight::ZeroCopySend;
+use super::zero_copy::ZeroCopySend;
 use crate::buf::ByteView;
 use crate::sys::More;
 

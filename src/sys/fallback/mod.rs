@@ -10,10 +10,6 @@ mod file_mapping;
 mod memory;
 #[cfg(unix)]
 mod pipe;
-#[cfg_attr(unix, path = "platform/unix.rs")]
-#[cfg_attr(windows, path = "platform/windows.rs")]
-#[cfg_attr(not(any(unix, windows)), path = "platform/other.rs")]
-mod platform;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]
@@ -32,7 +28,6 @@ pub(super) use memory::are_whole_pages;
 pub(super) use memory::{advise_huge, discard, map, unmap};
 #[cfg(unix)]
 pub(super) use pipe::{REFUSES_PAIR, copy_range, pipe, pipe_size, sendfile, set_pipe_size, splice};
-pub(super) use platform::{open_nonblocking, read_at, set_blocking, write_at};
 #[cfg(unix)]
 pub(super) use socket::{are_direct, send, set_tcp_cork, set_tcp_nodelay, tcp_cork, tcp_nodelay};
 #[cfg(unix)]

@@ -1,37 +1,13 @@
 //! Files.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
-
-/// A FIFO is not waited for, and a terminal does not become the process's own.
-pub(in crate::sys) fn open_nonblocking(options: &OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    options.clone().custom_flags(flags.bits() as i32).open(path)
-}
-
-pub(in crate::sys) fn set_blocking(file: &File) -> io::Result<()> {
-    Ok(rustix::io::ioctl_fionbio(file, false)?)
-}
-
-pub(in crate::sys) fn read_at<'a>(
-    file: &File,
-    spare: &'a mut [MaybeUninit<u8>],
-    offset: u64,
-) -> io::Result<&'a mut [u8]> {
-    Ok(rustix::io::pread(file, spare, offset)?.0)
-}
-
-pub(in crate::sys) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    Ok(rustix::io::pwrite(file, bytes, offset)?)
-}
 
 pub(in crate::sys) fn preallocate(file: &File, len: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {

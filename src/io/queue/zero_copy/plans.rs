@@ -15,7 +15,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, socket};
 
-use super::super::plans::Random;
+use super::super::tests::plans::Random;
 use super::{MAX_COPIED, WriteQueue};
 use crate::buf::{ByteBuf, ByteView};
 use crate::pool::Pool;

@@ -1,16 +1,23 @@
 //! Zero-copy sends: what is sent so, to which socket, and what turns it off. The memory of the sends in
 //! flight is in `inflight.rs`.
 
+mod inflight;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::WriteQueue;
-use super::inflight::InFlight;
 use super::parts::Parts;
 use super::payload::Part;
 use super::stats::QueueStats;
 use crate::buf::ByteView;
 use crate::sys::{self, Refusal};
+use inflight::InFlight;
+
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub(super) use inflight::ZeroCopySend;
+#[cfg(feature = "testing")]
+pub(crate) use inflight::sends_in_flight;
 
 /// Disables zero-copy after this many consecutive copied completions.
 const MAX_COPIED: u64 = 8;

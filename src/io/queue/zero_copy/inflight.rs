@@ -39,7 +39,7 @@ pub(super) struct InFlight {
 }
 
 /// A send and its memory.
-pub(super) struct ZeroCopySend {
+pub(in crate::io::queue) struct ZeroCopySend {
     views: SmallVec<[ByteView; 1]>,
     bytes: u64,
 }
@@ -54,24 +54,24 @@ pub(crate) fn sends_in_flight() -> usize {
 }
 
 impl ZeroCopySend {
-    pub(super) fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> ZeroCopySend {
+    pub(in crate::io::queue) fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> ZeroCopySend {
         #[cfg(feature = "testing")]
         SENDS.fetch_add(1, Relaxed);
         ZeroCopySend { views, bytes }
     }
 
     #[cfg(all(target_os = "linux", feature = "io-uring"))]
-    pub(super) fn views(&self) -> &[ByteView] {
+    pub(in crate::io::queue) fn views(&self) -> &[ByteView] {
         &self.views
     }
 
     #[cfg(all(target_os = "linux", feature = "io-uring"))]
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::io::queue) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Has the last handles of the memory replace its pages: the completion can't arrive any more (Z4).
-    pub(super) fn abandon(&self) {
+    pub(in crate::io::queue) fn abandon(&self) {
         for block in self.views.iter().filter_map(ByteView::block) {
             if block.has_pages_of_its_own() {
                 block.put_in_flight();

@@ -15,7 +15,7 @@ use crate::io::file::region::FileRegion;
 use crate::sys::{Call, Outcome, with_plan};
 
 /// Steele, Lea and Flood's SplitMix64.
-pub(super) struct Random(pub(super) u64);
+pub(in crate::io::queue) struct Random(pub(in crate::io::queue) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -25,7 +25,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(in crate::io::queue) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 }
