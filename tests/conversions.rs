@@ -4,15 +4,38 @@
 mod floor;
 
 use floor::Floor;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
+use bytebuf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf, RecvSizer, WriteQueue};
 use bytes::{Buf, Bytes};
 
 const TEXT: &str = "text that is longer than what any type keeps inline";
+
+#[test]
+fn empty_handles_and_queues_are_made_in_statics() {
+    static BUF: Mutex<ByteBuf> = Mutex::new(ByteBuf::new());
+    static VIEW: ByteView = ByteView::from_static(TEXT.as_bytes());
+    static NAME: ByteStr = ByteStr::from_static(TEXT);
+    static PARTS: Mutex<CompositeByteBuf> = Mutex::new(CompositeByteBuf::new());
+    static QUEUE: Mutex<WriteQueue> = Mutex::new(WriteQueue::new());
+    static SIZER: Mutex<RecvSizer> = Mutex::new(RecvSizer::new());
+
+    let _floor = Floor::take();
+    BUF.lock().unwrap().extend_from_slice(&VIEW);
+    let buf = mem::take(&mut *BUF.lock().unwrap());
+    PARTS.lock().unwrap().push_back(buf);
+    let parts = mem::take(&mut *PARTS.lock().unwrap());
+    assert_eq!(parts, NAME.as_bytes());
+    QUEUE.lock().unwrap().push(parts);
+    let mut sent = Vec::new();
+    assert!(QUEUE.lock().unwrap().flush_into(&mut sent).unwrap().is_done());
+    assert_eq!(sent, TEXT.as_bytes());
+    assert_eq!(*SIZER.lock().unwrap(), RecvSizer::default());
+}
 
 #[test]
 fn memory_is_taken_over_as_it_is() {

@@ -1,8 +1,7 @@
 //! Bytes for people to read: hexadecimal, boxed dumps, a `Debug` that never floods a log.
 //!
-//! [`Dump`] carries the methods; `inherent_dump!(T, |this| target, "T", "before", "after")` gives
-//! `T` the same ones as its own, carried out by `target: &impl Dump`; `before` and `after` make a
-//! `T` of an array in the examples.
+//! [`Dump`] has the methods; `inherent_dump!(T, |this| target)` gives `T` the same ones as its own, carried
+//! out by `target: &impl Dump`.
 
 use std::{
     error::Error,
@@ -27,9 +26,14 @@ const ROW: usize = 16;
 /// println!("{}", b"GET / HTTP/1.1\r\n\r\n".hex_dump());
 /// ```
 pub trait Dump {
-    /// A dump in a box: 16 bytes a row, with offsets, hexadecimal and ASCII. Made as it is printed.
+    /// Returns a dump in a box: 16 bytes a row, with offsets, hexadecimal and ASCII. It is made as it is
+    /// printed. For no bytes nothing is printed, not even the box.
     ///
-    /// Of no bytes, nothing is printed, not even the box. Printing is O(bytes); nothing is copied before.
+    /// # Cost
+    ///
+    /// Printing is O(bytes); nothing is copied before.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::Dump;
@@ -42,7 +46,13 @@ pub trait Dump {
     #[doc(alias = "appendPrettyHexDump")]
     fn hex_dump(&self) -> HexDump<'_>;
 
-    /// The bytes as lower-case hexadecimal digits. O(bytes), one allocation.
+    /// Returns the bytes as lower-case hexadecimal digits.
+    ///
+    /// # Cost
+    ///
+    /// O(bytes), one allocation.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::Dump;
@@ -260,16 +270,12 @@ macro_rules! hex_formats {
 }
 
 macro_rules! inherent_dump {
-    ($type:ty, |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+    ($type:ty, |$this:ident| $target:expr) => {
         /// Dumps, as in [`Dump`](crate::Dump).
         impl $type {
-            /// A dump in a box, made as it is printed; nothing at all of no bytes.
+            /// Returns a dump in a box, which is made as it is printed; nothing at all for no bytes.
             ///
-            #[doc = concat!(
-                                "```\nuse bytebuf::", $name, ";\n\n",
-                                "let data = ", $before, "*b\"abc\"", $after, ";\n",
-                                "assert!(data.hex_dump().to_string().contains(\"61 62 63\"));\n```"
-                            )]
+            /// Example: [`Dump::hex_dump`](crate::Dump::hex_dump).
             #[must_use]
             #[doc(alias = "prettyHexDump")]
             pub fn hex_dump(&self) -> $crate::HexDump<'_> {
@@ -277,13 +283,9 @@ macro_rules! inherent_dump {
                 $crate::buf::Dump::hex_dump($target)
             }
 
-            /// The bytes as lower-case hexadecimal digits.
+            /// Returns the bytes as lower-case hexadecimal digits.
             ///
-            #[doc = concat!(
-                                "```\nuse bytebuf::", $name, ";\n\n",
-                                "let data = ", $before, "*b\"abc\"", $after, ";\n",
-                                "assert_eq!(data.to_hex(), \"616263\");\n```"
-                            )]
+            /// Example: [`Dump::to_hex`](crate::Dump::to_hex).
             #[must_use]
             #[doc(alias = "hexDump")]
             pub fn to_hex(&self) -> String {

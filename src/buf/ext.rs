@@ -130,8 +130,8 @@ buf_ext! {
     CompositeByteBuf: |this| this, CompositeByteBuf;
 }
 
-/// More writes that move a cursor, for every [`BufMut`]. As with those of `BufMut`, there must be
-/// room.
+/// More writes that move a cursor, for every [`BufMut`]. As with those of `BufMut`, the spare
+/// capacity must be large enough.
 ///
 /// ```
 /// use bytebuf::BufMutExt;
@@ -146,7 +146,7 @@ pub trait BufMutExt: BufMut {
     ///
     /// # Panics
     ///
-    /// If there is no room.
+    /// If the spare capacity is too small.
     ///
     /// ```
     /// use bytebuf::BufMutExt;
@@ -164,7 +164,7 @@ pub trait BufMutExt: BufMut {
     ///
     /// # Panics
     ///
-    /// If there is no room.
+    /// If the spare capacity is too small.
     ///
     /// ```
     /// use bytebuf::BufMutExt;
@@ -181,7 +181,7 @@ pub trait BufMutExt: BufMut {
     ///
     /// # Panics
     ///
-    /// If there is no room, or the value is 2^62 or more.
+    /// If the spare capacity is too small, or the value is 2^62 or more.
     ///
     /// ```
     /// use bytebuf::BufMutExt;
@@ -200,7 +200,7 @@ pub trait BufMutExt: BufMut {
     ///
     /// # Panics
     ///
-    /// If there is no room.
+    /// If the spare capacity is too small.
     ///
     /// ```
     /// use bytebuf::BufMutExt;
@@ -264,7 +264,7 @@ mod tests {
 
     use super::*;
 
-    /// The bytes in two components, for every border.
+    /// The bytes in two components, for every boundary.
     fn cut(bytes: &[u8]) -> impl Iterator<Item = CompositeByteBuf> + '_ {
         (0..=bytes.len())
             .map(|at| [&bytes[..at], &bytes[at..]].map(<[u8]>::to_vec).into_iter().collect())

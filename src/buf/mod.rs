@@ -1,5 +1,4 @@
 //! The handles: [`ByteBuf`], [`ByteView`], [`ByteStr`], [`CompositeByteBuf`].
-mod access;
 mod byte_buf;
 mod byte_str;
 mod byte_view;
@@ -8,11 +7,13 @@ mod composite;
 pub(crate) mod dump;
 mod ext;
 mod peek;
-mod peek_table;
 pub(crate) mod range;
 mod search;
 mod text;
 mod varint;
+
+// Last, so that the pages of the types list the generated methods behind all others.
+mod access;
 
 pub use self::{
     byte_buf::{ByteBuf, IndexError, TryReserveError, TryReserveErrorKind},

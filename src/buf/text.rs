@@ -1,4 +1,4 @@
-//! UTF-8 that lies across borders.
+//! UTF-8 that crosses the boundaries of chunks.
 
 use std::{borrow::Cow, error::Error, fmt, str};
 
@@ -15,7 +15,7 @@ impl CompositeByteBuf {
     #[must_use]
     #[doc(alias = "isText")]
     pub fn is_utf8(&self) -> bool {
-        // The beginning of a character whose rest is behind a border.
+        // The beginning of a character whose rest is in a later chunk.
         let (mut begun, mut len) = ([0; 4], 0);
         for mut chunk in self.chunks() {
             while let (1.., [byte, rest @ ..]) = (len, chunk) {

@@ -53,7 +53,7 @@ pub struct RecvSizer {
 
 impl RecvSizer {
     /// Sizes between 1 KiB and 256 KiB.
-    pub fn new() -> RecvSizer {
+    pub const fn new() -> RecvSizer {
         RecvSizer { size: FIRST, min: RANGE.0, max: RANGE.1 }
     }
 

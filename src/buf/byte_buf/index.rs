@@ -135,23 +135,6 @@ impl ByteBuf {
         self.writer = len;
     }
 
-    /// Creates a buffer from the global pool with capacity for `n` bytes, and `front` bytes of headroom, which
-    /// [`prepend`](Self::prepend) uses.
-    ///
-    /// # Panics
-    ///
-    /// If there is no memory; [`Pool::try_alloc_with_headroom`](crate::Pool::try_alloc_with_headroom)
-    /// doesn't.
-    ///
-    /// # Cost
-    ///
-    /// That of [`Pool::alloc`](crate::Pool::alloc).
-    #[must_use]
-    #[track_caller]
-    pub fn with_headroom(front: usize, n: usize) -> Self {
-        crate::Pool::global().alloc_with_headroom(front, n)
-    }
-
     /// Returns the number of bytes that can be prepended without moving the others: those that were read,
     /// and those in front of the region.
     #[inline]

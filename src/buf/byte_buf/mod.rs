@@ -21,28 +21,31 @@
 //! * **W4** `end <= max`: a buffer never grows over its maximum.
 #![allow(unsafe_code, reason = "slices of a block that the handle owns alone (W1, W3)")]
 
+// First, so that the page of the type begins with its constructors.
+mod create;
+
+mod alloc;
 mod grow;
 mod index;
 mod parts;
 #[cfg(any(unix, feature = "tokio"))]
 mod receive;
-#[cfg(unix)]
-mod spares;
+mod reserve_error;
+mod spare;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use super::byte_view::ByteView;
-use super::range;
 use crate::pool::Block;
-use core::mem::MaybeUninit;
-use core::ops::{Deref, DerefMut, RangeBounds};
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+pub(super) use alloc::{allocate, copy_from, or_panic, source_among, source_of};
 use grow::MadeWith;
-pub use grow::{TryReserveError, TryReserveErrorKind};
-pub(super) use grow::{allocate, copy_from, or_panic, source_among, source_of};
 pub use index::IndexError;
+pub use reserve_error::{TryReserveError, TryReserveErrorKind};
 
 /// A unique, writable, growable range of bytes in pooled memory.
 ///
@@ -50,7 +53,7 @@ pub use index::IndexError;
 /// beyond it: a reader and a writer index that can be set back, headroom in front, a maximum, spare
 /// capacity that can be filled in place.
 ///
-/// As `BytesMut`, it is no `io::Read` or `Write` itself, whose methods would clash with those of `Buf`:
+/// Like `BytesMut`, it does not implement `io::Read` and `io::Write`, whose methods clash with those of `Buf`:
 /// see [`read_from`](Self::read_from), [`bytes::Buf::reader`] and [`bytes::BufMut::writer`].
 ///
 /// What has been read stays there, so that a half-parsed message can be rewound, until
@@ -91,67 +94,6 @@ unsafe impl Send for ByteBuf {}
 unsafe impl Sync for ByteBuf {}
 
 impl ByteBuf {
-    /// Creates an empty buffer. Allocates nothing until something is written.
-    #[inline]
-    #[must_use]
-    pub const fn new() -> Self {
-        let base = NonNull::dangling();
-        Self {
-            base,
-            reader: 0,
-            writer: 0,
-            end: 0,
-            initialised: 0,
-            max: usize::MAX,
-            block: None,
-            made_with: MadeWith::BLOCK,
-            owns_front: true,
-        }
-    }
-
-    /// Makes a buffer over a block that no other handle holds: the first `front` bytes are headroom,
-    /// `capacity` follow. Together they are at most the requested length of the block.
-    #[inline]
-    fn over(block: Block, front: usize, capacity: usize) -> Self {
-        debug_assert!(front + capacity <= block.requested() && block.is_writable());
-        // SAFETY: inside the block.
-        let base = unsafe { block.data().add(front) };
-        Self {
-            base,
-            reader: 0,
-            writer: 0,
-            end: capacity,
-            initialised: 0,
-            max: usize::MAX,
-            block: Some(block),
-            made_with: MadeWith::BLOCK,
-            owns_front: true,
-        }
-    }
-
-    /// Does as [`over`](Self::over); without a block, the buffer is empty.
-    #[inline(always)]
-    fn with_block(block: Option<Block>, front: usize, capacity: usize) -> Self {
-        match block {
-            Some(block) => Self::over(block, front, capacity),
-            None => Self::new(),
-        }
-    }
-
-    /// Takes a view back for writing, with all the spare capacity of its block.
-    ///
-    /// # Safety
-    ///
-    /// No other handle holds the block, it is writable, and the bytes lie in it.
-    #[inline]
-    pub(super) unsafe fn reclaim(ptr: NonNull<u8>, len: usize, block: Block) -> Self {
-        let front = ptr.addr().get() - block.data().addr().get();
-        let capacity = block.requested() - front;
-        let mut buf = Self::over(block, front, capacity);
-        buf.writer = len;
-        buf
-    }
-
     /// Returns the number of readable bytes.
     #[inline]
     #[must_use]
@@ -205,250 +147,6 @@ impl ByteBuf {
         self.initialised = self.initialised_len();
         self.writer = index;
     }
-
-    /// Returns the spare capacity behind the writer index as bytes that can be written and read. What was
-    /// not written before is set to zero, once.
-    ///
-    /// Follow it by [`commit`](Self::commit).
-    ///
-    /// # Cost
-    ///
-    /// O(spare capacity) the first time, nothing after. [`read_into_spare`](Self::read_into_spare) zeroes nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::ByteBuf;
-    ///
-    /// let mut buf = ByteBuf::with_capacity(8);
-    /// buf.writable()[..3].copy_from_slice(b"abc");
-    /// buf.commit(3);
-    /// assert_eq!(buf, b"abc"[..]);
-    /// ```
-    #[must_use]
-    #[doc(alias = "internalNioBuffer")]
-    pub fn writable(&mut self) -> &mut [u8] {
-        self.initialise_to(self.end);
-        // SAFETY: the handle's own range (W1), all of it initialised now (W3).
-        unsafe {
-            NonNull::slice_from_raw_parts(self.at(self.writer), self.end - self.writer).as_mut()
-        }
-    }
-
-    /// Makes the first `n` bytes of the spare capacity readable. Those that were never written read as zero.
-    ///
-    /// # Panics
-    ///
-    /// If the spare capacity is less than `n`.
-    ///
-    /// # Cost
-    ///
-    /// Zeroes what was not written since the pool handed the memory out; nothing after
-    /// [`writable`](Self::writable).
-    pub fn commit(&mut self, n: usize) {
-        let spare = self.end - self.writer;
-        assert!(n <= spare, "cannot commit {n} bytes of a spare capacity of {spare}");
-        self.initialise_to(self.writer + n);
-        self.set_writer(self.writer + n);
-    }
-
-    /// Lets `f` write into the spare capacity and return the part that it filled, from the start: that much
-    /// becomes readable. Zeroes nothing. Returns the number of bytes.
-    ///
-    /// This is how the kernel fills a buffer: `rustix::io::read(fd, spare)` returns such a part.
-    ///
-    /// # Errors
-    ///
-    /// Those of `f`; nothing has changed then.
-    ///
-    /// # Panics
-    ///
-    /// If `f` returns other memory than the start of the spare capacity.
-    ///
-    /// # Cost
-    ///
-    /// That of `f`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::ByteBuf;
-    ///
-    /// let mut buf = ByteBuf::with_capacity(8);
-    /// let n = buf.read_into_spare(|spare| Ok::<_, ()>(spare[..3].write_copy_of_slice(b"abc"))).unwrap();
-    /// assert_eq!((n, &buf[..]), (3, &b"abc"[..]));
-    /// ```
-    pub fn read_into_spare<E>(
-        &mut self,
-        f: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
-    ) -> Result<usize, E> {
-        let start = self.at(self.writer);
-        let spare = self.spare_capacity_mut();
-        let most = spare.len();
-        let filled = f(spare)?;
-        let n = filled.len();
-        // A slice of initialised bytes that starts where the spare capacity does and is no longer is the proof
-        // that they are written.
-        assert!(
-            n == 0 || (filled.as_ptr() == start.as_ptr() && n <= most),
-            "what was filled is not the start of the spare capacity"
-        );
-        self.writer += n;
-        Ok(n)
-    }
-
-    /// Returns the spare capacity behind the writer index, uninitialised. Follow it by `set_len` or, better, use
-    /// [`read_into_spare`](Self::read_into_spare) or [`writable`](Self::writable).
-    #[inline]
-    #[must_use]
-    pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        self.initialised = self.writer;
-        let spare = self.at(self.writer).cast();
-        // SAFETY: the handle's own range (W1); `MaybeUninit` needs no initialisation.
-        unsafe { NonNull::slice_from_raw_parts(spare, self.end - self.writer).as_mut() }
-    }
-
-    /// Returns all the capacity, from the first readable byte on, as memory that may be written and not
-    /// read. This is what completion-based I/O hands to the kernel.
-    ///
-    /// Nothing is readable afterwards: safe code may un-initialise bytes through the slice, so that none of
-    /// them counts as initialised any more. The bytes stay where they are. Once some are written, or if
-    /// nothing was un-initialised, [`set_len`](Self::set_len) makes them readable (again).
-    /// [`spare_capacity_mut`](Self::spare_capacity_mut) leaves what is readable alone.
-    ///
-    /// # Cost
-    ///
-    /// None; zeroes nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::ByteBuf;
-    ///
-    /// let mut buf = ByteBuf::with_capacity(8);
-    /// buf.extend_from_slice(b"old");
-    /// let memory = buf.as_uninit_mut();
-    /// assert_eq!(memory.len(), 8);
-    /// let n = memory[1..].write_copy_of_slice(b"perator").len();
-    /// // SAFETY: the first byte was initialised and not touched, those behind it were just written.
-    /// unsafe { buf.set_len(1 + n) };
-    /// assert_eq!(buf, b"operator"[..]);
-    /// ```
-    #[inline]
-    #[must_use]
-    pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        // W3: what is handed out is no longer in the initialised range.
-        (self.writer, self.initialised) = (self.reader, self.reader);
-        self.spare_capacity_mut()
-    }
-
-    /// Returns what [`as_uninit_mut`](Self::as_uninit_mut) does, and leaves readable what is readable.
-    ///
-    /// # Safety
-    ///
-    /// The caller does not un-initialise any of the first `len` bytes.
-    #[cfg(any(feature = "compio-buf-08", feature = "compio-buf-09"))]
-    pub(crate) unsafe fn capacity_as_uninit(&mut self) -> &mut [MaybeUninit<u8>] {
-        self.initialised = self.writer;
-        let start = self.at(self.reader).cast();
-        // SAFETY: the handle's own range (W1); the caller keeps what is initialised initialised (W3).
-        unsafe { NonNull::slice_from_raw_parts(start, self.capacity()).as_mut() }
-    }
-
-    /// Sets how many bytes can be read.
-    ///
-    /// # Safety
-    ///
-    /// `len <= capacity`, and the bytes below it are initialised.
-    #[inline]
-    pub unsafe fn set_len(&mut self, len: usize) {
-        debug_assert!(
-            len <= self.capacity(),
-            "set_len out of bounds: {len} <= {}",
-            self.capacity()
-        );
-        self.initialised = self.initialised_len();
-        self.writer = self.reader + len;
-    }
-
-    /// Appends `bytes`, growing as needed.
-    ///
-    /// # Panics
-    ///
-    /// As [`reserve`](Self::reserve).
-    ///
-    /// # Cost
-    ///
-    /// One copy, and that of [`reserve`](Self::reserve).
-    #[inline]
-    #[track_caller]
-    #[doc(alias = "writeBytes")]
-    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.reserve(bytes.len());
-        // SAFETY: the spare capacity is large enough and this handle's alone (W1), so that `bytes` is not in it.
-        unsafe { self.at(self.writer).copy_from_nonoverlapping(bytes_ptr(bytes), bytes.len()) };
-        self.writer += bytes.len();
-    }
-
-    /// Appends a copy of a part of what can be read.
-    ///
-    /// # Panics
-    ///
-    /// If the range is reversed or reaches past the end; as [`reserve`](Self::reserve), where
-    /// [`try_extend_from_within`](Self::try_extend_from_within) is an error.
-    ///
-    /// # Cost
-    ///
-    /// One copy, and that of [`reserve`](Self::reserve).
-    #[track_caller]
-    pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) {
-        let range = range::of(range, self.len());
-        self.reserve(range.len());
-        let from = self.at(self.reader + range.start);
-        // SAFETY: both are within the handle's range (W1), and the source ends at or before the writer.
-        unsafe { self.at(self.writer).copy_from_nonoverlapping(from, range.len()) };
-        self.writer += range.len();
-    }
-
-    /// Drops what is behind the first `len` readable bytes. Nothing happens if there are no more.
-    #[inline]
-    pub fn truncate(&mut self, len: usize) {
-        if len < self.len() {
-            self.set_writer(self.reader + len);
-        }
-    }
-
-    /// Makes the buffer empty. The capacity stays, and both indexes stay where the reader was.
-    #[inline]
-    pub fn clear(&mut self) {
-        self.truncate(0);
-    }
-
-    /// Makes `len` bytes readable: cuts, or appends copies of `value`.
-    ///
-    /// # Panics
-    ///
-    /// As [`reserve`](Self::reserve); [`try_resize`](Self::try_resize) doesn't.
-    ///
-    /// # Cost
-    ///
-    /// Writes what is appended, and that of [`reserve`](Self::reserve).
-    #[track_caller]
-    pub fn resize(&mut self, len: usize, value: u8) {
-        match len.checked_sub(self.len()) {
-            Some(more) => self.fill_with(more, value),
-            None => self.truncate(len),
-        }
-    }
-
-    /// Appends `n` copies of `value`.
-    #[track_caller]
-    pub(crate) fn fill_with(&mut self, n: usize, value: u8) {
-        self.reserve(n);
-        // SAFETY: the spare capacity is large enough (W1).
-        unsafe { self.at(self.writer).write_bytes(value, n) };
-        self.writer += n;
-    }
 }
 
 /// Returns the address of a slice's first byte, for copying from it.
@@ -472,12 +170,6 @@ impl DerefMut for ByteBuf {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`, and the handle is borrowed mutably.
         unsafe { NonNull::slice_from_raw_parts(self.at(self.reader), self.len()).as_mut() }
-    }
-}
-
-impl Default for ByteBuf {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

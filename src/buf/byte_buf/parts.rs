@@ -1,9 +1,10 @@
 //! Splitting, joining and freezing a `ByteBuf`: how its range changes hands.
 #![allow(unsafe_code, reason = "hands the handle's own range on (W1)")]
 
-use super::grow::{MadeWith, or_panic};
-use super::{ByteBuf, ByteView};
-use crate::buf::{drop_after, range};
+use super::ByteBuf;
+use super::alloc::or_panic;
+use super::grow::MadeWith;
+use crate::buf::{ByteView, drop_after, range};
 use crate::pool::{AllocError, Block};
 
 impl ByteBuf {

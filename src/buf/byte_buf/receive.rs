@@ -1,7 +1,7 @@
 //! What a buffer holds while bytes may come: spare capacity during a read, and memory in proportion to its
 //! bytes while it waits for the next one.
 
-use super::grow::{allocate, source_of};
+use super::alloc::{allocate, source_of};
 use super::{ByteBuf, TryReserveError};
 use crate::pool::AllocError;
 

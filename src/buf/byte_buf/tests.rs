@@ -1,6 +1,7 @@
 use super::*;
 use crate::Pool;
 use bytes::{Buf, BufMut};
+use core::mem::MaybeUninit;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicPtr, Ordering};
 

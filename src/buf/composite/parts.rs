@@ -21,7 +21,6 @@ use crate::buf::ByteView;
 /// Capacity for this many views is kept.
 const KEEP: usize = 64;
 
-#[derive(Default)]
 pub(super) struct Parts {
     views: SmallVec<[ByteView; 4]>,
     // Apart from the views: a search by offset touches eight bytes a step, and no view but one.
@@ -32,6 +31,16 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    pub(super) const fn new() -> Self {
+        Self {
+            views: SmallVec::new_const(),
+            ends: SmallVec::new_const(),
+            head: 0,
+            origin: 0,
+            bytes: 0,
+        }
+    }
+
     #[inline]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -213,6 +222,12 @@ impl Parts {
     fn shift(&mut self, at: usize, by: usize) {
         self.ends[at..].iter_mut().for_each(|end| *end = end.wrapping_add(by));
         self.bytes = self.bytes.wrapping_add(by);
+    }
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::buf::{ByteIter, dump::Literal};
 ///
 /// Keeps what the chunks so far have begun, so that a match may lie across any number of them; and
 /// when it goes on behind a match, it finds those that overlap it. Chunks are searched at the speed
-/// of `memmem`, the bytes around a border one by one; O(n) in all, however small the chunks.
+/// of `memmem`, the bytes around a boundary one by one; O(n) in all, however small the chunks.
 ///
 /// ```
 /// use bytebuf::Finder;

@@ -24,7 +24,7 @@ pub struct Builder {
 
 impl Builder {
     /// A length of 4 bytes, big endian, in front of frames of up to 8 MiB.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
             offset: 0,
             width: 4,

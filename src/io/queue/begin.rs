@@ -19,11 +19,14 @@ use super::payload::Part;
 use crate::sys::{self, MAX_BYTES, MAX_SLICES, More, NonBlocking, Target};
 
 /// What a queue knows of its operations.
-#[derive(Default)]
 pub(super) struct Operations {
     out: Option<Out>,
     /// The message of the last operation, for the next one.
     spare: Option<Arc<Message>>,
+}
+
+impl Operations {
+    pub(super) const NONE: Self = Self { out: None, spare: None };
 }
 
 /// An operation that is not settled.

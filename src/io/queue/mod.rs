@@ -154,7 +154,7 @@ impl WriteQueue {
     /// # Cost
     ///
     /// Allocates nothing until the first push.
-    pub fn new() -> WriteQueue {
+    pub const fn new() -> WriteQueue {
         WriteQueue {
             parts: Parts::new(),
             tail: Tail::CLOSED,
@@ -165,11 +165,11 @@ impl WriteQueue {
             low: WATERMARKS.0,
             high: WATERMARKS.1,
             above_high: false,
-            stats: QueueStats::default(),
+            stats: QueueStats::ZERO,
             #[cfg(unix)]
             zero_copy: None,
             #[cfg(all(target_os = "linux", feature = "io-uring"))]
-            operations: begin::Operations::default(),
+            operations: begin::Operations::NONE,
         }
     }
 

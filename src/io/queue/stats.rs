@@ -68,6 +68,30 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
+    /// Nothing has happened yet. `Default` is not `const`.
+    pub(super) const ZERO: Self = Self {
+        writes: 0,
+        entries: 0,
+        written_bytes: 0,
+        sendfiles: 0,
+        sendfile_bytes: 0,
+        corks: 0,
+        reads: 0,
+        read_bytes: 0,
+        merged_bytes: 0,
+        zero_copy_sends: 0,
+        zero_copy_bytes: 0,
+        zero_copy_completions: 0,
+        zero_copy_copied: 0,
+        zero_copy_fallbacks: 0,
+        zero_copy_controls: 0,
+        operations: 0,
+        operation_bytes: 0,
+        zero_copy_operations: 0,
+        copied_operations: 0,
+        refused_operations: 0,
+    };
+
     /// Returns the number of all system calls together. A call repeated after a signal counts once.
     pub fn system_calls(&self) -> u64 {
         let zero_copy = self.zero_copy_sends + self.zero_copy_fallbacks + self.zero_copy_controls;

@@ -132,7 +132,7 @@ impl Spliced {
 
 impl Splice {
     /// Returns a transfer that ends where its source does.
-    pub fn new() -> Splice {
+    pub const fn new() -> Splice {
         Splice {
             bytes: ByteView::new(),
             pipe: None,

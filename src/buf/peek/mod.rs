@@ -1,12 +1,13 @@
 //! Typed access at an offset, on everything that holds bytes.
 //!
-//! [`Peek`] and [`Poke`] carry the methods; `inherent_peek!` and `inherent_poke!` give a type the
-//! same ones as its own, so that nobody has to import a trait. The list of types stands once, in
-//! `peek_table.rs`.
+//! [`Peek`] and [`Poke`] have the methods; `inherent_peek!` and `inherent_poke!` give a type the same ones
+//! as its own, so that its users need not import a trait. The list of types stands once, in `table.rs`.
+
+pub(super) mod table;
 
 use std::{error::Error, fmt};
 
-use super::peek_table::{peek_methods, poke_methods};
+use self::table::{peek_methods, poke_methods};
 
 /// A range that does not lie within a buffer.
 ///
@@ -49,7 +50,7 @@ impl Error for OutOfRange {}
 ///
 /// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf).
 /// Offsets count from the first readable byte. What is out of range is `None`, whatever the offset;
-/// nothing panics. O(1), on a composite O(log n) in its components, borders included.
+/// nothing panics. O(1), on a composite O(log n) in its components, across boundaries as well.
 ///
 /// ```
 /// use bytebuf::Peek;
@@ -87,7 +88,7 @@ pub trait Peek {
     #[doc(alias = "getBytes")]
     fn peek_slice(&self, offset: usize, dst: &mut [u8]) -> Result<(), OutOfRange>;
 
-    peek_methods! { [] |this| this, "Peek", "", "" }
+    peek_methods! { [] |this| this }
 }
 
 impl Peek for [u8] {
@@ -122,11 +123,13 @@ impl Peek for [u8] {
 /// # Ok::<_, bytebuf::OutOfRange>(())
 /// ```
 pub trait Poke {
-    /// Writes all of `src` at `offset`.
+    /// Copies all of `src` to `offset`.
     ///
     /// # Errors
     ///
-    /// If it does not fit; nothing was written.
+    /// If it does not fit; nothing is written then.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::Poke;
@@ -139,11 +142,14 @@ pub trait Poke {
     #[doc(alias = "setBytes")]
     fn set_slice(&mut self, offset: usize, src: &[u8]) -> Result<(), OutOfRange>;
 
-    /// Writes `count` times `value` at `offset`.
+    /// Writes `count` bytes of `value` at `offset`, as [`BufMut::put_bytes`](bytes::BufMut::put_bytes) appends
+    /// them. Netty's `setBytes`, which copies, is [`set_slice`](Self::set_slice).
     ///
     /// # Errors
     ///
-    /// If they do not fit; nothing was written.
+    /// If they do not fit; nothing is written then.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::Poke;
@@ -153,10 +159,11 @@ pub trait Poke {
     /// assert_eq!(&data, b"a--d");
     /// # Ok::<_, bytebuf::OutOfRange>(())
     /// ```
+    #[doc(alias = "fill")]
     #[doc(alias = "setZero")]
     fn set_bytes(&mut self, offset: usize, value: u8, count: usize) -> Result<(), OutOfRange>;
 
-    poke_methods! { [] |this| this, "{Peek, Poke}", "", "" }
+    poke_methods! { [] |this| this }
 }
 
 impl Poke for [u8] {

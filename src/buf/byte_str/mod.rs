@@ -6,17 +6,18 @@
 //!   `str`, every cut is at a character boundary, and what a view shows never changes (R1).
 #![allow(unsafe_code, reason = "bytes that were checked once are text without another check (T1)")]
 
+mod compare;
+mod convert;
+mod error;
+#[cfg(test)]
+mod tests;
+
 use core::borrow::Borrow;
-use core::cmp::Ordering;
-use core::convert::Infallible;
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::ops::{Bound, Deref, RangeBounds};
-use core::str::{FromStr, Utf8Error};
 
-use bytes::Bytes;
+use super::ByteView;
 
-use super::{ByteBuf, ByteView};
+pub use error::ByteStrError;
 
 /// A shared, read-only piece of UTF-8: a [`ByteView`] that dereferences to `str`.
 ///
@@ -46,55 +47,6 @@ pub struct ByteStr(ByteView);
 
 static_assertions::assert_eq_size!(ByteStr, Option<ByteStr>, [usize; 3]);
 static_assertions::assert_impl_all!(ByteStr: Send, Sync, Unpin);
-
-/// A view whose bytes are not UTF-8.
-///
-/// # Examples
-///
-/// ```
-/// use bytebuf::{ByteStr, ByteView};
-///
-/// let error = ByteStr::from_utf8(ByteView::from_static(b"caf\xE9")).unwrap_err();
-/// assert_eq!(error.utf8_error().valid_up_to(), 3);
-/// assert_eq!(error.into_view(), b"caf\xE9"[..]);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ByteStrError {
-    view: ByteView,
-    error: Utf8Error,
-}
-
-impl ByteStrError {
-    /// Returns the view, unchanged.
-    #[must_use]
-    pub fn into_view(self) -> ByteView {
-        self.view
-    }
-
-    /// Returns the view.
-    #[must_use]
-    pub fn as_view(&self) -> &ByteView {
-        &self.view
-    }
-
-    /// Returns where the bytes stop being UTF-8.
-    #[must_use]
-    pub fn utf8_error(&self) -> Utf8Error {
-        self.error
-    }
-}
-
-impl fmt::Display for ByteStrError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a view of {} bytes is not text", self.view.len())
-    }
-}
-
-impl std::error::Error for ByteStrError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
 
 impl ByteStr {
     /// Creates an empty text. Allocates nothing.
@@ -317,214 +269,5 @@ impl Borrow<str> for ByteStr {
     #[inline]
     fn borrow(&self) -> &str {
         self
-    }
-}
-
-impl fmt::Debug for ByteStr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl fmt::Display for ByteStr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.as_str(), f)
-    }
-}
-
-impl PartialEq for ByteStr {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for ByteStr {}
-
-impl PartialOrd for ByteStr {
-    #[inline]
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ByteStr {
-    #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
-    }
-}
-
-impl Hash for ByteStr {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
-    }
-}
-
-macro_rules! compare_with_text {
-    ($($other:ty),+) => { $(
-        impl PartialEq<$other> for ByteStr {
-            #[inline]
-            fn eq(&self, other: &$other) -> bool {
-                self.as_str() == AsRef::<str>::as_ref(other)
-            }
-        }
-
-        impl PartialEq<ByteStr> for $other {
-            #[inline]
-            fn eq(&self, other: &ByteStr) -> bool {
-                other == self
-            }
-        }
-    )+ };
-}
-
-compare_with_text!(str, &str, String);
-
-impl From<&'static str> for ByteStr {
-    fn from(text: &'static str) -> Self {
-        Self::from_static(text)
-    }
-}
-
-impl From<String> for ByteStr {
-    /// Adopts the memory of the `String`, as `ByteView::from(Vec)` does.
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<Box<str>> for ByteStr {
-    fn from(text: Box<str>) -> Self {
-        text.into_string().into()
-    }
-}
-
-impl FromStr for ByteStr {
-    type Err = Infallible;
-
-    /// Copies the text: [`ByteStr::copy_from_str`].
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self::copy_from_str(text))
-    }
-}
-
-macro_rules! try_from_bytes {
-    ($($type:ty),+) => { $(
-        impl TryFrom<$type> for ByteStr {
-            type Error = ByteStrError;
-
-            /// As [`ByteStr::from_utf8`].
-            fn try_from(bytes: $type) -> Result<Self, ByteStrError> {
-                Self::from_utf8(bytes.into())
-            }
-        }
-    )+ };
-}
-
-try_from_bytes!(ByteView, ByteBuf, Bytes, Vec<u8>);
-
-impl From<ByteStr> for ByteView {
-    #[inline]
-    fn from(text: ByteStr) -> Self {
-        text.0
-    }
-}
-
-impl From<ByteStr> for Bytes {
-    /// As `Bytes::from(ByteView)`.
-    fn from(text: ByteStr) -> Self {
-        text.0.into()
-    }
-}
-
-impl From<ByteStr> for String {
-    /// Gives the `String` back that the text was made of, if no other handle holds it; copies otherwise.
-    fn from(text: ByteStr) -> Self {
-        // SAFETY: the bytes are UTF-8 (T1).
-        unsafe { Self::from_utf8_unchecked(text.0.into()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-    use crate::Pool;
-
-    const TEXT: &str = "aß水🦀 end";
-
-    #[test]
-    fn every_cut_agrees_with_str() {
-        let text = ByteStr::from(TEXT.to_owned());
-        for start in 0..=TEXT.len() + 1 {
-            for end in 0..=TEXT.len() + 1 {
-                let part = text.get_slice(start..end);
-                assert_eq!(part.as_deref(), TEXT.get(start..end), "{start}..{end}");
-                if let Some(part) = part {
-                    assert_eq!(text.slice(start..end), part);
-                    assert!(part.is_empty() || part.as_ptr() == address_of(&text, start));
-                }
-            }
-            let (front, rest) = ((text.clone(), text.clone()), TEXT.split_at_checked(start));
-            let cuts = std::panic::catch_unwind(|| {
-                let (mut a, mut b) = front;
-                let (head, tail) = (a.split_to(start), b.split_off(start));
-                (head, a, b, tail)
-            });
-            assert_eq!(cuts.is_ok(), rest.is_some(), "a cut at {start}");
-            if let (Ok((head, a, b, tail)), Some((front, rest))) = (cuts, rest) {
-                assert_eq!((&head[..], &a[..], &b[..], &tail[..]), (front, rest, front, rest));
-            }
-        }
-    }
-
-    fn address_of(text: &ByteStr, at: usize) -> *const u8 {
-        text.as_view()[at..].as_ptr()
-    }
-
-    #[test]
-    fn a_view_that_is_no_text_comes_back() {
-        for bytes in [&b"\xFF"[..], b"a\xC3", "🦀".as_bytes().split_last().unwrap().1] {
-            let view = ByteView::copy_from_slice(bytes);
-            let address = view.as_ptr();
-            let error = ByteStr::try_from(view).unwrap_err();
-            assert_eq!(Some(error.utf8_error()), str::from_utf8(bytes).err());
-            assert_eq!(error.as_view().as_ptr(), address);
-            assert_eq!(error.into_view(), bytes);
-        }
-    }
-
-    #[test]
-    fn a_string_comes_back_without_a_copy() {
-        let string = TEXT.to_owned();
-        let address = string.as_ptr();
-        let text = ByteStr::from(string);
-        assert_eq!(text.as_ptr(), address);
-        let string = String::from(text);
-        assert_eq!((string.as_ptr(), &string[..]), (address, TEXT));
-    }
-
-    #[test]
-    fn a_map_of_texts_is_searched_by_str() {
-        let keys = [ByteStr::from_static("a"), "b".parse().unwrap(), String::from("水").into()];
-        let map: HashMap<ByteStr, usize> = keys.into_iter().zip(0..).collect();
-        assert_eq!(
-            ["a", "b", "水", "c"].map(|key| map.get(key).copied()),
-            [Some(0), Some(1), Some(2), None]
-        );
-    }
-
-    #[test]
-    fn parts_share_the_block_and_compact_gives_it_back() {
-        let pool = Pool::builder().build();
-        let line = ByteStr::try_from(pool.copy_from_slice(&[b'x'; 1000])).unwrap();
-        let part = line.slice(5..9);
-        drop(line);
-        assert!(part.pinned() >= 1000);
-        assert_eq!(part.compact(), "xxxx");
-        assert!(pool.stats().live <= 64);
     }
 }

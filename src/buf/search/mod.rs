@@ -1,8 +1,8 @@
 //! Search: bytes, sets of bytes, needles, conditions; in one go, or chunk after chunk.
 //!
-//! [`Search`] carries the methods; `inherent_search!` gives a type the same ones as its own. In a
-//! composite each component is searched at the speed of `memchr`, and only the bytes around a
-//! border are looked at one by one.
+//! [`Search`] has the methods; `inherent_search!` gives a type the same ones as its own. A composite is
+//! searched component by component, at the speed of `memchr`; only the bytes around a boundary are
+//! compared one by one.
 
 mod stream;
 pub(crate) mod table;
@@ -17,21 +17,23 @@ use super::CompositeByteBuf;
 
 pub use self::stream::{Finder, Found, MultiFinder, NeedleError};
 
-search_methods! { @trait
-    /// Search in everything that holds bytes.
-    ///
-    /// For `[u8]` and [`CompositeByteBuf`]. Answers are offsets from the first readable byte.
-    /// Nothing is copied or moved. O(n) whatever the needle; `memchr` does the work.
-    ///
-    /// ```
-    /// use bytebuf::Search;
-    ///
-    /// let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
-    /// assert_eq!(request.find(b"\r\n\r\n"), Some(23));
-    /// assert_eq!(request.find_any(b"\r\n"), Some(14));
-    /// assert_eq!(request.rfind_byte(b':'), Some(20));
-    /// ```
-    Search, "Search", "", ""
+/// Search in everything that holds bytes.
+///
+/// For `[u8]` and [`CompositeByteBuf`]. Answers are offsets from the first readable byte.
+/// Nothing is copied or moved. O(n) whatever the needle; `memchr` does the work.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::Search;
+///
+/// let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+/// assert_eq!(request.find(b"\r\n\r\n"), Some(23));
+/// assert_eq!(request.find_any(b"\r\n"), Some(14));
+/// assert_eq!(request.rfind_byte(b':'), Some(20));
+/// ```
+pub trait Search {
+    search_methods! { [declare] }
 }
 
 impl Search for [u8] {

@@ -1,25 +1,43 @@
-//! The tables behind [`Peek`](crate::Peek) and [`Poke`](crate::Poke): every type that can be read
-//! and written at an offset, with Netty's name for it.
+//! The tables behind [`Peek`](crate::Peek) and [`Poke`](crate::Poke): every type that can be read and
+//! written at an offset, with Netty's name for it.
 //!
-//! `inherent_peek!(T, |this| target, "T", "before", "after")` gives `T` all reads as methods of its
-//! own, carried out by `target: &impl Peek`; `before` and `after` make a `T` of an array in the
-//! examples. `inherent_poke!` does the same for writes, with `target: &mut impl Poke`.
+//! `peek_methods!([] |this| this)` gives the methods of the trait, with their examples. `inherent_peek!(T,
+//! |this| target)` gives `T` the same reads as methods of its own, carried out by `target: &impl Peek`;
+//! their documentation links to the trait's. `inherent_poke!` does the same for writes, with
+//! `target: &mut impl Poke`.
+
+/// Documentation of a method: its text, and the example of a trait's method or a link to it.
+macro_rules! peek_doc {
+    ([] $trait:literal, $method:expr, $text:expr, $example:expr) => {
+        concat!($text, "\n\n# Examples\n\n```\nuse bytebuf::{Peek, Poke};\n\n", $example, "\n```")
+    };
+    ([pub] $trait:literal, $method:expr, $text:expr, $example:expr) => {
+        concat!(
+            $text,
+            "\n\nExample: [`",
+            $trait,
+            "::",
+            $method,
+            "`](crate::",
+            $trait,
+            "::",
+            $method,
+            ")."
+        )
+    };
+}
 
 macro_rules! peek_methods {
-    ([$($vis:tt)*] |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
-        /// The LEB128 integer at `offset`, as protocol buffers write it, and its length; `None` if
-        /// its last byte is not there yet.
-        ///
-        /// # Errors
-        ///
-        /// If it has more than 64 bits.
-        ///
-        #[doc = concat!(
-            "```\nuse bytebuf::", $name, ";\n\n",
-            "let data = ", $before, "[0xAC, 0x02, 0xAC]", $after, ";\n",
+    ([$($vis:tt)*] |$this:ident| $target:expr) => {
+        #[doc = $crate::buf::peek::table::peek_doc!([$($vis)*] "Peek", "peek_varint", concat!(
+            "Reads the LEB128 integer at `offset`, as protocol buffers write it. Returns it and its length; ",
+            "`None` if its last byte is not there yet.\n\n",
+            "# Errors\n\nIf it has more than 64 bits.",
+        ), concat!(
+            "let data = [0xAC, 0x02, 0xAC];\n",
             "assert_eq!(data.peek_varint(0)?, Some((300, 2)));\n",
-            "assert_eq!(data.peek_varint(2)?, None);\n# Ok::<_, bytebuf::VarintOverflow>(())\n```"
-        )]
+            "assert_eq!(data.peek_varint(2)?, None);\n# Ok::<_, bytebuf::VarintOverflow>(())",
+        ))]
         $($vis)* fn peek_varint(
             &self,
             offset: usize,
@@ -28,23 +46,21 @@ macro_rules! peek_methods {
             $crate::buf::varint::peek($target, offset)
         }
 
-        /// The integer of QUIC's form (RFC 9000, section 16) at `offset`, and its length; `None` if
-        /// its last byte is not there yet.
-        ///
-        #[doc = concat!(
-            "```\nuse bytebuf::", $name, ";\n\n",
-            "let data = ", $before, "[0x7B, 0xBD]", $after, ";\n",
+        #[doc = $crate::buf::peek::table::peek_doc!([$($vis)*] "Peek", "peek_quic_varint", concat!(
+            "Reads the integer of QUIC's form (RFC 9000, section 16) at `offset`. Returns it and its ",
+            "length; `None` if its last byte is not there yet.",
+        ), concat!(
+            "let data = [0x7B, 0xBD];\n",
             "assert_eq!(data.peek_quic_varint(0), Some((15293, 2)));\n",
-            "assert_eq!(data.peek_quic_varint(1), None);\n```"
-        )]
+            "assert_eq!(data.peek_quic_varint(1), None);",
+        ))]
         #[must_use]
         $($vis)* fn peek_quic_varint(&self, offset: usize) -> Option<(u64, usize)> {
             let $this = self;
             $crate::buf::varint::peek_quic($target, offset)
         }
 
-        $crate::buf::peek_table::peek_methods! { @rows
-            [$($vis)*] |$this| $target, $name, $before, $after;
+        $crate::buf::peek::table::peek_methods! { @rows [$($vis)*] |$this| $target;
             peek_bool: bool = |[byte]: [u8; 1]| byte != 0,
                 "a byte as `bool`: whether it is not 0", "[1]", "true", ["getBoolean"];
             peek_u8: u8 = u8::from_be_bytes, "a `u8`", "[7]", "7", ["getUnsignedByte"];
@@ -100,15 +116,17 @@ macro_rules! peek_methods {
                 "a little-endian `f64`", "0.5_f64.to_le_bytes()", "0.5", ["getDoubleLE"];
         }
     };
-    (@rows $vis:tt |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal;
+    (@rows $vis:tt |$this:ident| $target:expr;
         $($method:ident: $type:ty = $from:expr, $what:literal, $bytes:literal, $value:literal,
             [$($alias:literal)?];)+) => { $(
-        $crate::buf::peek_table::peek_methods! { @one $vis
-            #[doc = concat!(
-                "Reads ", $what, " at `offset`.\n\n```\nuse bytebuf::", $name, ";\n\n",
-                "let data = ", $before, $bytes, $after, ";\n",
-                "assert_eq!(data.", stringify!($method), "(0), Some(", $value, "));\n",
-                "assert_eq!(data.", stringify!($method), "(1), None);\n```"
+        $crate::buf::peek::table::peek_methods! { @one $vis
+            #[doc = $crate::buf::peek::table::peek_doc!($vis "Peek", stringify!($method),
+                concat!("Reads ", $what, " at `offset`."),
+                concat!(
+                    "let data = ", $bytes, ";\n",
+                    "assert_eq!(data.", stringify!($method), "(0), Some(", $value, "));\n",
+                    "assert_eq!(data.", stringify!($method), "(1), None);",
+                )
             )]
             $(#[doc(alias = $alias)])?
             $method |$this| $target, $type, $from
@@ -128,9 +146,8 @@ macro_rules! peek_methods {
 }
 
 macro_rules! poke_methods {
-    ([$($vis:tt)*] |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
-        $crate::buf::peek_table::poke_methods! { @rows
-            [$($vis)*] |$this| $target, $name, $before, $after;
+    ([$($vis:tt)*] |$this:ident| $target:expr) => {
+        $crate::buf::peek::table::poke_methods! { @rows [$($vis)*] |$this| $target;
             set_bool: bool = |value| [u8::from(value)],
                 "`value` as a byte: 1 or 0", "[1]", "true", ["setBoolean"];
             set_u8: u8 = u8::to_be_bytes, "a `u8`", "[7]", "7", ["setByte"];
@@ -185,19 +202,22 @@ macro_rules! poke_methods {
                 "a little-endian `f64`", "0.5_f64.to_le_bytes()", "0.5", ["setDoubleLE"];
         }
     };
-    (@rows $vis:tt |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal;
+    (@rows $vis:tt |$this:ident| $target:expr;
         $($method:ident: $type:ty = $to:expr, $what:literal, $bytes:literal, $value:literal,
             [$($alias:literal)?];)+) => { $(
-        $crate::buf::peek_table::poke_methods! { @one $vis
-            #[doc = concat!(
-                "Writes ", $what, " at `offset`.\n\n",
-                "# Errors\n\nIf it does not fit; nothing was written.\n\n",
-                "```\nuse bytebuf::", $name, ";\n\n",
-                "let mut data = ", $before, "[0; 20]", $after, ";\n",
-                "data.", stringify!($method), "(2, ", $value, ")?;\n",
-                "assert_eq!(data.peek_array(2), Some(", $bytes, "));\n",
-                "assert!(data.", stringify!($method), "(20, ", $value, ").is_err());\n",
-                "# Ok::<_, bytebuf::OutOfRange>(())\n```"
+        $crate::buf::peek::table::poke_methods! { @one $vis
+            #[doc = $crate::buf::peek::table::peek_doc!($vis "Poke", stringify!($method),
+                concat!(
+                    "Writes ", $what, " at `offset`.\n\n",
+                    "# Errors\n\nIf it does not fit; nothing is written then.",
+                ),
+                concat!(
+                    "let mut data = [0; 20];\n",
+                    "data.", stringify!($method), "(2, ", $value, ")?;\n",
+                    "assert_eq!(data.peek_array(2), Some(", $bytes, "));\n",
+                    "assert!(data.", stringify!($method), "(20, ", $value, ").is_err());\n",
+                    "# Ok::<_, bytebuf::OutOfRange>(())",
+                )
             )]
             $(#[doc(alias = $alias)])?
             $method |$this| $target, $type, $to
@@ -221,17 +241,13 @@ macro_rules! poke_methods {
 }
 
 macro_rules! inherent_peek {
-    ($type:ty, |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+    ($type:ty, |$this:ident| $target:expr) => {
         /// Typed reads at an offset, as in [`Peek`](crate::Peek): nothing moves, and what is out of
         /// range is `None`.
         impl $type {
             /// Reads `N` bytes at `offset`.
             ///
-            #[doc = concat!(
-                        "```\nuse bytebuf::", $name, ";\n\n",
-                        "let data = ", $before, "*b\"abcd\"", $after, ";\n",
-                        "assert_eq!(data.peek_array(1), Some(*b\"bc\"));\n```"
-                    )]
+            /// Example: [`Peek::peek_array`](crate::Peek::peek_array).
             #[inline]
             #[must_use]
             pub fn peek_array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
@@ -243,14 +259,9 @@ macro_rules! inherent_peek {
             ///
             /// # Errors
             ///
-            /// If there are not so many; `dst` is then as it was.
+            /// If there are fewer; `dst` is unchanged then.
             ///
-            #[doc = concat!(
-                        "```\nuse bytebuf::", $name, ";\n\n",
-                        "let data = ", $before, "*b\"abcd\"", $after, ";\n",
-                        "let mut two = [0; 2];\ndata.peek_slice(1, &mut two)?;\n",
-                        "assert_eq!(&two, b\"bc\");\n# Ok::<_, bytebuf::OutOfRange>(())\n```"
-                    )]
+            /// Example: [`Peek::peek_slice`](crate::Peek::peek_slice).
             #[inline]
             #[doc(alias = "getBytes")]
             pub fn peek_slice(
@@ -262,28 +273,23 @@ macro_rules! inherent_peek {
                 $crate::buf::Peek::peek_slice($target, offset, dst)
             }
 
-            $crate::buf::peek_table::peek_methods! { [pub] |$this| $target, $name, $before, $after }
+            $crate::buf::peek::table::peek_methods! { [pub] |$this| $target }
         }
     };
 }
 
 macro_rules! inherent_poke {
-    ($type:ty, |$this:ident| $target:expr, $name:literal, $before:literal, $after:literal) => {
+    ($type:ty, |$this:ident| $target:expr) => {
         /// Typed writes at an offset, as in [`Poke`](crate::Poke): nothing moves, and what is out
         /// of range is an error.
         impl $type {
-            /// Writes all of `src` at `offset`.
+            /// Copies all of `src` to `offset`.
             ///
             /// # Errors
             ///
-            /// If it does not fit; nothing was written.
+            /// If it does not fit; nothing is written then.
             ///
-            #[doc = concat!(
-                                "```\nuse bytebuf::", $name, ";\n\n",
-                                "let mut data = ", $before, "*b\"abcd\"", $after, ";\n",
-                                "data.set_slice(1, b\"xy\")?;\nassert_eq!(data, b\"axyd\"[..]);\n",
-                                "# Ok::<_, bytebuf::OutOfRange>(())\n```"
-                            )]
+            /// Example: [`Poke::set_slice`](crate::Poke::set_slice).
             #[inline]
             #[doc(alias = "setBytes")]
             pub fn set_slice(
@@ -295,19 +301,16 @@ macro_rules! inherent_poke {
                 $crate::buf::Poke::set_slice($target, offset, src)
             }
 
-            /// Writes `count` times `value` at `offset`.
+            /// Writes `count` bytes of `value` at `offset`, as [`BufMut::put_bytes`](bytes::BufMut::put_bytes)
+            /// appends them. Netty's `setBytes`, which copies, is [`set_slice`](Self::set_slice).
             ///
             /// # Errors
             ///
-            /// If they do not fit; nothing was written.
+            /// If they do not fit; nothing is written then.
             ///
-            #[doc = concat!(
-                                "```\nuse bytebuf::", $name, ";\n\n",
-                                "let mut data = ", $before, "*b\"abcd\"", $after, ";\n",
-                                "data.set_bytes(1, b'-', 2)?;\nassert_eq!(data, b\"a--d\"[..]);\n",
-                                "# Ok::<_, bytebuf::OutOfRange>(())\n```"
-                            )]
+            /// Example: [`Poke::set_bytes`](crate::Poke::set_bytes).
             #[inline]
+            #[doc(alias = "fill")]
             #[doc(alias = "setZero")]
             pub fn set_bytes(
                 &mut self,
@@ -319,9 +322,9 @@ macro_rules! inherent_poke {
                 $crate::buf::Poke::set_bytes($target, offset, value, count)
             }
 
-            $crate::buf::peek_table::poke_methods! { [pub] |$this| $target, $name, $before, $after }
+            $crate::buf::peek::table::poke_methods! { [pub] |$this| $target }
         }
     };
 }
 
-pub(crate) use {inherent_peek, inherent_poke, peek_methods, poke_methods};
+pub(crate) use {inherent_peek, inherent_poke, peek_doc, peek_methods, poke_methods};

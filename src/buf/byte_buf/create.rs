@@ -1,0 +1,126 @@
+//! How a `ByteBuf` begins: empty, from the global pool, over a block.
+#![allow(unsafe_code, reason = "the first byte lies inside the block (W1)")]
+
+use super::ByteBuf;
+use super::grow::MadeWith;
+use crate::pool::{Block, Pool};
+use core::ptr::NonNull;
+
+impl ByteBuf {
+    /// Creates an empty buffer. Allocates nothing until something is written.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        let base = NonNull::dangling();
+        Self {
+            base,
+            reader: 0,
+            writer: 0,
+            end: 0,
+            initialised: 0,
+            max: usize::MAX,
+            block: None,
+            made_with: MadeWith::BLOCK,
+            owns_front: true,
+        }
+    }
+
+    /// Creates a buffer from the global pool with capacity for `capacity` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory; [`Pool::try_alloc`] doesn't.
+    ///
+    /// # Cost
+    ///
+    /// That of [`Pool::alloc`].
+    #[inline(always)]
+    #[must_use]
+    #[track_caller]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Pool::global().alloc(capacity)
+    }
+
+    /// Creates a buffer of `len` zeros from the global pool.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory; [`Pool::try_alloc`] doesn't.
+    ///
+    /// # Cost
+    ///
+    /// That of [`Pool::alloc`], and writing the zeros.
+    #[must_use]
+    #[track_caller]
+    pub fn zeroed(len: usize) -> Self {
+        let mut buf = Self::with_capacity(len);
+        buf.fill_with(len, 0);
+        buf
+    }
+
+    /// Creates a buffer from the global pool with capacity for `n` bytes, and `front` bytes of headroom, which
+    /// [`prepend`](Self::prepend) uses.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory; [`Pool::try_alloc_with_headroom`](crate::Pool::try_alloc_with_headroom)
+    /// doesn't.
+    ///
+    /// # Cost
+    ///
+    /// That of [`Pool::alloc`](crate::Pool::alloc).
+    #[must_use]
+    #[track_caller]
+    pub fn with_headroom(front: usize, n: usize) -> Self {
+        Pool::global().alloc_with_headroom(front, n)
+    }
+
+    /// Makes a buffer over a block that no other handle holds: the first `front` bytes are headroom,
+    /// `capacity` follow. Together they are at most the requested length of the block.
+    #[inline]
+    pub(super) fn over(block: Block, front: usize, capacity: usize) -> Self {
+        debug_assert!(front + capacity <= block.requested() && block.is_writable());
+        // SAFETY: inside the block.
+        let base = unsafe { block.data().add(front) };
+        Self {
+            base,
+            reader: 0,
+            writer: 0,
+            end: capacity,
+            initialised: 0,
+            max: usize::MAX,
+            block: Some(block),
+            made_with: MadeWith::BLOCK,
+            owns_front: true,
+        }
+    }
+
+    /// Does as [`over`](Self::over); without a block, the buffer is empty.
+    #[inline(always)]
+    pub(super) fn with_block(block: Option<Block>, front: usize, capacity: usize) -> Self {
+        match block {
+            Some(block) => Self::over(block, front, capacity),
+            None => Self::new(),
+        }
+    }
+
+    /// Takes a view back for writing, with all the spare capacity of its block.
+    ///
+    /// # Safety
+    ///
+    /// No other handle holds the block, it is writable, and the bytes lie in it.
+    #[inline]
+    pub(in crate::buf) unsafe fn reclaim(ptr: NonNull<u8>, len: usize, block: Block) -> Self {
+        let front = ptr.addr().get() - block.data().addr().get();
+        let capacity = block.requested() - front;
+        let mut buf = Self::over(block, front, capacity);
+        buf.writer = len;
+        buf
+    }
+}
+
+impl Default for ByteBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,144 @@
+//! Appending to a `ByteBuf`, and cutting it short.
+#![allow(unsafe_code, reason = "writes within the handle's own range (W1)")]
+
+use super::{ByteBuf, TryReserveError, bytes_ptr};
+use crate::buf::range;
+use core::ops::RangeBounds;
+
+impl ByteBuf {
+    /// Appends `bytes`, growing as needed.
+    ///
+    /// # Panics
+    ///
+    /// As [`reserve`](Self::reserve).
+    ///
+    /// # Cost
+    ///
+    /// One copy, and that of [`reserve`](Self::reserve).
+    #[inline]
+    #[track_caller]
+    #[doc(alias = "writeBytes")]
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        // SAFETY: the spare capacity is large enough and this handle's alone (W1), so that `bytes` is not in it.
+        unsafe { self.at(self.writer).copy_from_nonoverlapping(bytes_ptr(bytes), bytes.len()) };
+        self.writer += bytes.len();
+    }
+
+    /// Appends `bytes`, growing as needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    ///
+    /// # Cost
+    ///
+    /// That of [`extend_from_slice`](Self::extend_from_slice).
+    #[inline]
+    #[track_caller]
+    pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
+        self.try_reserve(bytes.len())?;
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Appends a copy of a part of what can be read.
+    ///
+    /// # Panics
+    ///
+    /// If the range is reversed or reaches past the end; as [`reserve`](Self::reserve), where
+    /// [`try_extend_from_within`](Self::try_extend_from_within) is an error.
+    ///
+    /// # Cost
+    ///
+    /// One copy, and that of [`reserve`](Self::reserve).
+    #[track_caller]
+    pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) {
+        let range = range::of(range, self.len());
+        self.reserve(range.len());
+        let from = self.at(self.reader + range.start);
+        // SAFETY: both are within the handle's range (W1), and the source ends at or before the writer.
+        unsafe { self.at(self.writer).copy_from_nonoverlapping(from, range.len()) };
+        self.writer += range.len();
+    }
+
+    /// Does as [`extend_from_within`](Self::extend_from_within).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    ///
+    /// # Panics
+    ///
+    /// If the range is reversed or reaches past the end.
+    ///
+    /// # Cost
+    ///
+    /// That of [`extend_from_within`](Self::extend_from_within).
+    #[track_caller]
+    pub fn try_extend_from_within(
+        &mut self,
+        range: impl RangeBounds<usize>,
+    ) -> Result<(), TryReserveError> {
+        let range = range::of(range, self.len());
+        self.try_reserve(range.len())?;
+        self.extend_from_within(range);
+        Ok(())
+    }
+
+    /// Makes `len` bytes readable: cuts, or appends copies of `value`.
+    ///
+    /// # Panics
+    ///
+    /// As [`reserve`](Self::reserve); [`try_resize`](Self::try_resize) doesn't.
+    ///
+    /// # Cost
+    ///
+    /// Writes what is appended, and that of [`reserve`](Self::reserve).
+    #[track_caller]
+    pub fn resize(&mut self, len: usize, value: u8) {
+        match len.checked_sub(self.len()) {
+            Some(more) => self.fill_with(more, value),
+            None => self.truncate(len),
+        }
+    }
+
+    /// Does as [`resize`](Self::resize).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    ///
+    /// # Cost
+    ///
+    /// That of [`resize`](Self::resize).
+    #[track_caller]
+    pub fn try_resize(&mut self, len: usize, value: u8) -> Result<(), TryReserveError> {
+        self.try_reserve(len.saturating_sub(self.len()))?;
+        self.resize(len, value);
+        Ok(())
+    }
+
+    /// Appends `n` copies of `value`.
+    #[track_caller]
+    pub(crate) fn fill_with(&mut self, n: usize, value: u8) {
+        self.reserve(n);
+        // SAFETY: the spare capacity is large enough (W1).
+        unsafe { self.at(self.writer).write_bytes(value, n) };
+        self.writer += n;
+    }
+
+    /// Drops what is behind the first `len` readable bytes. Nothing happens if there are no more.
+    #[inline]
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.set_writer(self.reader + len);
+        }
+    }
+
+    /// Makes the buffer empty. The capacity stays, and both indexes stay where the reader was.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+}

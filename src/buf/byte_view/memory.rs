@@ -1,0 +1,163 @@
+//! The memory behind a view: what it pins, copies out of it, taking it back for writing.
+#![allow(unsafe_code, reason = "makes a buffer of a block that is alone (R1)")]
+
+use super::ByteView;
+use crate::buf::byte_buf::{ByteBuf, copy_from, source_of};
+use crate::buf::drop_after;
+use crate::pool::{AllocError, Pool, block_size};
+
+impl ByteView {
+    /// Returns whether no other handle holds the memory, so that it could be written to. Static bytes and
+    /// those of a foreign owner are never unique.
+    ///
+    /// Answers `true` only if this is the only handle. Answers `false` although it is the only one while another
+    /// thread, which has dropped a handle of the block, keeps a reference to it: until that thread shares other
+    /// blocks, allocates after its cache was empty, calls [`Pool::flush_thread`] or ends.
+    ///
+    /// # Cost
+    ///
+    /// An atomic load, and an atomic read-modify-write if this thread has counts of the block at hand.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
+    }
+
+    /// Returns the number of bytes that this view keeps from being freed: the size of its whole block.
+    /// Zero for static and empty views. A foreign owner, such as a `Bytes`, counts with the bytes that it
+    /// shows, as it does not say how much memory it keeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{ByteBuf, ByteView};
+    ///
+    /// let mut received = ByteBuf::with_capacity(64 * 1024);
+    /// received.extend_from_slice(b"GET / HTTP/1.1");
+    /// let method = received.freeze().slice(..3);
+    /// assert_eq!(method.pinned(), 64 * 1024);
+    /// assert!(method.compact().pinned() < 100);
+    /// ```
+    #[must_use]
+    pub fn pinned(&self) -> usize {
+        let Some(block) = &self.block else { return 0 };
+        block.owner::<Vec<u8>>().map_or_else(|| block.capacity(), Vec::capacity)
+    }
+
+    /// Returns this view, or a copy of its bytes where that takes at most half of the memory that the
+    /// view pins.
+    ///
+    /// The copy is drawn from the block's own pool and budget. Where these have no memory for it, the view
+    /// comes back as it is: [`pinned`](Self::pinned) tells.
+    ///
+    /// A `Bytes` does not say how much memory it keeps, nor which pool that is from. One that is alone in
+    /// a `Vec` becomes that `Vec`, shrunk; any other is copied into a `Vec`, whatever its length.
+    ///
+    /// # Cost
+    ///
+    /// Copies at most half of what was pinned, or the whole of a `Bytes`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().build();
+    /// let mut received = pool.alloc(1500);
+    /// received.extend_from_slice(b"host: example.org");
+    /// let host = received.freeze().slice(6..);
+    /// assert!(pool.stats().live >= 1500);
+    /// let host = host.compact();
+    /// assert_eq!(host, "example.org");
+    /// assert!(pool.stats().live <= 64);
+    /// ```
+    #[must_use = "the compact view is the one returned"]
+    #[track_caller]
+    pub fn compact(self) -> Self {
+        self.compacted(None)
+    }
+
+    /// Does as [`compact`](Self::compact), and draws the copy from `pool`.
+    ///
+    /// # Cost
+    ///
+    /// That of [`compact`](Self::compact).
+    #[must_use = "the compact view is the one returned"]
+    #[track_caller]
+    pub fn compact_in(self, pool: &Pool) -> Self {
+        self.compacted(Some(pool))
+    }
+
+    #[track_caller]
+    fn compacted(self, pool: Option<&Pool>) -> Self {
+        let view = self.unwrap_bytes();
+        match view.compact_copy(pool) {
+            Some(copy) => drop_after(view, |_| copy),
+            None => view,
+        }
+    }
+
+    /// Returns the copy that a compact view is, where that saves memory and there is memory for it.
+    #[track_caller]
+    pub(in crate::buf) fn compact_copy(&self, pool: Option<&Pool>) -> Option<Self> {
+        let block = self.block.as_ref()?;
+        let is_bytes = block.owner::<bytes::Bytes>().is_some();
+        let is_small_part =
+            || block_size(self.len).is_some_and(|needed| needed <= self.pinned() / 2);
+        if !is_bytes && !self.is_empty() && !is_small_part() {
+            return None;
+        }
+        let copy = match pool {
+            Some(pool) => copy_from(pool.source(), self),
+            None if is_bytes => {
+                let mut vec = Vec::new();
+                vec.try_reserve_exact(self.len).ok()?;
+                vec.extend_from_slice(self);
+                return Some(vec.into());
+            }
+            None => copy_from(&source_of(Some(block)), self),
+        };
+        copy.ok().map(ByteBuf::freeze)
+    }
+
+    /// Copies the bytes into a new buffer, in a block of the view's own pool and budget.
+    ///
+    /// # Errors
+    ///
+    /// If these have no memory for it.
+    ///
+    /// # Cost
+    ///
+    /// One copy, and that of [`Pool::alloc`].
+    #[track_caller]
+    pub fn try_copy(&self) -> Result<ByteBuf, AllocError> {
+        copy_from(&source_of(self.block.as_ref()), self)
+    }
+
+    /// Makes the view a `ByteBuf` again, with the headroom and spare capacity around it, if no other handle
+    /// holds the memory and it may be written. Copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// The view itself, if it is static, borrowed from an owner, or shared, which includes a reference that
+    /// another thread keeps after it has dropped its last handle (see [`is_unique`](Self::is_unique)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_headroom(16, 100);
+    /// buf.extend_from_slice(b"body");
+    /// let mut buf = buf.freeze().try_into_mut().unwrap();
+    /// buf.prepend(b"head ");
+    /// assert_eq!(buf, b"head body"[..]);
+    /// ```
+    #[inline]
+    pub fn try_into_mut(mut self) -> Result<ByteBuf, Self> {
+        match self.block.take_if(|block| block.is_writable() && block.claim()) {
+            // SAFETY: the block is alone and writable, and R1 says that the bytes lie in it.
+            Some(block) => Ok(unsafe { ByteBuf::reclaim(self.ptr, self.len, block) }),
+            None => Err(self),
+        }
+    }
+}
