@@ -14,7 +14,7 @@ use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api::Api;
 use crate::broker::Broker;
@@ -91,7 +91,7 @@ async fn write(
 /// What has been received and is not a whole request yet.
 struct Inbox {
     bytes: ByteBuf,
-    /// The account of this connection.
+    /// The account of this connection, for requests that need more than the first block.
     pool: Pool,
 }
 
@@ -112,6 +112,8 @@ impl Inbox {
         broker: &Broker,
         stream: &TcpStream,
     ) -> io::Result<Option<ByteBuf>> {
+        // When the first byte of the request was there, or its predecessor was complete.
+        let mut begun = Instant::now();
         loop {
             let length = self.length()?;
             if let Some(length) = length
@@ -121,10 +123,19 @@ impl Inbox {
                 frame.advance(4);
                 return Ok(Some(frame));
             }
-            let patience = if self.bytes.is_empty() { limits::IDLE } else { limits::STALLED };
-            let ready = timeout(patience, stream.readable()).await;
+            let until = match self.bytes.len() {
+                0 => Instant::now() + limits::IDLE,
+                held => begun + limits::STALLED + limits::time_for(held),
+            };
+            let ready = timeout_at(until, stream.readable()).await;
             ready.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            if self.bytes.is_empty() {
+                begun = Instant::now();
+            }
+            let asked = Instant::now();
             self.make_room(length).await?;
+            // The time that others kept the memory is not the peer's.
+            begun += asked.elapsed();
             count(&broker.stats.receives, 1);
             match self.receive_some(stream) {
                 Ok(0) if self.bytes.is_empty() => return Ok(None),
@@ -180,7 +191,13 @@ impl Inbox {
         }
         let most = (held * limits::AHEAD).max(limits::FIRST_BLOCK);
         let size = length.unwrap_or(limits::FIRST_BLOCK).max(held + 1).min(most);
-        let mut block = self.pool.alloc_wait(size).await.map_err(io::Error::other)?;
+        let mut block = match size {
+            // The number of connections bounds these: no request that is never completed keeps a
+            // small one of another connection waiting.
+            0..=limits::FIRST_BLOCK => Pool::global().try_alloc(size),
+            _ => self.pool.alloc_wait(size).await,
+        }
+        .map_err(io::Error::other)?;
         if length == Some(size) {
             // The next request begins in a block of its own, and does not keep this one.
             block.set_max_capacity(size).map_err(io::Error::other)?;

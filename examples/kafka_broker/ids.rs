@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::api::code::Code;
+use crate::output::warn;
 
 /// Ids that are set aside at a time, each time by a sync. What is left of them is lost when the
 /// broker ends.
@@ -43,7 +44,7 @@ impl ProducerIds {
         if state.next == state.end {
             let end = state.end + BLOCK;
             self.store(end).map_err(|error| {
-                eprintln!("kafka_broker: cannot set producer ids aside: {error}");
+                warn(format_args!("cannot set producer ids aside: {error}"));
                 Code::KAFKA_STORAGE_ERROR
             })?;
             state.end = end;

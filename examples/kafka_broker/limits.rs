@@ -23,10 +23,27 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How long a connection may ask for nothing: Kafka's default.
 pub(crate) const IDLE: Duration = Duration::from_secs(600);
 
-/// How long a request, or the reading of a response, may make no progress.
+/// How long the reading of a response may make no progress, and what a request may take besides
+/// [`time_for`] its bytes.
 pub(crate) const STALLED: Duration = Duration::from_secs(30);
 
-/// What is received before the length of a request is known.
+/// The time for so many bytes of a request at the least rate, 64 KiB a second. What it has received of
+/// an unfinished request keeps memory from others.
+pub(crate) fn time_for(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 >> 16)
+}
+
+/// Descriptors of the broker's own, such as its listener.
+const OWN: u64 = 24;
+
+/// The connections that may be open at a time with so many descriptors: a quarter of those is kept for
+/// segments, so that clients cannot keep producers from the disk.
+pub(crate) fn connections_within(descriptors: u64) -> u64 {
+    (descriptors - descriptors.div_ceil(4)).saturating_sub(OWN).max(1)
+}
+
+/// What is received before the length of a request is known, and the longest request that takes nothing of
+/// the memory that connections share.
 pub(crate) const FIRST_BLOCK: usize = 4096;
 
 /// How many times more memory a request may have than it has bytes that have arrived. A request that

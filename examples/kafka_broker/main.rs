@@ -21,7 +21,7 @@
 //! To read it from the top: `wire` and `batch` (bytes and numbers), `api` (what requests and
 //! responses hold), `log` (batches in files), `producers` (what was sent twice), `groups` (consumers
 //! that share partitions), `broker` (what each request does), `connection` (requests in, responses
-//! out), `sync` (one for all that wait), `limits`, `stats`, `start` (the command line), `demo`.
+//! out), `sync` (one for all that wait), `limits`, `stats`, `output`, `start` (the command line), `demo`.
 
 #[cfg(unix)]
 mod api;
@@ -41,6 +41,8 @@ mod ids;
 mod limits;
 #[cfg(unix)]
 mod log;
+#[cfg(unix)]
+mod output;
 #[cfg(unix)]
 mod producers;
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,8 +17,10 @@ use tokio::net::TcpListener;
 
 use crate::broker::{self, Broker};
 use crate::demo;
+use crate::limits;
 use crate::log::partition::SyncMode;
 use crate::log::topics::Settings;
+use crate::output::{say, warn};
 
 /// Serves Kafka clients out of a directory.
 #[derive(Debug, Parser)]
@@ -50,7 +52,7 @@ struct Options {
     #[arg(long, value_enum, default_value_t = broker::Path::Sendfile)]
     path: broker::Path,
 
-    /// The most connections at a time.
+    /// The most connections at a time; a quarter of the descriptors is kept for segments.
     #[arg(long, value_name = "N", default_value_t = 12_000)]
     connections: u64,
 
@@ -77,7 +79,7 @@ struct Options {
 }
 
 impl Options {
-    fn of_broker(&self, directory: &Path) -> broker::Options {
+    fn of_broker(&self, directory: &Path, descriptors: u64) -> broker::Options {
         broker::Options {
             topics: Settings {
                 directory: directory.to_owned(),
@@ -87,7 +89,7 @@ impl Options {
             },
             path: self.path,
             advertise: self.advertise.clone(),
-            connections: self.connections,
+            connections: self.connections.min(limits::connections_within(descriptors)),
             memory: usize::try_from(self.memory << 20).unwrap_or(usize::MAX),
         }
     }
@@ -95,7 +97,10 @@ impl Options {
 
 fn demonstrate(options: &Options) -> io::Result<()> {
     let directory = tempfile::tempdir()?;
-    demo::run(options.of_broker(directory.path()), options.picture.as_deref())
+    demo::run(
+        options.of_broker(directory.path(), raise_descriptor_limit()),
+        options.picture.as_deref(),
+    )
 }
 
 fn host_and_port(text: &str) -> Result<(String, u16), String> {
@@ -114,7 +119,7 @@ pub(crate) fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kafka_broker: {error}");
+            warn(format_args!("{error}"));
             ExitCode::FAILURE
         }
     }
@@ -126,8 +131,8 @@ async fn serve(options: &Options) -> io::Result<()> {
     };
     let directory = options.directory.display();
     let _lock = lock(&options.directory).map_err(context(format!("cannot use {directory}")))?;
-    raise_descriptor_limit();
-    let broker = Broker::open(options.of_broker(&options.directory))
+    let descriptors = raise_descriptor_limit();
+    let broker = Broker::open(options.of_broker(&options.directory, descriptors))
         .map_err(context(format!("cannot open {directory}")))?;
     let listener =
         listen(&options.listen).map_err(context(format!("cannot listen on {}", options.listen)))?;
@@ -139,11 +144,6 @@ async fn serve(options: &Options) -> io::Result<()> {
     };
     say(format_args!("{}", broker.snapshot()));
     ended
-}
-
-/// Prints a line. If nothing reads it, that is no reason to stop.
-fn say(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Keeps another broker off the directory, for as long as the file is open.
@@ -198,9 +198,11 @@ async fn report(broker: &Arc<Broker>) -> Infallible {
     }
 }
 
-/// Each connection takes a descriptor, and each segment: ask for all that may be had.
-fn raise_descriptor_limit() {
+/// Each connection takes a descriptor, and each segment: asks for all that may be had, and returns the
+/// number.
+fn raise_descriptor_limit() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Refused only if the hard limit is odd, and then the soft one stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

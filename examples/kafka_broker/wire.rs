@@ -1,8 +1,9 @@
 //! Numbers, strings and arrays as Kafka's protocol encodes them: big-endian, with lengths in front.
 //!
 //! 1. [`Reader`] never reads past the frame and never panics: what does not fit is [`Malformed`].
-//! 2. A count is believed only as far as the bytes that are left can hold it, so what a frame makes
-//!    the broker allocate is bounded by the length of the frame.
+//! 2. A count is believed only as far as the bytes that are left can hold it, and all arrays of a frame
+//!    have at most [`MAX_ITEMS`] items: so what a frame makes the broker allocate, and do, is bounded by
+//!    the length of the frame, and by a constant.
 
 use std::error::Error;
 use std::fmt;
@@ -10,6 +11,10 @@ use std::ops::Range;
 
 use bytebuf::{ByteBuf, Peek};
 use bytes::BufMut;
+
+/// Items in the arrays of one request. A broker has at most 4096 partitions, each of which a request names
+/// once.
+const MAX_ITEMS: usize = 16_384;
 
 /// A frame that does not follow the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +39,13 @@ type Result<T> = std::result::Result<T, Malformed>;
 pub(crate) struct Reader<'f> {
     frame: &'f [u8],
     at: usize,
+    /// Items that its arrays may still have.
+    items: usize,
 }
 
 impl<'f> Reader<'f> {
     pub(crate) fn new(frame: &'f [u8]) -> Self {
-        Self { frame, at: 0 }
+        Self { frame, at: 0, items: MAX_ITEMS }
     }
 
     fn left(&self) -> usize {
@@ -130,6 +137,8 @@ impl<'f> Reader<'f> {
         if count > self.left() / least {
             return Err(self.malformed("count beyond the frame"));
         }
+        let left = self.items.checked_sub(count);
+        self.items = left.ok_or(self.malformed("more items than a request needs"))?;
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
             items.push(item(self)?);
@@ -251,6 +260,16 @@ mod tests {
         assert_eq!(Reader::new(&claims(-1)).nullable_array(1, Reader::i8), Ok(None));
         assert_eq!(Reader::new(&claims(-1)).bytes_range(), Ok(None));
         assert_eq!(Reader::new(&claims(0)).array(1, Reader::i8), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_items_of_all_arrays_of_a_frame_are_bounded() {
+        let array = |count: usize| [&(count as i32).to_be_bytes()[..], &vec![0; count]].concat();
+        let frame = [array(MAX_ITEMS - 1), array(1), array(1)].concat();
+        let mut reader = Reader::new(&frame);
+        assert_eq!(reader.array(1, Reader::i8).map(|items| items.len()), Ok(MAX_ITEMS - 1));
+        assert_eq!(reader.array(1, Reader::i8), Ok(vec![0]));
+        assert!(reader.array(1, Reader::i8).is_err());
     }
 
     #[test]

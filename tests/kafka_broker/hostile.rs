@@ -6,7 +6,8 @@ use bytes::BufMut;
 use crate::api::Api;
 use crate::client::{ALL, Limits, batch, fetch, frame, produce, seal};
 use crate::floor::Floor;
-use crate::process::Broker;
+use crate::process::{Broker, command, command_with_descriptors};
+use crate::wire::{Reader, Write};
 
 /// What is wrong with a batch, and the code that says so.
 #[test]
@@ -155,4 +156,137 @@ fn announced_bytes_take_no_memory_before_they_arrive() {
     }
     let grown = broker.resident().saturating_sub(before);
     assert!(grown < 64 << 10, "{grown} KiB");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn requests_that_never_end_do_not_keep_small_ones_waiting() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(directory.path(), ["--memory", "64"]);
+    let before = broker.resident();
+    // Each has sent enough of 16 MiB to be given room for all of it; the last one waits for that.
+    let announced = (16_i32 << 20) - 4;
+    let begun = [&announced.to_be_bytes()[..], &[0; 1200 << 10]].concat();
+    let mut unfinished: Vec<_> = (0..4).map(|_| broker.client()).collect();
+    for client in &mut unfinished {
+        client.send_bytes(&begun).unwrap();
+    }
+    let mut witness = broker.client();
+    let mut number = 0;
+    while broker.resident() < before + (3 << 10) {
+        witness.topics(&["t"]);
+        assert_eq!(witness.produce("t", 1, &batch(&[b"small"], None)), (0, number));
+        number += 1;
+    }
+    assert_eq!(witness.produce("t", 1, &batch(&[b"small"], None)), (0, number));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_broker_whose_complaints_cannot_be_written_goes_on() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = command(directory.path());
+    command.stderr(full);
+    let broker = Broker::run(command);
+    for _ in 0..3 {
+        let mut client = broker.client();
+        client.send_bytes(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(broker.client().topics(&["t"]), [(0, "t".to_owned(), 1)]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_leave_descriptors_for_segments() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::run(command_with_descriptors(directory.path(), 64));
+    let mut witness = broker.client();
+    let mut crowd: Vec<_> = (0..100).map(|_| broker.client()).collect();
+    // The last ones are turned away; what came before them has been accepted by then.
+    assert_eq!(crowd.pop().unwrap().rest(), b"");
+    for topic in ["a", "b", "c", "d"] {
+        witness.topics(&[topic]);
+        assert_eq!(witness.produce(topic, -1, &batch(&[b"record"], None)), (0, 0));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_group_members_send_is_kept_within_bounds() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut client = broker.client();
+    let before = broker.resident();
+    let metadata = vec![7; 900 << 10];
+    let mut codes = [0; 2];
+    for group in 0..150 {
+        let mut body = Vec::new();
+        body.put_string(&format!("group {group}"));
+        body.put_i32(60_000);
+        body.put_string("");
+        body.put_string("consumer");
+        body.put_array([()].into_iter(), |out, ()| {
+            out.put_string("range");
+            out.put_bytes_field(&metadata);
+        });
+        let joined = client.ask(Api::JoinGroup, 0, &body).unwrap();
+        match Reader::new(&joined).i16().unwrap() {
+            0 => codes[0] += 1,
+            81 => codes[1] += 1,
+            code => panic!("error {code}"),
+        }
+    }
+    assert!(codes[0] > 10 && codes[1] > 10, "{codes:?}");
+    let grown = broker.resident().saturating_sub(before);
+    assert!(grown < 160 << 10, "{grown} KiB");
+}
+
+#[test]
+fn partitions_made_on_demand_are_bounded() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(directory.path(), ["--partitions", "1024"]);
+    let topics = broker.client().topics(&["a", "b", "c", "d", "e", "f"]);
+    let codes: Vec<_> = topics.iter().map(|(code, ..)| *code).collect();
+    assert_eq!(codes, [0, 0, 0, 0, 44, 44]);
+    let mut partition = broker.client();
+    for index in [-1, 1024, i32::MAX] {
+        let limits = Limits { wait_ms: 0, ..ALL };
+        let body = partition.ask(Api::Fetch, 11, &fetch("a", &[index], 0, limits)).unwrap();
+        assert_eq!(crate::client::fetched(&body)[0].code, 3, "{index}");
+    }
+}
+
+#[test]
+fn offsets_are_kept_for_partitions_that_exist() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut client = broker.client();
+    client.topics(&["t"]);
+    let mut body = Vec::new();
+    body.put_string("group");
+    body.put_i32(-1);
+    body.put_string("");
+    body.put_i64(-1);
+    body.put_array(["t", "missing"].into_iter(), |out, topic| {
+        out.put_string(topic);
+        out.put_array([0, 1].into_iter(), |out, partition| {
+            out.put_i32(partition);
+            out.put_i64(7);
+            out.put_nullable_string(None);
+        });
+    });
+    let body = client.ask(Api::OffsetCommit, 2, &body).unwrap();
+    let topics = Reader::new(&body).array(6, |r| {
+        r.string()?;
+        r.array(6, |r| r.i32().and(r.i16()))
+    });
+    assert_eq!(topics, Ok(vec![vec![0, 3], vec![3, 3]]));
 }

@@ -16,7 +16,17 @@ pub(crate) fn binary() -> &'static Path {
 }
 
 pub(crate) fn command(directory: &Path) -> Command {
-    let mut command = Command::new(binary());
+    with_arguments(Command::new(binary()), directory)
+}
+
+/// The command of a broker that may have so many descriptors.
+pub(crate) fn command_with_descriptors(directory: &Path, most: usize) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -n {most} && exec \"$@\"")).arg("sh").arg(binary());
+    with_arguments(shell, directory)
+}
+
+fn with_arguments(mut command: Command, directory: &Path) -> Command {
     command
         .args(["--listen", "127.0.0.1:0"])
         .arg(directory)
@@ -41,7 +51,14 @@ impl Broker {
         directory: &Path,
         options: impl IntoIterator<Item = S>,
     ) -> Self {
-        let mut child = command(directory).args(options).spawn().unwrap();
+        let mut command = command(directory);
+        command.args(options);
+        Self::run(command)
+    }
+
+    /// Runs the command of a broker until it listens.
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();

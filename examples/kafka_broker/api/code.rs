@@ -12,6 +12,8 @@ impl Code {
     pub(crate) const UNKNOWN_TOPIC_OR_PARTITION: Self = Self(3);
     pub(crate) const MESSAGE_TOO_LARGE: Self = Self(10);
     pub(crate) const OFFSET_METADATA_TOO_LARGE: Self = Self(12);
+    /// Group members ask again.
+    pub(crate) const COORDINATOR_NOT_AVAILABLE: Self = Self(15);
     pub(crate) const INVALID_TOPIC: Self = Self(17);
     pub(crate) const ILLEGAL_GENERATION: Self = Self(22);
     pub(crate) const INCONSISTENT_GROUP_PROTOCOL: Self = Self(23);
@@ -34,6 +36,8 @@ impl Code {
     pub(crate) const UNKNOWN_LEADER_EPOCH: Self = Self(75);
     pub(crate) const MEMBER_ID_REQUIRED: Self = Self(79);
     pub(crate) const GROUP_MAX_SIZE_REACHED: Self = Self(81);
+    /// Another member has taken the place of this static one.
+    pub(crate) const FENCED_INSTANCE_ID: Self = Self(82);
     /// A batch of the wrong shape. Producers give up.
     pub(crate) const INVALID_RECORD: Self = Self(87);
 }

@@ -101,11 +101,21 @@ pub(crate) struct Identity<'f> {
     pub(crate) group: &'f str,
     pub(crate) generation: i32,
     pub(crate) member: &'f str,
+    /// The name of a static member, where the request has room for it.
+    pub(crate) instance: Option<&'f str>,
 }
 
 impl<'f> Identity<'f> {
     pub(crate) fn read(r: &mut Reader<'f>) -> Result<Self, Malformed> {
-        Ok(Self { group: r.string()?, generation: r.i32()?, member: r.string()? })
+        let (group, generation, member) = (r.string()?, r.i32()?, r.string()?);
+        Ok(Self { group, generation, member, instance: None })
+    }
+
+    /// As sync and heartbeat requests have it: with the instance, from version 3 on.
+    fn read_with_instance(r: &mut Reader<'f>, version: i16) -> Result<Self, Malformed> {
+        let who = Self::read(r)?;
+        let instance = if version >= 3 { r.nullable_string()? } else { None };
+        Ok(Self { instance, ..who })
     }
 }
 
@@ -118,10 +128,7 @@ pub(crate) struct Sync<'f> {
 
 impl<'f> Sync<'f> {
     pub(crate) fn read(r: &mut Reader<'f>, version: i16) -> Result<Self, Malformed> {
-        let who = Identity::read(r)?;
-        if version >= 3 {
-            r.nullable_string()?; // instance
-        }
+        let who = Identity::read_with_instance(r, version)?;
         let assignments = r.array(6, |r| Ok((r.string()?, r.bytes()?)))?;
         Ok(Self { who, assignments })
     }
@@ -139,11 +146,7 @@ pub(crate) struct Heartbeat<'f> {
 
 impl<'f> Heartbeat<'f> {
     pub(crate) fn read(r: &mut Reader<'f>, version: i16) -> Result<Self, Malformed> {
-        let who = Identity::read(r)?;
-        if version >= 3 {
-            r.nullable_string()?; // instance
-        }
-        Ok(Self { who })
+        Ok(Self { who: Identity::read_with_instance(r, version)? })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::api::metadata::LEADER_EPOCH;
 use crate::connection::Answer;
 use crate::limits;
 use crate::log::partition::Partition;
+use crate::output::warn;
 use crate::stats::count;
 use crate::wire;
 
@@ -95,7 +96,7 @@ impl Broker {
                         sections.push((std::mem::take(&mut out), batches));
                     }
                     Some(Err(error)) => {
-                        eprintln!("kafka_broker: cannot read {name}: {error}");
+                        warn(format_args!("cannot read {name}: {error}"));
                         PartitionHead::failed(head.index, Code::KAFKA_STORAGE_ERROR)
                             .write(&mut out, header.version);
                     }

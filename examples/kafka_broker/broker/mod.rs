@@ -5,7 +5,7 @@
 mod fetch;
 mod produce;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 use std::io;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::groups::{Committed, Groups};
 use crate::ids::ProducerIds;
 use crate::log::partition::SyncMode;
 use crate::log::topics::{Settings, Topics};
+use crate::output::warn;
 use crate::stats::{Snapshot, Stats, count};
 use crate::sync::Syncer;
 use crate::wire;
@@ -54,7 +55,7 @@ pub(crate) struct Broker {
     /// The account of all requests.
     pub(crate) pool: Pool,
     options: Options,
-    topics: Topics,
+    topics: Arc<Topics>,
     groups: Groups,
     committed: Arc<Committed>,
     ids: ProducerIds,
@@ -69,7 +70,7 @@ impl Broker {
             pool: Pool::global().budget("requests", options.memory),
             committed: Committed::open(directory)?,
             ids: ProducerIds::open(directory)?,
-            topics: Topics::open(options.topics.clone())?,
+            topics: Arc::new(Topics::open(options.topics.clone())?),
             groups: Groups::default(),
             syncer: Syncer::default(),
             options,
@@ -91,7 +92,7 @@ impl Broker {
                 Ok(accepted) => accepted,
                 // Out of descriptors, for example: some connection will end.
                 Err(error) => {
-                    eprintln!("kafka_broker: cannot accept: {error}");
+                    warn(format_args!("cannot accept: {error}"));
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -106,7 +107,7 @@ impl Broker {
             tokio::spawn(async move {
                 if let Err(error) = connection::serve(&broker, &stream).await {
                     count(&broker.stats.refused, 1);
-                    eprintln!("kafka_broker: {peer}: {error}");
+                    warn(format_args!("{peer}: {error}"));
                 }
                 broker.stats.connections_now.fetch_sub(1, Ordering::Relaxed);
             });
@@ -131,7 +132,7 @@ impl Broker {
     pub(crate) fn answer(
         self: &Arc<Self>,
         frame: ByteBuf,
-        (host, port): &(String, u16),
+        address: &(String, u16),
     ) -> Result<Option<Answer>, Refused> {
         let (header, request) = crate::api::parse(&frame)?;
         let now = Instant::now();
@@ -139,15 +140,7 @@ impl Broker {
         match request {
             Request::Produce(request) => return Ok(self.produce(header, request, frame)),
             Request::Fetch(request) => return Ok(Some(self.fetch(header, &request))),
-            Request::ApiVersions => versions::write(&mut out, header.version, Code::NONE),
-            Request::ApiVersionsUnknown => versions::write(&mut out, 0, Code::UNSUPPORTED_VERSION),
-            Request::Metadata(request) => self.metadata(&mut out, header, &request, (host, *port)),
-            Request::ListOffsets(request) => self.list_offsets(&mut out, header, &request),
-            Request::FindCoordinator(request) => {
-                let none = (Code::INVALID_REQUEST, "there are no transactions");
-                let found = if request.transactional { Err(none) } else { Ok((&host[..], *port)) };
-                coordinator::write_found(&mut out, header.version, found);
-            }
+            Request::OffsetCommit(request) => return Ok(Some(self.commit(header, &request, now))),
             Request::InitProducerId(request) => {
                 let refused = Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
                 let id = if request.transactional { refused } else { self.ids.next() };
@@ -160,10 +153,6 @@ impl Broker {
             Request::LeaveGroup(request) => {
                 let code = self.groups.leave(&request, now);
                 group::write_code(&mut out, header.version, code);
-            }
-            Request::OffsetFetch(request) => {
-                let fetched = self.committed.fetch(request.group, request.topics.as_deref());
-                offsets::write_fetched(&mut out, header.version, &fetched);
             }
             Request::JoinGroup(request) => {
                 let joined = self.groups.join(&request, now);
@@ -182,12 +171,38 @@ impl Broker {
                     complete(out, header)
                 })));
             }
-            Request::OffsetCommit(request) => return Ok(Some(self.commit(header, &request, now))),
+            // The others only ask. Until it is their turn they are the frame that came, so that what a peer
+            // does not read takes no memory.
+            _ => return Ok(Some(Box::pin(self.clone().look(frame, address.clone())))),
         }
         Ok(Some(Box::pin(ready(complete(out, header)))))
     }
 
-    fn metadata(
+    /// Answers a request that changes nothing but what topics there are.
+    async fn look(self: Arc<Self>, frame: ByteBuf, (host, port): (String, u16)) -> Vec<Payload> {
+        let mut out = wire::response();
+        let (header, request) = crate::api::parse(&frame).expect("it was parsed when it came");
+        match request {
+            Request::ApiVersionsUnknown => versions::write(&mut out, 0, Code::UNSUPPORTED_VERSION),
+            Request::Metadata(request) => {
+                self.metadata(&mut out, header, &request, (&host, port)).await;
+            }
+            Request::ListOffsets(request) => self.list_offsets(&mut out, header, &request),
+            Request::FindCoordinator(request) => {
+                let none = (Code::INVALID_REQUEST, "there are no transactions");
+                let found = if request.transactional { Err(none) } else { Ok((&host[..], port)) };
+                coordinator::write_found(&mut out, header.version, found);
+            }
+            Request::OffsetFetch(request) => {
+                let fetched = self.committed.fetch(request.group, request.topics.as_deref());
+                offsets::write_fetched(&mut out, header.version, &fetched);
+            }
+            _ => versions::write(&mut out, header.version, Code::NONE),
+        }
+        complete(out, header)
+    }
+
+    async fn metadata(
         &self,
         out: &mut ByteBuf,
         header: Header,
@@ -202,9 +217,16 @@ impl Broker {
             Some(names) => {
                 // Each once, so that the response is bounded by the topics and the request.
                 let names: BTreeSet<_> = names.iter().copied().collect();
+                let refused = match request.create {
+                    true => self.topics.create_missing(names.iter().copied()).await,
+                    false => BTreeMap::new(),
+                };
                 let topic = |name: &str| metadata::Topic {
                     name: name.to_owned(),
-                    partitions: self.topics.describe(name, request.create),
+                    partitions: match refused.get(name) {
+                        Some(code) => Err(*code),
+                        None => self.topics.describe(name),
+                    },
                 };
                 names.into_iter().map(topic).collect()
             }
@@ -245,8 +267,9 @@ impl Broker {
         for (topic, partitions) in &request.topics {
             let mut codes = Vec::with_capacity(partitions.len());
             for &committed in partitions {
-                let done =
-                    allowed.and_then(|()| self.committed.commit(who.group, topic, committed));
+                let done = allowed
+                    .and_then(|()| self.topics.partition(topic, committed.partition).map(drop))
+                    .and_then(|()| self.committed.commit(who.group, topic, committed));
                 last = last.max(done.unwrap_or(0));
                 codes.push((committed.partition, done.err().unwrap_or(Code::NONE)));
             }

@@ -1,7 +1,7 @@
 //! The offsets that groups have committed, in a log of their own: the last record for a partition
 //! counts. When the log is full, a new one that holds only those takes its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,14 +12,18 @@ use tokio::sync::watch;
 
 use crate::api::code::Code;
 use crate::api::offsets::{Committed as Commit, Fetched};
+use crate::output::warn;
 use crate::sync::Durable;
 use crate::wire::{Malformed, Reader, Write};
 
 /// Kafka's limit for what a client keeps beside an offset.
 const MAX_METADATA: usize = 4096;
 
-/// Partitions of groups together.
-const MAX_ENTRIES: usize = 100_000;
+/// Bytes of all committed offsets in memory: some 100,000 with names of usual lengths.
+const MAX_BYTES: usize = 16 << 20;
+
+/// What an offset takes besides its names and its metadata.
+const ENTRY: usize = 128;
 
 /// The least size of the log.
 const LOG: u64 = 4 << 20;
@@ -36,6 +40,8 @@ pub(crate) struct Committed {
 struct State {
     log: Segment,
     offsets: BTreeMap<Key, Value>,
+    /// The bytes of `offsets`.
+    held: usize,
     commits: u64,
 }
 
@@ -61,7 +67,8 @@ impl Committed {
         } else {
             rewrite(&path, &offsets)?
         };
-        let state = Mutex::new(State { log, offsets, commits: 0 });
+        let held = offsets.iter().map(|(key, value)| bytes(key, value)).sum();
+        let state = Mutex::new(State { log, offsets, held, commits: 0 });
         Ok(Arc::new(Self { path, state, synced: watch::Sender::new(Ok(0)) }))
     }
 
@@ -83,11 +90,17 @@ impl Committed {
         let key = (group.to_owned(), topic.to_owned(), committed.partition);
         let value = (committed.offset, committed.metadata.to_owned());
         let mut state = self.state();
-        if state.offsets.len() >= MAX_ENTRIES && !state.offsets.contains_key(&key) {
+        let replaced = state.offsets.get(&key).map_or(0, |old| bytes(&key, old));
+        let held = state.held - replaced + bytes(&key, &value);
+        if held > MAX_BYTES {
             return Err(Code::INVALID_COMMIT_OFFSET_SIZE);
         }
-        self.write(&mut state, key, value).map_err(|error| {
-            eprintln!("kafka_broker: cannot keep offsets: {error}");
+        let written = self.write(&mut state, key, value);
+        if written.is_ok() {
+            state.held = held;
+        }
+        written.map_err(|error| {
+            warn(format_args!("cannot keep offsets: {error}"));
             Code::KAFKA_STORAGE_ERROR
         })
     }
@@ -128,14 +141,20 @@ impl Committed {
             Fetched { partition, offset, metadata }
         };
         if let Some(topics) = topics {
-            let of = |topic: &str, partition| {
-                let key = (group.to_owned(), topic.to_owned(), partition);
-                fetched(partition, state.offsets.get(&key))
-            };
-            let topics = topics.iter().map(|(topic, partitions)| {
-                ((*topic).to_owned(), partitions.iter().map(|p| of(topic, *p)).collect())
-            });
-            return topics.collect();
+            // Each partition once, so that the response is bounded by the request and by what is kept.
+            let (mut seen, mut found) = (HashSet::<(&str, i32)>::new(), Vec::new());
+            for (topic, partitions) in topics {
+                let mut key = (group.to_owned(), (*topic).to_owned(), 0);
+                let mut all = Vec::new();
+                for &partition in partitions {
+                    if seen.insert((topic, partition)) {
+                        key.2 = partition;
+                        all.push(fetched(partition, state.offsets.get(&key)));
+                    }
+                }
+                found.push((key.1, all));
+            }
+            return found;
         }
         let mut all = BTreeMap::<String, Vec<Fetched>>::new();
         let first = (group.to_owned(), String::new(), i32::MIN);
@@ -152,7 +171,7 @@ impl Durable for Committed {
         // Commits are rare, so the lock may be kept while the disk works.
         let mut state = self.state();
         let synced = state.log.flush().map(|_| state.commits).map_err(|error| {
-            eprintln!("kafka_broker: cannot sync offsets: {error}");
+            warn(format_args!("cannot sync offsets: {error}"));
             Code::KAFKA_STORAGE_ERROR
         });
         let _old = self.synced.send_replace(synced);
@@ -177,6 +196,11 @@ fn rewrite(path: &Path, offsets: &BTreeMap<Key, Value>) -> io::Result<Segment> {
     std::fs::rename(&unfinished, path)?;
     std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(log)
+}
+
+/// The bytes that an offset takes in memory, about.
+fn bytes((group, topic, _): &Key, (_, metadata): &Value) -> usize {
+    ENTRY + group.len() + topic.len() + metadata.len()
 }
 
 fn encode((group, topic, partition): &Key, (offset, metadata): &Value) -> Vec<u8> {

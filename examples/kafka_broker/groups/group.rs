@@ -4,7 +4,9 @@
 //!    the next generation begins, once for each.
 //! 2. A generation is stable when its leader has assigned the partitions; until then, those that ask
 //!    for their assignment wait.
-//! 3. A member that is neither heard of within its session nor waits for an answer is gone.
+//! 3. No two members have the same instance, which is the name of a static member. One that joins without
+//!    an id takes the place of the member of its instance.
+//! 4. A member that is neither heard of within its session nor waits for an answer is gone.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,10 +14,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot::Sender;
 
+use super::member::{self, Member};
 use crate::api::code::Code;
 use crate::api::group::{Identity, Join, Joined, Member as Listed, Sync};
 
 const MAX_MEMBERS: usize = 1_000;
+
+/// What the members of a group together may have sent: the leader is told all of it.
+const MAX_BYTES: usize = 1 << 20;
+
+/// What an id takes that was given out.
+const PENDING: usize = 128;
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -40,40 +49,6 @@ enum State {
     Stable,
 }
 
-#[derive(Debug)]
-struct Member {
-    instance: Option<String>,
-    session: Duration,
-    rebalance: Duration,
-    /// Until when it has to be heard of.
-    alive_until: Instant,
-    protocols: Vec<(String, Vec<u8>)>,
-    assignment: Vec<u8>,
-    joining: Option<Sender<Joined>>,
-    syncing: Option<Sender<Result<Vec<u8>, Code>>>,
-}
-
-impl Member {
-    fn heard(&mut self, now: Instant) {
-        self.alive_until = now + self.session;
-    }
-
-    /// Whether it waits for an answer, on a connection that is still there.
-    fn waits(&self) -> bool {
-        self.joining.as_ref().is_some_and(|answer| !answer.is_closed())
-            || self.syncing.as_ref().is_some_and(|answer| !answer.is_closed())
-    }
-
-    fn metadata(&self, protocol: &str) -> Vec<u8> {
-        let spoken = self.protocols.iter().find(|(name, _)| name == protocol);
-        spoken.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
-    }
-
-    fn speaks(&self, protocol: &str) -> bool {
-        self.protocols.iter().any(|(name, _)| name == protocol)
-    }
-}
-
 /// Answers, unless the connection is gone.
 fn answer<T>(waiting: Option<Sender<T>>, with: T) {
     if let Some(waiting) = waiting {
@@ -84,6 +59,12 @@ fn answer<T>(waiting: Option<Sender<T>>, with: T) {
 impl Group {
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty() && self.pending.is_empty()
+    }
+
+    /// The bytes that the group takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let members = self.members.values().map(|member| member.bytes() + member.assignment.len());
+        members.sum::<usize>() + self.pending.len() * PENDING
     }
 
     pub(super) fn join(&mut self, join: &Join<'_>, reply: Sender<Joined>, now: Instant) {
@@ -99,12 +80,11 @@ impl Group {
         }
         let id = if join.member.is_empty() { new_id() } else { join.member.to_owned() };
         self.pending.remove(&id);
-        let same_instance = |member: &Member| {
-            join.instance.is_some() && member.instance.as_deref() == join.instance
-        };
-        let predecessor = self.members.iter().find(|(other, m)| **other != id && same_instance(m));
-        if let Some(predecessor) = predecessor.map(|(id, _)| id.clone()) {
-            self.remove(&predecessor);
+        let old_leader = self.leader.clone();
+        if join.member.is_empty()
+            && let Some(predecessor) = self.of_instance(join.instance).cloned()
+        {
+            self.replace(&predecessor, &id);
         }
 
         let owned = |&(name, metadata): &(&str, &[u8])| (name.to_owned(), metadata.to_owned());
@@ -133,8 +113,14 @@ impl Group {
         match self.state {
             // A member that asks again without news is told where the group stands; only the leader
             // can mean a new assignment by it.
-            State::Assigning(_) if unchanged => self.tell(&id),
+            State::Assigning(_) if unchanged && !join.member.is_empty() => self.tell(&id),
             State::Stable if unchanged && id != self.leader => self.tell(&id),
+            // It led under another id. It is told that id, or it would assign, which is over.
+            State::Stable if unchanged && id != old_leader => {
+                let leader = std::mem::replace(&mut self.leader, old_leader);
+                self.tell(&id);
+                self.leader = leader;
+            }
             _ => {
                 self.prepare(now);
                 self.begin_if_complete(now);
@@ -142,21 +128,61 @@ impl Group {
         }
     }
 
+    /// The id of the member of an instance.
+    fn of_instance(&self, instance: Option<&str>) -> Option<&String> {
+        let instance = instance?;
+        let mut members = self.members.iter();
+        members.find(|(_, m)| m.instance.as_deref() == Some(instance)).map(|(id, _)| id)
+    }
+
+    /// Gives a member another id, with all that it has.
+    fn replace(&mut self, old: &str, new: &str) {
+        let Some(mut member) = self.members.remove(old) else { return };
+        answer(member.joining.take(), Joined::refused(Code::FENCED_INSTANCE_ID, old));
+        answer(member.syncing.take(), Err(Code::FENCED_INSTANCE_ID));
+        self.members.insert(new.to_owned(), member);
+        if self.leader == old {
+            new.clone_into(&mut self.leader);
+        }
+    }
+
+    /// Checks that an instance, if one is named, is that of the member.
+    fn is_not_fenced(&self, instance: Option<&str>, member: &str) -> Result<(), Code> {
+        match (instance, self.of_instance(instance)) {
+            (Some(_), None) => Err(Code::UNKNOWN_MEMBER_ID),
+            (Some(_), Some(id)) if id != member => Err(Code::FENCED_INSTANCE_ID),
+            _ => Ok(()),
+        }
+    }
+
     fn admits(&self, join: &Join<'_>) -> Result<(), Code> {
+        if !join.member.is_empty() {
+            self.is_not_fenced(join.instance, join.member)?;
+        }
+        // The one whose place it takes does not count.
+        let predecessor = match join.member.is_empty() {
+            true => self.of_instance(join.instance).map_or("", String::as_str),
+            false => join.member,
+        };
         let known =
             self.members.contains_key(join.member) || self.pending.contains_key(join.member);
         if !join.member.is_empty() && !known {
             return Err(Code::UNKNOWN_MEMBER_ID);
         }
-        if self.members.len() + self.pending.len() >= MAX_MEMBERS && !known {
+        let replaces = self.members.contains_key(predecessor);
+        if self.members.len() + self.pending.len() >= MAX_MEMBERS && !known && !replaces {
             return Err(Code::GROUP_MAX_SIZE_REACHED);
         }
-        let mut others = self.members.iter().filter(|(id, _)| *id != join.member).peekable();
-        let common =
-            |name: &str| self.members.iter().all(|(id, m)| id == join.member || m.speaks(name));
+        let others = || self.members.iter().filter(|(id, _)| *id != predecessor);
+        if others().map(|(_, member)| member.bytes()).sum::<usize>() + member::bytes_of(join)
+            > MAX_BYTES
+        {
+            return Err(Code::GROUP_MAX_SIZE_REACHED);
+        }
+        let common = |name: &str| others().all(|(_, member)| member.speaks(name));
         let consistent = !join.protocols.is_empty()
             && !join.protocol_type.is_empty()
-            && (others.peek().is_none()
+            && (others().next().is_none()
                 || self.protocol_type == join.protocol_type
                     && join.protocols.iter().any(|(name, _)| common(name)));
         if consistent { Ok(()) } else { Err(Code::INCONSISTENT_GROUP_PROTOCOL) }
@@ -245,6 +271,7 @@ impl Group {
 
     /// The member of the current generation that says it is one.
     fn member(&mut self, who: Identity<'_>, now: Instant) -> Result<&mut Member, Code> {
+        self.is_not_fenced(who.instance, who.member)?;
         let generation = self.generation;
         let member = self.members.get_mut(who.member).ok_or(Code::UNKNOWN_MEMBER_ID)?;
         if who.generation != generation {

@@ -1,15 +1,18 @@
 //! Consumer groups: the classic protocol, in which the broker keeps the members and one of them, the
 //! leader, assigns the partitions.
 //!
-//! `group.rs` is the state of one group, as functions of the time; this file holds all groups, and
+//! `group.rs` is the state of one group, as functions of the time, and `member.rs` that of a member; this file holds all groups, and
 //! wakes what waits; `committed.rs` keeps the committed offsets.
 //!
 //! A generation begins when all members have asked to join again, or when the time for that is over
-//! and those that did not are gone. A member with a static name is not waited for when it restarts:
-//! it takes the place of its predecessor, and the group rebalances.
+//! and those that did not are gone. A static member (`group.instance.id`, from JoinGroup 5 on) that
+//! restarts within its session takes the place of its predecessor, assignment included, and no other
+//! member notices; the predecessor, should it still run, is fenced. LeaveGroup and OffsetCommit, in the
+//! versions that are spoken, name no instance: there a fenced member is an unknown one.
 
 mod committed;
 mod group;
+mod member;
 #[cfg(test)]
 mod tests;
 
@@ -28,30 +31,47 @@ pub(crate) use committed::Committed;
 /// Groups that are remembered; those without members and pending joins are not.
 const MAX_GROUPS: usize = 10_000;
 
+/// Bytes that all groups together take in memory, about.
+const MAX_BYTES: usize = 64 << 20;
+
+/// How often the deadlines are looked at, at most: each time takes all groups.
+const TICK: Duration = Duration::from_millis(10);
+
 /// The sessions that are granted.
 const SESSION_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    groups: Mutex<HashMap<String, Group>>,
+    state: Mutex<State>,
     /// A deadline may have become earlier.
     changed: Notify,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    groups: HashMap<String, Group>,
+    /// What all of them take, since they were last looked at and by what came after that.
+    bytes: usize,
+}
+
 impl Groups {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Group>> {
-        self.groups.lock().expect("nothing panics while it has the groups")
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it has the groups")
     }
 
     /// Asks to be a member of the next generation; the answer comes when that begins.
     pub(crate) fn join(&self, join: &Join<'_>, now: Instant) -> oneshot::Receiver<Joined> {
         let (answer, receiver) = oneshot::channel();
-        let mut groups = self.lock();
+        let mut state = self.lock();
+        let takes = join.group.len() + member::bytes_of(join);
+        let State { groups, bytes } = &mut *state;
         let refused = if join.group.is_empty() {
             Some(Code::INVALID_GROUP_ID)
         } else if !SESSION_MS.contains(&join.session_timeout_ms) {
             Some(Code::INVALID_SESSION_TIMEOUT)
-        } else if groups.len() >= MAX_GROUPS && !groups.contains_key(join.group) {
+        } else if groups.len() >= MAX_GROUPS && !groups.contains_key(join.group)
+            || *bytes + takes > MAX_BYTES
+        {
             Some(Code::GROUP_MAX_SIZE_REACHED)
         } else {
             None
@@ -62,7 +82,8 @@ impl Groups {
             return receiver;
         }
         groups.entry(join.group.to_owned()).or_default().join(join, answer, now);
-        drop(groups);
+        *bytes += takes;
+        drop(state);
         self.changed.notify_one();
         receiver
     }
@@ -74,32 +95,41 @@ impl Groups {
         now: Instant,
     ) -> oneshot::Receiver<Result<Vec<u8>, Code>> {
         let (answer, receiver) = oneshot::channel();
-        match self.lock().get_mut(sync.who.group) {
-            Some(group) => group.sync(sync, answer, now),
-            // As above.
+        let State { groups, bytes } = &mut *self.lock();
+        let takes = sync.assignments.iter().map(|(_, assignment)| assignment.len()).sum::<usize>();
+        // If the connection is gone, so is the reason to answer.
+        match groups.get_mut(sync.who.group) {
             None => drop(answer.send(Err(Code::UNKNOWN_MEMBER_ID))),
+            Some(_) if *bytes + takes > MAX_BYTES => {
+                drop(answer.send(Err(Code::COORDINATOR_NOT_AVAILABLE)));
+            }
+            Some(group) => {
+                group.sync(sync, answer, now);
+                *bytes += takes;
+            }
         }
+        self.changed.notify_one();
         receiver
     }
 
     pub(crate) fn heartbeat(&self, heartbeat: &Heartbeat<'_>, now: Instant) -> Code {
-        let mut groups = self.lock();
-        let group = groups.get_mut(heartbeat.who.group);
+        let mut state = self.lock();
+        let group = state.groups.get_mut(heartbeat.who.group);
         group.map_or(Code::UNKNOWN_MEMBER_ID, |group| group.heartbeat(heartbeat.who, now))
     }
 
     pub(crate) fn leave(&self, leave: &Leave<'_>, now: Instant) -> Code {
-        let mut groups = self.lock();
-        let group = groups.get_mut(leave.group);
+        let mut state = self.lock();
+        let group = state.groups.get_mut(leave.group);
         let code = group.map_or(Code::UNKNOWN_MEMBER_ID, |group| group.leave(leave.member, now));
-        drop(groups);
+        drop(state);
         self.changed.notify_one();
         code
     }
 
     /// Whether offsets may be committed in this name.
     pub(crate) fn may_commit(&self, who: Identity<'_>, now: Instant) -> Result<(), Code> {
-        match self.lock().get_mut(who.group) {
+        match self.lock().groups.get_mut(who.group) {
             Some(group) => group.may_commit(who, now),
             None if who.generation < 0 => Ok(()),
             None => Err(Code::ILLEGAL_GENERATION),
@@ -110,6 +140,7 @@ impl Groups {
     pub(crate) async fn keep_time(&self) {
         loop {
             let next = self.expire(Instant::now());
+            tokio::time::sleep(TICK).await;
             let changed = self.changed.notified();
             match next {
                 Some(next) => drop(tokio::time::timeout_at(next.into(), changed).await),
@@ -120,13 +151,12 @@ impl Groups {
 
     /// Removes members that are gone and groups that are empty; returns when to look again.
     fn expire(&self, now: Instant) -> Option<Instant> {
-        let mut groups = self.lock();
+        let State { groups, bytes } = &mut *self.lock();
         groups.retain(|_, group| {
             group.expire(now);
             !group.is_empty()
         });
-        let next = groups.values().filter_map(Group::next_deadline).min();
-        // Not more often than this, however short the sessions are.
-        next.map(|next| next.max(now + Duration::from_millis(10)))
+        *bytes = groups.iter().map(|(name, group)| name.len() + group.bytes()).sum();
+        groups.values().filter_map(Group::next_deadline).min()
     }
 }

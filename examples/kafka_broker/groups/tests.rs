@@ -17,6 +17,10 @@ struct Scene {
     now: Instant,
 }
 
+fn identity(member: &str, generation: i32) -> Identity<'_> {
+    Identity { group: "g", generation, member, instance: None }
+}
+
 fn request<'f>(member: &'f str, protocols: &[&'f str]) -> Join<'f> {
     Join {
         group: "g",
@@ -61,13 +65,13 @@ impl Scene {
         assignments: Vec<(&str, &[u8])>,
     ) -> Receiver<Result<Vec<u8>, Code>> {
         let (answer, receiver) = oneshot::channel();
-        let who = Identity { group: "g", generation, member };
+        let who = identity(member, generation);
         self.group.sync(&Sync { who, assignments }, answer, self.now);
         receiver
     }
 
     fn heartbeat(&mut self, member: &str, generation: i32) -> Code {
-        self.group.heartbeat(Identity { group: "g", generation, member }, self.now)
+        self.group.heartbeat(identity(member, generation), self.now)
     }
 
     fn pass(&mut self, time: Duration) {
@@ -171,13 +175,13 @@ fn offsets_are_committed_by_members_of_this_generation_alone() {
     let (mut scene, first, _, generation) = Scene::pair();
     let mut may = |member, generation| {
         let now = scene.now;
-        scene.group.may_commit(Identity { group: "g", generation, member }, now)
+        scene.group.may_commit(identity(member, generation), now)
     };
     assert_eq!(may(&first, generation), Ok(()));
     assert_eq!(may(&first, generation - 1), Err(Code::ILLEGAL_GENERATION));
     assert_eq!(may("", -1), Err(Code::UNKNOWN_MEMBER_ID), "the group has members");
     let mut empty = Group::default();
-    let alone = Identity { group: "g", generation: -1, member: "" };
+    let alone = identity("", -1);
     assert_eq!(empty.may_commit(alone, Instant::now()), Ok(()));
 }
 
@@ -193,4 +197,70 @@ fn members_have_a_protocol_in_common() {
     assert_eq!(joined.try_recv().unwrap().protocol, "range");
     let unknown = scene.rejoin("made up").try_recv().unwrap();
     assert_eq!(unknown.code, Code::UNKNOWN_MEMBER_ID);
+}
+
+/// A static member, as it joins for the first time, or after a restart.
+fn static_member<'f>(instance: &'f str, protocols: &[&'f str]) -> Join<'f> {
+    Join { instance: Some(instance), ..request("", protocols) }
+}
+
+#[test]
+fn a_static_member_that_restarts_keeps_its_assignment_and_no_other_notices() {
+    let mut scene = Scene::new();
+    let old = scene.ask(&static_member("one", &["range"])).try_recv().unwrap();
+    assert_eq!((old.code, old.generation), (Code::NONE, 1), "it needs no id first");
+    let mut other = scene.ask(&static_member("two", &["range"]));
+    let again = Join { member: &old.member, ..static_member("one", &["range"]) };
+    let leader = scene.ask(&again).try_recv().unwrap();
+    let other = other.try_recv().unwrap().member;
+    assert_eq!((leader.generation, &leader.leader), (2, &old.member));
+    let mut synced = scene.sync(&other, 2, vec![]);
+    let assigned = vec![(&old.member[..], &b"p0"[..]), (&other[..], b"p1")];
+    assert_eq!(scene.sync(&old.member, 2, assigned).try_recv(), Ok(Ok(b"p0".to_vec())));
+    assert_eq!(synced.try_recv(), Ok(Ok(b"p1".to_vec())));
+
+    let new = scene.ask(&static_member("one", &["range"])).try_recv().expect("at once");
+    assert_eq!((new.code, new.generation), (Code::NONE, 2));
+    assert_ne!(new.member, old.member);
+    assert_ne!(new.leader, new.member, "it is not to assign anew");
+    assert_eq!(scene.sync(&new.member, 2, vec![]).try_recv(), Ok(Ok(b"p0".to_vec())));
+    assert_eq!(scene.heartbeat(&other, 2), Code::NONE);
+
+    // Should the old one still run, it is told.
+    let fenced = Identity { instance: Some("one"), ..identity(&old.member, 2) };
+    assert_eq!(scene.group.heartbeat(fenced, scene.now), Code::FENCED_INSTANCE_ID);
+    let again = Join { member: &old.member, ..static_member("one", &["range"]) };
+    assert_eq!(scene.ask(&again).try_recv().unwrap().code, Code::FENCED_INSTANCE_ID);
+    assert_eq!(scene.heartbeat(&old.member, 2), Code::UNKNOWN_MEMBER_ID, "it names no instance");
+    let unknown = Identity { instance: Some("three"), ..identity(&new.member, 2) };
+    assert_eq!(scene.group.heartbeat(unknown, scene.now), Code::UNKNOWN_MEMBER_ID);
+}
+
+#[test]
+fn a_static_member_that_comes_back_with_other_topics_makes_the_others_join_again() {
+    let mut scene = Scene::new();
+    let one = scene.ask(&static_member("one", &["range"])).try_recv().unwrap();
+    let assigned = vec![(&one.member[..], &b"p0"[..])];
+    assert_eq!(scene.sync(&one.member, 1, assigned).try_recv(), Ok(Ok(b"p0".to_vec())));
+    let new = scene.ask(&static_member("one", &["range", "sticky"])).try_recv().unwrap();
+    assert_eq!(
+        (new.generation, &new.leader),
+        (2, &new.member),
+        "it is the leader of a new generation"
+    );
+}
+
+#[test]
+fn what_the_members_of_a_group_send_is_bounded() {
+    let mut scene = Scene::new();
+    let large = vec![0; 400 << 10];
+    let mut codes = Vec::new();
+    for instance in ["one", "two", "three"] {
+        let protocols = vec![("range", &large[..])];
+        let join = Join { protocols, ..static_member(instance, &[]) };
+        codes.push(scene.ask(&join).try_recv().map(|joined| joined.code));
+    }
+    assert_eq!(codes[0], Ok(Code::NONE));
+    assert!(codes[1].is_err(), "it waits for the first to join again");
+    assert_eq!(codes[2], Ok(Code::GROUP_MAX_SIZE_REACHED));
 }

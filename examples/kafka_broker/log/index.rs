@@ -12,7 +12,7 @@ const SPAN: u64 = 4096;
 struct Entry {
     offset: i64,
     position: u64,
-    /// The latest record of the batches from here to the next entry.
+    /// The latest record of all batches up to the next entry.
     max_timestamp: i64,
 }
 
@@ -26,10 +26,11 @@ pub(crate) struct Index {
 impl Index {
     /// Adds the batch that stands behind all others.
     pub(crate) fn push(&mut self, offset: i64, position: u64, max_timestamp: i64) {
-        let entry = Entry { offset, position, max_timestamp };
+        let before = self.spans.last().map_or(i64::MIN, |span| span.max_timestamp);
+        let entry = Entry { offset, position, max_timestamp: max_timestamp.max(before) };
         match self.spans.last_mut() {
             Some(span) if position - span.position < SPAN => {
-                span.max_timestamp = span.max_timestamp.max(max_timestamp);
+                span.max_timestamp = entry.max_timestamp;
                 self.recent.push(entry);
             }
             _ => {
@@ -75,7 +76,9 @@ impl Index {
 
     /// The position from which to look for the first batch with a record of `timestamp` or later.
     pub(crate) fn at_time(&self, timestamp: i64) -> Option<u64> {
-        self.spans.iter().find(|entry| entry.max_timestamp >= timestamp).map(|entry| entry.position)
+        // What is the latest so far only grows.
+        let earlier = self.spans.partition_point(|entry| entry.max_timestamp < timestamp);
+        self.spans.get(earlier).map(|entry| entry.position)
     }
 }
 
@@ -130,5 +133,15 @@ mod tests {
         assert_eq!(index.at_time(4), Some(starts[0]));
         assert_eq!(index.at_time(5), Some(starts[5]));
         assert_eq!(index.at_time(20), None);
+    }
+
+    #[test]
+    fn times_that_go_back_do_not_hide_the_first_batch_of_a_time() {
+        let mut index = Index::default();
+        for (n, time) in [50, 10, 70, 20, 60].into_iter().enumerate() {
+            index.push(n as i64, n as u64 * SPAN, time);
+        }
+        let found = [0, 50, 51, 60, 70, 71].map(|time| index.at_time(time));
+        assert_eq!(found, [Some(0), Some(0), Some(2 * SPAN), Some(2 * SPAN), Some(2 * SPAN), None]);
     }
 }

@@ -25,6 +25,7 @@ use bytebuf::{CorruptRecord, FileRegion, Segment, SegmentFull, SegmentReader, Se
 
 use crate::api::code::Code;
 use crate::batch::{self, Batch, BatchError};
+use crate::output::warn;
 use crate::producers::{Producers, Verdict};
 use framing::Batches;
 use index::Index;
@@ -218,7 +219,7 @@ impl Log {
     }
 
     fn failed(&self, error: &io::Error) -> Code {
-        eprintln!("kafka_broker: cannot append to {}: {error}", self.directory.display());
+        warn(format_args!("cannot append to {}: {error}", self.directory.display()));
         Code::KAFKA_STORAGE_ERROR
     }
 

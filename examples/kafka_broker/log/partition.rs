@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::framing::Batches;
 use super::{Appended, Log};
 use crate::api::code::Code;
+use crate::output::warn;
 use crate::sync::{Durable, Syncer};
 
 /// When appended batches are acknowledged and seen by consumers.
@@ -42,7 +43,7 @@ impl Partition {
     /// Opens the partition in a directory. One that is damaged is out of service, the others are not.
     pub(crate) fn open(directory: &Path, capacity: u64, mode: SyncMode) -> Arc<Self> {
         let log = Log::open(directory, capacity, mode).map_err(|error| {
-            eprintln!("kafka_broker: out of service: {error}");
+            warn(format_args!("out of service: {error}"));
             Code::KAFKA_STORAGE_ERROR
         });
         let visible = log.as_ref().map(Log::visible).map_err(|code| *code);
@@ -111,7 +112,7 @@ impl Partition {
         let log = self.lock();
         let log = log.as_ref().map_err(|code| *code)?;
         read(log).map_err(|error| {
-            eprintln!("kafka_broker: cannot read: {error}");
+            warn(format_args!("cannot read: {error}"));
             Code::KAFKA_STORAGE_ERROR
         })
     }
@@ -124,7 +125,7 @@ impl Durable for Full {
     fn sync(&self) {
         let mut segment = self.0.lock().expect("nothing panics while it has the segment");
         if let Err(error) = segment.trim() {
-            eprintln!("kafka_broker: cannot sync a full segment: {error}");
+            warn(format_args!("cannot sync a full segment: {error}"));
         }
     }
 }
@@ -135,7 +136,7 @@ impl Durable for Partition {
         let synced = syncer.sync();
         let mut log = self.lock();
         if let Err(error) = synced {
-            eprintln!("kafka_broker: out of service: cannot sync: {error}");
+            warn(format_args!("out of service: cannot sync: {error}"));
             // What the disk holds is not known: opening the log again is the way to find out.
             *log = Err(Code::KAFKA_STORAGE_ERROR);
         }

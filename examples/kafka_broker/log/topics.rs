@@ -8,6 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use super::partition::{Partition, SyncMode};
 use crate::api::code::Code;
+use crate::output::warn;
 
 /// The longest name that Kafka allows.
 const MAX_NAME: usize = 249;
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
 pub(crate) struct Topics {
     settings: Settings,
     topics: RwLock<BTreeMap<String, Topic>>,
+    /// Topics are made by one caller at a time, which keeps no other from the topics that there are.
+    creating: Arc<tokio::sync::Mutex<()>>,
 }
 
 type Topic = Arc<[Arc<Partition>]>;
@@ -53,7 +56,7 @@ impl Topics {
             };
             topics.insert(name.to_owned(), (0..partitions).map(open).collect());
         }
-        Ok(Self { settings, topics: RwLock::new(topics) })
+        Ok(Self { settings, topics: RwLock::new(topics), creating: Arc::default() })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Topic>> {
@@ -76,31 +79,54 @@ impl Topics {
         self.read().iter().map(count).collect()
     }
 
-    /// The number of partitions of a topic, which is made if there is none and `create` says so.
-    pub(crate) fn describe(&self, name: &str, create: bool) -> Result<u32, Code> {
-        if let Some(topic) = self.get(name) {
-            return Ok(topic.len() as u32);
+    /// The number of partitions of a topic.
+    pub(crate) fn describe(&self, name: &str) -> Result<u32, Code> {
+        match self.get(name) {
+            Some(topic) => Ok(topic.len() as u32),
+            None if is_valid(name) => Err(Code::UNKNOWN_TOPIC_OR_PARTITION),
+            None => Err(Code::INVALID_TOPIC),
         }
-        if !is_valid(name) {
-            return Err(Code::INVALID_TOPIC);
+    }
+
+    /// Makes the topics that do not exist yet, on a thread that may wait for the disk; returns those that
+    /// cannot be made.
+    pub(crate) async fn create_missing(
+        self: &Arc<Self>,
+        names: impl IntoIterator<Item = &str>,
+    ) -> BTreeMap<String, Code> {
+        let is_missing = |name: &&str| self.describe(name) == Err(Code::UNKNOWN_TOPIC_OR_PARTITION);
+        let missing: Vec<_> = names.into_iter().filter(is_missing).map(str::to_owned).collect();
+        if missing.is_empty() {
+            return BTreeMap::new();
         }
-        if !create {
-            return Err(Code::UNKNOWN_TOPIC_OR_PARTITION);
-        }
-        let mut topics = self.topics.write().expect("nothing panics while it has the topics");
-        if let Some(topic) = topics.get(name) {
-            return Ok(topic.len() as u32);
-        }
-        let there: usize = topics.values().map(|topic| topic.len()).sum();
+        let (topics, turn) = (self.clone(), self.creating.clone().lock_owned().await);
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let refused = |name: String| topics.create_one(&name).err().map(|code| (name, code));
+            missing.into_iter().filter_map(refused).collect()
+        });
+        made.await.unwrap_or_default()
+    }
+
+    /// Makes a topic, unless another caller has made it meanwhile.
+    fn create_one(&self, name: &str) -> Result<(), Code> {
+        let there: usize = {
+            let topics = self.read();
+            if topics.contains_key(name) {
+                return Ok(());
+            }
+            topics.values().map(|topic| topic.len()).sum()
+        };
         if there + self.settings.partitions as usize > MAX_PARTITIONS {
             return Err(Code::POLICY_VIOLATION);
         }
         let topic = self.create(name).map_err(|error| {
-            eprintln!("kafka_broker: cannot make the topic {name}: {error}");
+            warn(format_args!("cannot make the topic {name}: {error}"));
             Code::KAFKA_STORAGE_ERROR
         })?;
+        let mut topics = self.topics.write().expect("nothing panics while it has the topics");
         topics.insert(name.to_owned(), topic);
-        Ok(self.settings.partitions)
+        Ok(())
     }
 
     /// Makes the directories of a topic; it gets its name when they are all there.
