@@ -107,7 +107,7 @@ impl Conn {
         self.turn(site, now).unwrap_or(Next::Close)
     }
 
-    /// Receives once, not more: what arrives after that belongs to the next turn (see `Shelved`).
+    /// Receives once, not more: what arrives after that belongs to the next turn (see `shelf`).
     fn turn(&mut self, site: &mut Site, now: Instant) -> io::Result<Next> {
         if let Some(next) = self.send(site, now)? {
             return Ok(next);

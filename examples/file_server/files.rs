@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustix::fs::{self, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use crate::http::{Refusal, http_time, refuse};
@@ -100,9 +100,26 @@ pub(crate) enum Found {
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) file: Arc<File>,
+    stamp: Stamp,
     pub(crate) length: u64,
     pub(crate) etag: String,
     pub(crate) modified: Option<SystemTime>,
+}
+
+/// The attributes by which a file and its state are told from others.
+type Stamp = [i128; 7];
+
+fn stamp(stat: &Stat) -> Stamp {
+    [
+        stat.st_dev.into(),
+        stat.st_ino.into(),
+        stat.st_size.into(),
+        stat.st_mtime.into(),
+        stat.st_mtime_nsec.into(),
+        // These also change with the name, the owner and the permissions.
+        stat.st_ctime.into(),
+        stat.st_ctime_nsec.into(),
+    ]
 }
 
 /// The served directory.
@@ -139,6 +156,7 @@ impl Root {
             FileType::Directory => Ok(Found::Directory(descriptor)),
             FileType::RegularFile => Ok(Found::File(Opened {
                 file: Arc::new(File::from(descriptor)),
+                stamp: stamp(&stat),
                 length: u64::try_from(stat.st_size).unwrap_or(0),
                 etag: format!(
                     "\"{:x}-{:x}-{:x}.{:x}\"",
@@ -148,6 +166,16 @@ impl Root {
             })),
             _ => Err(refuse(404, "this name is neither a file nor a directory")),
         }
+    }
+
+    /// Returns whether `path` still leads to the file that was opened by it, and that file has not
+    /// changed since. One system call.
+    ///
+    /// This follows links that lead out of the directory, but such a path only passes if it leads
+    /// to that same file.
+    pub(crate) fn leads_to(&self, path: &LocalPath, opened: &Opened) -> bool {
+        fs::statat(&self.directory, path.name.as_slice(), AtFlags::empty())
+            .is_ok_and(|stat| stamp(&stat) == opened.stamp)
     }
 }
 

@@ -9,11 +9,11 @@
 //! a pooled buffer that goes back to the pool before the connection waits again; the head of the
 //! reply and the body, be it bytes or a range of a file, leave through one `WriteQueue`.
 //!
-//! To read it from the top: `start` (the command line), `server` (the loop), `poller` and `trial` (its
-//! waiting), `conn` (one connection), `channel` and `tls` (what it receives from and sends to), `body` (what it
-//! sends past or piece by piece through its queue), `site` (one request), `files` (what may be opened), `http`
-//! (what a request asks for), `reply`, `page` and `listing` (what is written back), `report` (the figures at
-//! the end).
+//! To read it from the top: `start` (the command line), `server` (the loop), `poller` and `trial`
+//! (its waiting), `conn` (one connection), `channel` and `tls` (what it receives from and sends
+//! to), `body` (what it sends past or piece by piece through its queue), `site` (one request),
+//! `files` (what may be opened), `shelf` (what stays open), `http` (what a request asks for),
+//! `reply`, `page` and `listing` (what is written back), `report` (the figures at the end).
 
 #[cfg(target_os = "linux")]
 mod body;
@@ -37,6 +37,8 @@ mod reply;
 mod report;
 #[cfg(target_os = "linux")]
 mod server;
+#[cfg(target_os = "linux")]
+mod shelf;
 #[cfg(target_os = "linux")]
 mod site;
 #[cfg(target_os = "linux")]

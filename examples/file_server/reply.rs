@@ -11,16 +11,16 @@ use crate::http::{Refusal, Status};
 /// Room for any head but one with a very long `Location`, for which the buffer grows.
 const HEAD_ROOM: usize = 512;
 
-/// The date of replies, written anew only when the second changes.
+/// The header fields of all replies in one second.
 #[derive(Debug)]
 pub(crate) struct Clock {
     second: u64,
-    date: String,
+    fields: String,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        let mut clock = Clock { second: u64::MAX, date: String::new() };
+        let mut clock = Clock { second: u64::MAX, fields: String::new() };
         clock.refresh();
         clock
     }
@@ -30,12 +30,9 @@ impl Clock {
         let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if second != self.second {
             self.second = second;
-            self.date = httpdate::fmt_http_date(now.max(UNIX_EPOCH));
+            let date = httpdate::fmt_http_date(now.max(UNIX_EPOCH));
+            self.fields = format!("\r\nServer: bytebuf\r\nDate: {date}");
         }
-    }
-
-    pub(crate) fn date(&self) -> &str {
-        &self.date
     }
 }
 
@@ -50,9 +47,15 @@ impl Head {
             200 => head.text("HTTP/1.1 200 OK"),
             code => head.text("HTTP/1.1 ").digits(code.into()).text(" ").text(status.phrase()),
         };
-        head.text("\r\nServer: bytebuf")
-            .field("Date", clock.date())
-            .field("Connection", if keep_alive { "keep-alive" } else { "close" })
+        head.fields(&clock.fields).fields(match keep_alive {
+            true => "\r\nConnection: keep-alive",
+            false => "\r\nConnection: close",
+        })
+    }
+
+    /// Adds header fields as they are sent: a line end stands before each of them.
+    pub(crate) fn fields(self, lines: &str) -> Self {
+        self.text(lines)
     }
 
     pub(crate) fn field(self, name: &str, value: impl AsRef<[u8]>) -> Self {

@@ -161,6 +161,7 @@ impl Server {
         } else if let Some(deadline) = self.deadline {
             Some(deadline.saturating_duration_since(Instant::now()).min(TICK))
         } else if self.conns.is_empty() && !self.is_full {
+            self.site.close_files();
             None
         } else {
             Some(TICK)
@@ -200,9 +201,11 @@ impl Server {
         }
     }
 
-    /// Once a second: ends the connections that are overdue, and tries again to accept.
+    /// Once a second: ends the connections that are overdue, closes the files that are kept open,
+    /// and tries again to accept.
     fn tick(&mut self, now: Instant) {
         self.next_tick = now + TICK;
+        self.site.close_files();
         let timeout = self.limits.timeout;
         let overdue = self.conns.iter().filter(|(_, slot)| slot.conn.is_overdue(now, timeout));
         for key in overdue.map(|(key, _)| key).collect::<Vec<_>>() {

@@ -1,26 +1,20 @@
 //! The served site: turns one request into its reply, in a connection's write queue.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 
-use bytebuf::{ByteBuf, ByteView, FileRegion, Payload, WriteQueue};
+use bytebuf::{ByteBuf, FileRegion, WriteQueue};
 use bytes::BufMut;
 use clap::ValueEnum;
 
 use crate::body::Rest;
-use crate::files::{Found, LocalPath, Opened, Root};
+use crate::files::{Found, LocalPath, Root};
 use crate::http::{self, Answer, Facts, Method, Refusal, Request, Status, refuse};
 use crate::page::{self, Page};
 use crate::reply::{self, Body, CHUNK_LINE, Clock, Framing, Head};
 use crate::report::Tally;
-
-/// Files up to this length are read into memory and go out in one write with their head.
-const SMALL: u64 = 16 * 1024;
-
-/// How many files one turn of the loop remembers.
-const SHELF: usize = 8;
+use crate::shelf::{SMALL, Shelf};
 
 /// How the bodies of large files travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,47 +52,14 @@ pub(crate) struct Site {
     root: Root,
     pub(crate) transfer: Transfer,
     clock: Clock,
-    shelf: Vec<Shelved>,
+    shelf: Shelf,
     log: bool,
     pub(crate) tally: Tally,
 }
 
-/// A file that was asked for in this turn of the loop.
-///
-/// Requests for the same target share it, and its bytes if they are few, until the turn ends. No
-/// client can tell: what is answered in a turn had begun to arrive before any file was opened in
-/// it, as a connection receives once per turn and only what its event announced. Only a client
-/// that sends a request before it has the reply to its last one may find it answered as of then.
-#[derive(Debug)]
-struct Shelved {
-    target: Box<str>,
-    opened: Opened,
-    content_type: Cow<'static, str>,
-    content: Option<ByteView>,
-}
-
-impl Shelved {
-    /// A part of a small file, which is read when it is first needed.
-    fn content(&mut self, range: Range<u64>, tally: &mut Tally) -> Result<Payload, Refusal> {
-        if self.content.is_none() {
-            let region = FileRegion::new(self.opened.file.clone(), 0..self.opened.length);
-            let mut content = ByteBuf::with_capacity(SMALL as usize);
-            while (content.len() as u64) < region.len() {
-                tally.system_calls += 1;
-                let failed = |_| refuse(500, "the file changed or failed while it was read");
-                region.read_at(content.len() as u64, &mut content).map_err(failed)?;
-            }
-            self.content = Some(content.freeze());
-        }
-        let content = self.content.as_ref().expect("it has just been read");
-        // Offsets in a small file fit a usize.
-        Ok(content.slice(range.start as usize..range.end as usize).into())
-    }
-}
-
 impl Site {
     pub(crate) fn new(root: Root, transfer: Transfer, log: bool) -> Self {
-        let (clock, shelf, tally) = (Clock::new(), Vec::with_capacity(SHELF), Tally::new());
+        let (clock, shelf, tally) = (Clock::new(), Shelf::default(), Tally::new());
         Site { root, transfer, clock, shelf, log, tally }
     }
 
@@ -107,9 +68,13 @@ impl Site {
         self.clock.refresh();
     }
 
-    /// Ends a turn of the loop: the requests that arrive from now on see the files as they will
-    /// be then. The closing happens here, while the peers are busy with what was sent to them.
+    /// Ends a turn of the loop.
     pub(crate) fn end_turn(&mut self) {
+        self.shelf.end_turn();
+    }
+
+    /// Closes the files that are kept open.
+    pub(crate) fn close_files(&mut self) {
         self.shelf.clear();
     }
 
@@ -141,14 +106,14 @@ impl Site {
             let refusal = refuse(405, "this server knows GET and HEAD");
             return Err(refusal.with("Allow", "GET, HEAD"));
         }
-        if let Some(at) = self.shelf.iter().position(|file| *file.target == *request.target) {
+        if let Some(at) = self.shelf.find(request.target, &self.root, &mut self.tally) {
             return self.send_file(request, at, out);
         }
         let path = LocalPath::from_target(request.target)?;
         self.tally.system_calls += 3; // open, stat and, when it is no longer needed, close
         match self.root.find(&path)? {
             Found::File(opened) => {
-                let at = self.shelve(request.target, &path, opened);
+                let at = self.shelf.keep(request.target, path, opened);
                 self.send_file(request, at, out)
             }
             Found::Directory(_) if !path.directory => {
@@ -161,20 +126,13 @@ impl Site {
         }
     }
 
-    fn shelve(&mut self, target: &str, path: &LocalPath, opened: Opened) -> usize {
-        self.shelf.truncate(SHELF - 1);
-        let content_type = content_type(&path.name);
-        self.shelf.push(Shelved { target: target.into(), opened, content_type, content: None });
-        self.shelf.len() - 1
-    }
-
     fn send_file(
         &mut self,
         request: &Request<'_>,
-        shelved: usize,
+        place: usize,
         out: &mut WriteQueue,
     ) -> Result<Option<Rest>, Refusal> {
-        let file = &mut self.shelf[shelved];
+        let file = self.shelf.file(place);
         let opened = &file.opened;
         let length = opened.length;
         let facts = Facts { length, etag: &opened.etag, modified: opened.modified };
@@ -205,15 +163,9 @@ impl Site {
                 Transfer::Copy => rest = Some(Rest::Copied(region)),
             }
         }
-        let mut head = Head::new(status, &self.clock, request.keep_alive)
-            .field("Accept-Ranges", "bytes")
-            .field("ETag", &file.opened.etag);
-        if let Some(modified) = file.opened.modified {
-            head = head.field("Last-Modified", httpdate::fmt_http_date(modified));
-        }
+        let mut head = Head::new(status, &self.clock, request.keep_alive).fields(&file.fields);
         if answer != Answer::NotModified {
-            head = head.field("Content-Type", &*file.content_type);
-            head = head.length(range.end - range.start);
+            head = head.fields(&file.content_type).length(range.end - range.start);
         }
         if let Answer::Part(Range { start, end }) = answer {
             head = head.field("Content-Range", format!("bytes {start}-{}/{length}", end - 1));
@@ -288,14 +240,4 @@ impl Site {
 /// Prints a line of the log. A reader of the log that is gone does not stop the server.
 fn log(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// The type of a file by the end of its name; text is taken to be UTF-8.
-fn content_type(name: &[u8]) -> Cow<'static, str> {
-    let name = String::from_utf8_lossy(name);
-    let guess = mime_guess::from_path(&*name).first_raw();
-    match guess.unwrap_or("application/octet-stream") {
-        text if text.starts_with("text/") => format!("{text}; charset=utf-8").into(),
-        other => other.into(),
-    }
 }

@@ -17,6 +17,7 @@ use signal_hook::low_level::pipe;
 
 use crate::files::Root;
 use crate::server::{Ending, Limits, Server};
+use crate::shelf::FILES;
 use crate::site::{Site, Transfer};
 use crate::tls;
 
@@ -138,8 +139,9 @@ fn raise_descriptor_limit() -> u64 {
 
 /// Returns the number of connections that leave a quarter of the descriptors to files.
 fn connections_within(descriptors: u64) -> usize {
-    /// The standard streams, the listener, the epoll, the signals, the served directory.
-    const OWN: u64 = 16;
+    /// The standard streams, the listener, the epoll, the signals, the served directory; and the
+    /// files that are kept open.
+    const OWN: u64 = 16 + FILES as u64;
     let connections = descriptors.saturating_sub(OWN) / 4 * 3;
     usize::try_from(connections).unwrap_or(usize::MAX).max(1)
 }
