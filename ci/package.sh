@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# The package that would be published builds without the rest of the repository; in full, it passes its own tests too.
+# The package that would be published builds without the rest of the repository, and so does its documentation; in full, it
+# passes its own tests too.
 source "$(dirname "$0")/lib.sh"
 
 cargo package --quiet --allow-dirty
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
+unpacked=$target/package/unpacked
+rm -rf "$unpacked"
+mkdir -p "$unpacked"
+tar xzf "$target/package/bytebuf-$version.crate" -C "$unpacked"
+cd "$unpacked/bytebuf-$version"
+printf '\n[workspace]\n' >>Cargo.toml
+# As docs.rs builds it: pages of docs/ are parts of the documentation.
+CARGO_TARGET_DIR=$target RUSTDOCFLAGS="-D warnings" logged cargo doc --no-deps --all-features
+own_target
 if short; then
-    ran "$(tar tzf "target/package/bytebuf-$version.crate" | wc -l)" "files, the package builds"
+    ran "$(find . -type f | wc -l)" "files, the package and its documentation build"
 else
-    own_target
-    rm -rf "$CARGO_TARGET_DIR/unpacked"
-    mkdir -p "$CARGO_TARGET_DIR/unpacked"
-    tar xzf "$target/package/bytebuf-$version.crate" -C "$CARGO_TARGET_DIR/unpacked"
-    cd "$CARGO_TARGET_DIR/unpacked/bytebuf-$version"
-    printf '\n[workspace]\n' >>Cargo.toml
     logged cargo test --all-features
     ran "$(passed)" "tests of the unpacked package"
 fi

@@ -161,8 +161,18 @@ pub use pool::{
 #[allow(dead_code)]
 struct Readme;
 
-/// Compiles and runs the programs of the page on budgets.
+/// Compiles and runs the programs of the longer pages.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/budgets.md")]
 #[allow(dead_code)]
-struct BudgetsPage;
+mod pages {
+    #[doc = include_str!("../docs/budgets.md")]
+    struct Budgets;
+    #[doc = include_str!("../docs/first-server.md")]
+    struct FirstServer;
+    #[doc = include_str!("../docs/from-bytes.md")]
+    struct FromBytes;
+    #[doc = include_str!("../docs/pool-stats.md")]
+    struct PoolStats;
+    #[doc = include_str!("../docs/sending-files.md")]
+    struct SendingFiles;
+}
