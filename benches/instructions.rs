@@ -21,6 +21,10 @@ const OPERATIONS: &[Operation] = &[
         let mut held: Vec<Option<ByteBuf>> = (0..64).map(|_| None).collect();
         (0..n).for_each(|i| held[i % 64] = Some(Pool::global().alloc(black_box(2048))));
     }),
+    ("alloc + drop, two pools", |n| {
+        let pools = [Pool::builder().build(), Pool::builder().build()];
+        (0..n).for_each(|i| drop(black_box(pools[i % 2].alloc(black_box(1000)))));
+    }),
     ("clone + drop", |n| {
         let view = ByteView::copy_from_slice(&DATA);
         (0..n).for_each(|_| drop(black_box(view.clone())));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ByteBuf;
 use bytes::BufMut;
 use std::future::Future;
 use std::pin::pin;
@@ -278,6 +279,38 @@ fn threads_that_allocate_little_are_sampled_too() {
     let held: Vec<_> = (0..threads).map(|_| allocate()).collect();
     assert!(tracked(&pool).abs_diff(threads / 10) <= 2, "{} of {threads}", tracked(&pool));
     drop(held);
+}
+
+/// A thread finds its cache among those of more pools than it keeps at hand, while pools come and go.
+#[test]
+fn each_of_many_pools_gets_its_own_blocks_back() {
+    let mut pools: Vec<(Pool, Vec<ByteBuf>)> = Vec::new();
+    let mut x = 1_u64;
+    for _ in 0..if cfg!(miri) { 150 } else { 20_000 } {
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (what, which) = (x >> 60, (x >> 33) as usize);
+        if pools.is_empty() || (what == 0 && pools.len() < 40) {
+            pools.push((Pool::builder().build(), Vec::new()));
+        }
+        let index = which % pools.len();
+        let (pool, held) = &mut pools[index];
+        match what {
+            1 => drop(pools.swap_remove(index)),
+            2..8 if !held.is_empty() => drop(held.swap_remove(which % held.len())),
+            _ => held.push(pool.alloc(1000)),
+        }
+        if what == 2 && which.is_multiple_of(16) {
+            for (pool, held) in &pools {
+                assert_eq!(pool.stats().live_blocks, held.len());
+            }
+        }
+    }
+    for (pool, held) in pools {
+        drop(held);
+        assert_eq!(pool.stats().live_blocks, 0);
+        pool.trim();
+        assert_eq!(pool.stats().mapped, 0);
+    }
 }
 
 /// Who returns a block and who closes the pool meet: nothing stays mapped, whoever comes first.

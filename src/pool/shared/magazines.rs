@@ -126,11 +126,6 @@ impl Magazines {
         }
     }
 
-    /// Returns whether they belong to the given pool.
-    pub(crate) fn is_of(&self, pool: *const ()) -> bool {
-        core::ptr::eq(self.pool, pool)
-    }
-
     // ---- the owner ----
 
     /// Begins to use the cells, if they are active and of the given pool.

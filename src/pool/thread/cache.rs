@@ -41,12 +41,6 @@ impl Cache {
         Self { magazines, central, unsampled, next_victim, is_over }
     }
 
-    /// Returns whether it belongs to the given pool.
-    #[inline]
-    pub(crate) fn is_of(&self, home: *const ()) -> bool {
-        self.magazines.is_of(home)
-    }
-
     pub(crate) fn central(&self) -> &Arc<Central> {
         &self.central
     }

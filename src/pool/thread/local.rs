@@ -4,13 +4,13 @@
 //!
 //! * **L1** `LOCAL` has no destructor, so it can be used in all other destructors of the thread, and it costs one address.
 //!   `GUARD` has one: it gives back all that the thread holds and closes `LOCAL`.
-//! * **L2** `current` and the entries of `table` point to caches that `GUARD` owns, or are null. They are cleared before
-//!   `GUARD` frees a cache.
+//! * **L2** The places of `recent` and of `table` have caches that `GUARD` owns, or are vacant. They are cleared before
+//!   `GUARD` frees a cache, and set again when the table has changed.
 //! * **L3** Only an open `LOCAL` has references or caches. A closed one stays closed: the blocks that the thread frees
 //!   later return by atomics and locks.
 #![allow(
     unsafe_code,
-    reason = "follows `current` and `table` (L2), and owns caches by pointer (L2)"
+    reason = "follows the pointers of `recent` and `table`, and owns caches by pointer (L2)"
 )]
 
 use crate::memory::count::Remaining;
@@ -22,6 +22,7 @@ use crate::pool::observe::track::Tracker;
 use crate::pool::shared::central::{Central, pool_of};
 use crate::pool::thread::cache::Cache;
 use crate::pool::thread::free::free_by;
+use crate::pool::thread::table::{self, Place, Table};
 use crate::pool::tuning::FOREIGN_FREES_BEFORE_CACHE;
 use crate::sync::thread_local;
 use core::cell::{Cell, RefCell};
@@ -35,18 +36,28 @@ enum State {
     Closed,
 }
 
+/// The places of no table.
+const NO_PLACES: *const [Place] = core::ptr::from_ref(&[]);
+
+/// The number of caches that are found without a search in the table.
+const RECENT: usize = 4;
+
+/// The number of uses of others than the first, after which one of them takes its place.
+const USES_BEFORE_FIRST: u32 = 256;
+
 struct Local {
-    /// The cache of the pool that was used last.
-    current: Cell<*const Cache>,
+    /// The caches that were used last, so that pools in turn need no search. The first one is tried without a look at
+    /// its pool. Pools in turn do not change places: a load soon after a store to the same place waits for the address of
+    /// each store in between (measured: 4.9 ns instead of 4.3 for alloc + drop of two pools in turn).
+    recent: [Cell<Place>; RECENT],
+    /// Uses of other caches than the first, modulo 2^32.
+    uses_of_others: Cell<u32>,
     refs: RefCache<HeaderRef>,
     state: Cell<State>,
     foreign_frees: Cell<u32>,
-    /// The caches by their pools' addresses: `GUARD`'s table (L2).
+    /// The places of `GUARD`'s table (L2).
     table: Cell<*const [Place]>,
 }
-
-/// A place of the table: a cache, or none.
-type Place = Option<NonNull<Cache>>;
 
 #[cfg(not(shuttle))]
 thread_local! {
@@ -105,12 +116,27 @@ struct Guard {
     caches: RefCell<Caches>,
 }
 
-/// Caches, one for each pool, in a hash table with open addressing.
+/// Caches, one for each pool.
 struct Caches {
-    table: Vec<Place>,
-    len: usize,
+    table: Table,
     /// The number of caches at which those of closed pools are freed.
     sweep_at: usize,
+}
+
+impl Caches {
+    const fn new() -> Self {
+        Self { table: Table::new(), sweep_at: 16 }
+    }
+
+    /// Takes a cache out for which `is_over` holds, as [`Table::take_next`] does.
+    fn take_next(
+        &mut self,
+        from: &mut usize,
+        is_over: &dyn Fn(&Cache) -> bool,
+    ) -> Option<NonNull<Cache>> {
+        // SAFETY: L2: a cache of the table.
+        self.table.take_next(from, |cache| is_over(unsafe { cache.as_ref() }))
+    }
 }
 
 impl Drop for Guard {
@@ -121,7 +147,8 @@ impl Drop for Guard {
             local.refs.flush(free_shared);
             all_counts().retain(|counts| counts.0 != NonNull::from(local.refs.counts()));
         });
-        for cache in self.caches.get_mut().table.drain(..).flatten() {
+        let mut from = 0;
+        while let Some(cache) = self.caches.get_mut().take_next(&mut from, &|_| true) {
             end(cache);
         }
     }
@@ -140,94 +167,21 @@ fn end(cache: NonNull<Cache>) {
     drop(unsafe { Box::from_raw(cache.as_ptr()) });
 }
 
-impl Caches {
-    const fn new() -> Self {
-        Self { table: Vec::new(), len: 0, sweep_at: 16 }
-    }
-
-    /// Takes a cache out for which `is_over` holds. Call [`rehash`](Self::rehash) after the last one.
-    fn take_next(&mut self, is_over: &dyn Fn(&Cache) -> bool) -> Option<NonNull<Cache>> {
-        // SAFETY: L2.
-        let is_over = |cache: &mut NonNull<Cache>| is_over(unsafe { cache.as_ref() });
-        let over = self.table.iter_mut().find_map(|place| place.take_if(|cache| is_over(cache)));
-        self.len -= usize::from(over.is_some());
-        over
-    }
-
-    /// Puts all caches where a search finds them, in the table as it is.
-    fn rehash(&mut self) {
-        // Each move brings a cache nearer to its home, so this ends.
-        let mut moved = true;
-        while moved {
-            moved = false;
-            for place in 0..self.table.len() {
-                if let Some(cache) = self.table[place].take() {
-                    moved |= self.insert_at_home(cache) != place;
-                }
-            }
-        }
-    }
-
-    /// Puts a cache into the first place from its home on that is free.
-    fn insert_at_home(&mut self, cache: NonNull<Cache>) -> usize {
-        // SAFETY: L2.
-        let home = Arc::as_ptr(unsafe { cache.as_ref() }.central()).cast();
-        let mask = self.table.len() - 1;
-        let mut place = hash(home) & mask;
-        while self.table[place].is_some() {
-            place = (place + 1) & mask;
-        }
-        self.table[place] = Some(cache);
-        place
-    }
-
-    /// Adds a cache. Returns whether there was memory for it.
-    fn add(&mut self, cache: NonNull<Cache>) -> bool {
-        if self.table.len() <= 2 * self.len + 1 {
-            let mut table = Vec::new();
-            if table.try_reserve_exact(4 * (self.len + 2).next_power_of_two()).is_err() {
-                return false;
-            }
-            table.resize(4 * (self.len + 2).next_power_of_two(), None);
-            let old = core::mem::replace(&mut self.table, table);
-            for cache in old.into_iter().flatten() {
-                self.insert_at_home(cache);
-            }
-        }
-        self.insert_at_home(cache);
-        self.len += 1;
-        true
-    }
-}
-
-/// Spreads addresses over a table.
-#[inline]
-fn hash(home: *const ()) -> usize {
-    let mixed = (home.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 32) as usize
-}
-
 impl Local {
     const fn new() -> Self {
         Self {
-            current: Cell::new(core::ptr::null()),
+            recent: [const { Cell::new(Place::VACANT) }; RECENT],
+            uses_of_others: Cell::new(0),
             refs: RefCache::new(),
             state: Cell::new(State::New),
             foreign_frees: Cell::new(0),
-            table: Cell::new(core::ptr::slice_from_raw_parts(core::ptr::null(), 0)),
+            table: Cell::new(NO_PLACES),
         }
     }
 
     fn forget_caches(&self) {
-        self.current.set(core::ptr::null());
-        self.table.set(core::ptr::slice_from_raw_parts(core::ptr::null(), 0));
-    }
-
-    /// Returns the current cache, if there is one.
-    #[inline(always)]
-    fn current(&self) -> Option<&Cache> {
-        // SAFETY: null, or a cache that `GUARD` owns while it is current (L2).
-        unsafe { self.current.get().as_ref() }
+        self.recent.iter().for_each(|recent| recent.set(Place::VACANT));
+        self.table.set(NO_PLACES);
     }
 
     /// Opens on first use, so that `GUARD` will run.
@@ -248,31 +202,63 @@ impl Local {
         true
     }
 
-    /// Makes the cache of a pool current, if this thread has one.
-    fn find(&self, home: *const ()) -> Option<&Cache> {
-        let table = self.table.get();
-        let mask = table.len().wrapping_sub(1);
-        let mut place = hash(home);
-        while !table.is_empty() {
-            // SAFETY: L2: the table is `GUARD`'s, and `place & mask` is within it.
-            let entry = unsafe { table.cast::<Place>().add(place & mask) };
-            // SAFETY: as above.
-            let cache = unsafe { *entry }?;
-            // SAFETY: L2.
-            let found = unsafe { cache.as_ref() };
-            if found.is_of(home) {
-                self.current.set(cache.as_ptr());
-                return Some(found);
-            }
-            place += 1;
+    /// Returns the cache of a place.
+    #[inline(always)]
+    fn at(&self, place: Place) -> Option<&Cache> {
+        // SAFETY: null, or a cache that `GUARD` owns while a place has it (L2).
+        unsafe { place.cache.as_ref() }
+    }
+
+    /// Returns the first of the recent caches, of whatever pool.
+    #[inline(always)]
+    fn first(&self) -> Option<&Cache> {
+        self.at(self.recent[0].get())
+    }
+
+    /// Returns the cache of a pool, if this thread has one.
+    fn of(&self, home: *const ()) -> Option<&Cache> {
+        if self.recent[0].get().is_of(home) { self.first() } else { self.of_other(home) }
+    }
+
+    /// As [`of`](Self::of), for a pool that is not the first of the recent ones.
+    #[inline]
+    fn of_other(&self, home: *const ()) -> Option<&Cache> {
+        let mut others = self.recent[1..].iter();
+        let Some(other) = others.find(|place| place.get().is_of(home)) else {
+            return self.find(home);
+        };
+        let uses = self.uses_of_others.get().wrapping_add(1);
+        self.uses_of_others.set(uses);
+        if uses.is_multiple_of(USES_BEFORE_FIRST) {
+            self.recent[0].swap(other);
+            return self.first();
         }
-        None
+        self.at(other.get())
+    }
+
+    /// As [`take`], where the first of the recent caches gave no block.
+    #[inline(never)]
+    fn take_from_other(&self, home: *const (), class: u8) -> Option<HeaderRef> {
+        if self.recent[0].get().is_of(home) {
+            return None;
+        }
+        self.of_other(home)?.magazines.take(home, class)
+    }
+
+    /// As [`of`](Self::of), for a pool that is not among the recent ones, and is then the first of them.
+    #[cold]
+    fn find(&self, home: *const ()) -> Option<&Cache> {
+        // SAFETY: L2: `GUARD`'s places, which change only while no reference to them exists.
+        let mut place = table::find(unsafe { &*self.table.get() }, home)?;
+        let found = self.at(place);
+        self.recent.iter().for_each(|recent| place = recent.replace(place));
+        found
     }
 
     /// Gives this thread a cache for a pool. Frees those of closed pools now and then.
     fn get_or_create(&self, central: &Arc<Central>) -> Option<&Cache> {
         let home = Arc::as_ptr(central).cast();
-        if let Some(cache) = self.find(home) {
+        if let Some(cache) = self.of(home) {
             return Some(cache);
         }
         if central.is_closed() || !self.is_open() {
@@ -285,35 +271,36 @@ impl Local {
         let registered = unsafe { central.register(&of.magazines) };
         let is_full = |guard: &Guard| {
             let caches = guard.caches.borrow();
-            caches.len >= caches.sweep_at
+            caches.table.len() >= caches.sweep_at
         };
         if GUARD.try_with(is_full).unwrap_or(false) {
             self.end_caches(&|cache| cache.central().is_closed());
         }
         let add = |guard: &Guard| {
             let mut caches = guard.caches.borrow_mut();
-            let added = registered && caches.add(cache);
-            self.table.set(caches.table.as_slice());
+            let added = registered && caches.table.add(home, cache);
+            self.table.set(caches.table.places());
             added
         };
         if !GUARD.try_with(add).unwrap_or(false) {
             end(cache);
         }
-        self.find(home)
+        self.of(home)
     }
 
     /// Frees the caches for which `is_over` holds.
     fn end_caches(&self, is_over: &dyn Fn(&Cache) -> bool) {
         self.forget_caches();
-        let next = |guard: &Guard| guard.caches.borrow_mut().take_next(is_over);
-        while let Ok(Some(cache)) = GUARD.try_with(next) {
+        let mut from = 0;
+        let mut next = |guard: &Guard| guard.caches.borrow_mut().take_next(&mut from, is_over);
+        while let Ok(Some(cache)) = GUARD.try_with(&mut next) {
             end(cache);
         }
         let _ = GUARD.try_with(|guard| {
             let mut caches = guard.caches.borrow_mut();
-            caches.rehash();
-            caches.sweep_at = 16.max(2 * caches.len);
-            self.table.set(caches.table.as_slice());
+            caches.table.rehash();
+            caches.sweep_at = 16.max(2 * caches.table.len());
+            self.table.set(caches.table.places());
         });
     }
 }
@@ -322,7 +309,10 @@ impl Local {
 #[inline(always)]
 pub(crate) fn take(central: &Arc<Central>, class: u8) -> Option<HeaderRef> {
     let home = Arc::as_ptr(central).cast();
-    with(|local| local.current()?.magazines.take(home, class))
+    with(|local| match local.first()?.magazines.take(home, class) {
+        Some(block) => Some(block),
+        None => local.take_from_other(home, class),
+    })
 }
 
 /// Returns a free block of a pool, after `take` had none.
@@ -330,7 +320,7 @@ pub(crate) fn take(central: &Arc<Central>, class: u8) -> Option<HeaderRef> {
 pub(crate) fn take_slowly(central: &Arc<Central>, class: u8) -> Result<HeaderRef, AllocError> {
     let home = Arc::as_ptr(central).cast();
     with(|local| {
-        let Some(cache) = local.find(home).or_else(|| local.get_or_create(central)) else {
+        let Some(cache) = local.of(home).or_else(|| local.get_or_create(central)) else {
             let block = central.take_one(class)?;
             central.count_allocation();
             return Ok(block);
@@ -348,8 +338,9 @@ pub(crate) fn take_slowly(central: &Arc<Central>, class: u8) -> Result<HeaderRef
 #[inline(always)]
 pub(crate) fn put(block: HeaderRef) {
     with(|local| {
-        let rest = match local.current() {
-            Some(cache) => cache.magazines.put(block.plain_home(), block),
+        let home = block.plain_home();
+        let rest = match local.first() {
+            Some(cache) => cache.magazines.put(home, block),
             None => Err(block),
         };
         if let Err(rest) = rest {
@@ -358,14 +349,13 @@ pub(crate) fn put(block: HeaderRef) {
     });
 }
 
-#[cold]
+#[inline(never)]
 fn put_slowly(local: &Local, block: HeaderRef) {
     let home = block.plain_home();
-    let current = local.current().filter(|cache| cache.is_of(home));
-    let is_new = current.is_none();
-    if let Some(cache) = current.or_else(|| local.find(home)) {
-        // Not yet tried, if another pool's cache was current.
-        let rest = if is_new { cache.magazines.put(home, block) } else { Err(block) };
+    let is_first = local.recent[0].get().is_of(home);
+    if let Some(cache) = if is_first { local.first() } else { local.of_other(home) } {
+        // The magazine of another cache was not tried yet.
+        let rest = if is_first { Err(block) } else { cache.magazines.put(home, block) };
         if let Err(rest) = rest {
             cache.put_slowly(rest);
         }
@@ -452,12 +442,12 @@ pub(crate) fn claim(block: HeaderRef) -> bool {
     with(|local| local.refs.claim(block))
 }
 
-/// Returns whether the next allocation of this thread from a pool is to be tracked, or may be: a thread whose current
-/// cache is another pool's finds out on the slow path.
+/// Returns whether the next allocation of this thread from a pool is to be tracked, or may be: a thread without a cache
+/// finds out on the slow path.
 #[inline(always)]
 pub(crate) fn is_sample_due(central: &Arc<Central>, every: u32) -> bool {
     with(|local| {
-        let cache = local.current().filter(|cache| cache.is_of(Arc::as_ptr(central).cast()));
+        let cache = local.of(Arc::as_ptr(central).cast());
         cache.is_none_or(|cache| cache.is_sample_due(every))
     })
 }
@@ -466,7 +456,7 @@ pub(crate) fn is_sample_due(central: &Arc<Central>, every: u32) -> bool {
 #[inline(always)]
 pub(crate) fn count_unsampled(central: &Arc<Central>) {
     with(|local| {
-        if let Some(cache) = local.current().filter(|c| c.is_of(Arc::as_ptr(central).cast())) {
+        if let Some(cache) = local.of(Arc::as_ptr(central).cast()) {
             cache.count_unsampled();
         }
     });
@@ -474,7 +464,7 @@ pub(crate) fn count_unsampled(central: &Arc<Central>) {
 
 /// Counts an allocation from a pool. Returns whether it is to be tracked.
 pub(crate) fn sample(central: &Arc<Central>, tracker: &Tracker) -> bool {
-    with(|local| match local.find(Arc::as_ptr(central).cast()) {
+    with(|local| match local.of(Arc::as_ptr(central).cast()) {
         Some(cache) if cache.is_sample_due(tracker.every()) => {
             cache.restart_sampling();
             true
@@ -491,7 +481,7 @@ pub(crate) fn sample(central: &Arc<Central>, tracker: &Tracker) -> bool {
 pub(crate) fn flush(central: &Arc<Central>) {
     flush_references();
     with(|local| {
-        if let Some(cache) = local.find(Arc::as_ptr(central).cast()) {
+        if let Some(cache) = local.of(Arc::as_ptr(central).cast()) {
             cache.flush();
         }
     });
@@ -506,7 +496,7 @@ pub(crate) fn flush_references() {
 pub(crate) fn detach(central: &Arc<Central>) {
     flush_references();
     with(|local| {
-        if local.find(Arc::as_ptr(central).cast()).is_some() {
+        if local.of(Arc::as_ptr(central).cast()).is_some() {
             local.end_caches(&|cache| Arc::ptr_eq(cache.central(), central));
         }
     });
