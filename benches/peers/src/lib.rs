@@ -1,9 +1,10 @@
-//! How the contenders of a benchmark are timed, compared and shown.
+//! How the contenders of a benchmark are timed, counted, compared and shown.
 //!
-//! All contenders of a row run in one process and take turns, round after round, so that what else the
-//! machine does meets all of them; a row compares medians. One thread's work is timed by that thread's
-//! own processor time, which does not count while others have the core.
+//! All contenders of a row run in one process and take turns, round after round, so that a busy machine slows all of
+//! them alike; a row compares medians. The work of one thread is timed by that thread's own processor time, and its
+//! instructions are counted by callgrind with `--count`.
 
+pub mod count;
 pub mod makers;
 pub mod picture;
 pub mod race;
@@ -22,7 +23,7 @@ impl Random {
         ((u128::from(z ^ (z >> 31)) * n as u128) >> 64) as usize
     }
 
-    /// The numbers below `n` in some order.
+    /// Returns the numbers below `n` in some order.
     pub fn order(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for i in (1..n).rev() {
@@ -30,34 +31,58 @@ impl Random {
         }
         order
     }
+
+    /// Returns a size of the network mix: a share of each range in percent, and uniform inside it.
+    pub fn network_size(&mut self) -> usize {
+        const MIX: [(usize, usize, usize); 8] = [
+            (15, 32, 128),
+            (20, 129, 512),
+            (20, 513, 1500),
+            (20, 2048, 4096),
+            (15, 4097, 16384),
+            (6, 16389, 16645),
+            (3, 65536, 65536),
+            (1, 65537, 262_144),
+        ];
+        let mut percent = self.below(100);
+        for (share, least, most) in MIX {
+            if percent < share {
+                return least + self.below(most - least + 1);
+            }
+            percent -= share;
+        }
+        unreachable!("the shares add up to 100")
+    }
 }
 
-/// Sizes as they come on a network: many small ones, some packets, a few large reads.
-pub fn network_sizes(count: usize) -> Vec<usize> {
-    const SIZES: [usize; 10] = [64, 100, 200, 500, 1500, 1500, 4096, 9000, 16384, 65536];
-    let mut random = Random(7);
-    (0..count).map(|_| SIZES[random.below(SIZES.len())]).collect()
-}
-
-/// What both programs are asked for.
-#[derive(clap::Parser)]
+/// The arguments of both programs.
+#[derive(clap::Parser, Clone)]
 pub struct Arguments {
     /// Only show that everything runs.
     #[arg(long)]
     pub quick: bool,
+    /// Count instructions, with valgrind, beside the times.
+    #[arg(long)]
+    pub count: bool,
     /// Only rows with this in their name.
     #[arg(long)]
     pub only: Option<String>,
-    /// Where the table and the picture are written to.
+    /// The folder that the table and the picture are written to.
     #[arg(long)]
     pub save: Option<std::path::PathBuf>,
-    /// Walk with one kind of buffer, in a process of its own.
+    /// Measure the resident memory of the contender that `only` names, in this process.
     #[arg(long, hide = true)]
-    pub walk: Option<String>,
+    pub resident: Option<String>,
+    /// Run under callgrind, for `--count`.
+    #[arg(long, hide = true)]
+    pub counted: bool,
 }
 
-/// Says how it went, and saves what is asked for.
+/// Prints the result, and saves what is asked for.
 pub fn finish(bench: &race::Bench, name: &str, arguments: &Arguments) {
+    if arguments.counted {
+        return;
+    }
     let (bars, missed) = bench.table.score();
     println!("\n{} of {bars} bars reached", bars - missed);
     if let Some(dir) = &arguments.save {

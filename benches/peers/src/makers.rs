@@ -121,7 +121,7 @@ impl<H: Heap> Maker for Malloc<H> {
     }
 }
 
-/// `bytes::BytesMut` on glibc, for even sizes.
+/// `bytes::BytesMut` on glibc: an even number of bytes, for [`Routed`].
 #[derive(Clone)]
 pub struct BytesMut;
 
@@ -130,7 +130,7 @@ impl Maker for BytesMut {
     type Buffer = bytes::BytesMut;
     #[inline(always)]
     fn make(&self, size: usize) -> Self::Buffer {
-        bytes::BytesMut::with_capacity(size)
+        bytes::BytesMut::with_capacity(size + size % 2)
     }
     #[inline(always)]
     fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
@@ -138,7 +138,7 @@ impl Maker for BytesMut {
     }
 }
 
-/// `bytes::BytesMut` on mimalloc: one byte more, for [`Routed`].
+/// `bytes::BytesMut` on mimalloc: an odd number of bytes, for [`Routed`].
 #[derive(Clone)]
 pub struct BytesMutOnMimalloc;
 
@@ -155,7 +155,7 @@ impl Maker for BytesMutOnMimalloc {
     }
 }
 
-/// The global allocator: bytes in odd numbers go to mimalloc, all else to glibc, so that both can be had
+/// The global allocator: bytes in odd numbers go to mimalloc, all else to glibc, so that both are
 /// in one process.
 pub struct Routed;
 
@@ -163,7 +163,7 @@ fn is_odd(layout: Layout) -> bool {
     layout.size() % 2 == 1 && layout.align() == 1
 }
 
-// SAFETY: both allocators keep the contract, and a layout decides for good which one it is.
+// SAFETY: both allocators keep the contract, and the layout alone decides which of them it is.
 unsafe impl GlobalAlloc for Routed {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -266,7 +266,7 @@ impl Maker for NtexPages {
     }
 }
 
-/// A pool of vectors of one size.
+/// An object pool of boxes of one size.
 #[derive(Clone)]
 pub struct Opool(&'static opool::Pool<OneSize, Box<[MaybeUninit<u8>]>>);
 
@@ -280,7 +280,8 @@ impl opool::PoolAllocator<Box<[MaybeUninit<u8>]>> for OneSize {
 
 impl Opool {
     pub fn new(size: usize) -> Self {
-        Self(Box::leak(Box::new(opool::Pool::new(4096, OneSize(size)))))
+        // On glibc, for `Routed`.
+        Self(Box::leak(Box::new(opool::Pool::new(4096, OneSize(size + size % 2)))))
     }
 }
 

@@ -1,24 +1,25 @@
-//! The rows as a picture: our time against the best peer's, one line each.
+//! The rows as a picture: our figure against the best peer's, one line each, the best first.
 
-use crate::table::{Row, Table, Verdict};
+use crate::table::{Row, Table};
 use std::fmt::Write;
 
 const LINE: usize = 20;
 const LABELS: usize = 300;
 const WIDTH: f64 = 420.0;
-/// Room for the figures behind the longest bar.
-const NOTES: usize = 260;
+/// Space for the figures behind the longest bar.
+const NOTES: usize = 280;
 /// What the width stands for, in times of the best peer. Longer bars are broken off there.
 const SPAN: f64 = 1.5;
 
-const LEGEND: &str = "our time; dotted: the best peer's; stroke: what it may be; red: over that";
+const LEGEND: &str =
+    "our share of the best peer's figure (dotted); red: slower or larger than it; stroke: the bar";
 
-/// An SVG of all rows that have peers.
+/// Returns an SVG of all rows that have peers.
 pub fn svg(table: &Table) -> String {
     let rows: Vec<&Row> = table.rows.iter().filter(|row| row.best_peer().is_some()).collect();
-    let sections = 1 + rows.windows(2).filter(|pair| pair[0].section != pair[1].section).count();
+    let sections: Vec<&[&Row]> = rows.chunk_by(|a, b| a.section == b.section).collect();
     let width = LABELS + WIDTH as usize + NOTES;
-    let height = (rows.len() + 2 * sections + 2) * LINE;
+    let height = (rows.len() + 2 * sections.len() + 2) * LINE;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -27,17 +28,17 @@ pub fn svg(table: &Table) -> String {
     );
     let x = |times: f64| LABELS as f64 + times.min(SPAN) / SPAN * WIDTH;
     let mut y = LINE;
-    let mut section = "";
-    for row in rows {
-        if row.section != section {
-            section = row.section;
-            let title = escape(section);
-            y += LINE;
-            let _ = writeln!(svg, "<text x=\"10\" y=\"{y}\" font-weight=\"bold\">{title}</text>");
+    for section in sections {
+        let title = escape(section[0].section);
+        y += LINE;
+        let _ = writeln!(svg, "<text x=\"10\" y=\"{y}\" font-weight=\"bold\">{title}</text>");
+        y += LINE;
+        let mut rows = section.to_vec();
+        rows.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+        for row in rows {
+            line(&mut svg, row, y, x);
             y += LINE;
         }
-        line(&mut svg, row, y, x);
-        y += LINE;
     }
     let (best, bottom) = (x(1.0), y);
     let _ = writeln!(
@@ -47,11 +48,15 @@ pub fn svg(table: &Table) -> String {
     svg
 }
 
-/// A row with its baseline at `y`; `x` is where so many times the best peer's time are.
+fn ratio(row: &Row) -> f64 {
+    row.ours() / row.best_peer().expect("only rows with peers are drawn").value
+}
+
+/// Draws a row with its baseline at `y`; `x` is where so many times the best peer's figure are.
 fn line(svg: &mut String, row: &Row, y: usize, x: impl Fn(f64) -> f64) {
     let best = row.best_peer().expect("only rows with peers are drawn");
-    let ratio = row.ours() / best.value;
-    let colour = if row.verdict() == Some(Verdict::Miss) { "#c0504d" } else { "#2e7d5b" };
+    let ratio = ratio(row);
+    let colour = if ratio > 1.0 { "#c0504d" } else { "#2e7d5b" };
     let (top, end) = (y - 11, x(ratio));
     let (label, length) = (escape(&row.name), end - LABELS as f64);
     let _ = writeln!(
@@ -74,7 +79,8 @@ fn line(svg: &mut String, row: &Row, y: usize, x: impl Fn(f64) -> f64) {
             top - 2
         );
     }
-    let note = format!("{:.2} against {:.2} {} = {ratio:.2}", row.ours(), best.value, best.name);
+    let (ours, theirs, name, unit) = (row.ours(), best.value, best.name, row.unit);
+    let note = format!("{ours:.2} {unit}; {name} {theirs:.2} {unit}: {ratio:.2}");
     let _ = writeln!(
         svg,
         "<text x=\"{:.1}\" y=\"{y}\" font-size=\"10\">{}</text>",

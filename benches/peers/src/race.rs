@@ -1,7 +1,9 @@
 //! Timing.
+#![allow(unsafe_code, reason = "reads clocks")]
 
+use crate::Arguments;
+use crate::count::{Counts, counted};
 use crate::table::{Entry, Row, Table};
-use rustix::time::{ClockId, clock_gettime};
 
 /// What a contender is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Role {
 pub struct Contender<'a> {
     name: &'static str,
     role: Role,
+    /// Whether all of the work is this thread's, so that its instructions can be counted.
+    is_counted: bool,
     /// Does so many units of the work; returns the nanoseconds that they took.
     run: Box<dyn FnMut(usize) -> f64 + 'a>,
 }
@@ -28,16 +32,16 @@ impl<'a> Contender<'a> {
             "floor" => Role::Floor,
             _ => Role::Peer,
         };
-        Self { name, role, run: Box::new(run) }
+        Self { name, role, is_counted: false, run: Box::new(run) }
     }
 
     /// One thread's work.
     pub fn cpu(name: &'static str, mut work: impl FnMut(usize) + 'a) -> Self {
-        Self::new(name, move |n| cpu(|| work(n)))
+        Self { is_counted: true, ..Self::new(name, move |n| cpu(|| work(n))) }
     }
 
-    pub fn floor(name: &'static str, mut work: impl FnMut(usize) + 'a) -> Self {
-        Self { role: Role::Floor, ..Self::new(name, move |n| cpu(|| work(n))) }
+    pub fn floor(name: &'static str, work: impl FnMut(usize) + 'a) -> Self {
+        Self { role: Role::Floor, ..Self::cpu(name, work) }
     }
 }
 
@@ -58,6 +62,9 @@ pub enum Bar {
 pub struct Bench {
     pub quick: bool,
     only: Option<String>,
+    /// The units of work that each contender does under callgrind; 0 if this process is not under it.
+    counted_steps: usize,
+    counts: Counts,
     pub table: Table,
 }
 
@@ -66,13 +73,25 @@ const ROUND: f64 = 1.5e6;
 const ROUNDS: usize = 25;
 
 impl Bench {
-    pub fn new(title: &'static str, quick: bool, only: Option<String>) -> Self {
-        Self { quick, only, table: Table::new(title) }
+    /// `counted_steps` is a number of units at which each contender does some work.
+    pub fn new(title: &'static str, arguments: &Arguments, counted_steps: usize) -> Self {
+        Self {
+            quick: arguments.quick,
+            only: arguments.only.clone(),
+            counted_steps: if arguments.counted { counted_steps } else { 0 },
+            counts: if arguments.count { Counts::take(arguments) } else { Counts::default() },
+            table: Table::new(title),
+        }
     }
 
-    /// Whether a row is asked for.
+    /// Returns whether a row is asked for.
     pub fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+
+    /// Returns whether this process only counts instructions.
+    pub fn is_counting(&self) -> bool {
+        self.counted_steps > 0
     }
 
     pub fn section(&mut self, name: &'static str) {
@@ -85,12 +104,24 @@ impl Bench {
         if !self.wants(&name) {
             return;
         }
-        let (entries, _) = self.measure(contenders);
+        if self.is_counting() {
+            for mut contender in contenders.into_iter().filter(|contender| contender.is_counted) {
+                (contender.run)(self.counted_steps);
+                counted(&name, contender.name, self.counted_steps, || {
+                    (contender.run)(self.counted_steps);
+                });
+            }
+            return;
+        }
+        let mut entries = self.measure(contenders);
+        for entry in &mut entries {
+            entry.instructions = self.counts.get(&name, entry.name);
+        }
         self.table.add(Row::compared(name, "ns", bars, entries));
     }
 
-    /// The medians of a race that makes no row by itself.
-    pub fn measure(&self, mut contenders: Vec<Contender>) -> (Vec<Entry>, usize) {
+    /// Returns the medians of a race that makes no row by itself.
+    pub fn measure(&self, mut contenders: Vec<Contender>) -> Vec<Entry> {
         let steps: Vec<usize> = contenders.iter_mut().map(|c| self.steps(c)).collect();
         let rounds = if self.quick { 1 } else { ROUNDS };
         let mut times = vec![Vec::new(); contenders.len()];
@@ -101,19 +132,18 @@ impl Bench {
                 times[i].push((contenders[i].run)(steps[i]) / steps[i] as f64);
             }
         }
-        let entry = |(c, times): (&Contender, &mut Vec<f64>)| Entry {
-            name: c.name,
-            role: c.role,
-            value: median(times),
-        };
-        (contenders.iter().zip(&mut times).map(entry).collect(), rounds)
+        let entry =
+            |(c, times): (&Contender, &mut Vec<f64>)| Entry::new(c.name, c.role, median(times));
+        contenders.iter().zip(&mut times).map(entry).collect()
     }
 
-    /// How many steps fill a round.
+    /// Returns the number of steps that fill a round.
     fn steps(&self, contender: &mut Contender) -> usize {
         let mut steps = 1024;
-        (contender.run)(steps);
-        while !self.quick && (contender.run)(steps) < ROUND {
+        // The shortest of three, as a busy machine makes some of them long.
+        let mut shortest =
+            |steps| (0..3).map(|_| (contender.run)(steps)).min_by(f64::total_cmp).unwrap_or(ROUND);
+        while !self.quick && shortest(steps) < ROUND {
             steps *= 2;
         }
         steps
@@ -125,25 +155,29 @@ pub fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-fn now(clock: ClockId) -> f64 {
-    let time = clock_gettime(clock);
+/// Returns a clock's time in nanoseconds. By libc, whose way to the clock valgrind knows.
+fn now(clock: libc::clockid_t) -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid, and both clocks exist on Linux.
+    let status = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    assert_eq!(status, 0, "a clock that Linux has");
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
-/// The nanoseconds of processor time that this thread takes for `work`.
+/// Returns the nanoseconds of processor time that this thread takes for `work`.
 pub fn cpu<T>(work: impl FnOnce() -> T) -> f64 {
-    let start = now(ClockId::ThreadCPUTime);
+    let start = now(libc::CLOCK_THREAD_CPUTIME_ID);
     let result = work();
-    let end = now(ClockId::ThreadCPUTime);
+    let end = now(libc::CLOCK_THREAD_CPUTIME_ID);
     std::hint::black_box(result);
     end - start
 }
 
-/// The nanoseconds that go by during `work`.
+/// Returns the nanoseconds that go by during `work`.
 pub fn wall<T>(work: impl FnOnce() -> T) -> f64 {
-    let start = now(ClockId::Monotonic);
+    let start = now(libc::CLOCK_MONOTONIC);
     let result = work();
-    let end = now(ClockId::Monotonic);
+    let end = now(libc::CLOCK_MONOTONIC);
     std::hint::black_box(result);
     end - start
 }

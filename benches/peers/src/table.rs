@@ -9,13 +9,25 @@ pub struct Entry {
     pub name: &'static str,
     pub role: Role,
     pub value: f64,
+    /// Per unit, if they were counted.
+    pub instructions: Option<f64>,
+}
+
+impl Entry {
+    pub fn new(name: &'static str, role: Role, value: f64) -> Self {
+        Self { name, role, value, instructions: None }
+    }
+
+    fn instructions(&self) -> String {
+        self.instructions.map_or(String::new(), |count| format!("{count:.0}"))
+    }
 }
 
 /// One workload.
 pub struct Row {
     pub section: &'static str,
     pub name: String,
-    unit: &'static str,
+    pub unit: &'static str,
     pub entries: Vec<Entry>,
     bars: Vec<Bar>,
 }
@@ -36,14 +48,18 @@ impl Row {
         Self { section: "", name, unit, entries, bars: bars.to_vec() }
     }
 
-    /// A figure of ours that is compared with nobody's.
+    /// A figure of ours that no peer has.
     pub fn alone(name: impl Into<String>, unit: &'static str, bar: Bar, value: f64) -> Self {
-        let ours = Entry { name: "bytebuf", role: Role::Ours, value };
+        let ours = Entry::new("bytebuf", Role::Ours, value);
         Self::compared(name.into(), unit, &[bar], vec![ours])
     }
 
     pub fn ours(&self) -> f64 {
-        self.entries.iter().find(|e| e.role == Role::Ours).expect("a row has us in it").value
+        self.our_entry().value
+    }
+
+    fn our_entry(&self) -> &Entry {
+        self.entries.iter().find(|e| e.role == Role::Ours).expect("a row has us in it")
     }
 
     pub fn best_peer(&self) -> Option<&Entry> {
@@ -95,12 +111,17 @@ impl Row {
 
     fn line(&self) -> String {
         let ours = self.ours();
-        let (peer, ratio) = match self.best_peer() {
-            Some(best) => {
-                (format!("{:.2} {}", best.value, best.name), format!("{:.2}", ours / best.value))
-            }
+        let (peer, ratio, peers_count) = match self.best_peer() {
+            Some(best) => (
+                format!("{:.2} {}", best.value, best.name),
+                format!("{:.2}", ours / best.value),
+                best.instructions(),
+            ),
             None => Default::default(),
         };
+        let count = self.our_entry().instructions();
+        let counts =
+            if count.is_empty() { String::new() } else { format!("{count} / {peers_count}") };
         let floor = self.entries.iter().find(|e| e.role == Role::Floor);
         let floor = floor.map_or(String::new(), |e| format!("{:.2}", e.value));
         let verdict = match self.verdict() {
@@ -110,7 +131,9 @@ impl Row {
             None => "",
         };
         let (name, unit, bar) = (&self.name, self.unit, self.bar_text());
-        format!("| {name} | {ours:.2} {unit} | {peer} | {ratio} | {bar} | {floor} | {verdict} |")
+        format!(
+            "| {name} | {ours:.2} {unit} | {peer} | {ratio} | {bar} | {floor} | {counts} | {verdict} |"
+        )
     }
 }
 
@@ -121,15 +144,16 @@ pub struct Table {
     pub rows: Vec<Row>,
 }
 
-const HEAD: &str =
-    "| workload | bytebuf | best peer | ratio | bar | floor | |\n|---|---:|---:|---:|---|---:|---|";
+const HEAD: &str = "\
+| workload | bytebuf | best peer | ratio | bar | floor | instructions, ours / that peer's | |
+|---|---:|---:|---:|---|---:|---:|---|";
 
 impl Table {
     pub(crate) fn new(title: &'static str) -> Self {
         Self { title, section: "", rows: Vec::new() }
     }
 
-    /// Takes a row in, and prints it.
+    /// Adds a row, and prints it.
     pub fn add(&mut self, row: Row) {
         if self.rows.last().is_none_or(|last| last.section != self.section) {
             println!("\n## {}\n\n{HEAD}", self.section);
@@ -138,7 +162,7 @@ impl Table {
         self.rows.push(Row { section: self.section, ..row });
     }
 
-    /// The table as Markdown, and what each contender took.
+    /// Returns the table as Markdown, and what each contender took.
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n", self.title);
         let mut section = "";
@@ -150,15 +174,21 @@ impl Table {
             text += &row.line();
             text.push('\n');
         }
-        text += "\n## All contenders\n\n";
+        text += "\n## All contenders, the best first; in parentheses, instructions\n\n";
         for row in &self.rows {
-            let all = row.entries.iter().map(|e| format!("{} {:.2}", e.name, e.value));
-            let _ = writeln!(text, "- {}: {}", row.name, all.collect::<Vec<_>>().join(", "));
+            let mut entries: Vec<&Entry> = row.entries.iter().collect();
+            entries.sort_by(|a, b| a.value.total_cmp(&b.value));
+            let all = entries.into_iter().map(|e| match e.instructions {
+                Some(count) => format!("{} {:.2} ({count:.0})", e.name, e.value),
+                None => format!("{} {:.2}", e.name, e.value),
+            });
+            let all = all.collect::<Vec<_>>().join(", ");
+            let _ = writeln!(text, "- {}, {}: {all}", row.name, row.unit);
         }
         text
     }
 
-    /// How many rows have a bar, and how many of these miss it.
+    /// Returns the number of rows that have a bar, and of those that miss it.
     pub fn score(&self) -> (usize, usize) {
         let verdicts = || self.rows.iter().filter_map(Row::verdict);
         (verdicts().count(), verdicts().filter(|&v| v == Verdict::Miss).count())

@@ -1,185 +1,203 @@
-//! A decoder: a receive buffer full of length-prefixed messages is cut into views, some of which are held.
+//! A decoder: reads of a stream are cut into length-prefixed messages, the last 64 of which are held.
 
-use bytebuf::{ByteBuf, ByteView, Pool};
-use bytes::{Buf, Bytes, BytesMut};
+use bytebuf::{ByteBuf, ByteView};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use opool::{Pool, PoolAllocator, RefGuard};
 use peers::Random;
 use peers::race::{Bar, Bench, Contender};
 use std::hint::black_box;
 use std::sync::Arc;
 
 const BLOCK: usize = 64 * 1024;
+const HELD: usize = 64;
+/// A message, and its length before it.
+const MAX_MESSAGE: usize = 4 + 2000;
 
-/// Messages of 200 bytes on average behind their lengths, as many as the block holds.
-fn wire() -> (Vec<u8>, usize) {
-    let (mut wire, mut messages, mut random) = (Vec::new(), 0, Random(5));
-    loop {
-        let len = 100 + random.below(201);
-        if wire.len() + 4 + len > BLOCK {
-            return (wire, messages);
-        }
-        wire.extend_from_slice(&(len as u32).to_be_bytes());
-        wire.resize(wire.len() + len, 5);
-        messages += 1;
+/// Returns 1 MiB of messages of 200 bytes on average, their lengths exponentially distributed.
+fn stream() -> &'static [u8] {
+    let (mut stream, mut random) = (Vec::new(), Random(7));
+    while stream.len() < (1 << 20) - 4096 {
+        let uniform = (random.below(1 << 53) as f64 + 0.5) / (1_u64 << 53) as f64;
+        let len = ((-uniform.ln() * 200.0) as usize).clamp(8, MAX_MESSAGE - 4);
+        stream.extend_from_slice(&(len as u32).to_be_bytes());
+        stream.resize(stream.len() + len, 7);
+    }
+    stream.leak()
+}
+
+/// What comes in: the stream again and again, in reads of a size.
+#[derive(Clone)]
+struct Reads {
+    stream: &'static [u8],
+    size: usize,
+    position: usize,
+}
+
+impl Reads {
+    /// Returns the next read, of at most `room` bytes.
+    #[inline(always)]
+    fn next(&mut self, room: usize) -> &'static [u8] {
+        let rest = &self.stream[self.position..];
+        let read = &rest[..rest.len().min(self.size).min(room)];
+        self.position = (self.position + read.len()) % self.stream.len();
+        read
     }
 }
 
 /// The messages held: each new one takes the place of the oldest.
 struct Held<T> {
-    ring: Vec<Option<T>>,
+    ring: [Option<T>; HELD],
     next: usize,
 }
 
 impl<T> Held<T> {
-    fn new(most: usize) -> Self {
-        Self { ring: (0..most).map(|_| None).collect(), next: 0 }
+    fn new() -> Self {
+        Self { ring: [const { None }; HELD], next: 0 }
     }
 
     #[inline(always)]
     fn keep(&mut self, message: T) {
-        if self.ring.is_empty() {
-            black_box(&message);
-            return;
-        }
         self.ring[self.next] = Some(message);
-        self.next = if self.next + 1 == self.ring.len() { 0 } else { self.next + 1 };
+        self.next = (self.next + 1) % HELD;
     }
 }
 
 pub(crate) fn run(bench: &mut Bench) {
-    bench.section("Framing: 64 KiB of messages, 200 bytes on average, per message");
-    let (wire, messages) = wire();
-    let wire: &'static [u8] = wire.leak();
-    for hold in [64, 0, 1024] {
+    bench.section("Framing: messages of 200 bytes on average, 64 held, per message");
+    let stream = stream();
+    for (name, size) in
+        [("framing, reads of 64 KiB", BLOCK), ("framing, reads of 1448 bytes", 1448)]
+    {
+        let reads = Reads { stream, size, position: 0 };
         let contenders = vec![
-            ours(wire, messages, hold),
-            bytes(wire, messages, hold),
-            counted(wire, messages, hold),
-            copied(wire, messages, hold),
-            ntex(wire, messages, hold),
-            bytesbuf(wire, messages, hold),
-            parse(wire, messages, hold),
+            bytebuf(reads.clone()),
+            bytes(reads.clone()),
+            counted(reads.clone()),
+            copied(reads.clone()),
+            parse(reads),
         ];
-        let bars: &[Bar] = match hold {
-            64 => &[Bar::Of(&["bytes"], 1.0 / 2.3), Bar::OfBest(1.0)],
-            _ => &[Bar::OfBest(1.0)],
-        };
-        bench.race(format!("framing, {hold} held"), bars, contenders);
+        bench.race(name, &[Bar::Of(&["bytes"], 0.6), Bar::Of(&[COUNTED], 1.0)], contenders);
     }
 }
 
-fn ours(wire: &'static [u8], messages: usize, hold: usize) -> Contender<'static> {
-    let mut held = Held::<ByteView>::new(hold);
-    Contender::cpu("bytebuf", move |n| {
-        for _ in 0..n / messages {
-            let mut received: ByteBuf = Pool::global().alloc(BLOCK);
-            received.extend_from_slice(wire);
-            while received.len() >= 4 {
-                let len = received.get_u32() as usize;
-                held.keep(received.split_to(len).freeze());
-            }
+/// A decoder written for `BytesMut`: the same code for both.
+macro_rules! decoder {
+    ($name:ident, $buffer:ty, $message:ty) => {
+        fn $name(mut reads: Reads) -> Contender<'static> {
+            let mut received = <$buffer>::with_capacity(BLOCK);
+            let mut held = Held::<$message>::new();
+            Contender::cpu(stringify!($name), move |n| {
+                let mut done = 0;
+                while done < n {
+                    let read = reads.next(BLOCK - received.len());
+                    received.reserve(read.len());
+                    received.put_slice(read);
+                    while let Some(&len) = received.first_chunk() {
+                        let len = u32::from_be_bytes(len) as usize;
+                        if received.len() < 4 + len {
+                            break;
+                        }
+                        received.advance(4);
+                        held.keep(received.split_to(len).freeze());
+                        done += 1;
+                    }
+                }
+                black_box(&held.ring);
+            })
         }
-    })
+    };
 }
 
-fn bytes(wire: &'static [u8], messages: usize, hold: usize) -> Contender<'static> {
-    let mut held = Held::<Bytes>::new(hold);
-    let mut received = BytesMut::with_capacity(BLOCK);
-    Contender::cpu("bytes", move |n| {
-        for _ in 0..n / messages {
-            // What tokio's codecs do: the room is taken back if nobody holds it.
-            received.reserve(BLOCK);
-            received.extend_from_slice(wire);
-            while received.len() >= 4 {
-                let len = received.get_u32() as usize;
-                held.keep(received.split_to(len).freeze());
-            }
+decoder!(bytebuf, ByteBuf, ByteView);
+decoder!(bytes, BytesMut, Bytes);
+
+/// Calls `f` with the range of each whole message; returns where the rest begins.
+#[inline(always)]
+fn cut(received: &[u8], mut f: impl FnMut(usize, usize)) -> usize {
+    let mut at = 0;
+    while let Some(&len) = received[at..].first_chunk() {
+        let len = u32::from_be_bytes(len) as usize;
+        if received.len() - at < 4 + len {
+            break;
         }
-    })
+        f(at + 4, len);
+        at += 4 + len;
+    }
+    at
 }
 
-/// Ranges of an `Arc` of a vector.
-fn counted(wire: &'static [u8], messages: usize, hold: usize) -> Contender<'static> {
-    let mut held = Held::<(Arc<Vec<u8>>, usize, usize)>::new(hold);
-    Contender::cpu("Arc<Vec>", move |n| {
-        for _ in 0..n / messages {
-            let mut received = Vec::with_capacity(BLOCK);
-            received.extend_from_slice(wire);
-            let received = Arc::new(received);
-            let mut at = 0;
-            while let Some(len) = received.get(at..).and_then(|rest| rest.first_chunk()) {
-                let len = u32::from_be_bytes(*len) as usize;
-                held.keep((Arc::clone(&received), at + 4, len));
-                at += 4 + len;
-            }
+const COUNTED: &str = "Arc over opool";
+
+/// Allocates the blocks of a pool.
+struct Vectors(usize);
+
+impl PoolAllocator<Vec<u8>> for Vectors {
+    fn allocate(&self) -> Vec<u8> {
+        Vec::with_capacity(self.0)
+    }
+
+    fn reset(&self, block: &mut Vec<u8>) {
+        block.clear();
+    }
+}
+
+/// By hand: each read gets a block of an object pool, behind the start of a message that the read before it cut. Messages
+/// are ranges of a counted block.
+fn counted(mut reads: Reads) -> Contender<'static> {
+    type Block = Arc<RefGuard<'static, Vectors, Vec<u8>>>;
+    let pool: &'static Pool<_, _> =
+        Box::leak(Box::new(Pool::new(256, Vectors(reads.size + MAX_MESSAGE))));
+    let mut held = Held::<(Block, usize, usize)>::new();
+    let (mut last, mut rest): (Block, usize) = (Arc::new(pool.get()), 0);
+    Contender::cpu(COUNTED, move |n| {
+        let mut done = 0;
+        while done < n {
+            let mut block = pool.get();
+            block.extend_from_slice(&last[rest..]);
+            block.extend_from_slice(reads.next(BLOCK));
+            let block = Arc::new(block);
+            rest = cut(&block, |start, len| {
+                held.keep((Arc::clone(&block), start, len));
+                done += 1;
+            });
+            last = block;
         }
+        black_box(&held.ring);
     })
 }
 
 /// A vector for each message.
-fn copied(wire: &'static [u8], messages: usize, hold: usize) -> Contender<'static> {
-    let mut held = Held::<Vec<u8>>::new(hold);
-    let mut received = Vec::with_capacity(BLOCK);
+fn copied(mut reads: Reads) -> Contender<'static> {
+    let mut held = Held::<Vec<u8>>::new();
+    let mut received = Vec::with_capacity(BLOCK + MAX_MESSAGE);
     Contender::cpu("copied Vec", move |n| {
-        for _ in 0..n / messages {
-            received.clear();
-            received.extend_from_slice(wire);
-            let mut rest = &received[..];
-            while rest.len() >= 4 {
-                let len = rest.get_u32() as usize;
-                held.keep(rest[..len].to_vec());
-                rest = &rest[len..];
-            }
+        let mut done = 0;
+        while done < n {
+            received.extend_from_slice(reads.next(BLOCK));
+            let rest = cut(&received, |start, len| {
+                held.keep(received[start..start + len].to_vec());
+                done += 1;
+            });
+            received.drain(..rest);
         }
+        black_box(&held.ring);
     })
 }
 
-fn ntex(wire: &'static [u8], messages: usize, hold: usize) -> Contender<'static> {
-    let mut held = Held::<ntex_bytes::Bytes>::new(hold);
-    Contender::cpu("ntex", move |n| {
-        for _ in 0..n / messages {
-            let mut received =
-                ntex_bytes::BytesMut::with_page_size(ntex_bytes::BytePageSize::Size64);
-            // Its page of 64 KiB has a few bytes less room: the last message is cut short.
-            received.extend_from_slice(&wire[..wire.len().min(received.capacity())]);
-            while received.len() >= 4 {
-                let len = Buf::get_u32(&mut received) as usize;
-                held.keep(received.split_to(len.min(received.len())));
-            }
-        }
-    })
-}
-
-fn bytesbuf(wire: &'static [u8], messages: usize, hold: usize) -> Contender<'static> {
-    let pool = bytesbuf::mem::GlobalPool::new();
-    let mut held = Held::<bytesbuf::BytesView>::new(hold);
-    Contender::cpu("bytesbuf", move |n| {
-        for _ in 0..n / messages {
-            let mut received = pool.reserve(BLOCK);
-            received.put_slice(wire);
-            let mut view = received.consume_all();
-            while view.len() >= 4 {
-                let len = view.get_u32_be() as usize;
-                held.keep(view.range(..len));
-                view.advance(len);
-            }
-        }
-    })
-}
-
-/// No buffers at all: the copy and the lengths.
-fn parse(wire: &'static [u8], messages: usize, hold: usize) -> Contender<'static> {
-    let mut held = Held::<(usize, usize)>::new(hold);
-    let mut received = Vec::with_capacity(BLOCK);
+/// No messages at all: the copy and the lengths.
+fn parse(mut reads: Reads) -> Contender<'static> {
+    let mut held = Held::<(usize, usize)>::new();
+    let mut received = Vec::with_capacity(BLOCK + MAX_MESSAGE);
     Contender::floor("parse alone", move |n| {
-        for _ in 0..n / messages {
-            received.clear();
-            received.extend_from_slice(wire);
-            let mut at = 0;
-            while let Some(len) = received.get(at..).and_then(|rest: &[u8]| rest.first_chunk()) {
-                let len = u32::from_be_bytes(*len) as usize;
-                held.keep((at + 4, len));
-                at += 4 + len;
-            }
+        let mut done = 0;
+        while done < n {
+            received.extend_from_slice(reads.next(BLOCK));
+            let rest = cut(&received, |start, len| {
+                held.keep((start, len));
+                done += 1;
+            });
+            received.drain(..rest);
         }
+        black_box(&held.ring);
     })
 }

@@ -1,7 +1,7 @@
 //! Handles against those of other crates: what sharing, cutting, reading and writing costs.
 //!
 //! ```text
-//! cargo run --release --bin buffers -- [--quick] [--only WORDS] [--save DIR]
+//! cargo run --release --bin buffers -- [--quick] [--count] [--only WORDS] [--save DIR]
 //! ```
 
 mod composite;
@@ -15,7 +15,7 @@ use peers::{Arguments, finish};
 
 fn main() {
     let arguments = Arguments::parse();
-    let mut bench = Bench::new("Buffers", arguments.quick, arguments.only.clone());
+    let mut bench = Bench::new("Buffers", &arguments, 1 << 16);
     shares::run(&mut bench);
     framing::run(&mut bench);
     cursors::run(&mut bench);

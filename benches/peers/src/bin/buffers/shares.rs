@@ -18,67 +18,52 @@ fn bytes() -> Bytes {
     BytesMut::from(&DATA[..]).freeze()
 }
 
-/// The same work with each kind of handle: they share their methods' names.
+/// The same work with each kind of handle, of so many buffers in turn. The kinds share their methods' names.
 macro_rules! each {
-    ($($name:literal: $new:expr),+; |$n:ident, $handle:ident| $work:expr) => {
+    ($buffers:expr, $($name:literal: $new:expr),+; |$handle:ident| $work:expr) => {
         vec![$({
-            let $handle = $new;
-            Contender::cpu($name, move |$n| $work)
+            let handles: Vec<_> = (0..$buffers).map(|_| $new).collect();
+            Contender::cpu($name, move |n| {
+                for _ in 0..n.div_ceil(handles.len()) {
+                    for $handle in black_box(&handles[..]) {
+                        black_box(&$work);
+                    }
+                }
+            })
+        }),+]
+    };
+}
+
+/// Clones each handle, and then cuts pieces of the clones in turn, a hundred of each.
+macro_rules! cut {
+    ($buffers:expr, $($name:literal: $new:expr),+; |$rest:ident| $work:expr) => {
+        vec![$({
+            let handles: Vec<_> = (0..$buffers).map(|_| $new).collect();
+            Contender::cpu($name, move |n| {
+                for _ in 0..n.div_ceil(100 * handles.len()) {
+                    let mut rests = handles.clone();
+                    for _ in 0..100 {
+                        for $rest in black_box(&mut rests[..]) {
+                            black_box(&$work);
+                        }
+                    }
+                }
+            })
         }),+]
     };
 }
 
 pub(crate) fn run(bench: &mut Bench) {
-    const QUARTER: [Bar; 1] = [Bar::Of(&["bytes"], 0.25)];
-    bench.section("Sharing and cutting");
-    bench.race(
-        "clone + drop",
-        &QUARTER,
-        each!("bytebuf": ours(), "bytes": bytes(), "Arc": Arc::<[u8]>::from(&DATA[..]),
-          "ntex": ntex_bytes::Bytes::copy_from_slice(&DATA);
-        |n, handle| for _ in 0..n {
-            black_box(&black_box(&handle).clone());
-        }),
-    );
-    bench.race(
-        "slice + drop",
-        &QUARTER,
-        each!("bytebuf": ours(), "bytes": bytes(), "ntex": ntex_bytes::Bytes::copy_from_slice(&DATA);
-        |n, handle| for _ in 0..n {
-            black_box(&black_box(&handle).slice(black_box(100)..black_box(900)));
-        }),
-    );
-    // A hundred cuts of each clone.
-    bench.race(
-        "split_to + drop",
-        &QUARTER,
-        each!("bytebuf": ours(), "bytes": bytes(); |n, handle| for _ in 0..n / 100 {
-            let mut rest = black_box(&handle).clone();
-            for _ in 0..100 {
-                black_box(&rest.split_to(black_box(8)));
-            }
-        }),
-    );
-    bench.race(
-        "split_off + drop",
-        &QUARTER,
-        each!("bytebuf": ours(), "bytes": bytes(); |n, handle| for _ in 0..n / 100 {
-            let mut rest = black_box(&handle).clone();
-            for _ in 0..100 {
-                black_box(&rest.split_off(rest.len() - black_box(8)));
-            }
-        }),
-    );
+    bench.section("Sharing and cutting one buffer");
+    share(bench, 1, "", &[Bar::Of(&["bytes"], 0.7)]);
+    bench.section("Sharing and cutting 64 buffers in turn");
+    share(bench, 64, ", 64 buffers", &[Bar::Of(&["bytes"], 1.0)]);
+    bench.section("Writable buffers, and two threads");
     bench.race(
         "writable: split_to + drop",
-        &[Bar::Of(&["bytes"], 1.0)],
-        each!("bytebuf": ByteBuf::from(&DATA[..]), "bytes": BytesMut::from(&DATA[..]);
-        |n, handle| for _ in 0..n / 100 {
-            let mut rest = handle.clone();
-            for _ in 0..100 {
-                black_box(&rest.split_to(black_box(8)));
-            }
-        }),
+        &[Bar::Of(&["bytes"], 0.7)],
+        cut!(1, "bytebuf": ByteBuf::from(&DATA[..]), "bytes": BytesMut::from(&DATA[..]);
+             |rest| rest.split_to(black_box(8))),
     );
     bench.race(
         "clone + drop, two threads on one buffer",
@@ -116,6 +101,33 @@ pub(crate) fn run(bench: &mut Bench) {
         convert("bytes", move || filled_bytes(500)().freeze(), |view| view.try_into_mut().ok()),
     ];
     bench.race("try_into_mut", &[Bar::Most(2.5)], contenders);
+}
+
+fn share(bench: &mut Bench, buffers: usize, of: &str, bars: &[Bar]) {
+    bench.race(
+        format!("clone + drop{of}"),
+        bars,
+        each!(buffers, "bytebuf": ours(), "bytes": bytes(), "Arc": Arc::<[u8]>::from(&DATA[..]),
+              "ntex": ntex_bytes::Bytes::copy_from_slice(&DATA); |handle| handle.clone()),
+    );
+    bench.race(
+        format!("slice + drop{of}"),
+        bars,
+        each!(buffers, "bytebuf": ours(), "bytes": bytes(),
+              "ntex": ntex_bytes::Bytes::copy_from_slice(&DATA);
+              |handle| handle.slice(black_box(100)..black_box(900))),
+    );
+    bench.race(
+        format!("split_to + drop{of}"),
+        bars,
+        cut!(buffers, "bytebuf": ours(), "bytes": bytes(); |rest| rest.split_to(black_box(8))),
+    );
+    bench.race(
+        format!("split_off + drop{of}"),
+        bars,
+        cut!(buffers, "bytebuf": ours(), "bytes": bytes();
+             |rest| rest.split_off(rest.len() - black_box(8))),
+    );
 }
 
 /// The processor time per clone and drop while two threads do it to one buffer.

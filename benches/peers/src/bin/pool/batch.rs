@@ -1,58 +1,75 @@
-//! Many buffers at a time, dropped in another order than they came in.
+//! Many buffers at a time, a byte written to each, dropped in another order than they came in.
 
 use super::single::everyone;
 use bytebuf::Pool;
+use peers::Random;
 use peers::makers::*;
 use peers::race::{Bar, Bench, Contender};
-use peers::{Random, network_sizes};
 use std::hint::black_box;
+use std::mem::MaybeUninit;
+
+const ORDERS: [&str; 3] = ["FIFO", "LIFO", "random"];
 
 pub(crate) fn run(bench: &mut Bench) {
-    bench.section("Batches, freed in some order, per buffer");
+    bench.section("Batches of the network mix, a byte written to each, per buffer");
+    let mut random = Random(3);
+    let mix: Vec<usize> = (0..8192).map(|_| random.network_size()).collect();
     for count in [64, 1024] {
-        for mixed in [false, true] {
-            for order in ["FIFO", "LIFO", "random"] {
-                let batch = Batch::new(count, mixed, order);
-                let mut contenders = everyone!(batch);
-                if !mixed {
-                    contenders.push(batch.of(Opool::new(2048)));
-                }
-                let what = if mixed { "mixed sizes" } else { "2 KiB" };
-                bench.race(format!("{count} x {what}, {order}"), &[Bar::OfBest(0.7)], contenders);
-            }
+        for order in ORDERS {
+            let batch = Batch::new(mix.clone(), count, order);
+            let name = format!("{count} of the network mix, {order}");
+            bench.race(name, &[Bar::OfBest(0.8)], everyone!(batch));
         }
+    }
+    bench.section("Batches of 1024 x 2 KiB, a byte written to each, per buffer");
+    for order in ORDERS {
+        let batch = Batch::new(vec![2048], 1024, order);
+        let mut contenders = everyone!(batch);
+        contenders.push(batch.of(Opool::new(2048)));
+        let bars = [Bar::Of(&["opool"], 1.0), Bar::Of(&["mimalloc"], 0.5)];
+        bench.race(format!("1024 x 2 KiB, {order}"), &bars, contenders);
     }
 }
 
 #[derive(Clone)]
 struct Batch {
+    /// The sizes that batches take in turn.
     sizes: Vec<usize>,
-    /// Which one is dropped first, second, ...
-    order: Vec<usize>,
+    /// Which buffer of a batch is dropped first, second, ...; batches take these in turn.
+    orders: Vec<Vec<usize>>,
 }
 
 impl Batch {
-    fn new(count: usize, mixed: bool, order: &str) -> Self {
-        let sizes = if mixed { network_sizes(count) } else { vec![2048; count] };
-        let order = match order {
-            "FIFO" => (0..count).collect(),
-            "LIFO" => (0..count).rev().collect(),
-            _ => Random(3).order(count),
+    fn new(sizes: Vec<usize>, count: usize, order: &str) -> Self {
+        let orders = match order {
+            "FIFO" => vec![(0..count).collect()],
+            "LIFO" => vec![(0..count).rev().collect()],
+            _ => {
+                let mut random = Random(7);
+                (0..8).map(|_| random.order(count)).collect()
+            }
         };
-        Self { sizes, order }
+        Self { sizes, orders }
     }
 
     fn of<M: Maker>(&self, maker: M) -> Contender<'static> {
-        let Self { sizes, order } = self.clone();
-        let mut held: Vec<Option<M::Buffer>> = sizes.iter().map(|_| None).collect();
+        let Self { sizes, orders } = self.clone();
+        let count = orders[0].len();
+        let mut held: Vec<Option<M::Buffer>> = (0..count).map(|_| None).collect();
+        let (mut next_size, mut next_order) = (0, 0);
         Contender::cpu(M::NAME, move |n| {
-            for _ in 0..n / sizes.len() {
-                for (place, &size) in held.iter_mut().zip(&sizes) {
-                    *place = Some(maker.make(black_box(size)));
+            for _ in 0..n / count {
+                for place in &mut held {
+                    let mut buffer = maker.make(black_box(sizes[next_size]));
+                    M::room(&mut buffer)[0] = MaybeUninit::new(1);
+                    *place = Some(buffer);
+                    next_size = if next_size + 1 == sizes.len() { 0 } else { next_size + 1 };
                 }
-                for &i in &order {
-                    drop(held[i].take());
+                black_box(&mut held);
+                for &i in &orders[next_order] {
+                    held[i] = None;
                 }
+                next_order = (next_order + 1) % orders.len();
             }
         })
     }

@@ -1,13 +1,13 @@
 //! The pool against allocators and other pools.
 //!
 //! ```text
-//! cargo run --release --bin pool -- [--quick] [--only WORDS] [--save DIR]
+//! cargo run --release --bin pool -- [--quick] [--count] [--only WORDS] [--save DIR]
 //! ```
 
 mod batch;
+mod resident;
 mod single;
 mod threads;
-mod walk;
 
 use clap::Parser;
 use peers::makers::Routed;
@@ -19,13 +19,14 @@ static ALLOCATOR: Routed = Routed;
 
 fn main() {
     let arguments = Arguments::parse();
-    if let Some(who) = &arguments.walk {
-        return walk::alone(who, arguments.quick);
+    if let Some(what) = &arguments.resident {
+        let contender = arguments.only.as_deref().expect("a contender");
+        return resident::alone(what, contender, arguments.quick);
     }
-    let mut bench = Bench::new("The pool", arguments.quick, arguments.only.clone());
+    let mut bench = Bench::new("The pool", &arguments, 8192);
     single::run(&mut bench);
     batch::run(&mut bench);
     threads::run(&mut bench);
-    walk::run(&mut bench);
+    resident::run(&mut bench);
     finish(&bench, "pool", &arguments);
 }

@@ -5,9 +5,26 @@ use peers::makers::*;
 use peers::race::{Bar, Bench, Contender};
 use std::hint::black_box;
 
-const SIZES: [usize; 8] = [64, 256, 1024, 4096, 16384, 65536, 262_144, 1 << 20];
+/// From 64 bytes to 1 MiB, between the powers of two as well.
+const SIZES: [usize; 15] = [
+    64,
+    128,
+    256,
+    512,
+    1024,
+    1500,
+    2048,
+    4096,
+    9000,
+    16384,
+    16640,
+    65536,
+    100_000,
+    262_144,
+    1 << 20,
+];
 
-/// Asks for a contender with each maker that can make a buffer of any size.
+/// Returns a contender with each maker that can make a buffer of any size.
 macro_rules! everyone {
     ($each:expr) => {
         vec![
@@ -32,33 +49,15 @@ pub(crate) fn run(bench: &mut Bench) {
         let mut contenders = everyone!(make);
         contenders.push(make.of(Opool::new(size)));
         contenders.push(free_list(size));
-        bench.race(format!("alloc + drop, {}", bytes(size)), &[Bar::OfBest(1.0)], contenders);
-    }
-    let ours = |size| {
-        let rows = &bench.table.rows;
-        rows.iter()
-            .find(|row| row.name.ends_with(&format!(", {}", bytes(size))))
-            .map(|row| row.ours())
-    };
-    if let (Some(small), Some(large)) = (ours(64), ours(1 << 20)) {
-        let flat = peers::table::Row::alone(
-            "alloc + drop, 1 MiB / 64 B",
-            "x",
-            Bar::Most(2.0),
-            large / small,
-        );
-        bench.table.add(flat);
+        bench.race(format!("alloc + drop, {}", bytes(size)), &[Bar::OfBest(0.9)], contenders);
     }
     bench.section("The same, a byte written to each page");
-    for size in SIZES.into_iter().filter(|&size| size >= 4096) {
+    for size in [4096, 16384, 65536, 262_144, 1 << 20] {
         let make = Touched(size);
         let mut contenders = everyone!(make);
         contenders.push(make.of(Opool::new(size)));
-        bench.race(
-            format!("alloc + touch + drop, {}", bytes(size)),
-            &[Bar::OfBest(1.0)],
-            contenders,
-        );
+        let name = format!("alloc + touch + drop, {}", bytes(size));
+        bench.race(name, &[Bar::OfBest(1.0)], contenders);
     }
 }
 
@@ -105,8 +104,8 @@ fn free_list(size: usize) -> Contender<'static> {
 
 pub(crate) fn bytes(size: usize) -> String {
     match size {
-        ..1024 => format!("{size} B"),
-        ..1_048_576 => format!("{} KiB", size >> 10),
-        _ => format!("{} MiB", size >> 20),
+        1_048_576 => "1 MiB".to_owned(),
+        _ if size.is_multiple_of(1024) => format!("{} KiB", size >> 10),
+        _ => format!("{size} B"),
     }
 }
