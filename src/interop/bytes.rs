@@ -10,6 +10,7 @@
 )]
 
 use crate::buf::{ByteBuf, ByteView, drop_after};
+use crate::io::WriteQueue;
 use bytes::buf::{IntoIter, UninitSlice};
 use bytes::{Buf, BufMut, Bytes};
 use core::borrow::BorrowMut;
@@ -111,6 +112,48 @@ unsafe impl BufMut for ByteBuf {
     #[inline]
     fn put_bytes(&mut self, value: u8, n: usize) {
         self.fill_with(n, value);
+    }
+}
+
+// SAFETY: `chunk_mut` gives the spare capacity of the block that small parts are copied into, and `advance_mut`
+// moves that block's writer index, by its own `BufMut` (A1).
+unsafe impl BufMut for WriteQueue {
+    #[inline]
+    fn remaining_mut(&self) -> usize {
+        usize::try_from(self.pending_bytes())
+            .map_or(0, |pending| (isize::MAX as usize).saturating_sub(pending))
+    }
+
+    #[inline]
+    unsafe fn advance_mut(&mut self, n: usize) {
+        let block = self.open_block(0).expect("the block that is open");
+        // SAFETY: written, as the caller vouches; the block checks its capacity (A1).
+        unsafe { block.advance_mut(n) }
+    }
+
+    /// # Panics
+    ///
+    /// As [`push_copy`](Self::push_copy).
+    #[inline]
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        match self.open_block(CHUNK) {
+            Ok(block) => block.spare_capacity_mut().into(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.push_copy(bytes);
+    }
+}
+
+impl fmt::Write for WriteQueue {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.try_reserve(text.len()).map_err(|_| fmt::Error)?;
+        self.push_copy(text.as_bytes());
+        Ok(())
     }
 }
 

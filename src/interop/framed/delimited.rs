@@ -1,15 +1,28 @@
-//! Frames that end with a delimiter, and lines.
+//! Frames that end with a delimiter.
 
 use std::io;
 
+use aho_corasick::AhoCorasick;
 use bytes::Buf;
 use memchr::memmem::Finder;
 
-use super::error::{FrameTooLong, LinesCodecError, invalid};
-use super::{Decoder, MAX_LENGTH};
-use crate::buf::{ByteBuf, ByteStr};
+use super::error::{FrameTooLong, invalid, not_encoded};
+use super::{Decoder, encodes_payloads};
+use crate::buf::{ByteBuf, ByteView};
+use crate::io::{Payload, WriteQueue};
 
-/// Splits frames at a delimiter of one or more bytes, which is not part of them.
+/// When a frame that is over the limit is reported. The rest of it is skipped in constant memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TooLong {
+    /// As soon as it is known to be: Netty's `failFast`.
+    #[default]
+    ErrorThenSkip,
+    /// When all of it was skipped, or when the stream ends.
+    SkipThenError,
+}
+
+/// Splits frames at delimiters of one or more bytes, which are not part of them.
 ///
 /// A frame that is over the limit is reported as soon as that is known; the rest of it is discarded, in
 /// constant memory, up to its delimiter. Each byte is searched once, however it arrives, and at most twice
@@ -17,11 +30,38 @@ use crate::buf::{ByteBuf, ByteStr};
 #[derive(Clone, Debug)]
 #[doc(alias = "DelimiterBasedFrameDecoder")]
 pub struct DelimiterCodec {
-    finder: Finder<'static>,
+    delimiters: Delimiters,
+    /// What is sent behind a frame.
+    written: ByteView,
     max_length: usize,
+    keeps_delimiter: bool,
+    too_long: TooLong,
     /// No delimiter begins before this.
     searched: usize,
     is_discarding: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Delimiters {
+    One(Box<Finder<'static>>),
+    Any(AhoCorasick),
+}
+
+impl Delimiters {
+    fn longest(&self) -> usize {
+        match self {
+            Self::One(finder) => finder.needle().len(),
+            Self::Any(automaton) => automaton.max_pattern_len().max(1),
+        }
+    }
+
+    /// Returns the start and the end of the delimiter that ends first; of several that end there, the longest.
+    fn find(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::One(finder) => finder.find(bytes).map(|at| (at, at + finder.needle().len())),
+            Self::Any(automaton) => automaton.find(bytes).map(|found| (found.start(), found.end())),
+        }
+    }
 }
 
 impl DelimiterCodec {
@@ -32,8 +72,64 @@ impl DelimiterCodec {
     /// If the delimiter is empty.
     pub fn new(delimiter: &[u8], max_length: usize) -> Self {
         assert!(!delimiter.is_empty(), "the delimiter is empty");
-        let finder = Finder::new(delimiter).into_owned();
-        Self { finder, max_length, searched: 0, is_discarding: false }
+        let finder = Box::new(Finder::new(delimiter).into_owned());
+        Self::with(Delimiters::One(finder), delimiter, max_length)
+    }
+
+    /// Splits at whichever of the delimiters ends first; of several that end at the same byte, at the
+    /// longest. So the frames do not depend on how the bytes arrive. It sends the first delimiter.
+    ///
+    /// # Panics
+    ///
+    /// If there are no delimiters, or one is empty, or they come to gigabytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    /// use bytebuf::codec::{Decoder, DelimiterCodec};
+    ///
+    /// let mut lines = DelimiterCodec::any([&b"\r\n"[..], b"\n"], 1000);
+    /// let mut received = ByteBuf::from("one\r\ntwo\n");
+    /// assert_eq!(lines.decode(&mut received)?.unwrap(), b"one"[..]);
+    /// assert_eq!(lines.decode(&mut received)?.unwrap(), b"two"[..]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn any<'a>(delimiters: impl IntoIterator<Item = &'a [u8]>, max_length: usize) -> Self {
+        let delimiters: Vec<&[u8]> = delimiters.into_iter().collect();
+        let first = delimiters.first().expect("no delimiters");
+        assert!(delimiters.iter().all(|delimiter| !delimiter.is_empty()), "a delimiter is empty");
+        let automaton = AhoCorasick::new(&delimiters).expect("delimiters of few bytes");
+        Self::with(Delimiters::Any(automaton), first, max_length)
+    }
+
+    /// Splits at any of the bytes, which may be none.
+    pub(super) fn at_bytes(bytes: &[u8], max_length: usize) -> Self {
+        let automaton = AhoCorasick::new(bytes.chunks(1)).expect("at most 256 different bytes");
+        Self::with(Delimiters::Any(automaton), &[], max_length)
+    }
+
+    fn with(delimiters: Delimiters, written: &[u8], max_length: usize) -> Self {
+        let written = ByteView::from(written.to_vec());
+        let (keeps_delimiter, too_long) = (false, TooLong::default());
+        let (searched, is_discarding) = (0, false);
+        Self { delimiters, written, max_length, keeps_delimiter, too_long, searched, is_discarding }
+    }
+
+    /// Leaves the delimiter at the end of the frames that are decoded. The limit does not count it.
+    #[must_use]
+    #[doc(alias = "stripDelimiter")]
+    pub fn keep_delimiter(mut self) -> Self {
+        self.keeps_delimiter = true;
+        self
+    }
+
+    /// Sets when a frame that is over the limit is reported.
+    #[must_use]
+    #[doc(alias = "failFast")]
+    pub fn report_too_long(mut self, too_long: TooLong) -> Self {
+        self.too_long = too_long;
+        self
     }
 
     /// Returns the limit of a frame in bytes.
@@ -41,21 +137,24 @@ impl DelimiterCodec {
         self.max_length
     }
 
-    fn next(&mut self, src: &mut ByteBuf) -> Result<Option<ByteBuf>, FrameTooLong> {
-        let delimiter = self.finder.needle().len();
-        let most = self.max_length.saturating_add(delimiter);
+    pub(super) fn next(&mut self, src: &mut ByteBuf) -> Result<Option<ByteBuf>, FrameTooLong> {
+        let longest = self.delimiters.longest();
+        let most = self.max_length.saturating_add(longest);
         loop {
             let end = if self.is_discarding { src.len() } else { src.len().min(most) };
             let from = self.searched.min(end);
-            let unfinished = src.len().min(delimiter - 1);
-            match self.finder.find(&src[from..end]) {
-                Some(at) if self.is_discarding => {
-                    src.advance(from + at + delimiter);
-                    (self.searched, self.is_discarding) = (0, false);
+            let unfinished = src.len().min(longest - 1);
+            let found = self.delimiters.find(&src[from..end]);
+            match found.map(|(start, end)| (from + start, from + end)) {
+                Some((_, end)) if self.is_discarding => {
+                    src.advance(end);
+                    self.skipped()?;
                 }
-                Some(at) => {
-                    let frame = src.split_to(from + at);
-                    src.advance(delimiter);
+                Some((start, end)) if start <= self.max_length => {
+                    let mut frame = src.split_to(end);
+                    if !self.keeps_delimiter {
+                        frame.truncate(start);
+                    }
                     self.searched = 0;
                     return Ok(Some(frame));
                 }
@@ -64,33 +163,57 @@ impl DelimiterCodec {
                     self.searched = 0;
                     return Ok(None);
                 }
-                None if src.len() >= most => return Err(self.discard()),
-                None => {
+                None if src.len() < most => {
                     self.searched = src.len() - unfinished;
                     return Ok(None);
                 }
+                _ => self.discard()?,
             }
         }
     }
 
-    fn last(&mut self, src: &mut ByteBuf) -> Result<Option<ByteBuf>, FrameTooLong> {
+    pub(super) fn last(&mut self, src: &mut ByteBuf) -> Result<Option<ByteBuf>, FrameTooLong> {
         if let Some(frame) = self.next(src)? {
             return Ok(Some(frame));
         }
-        self.searched = 0;
-        if std::mem::take(&mut self.is_discarding) {
+        if !self.is_discarding && src.len() > self.max_length {
+            self.discard()?;
+        }
+        if self.is_discarding {
             src.clear();
+            self.skipped()?;
         }
-        match src.len() {
-            0 => Ok(None),
-            length if length > self.max_length => Err(self.discard()),
-            length => Ok(Some(src.split_to(length))),
-        }
+        self.searched = 0;
+        Ok(if src.is_empty() { None } else { Some(src.split()) })
     }
 
-    fn discard(&mut self) -> FrameTooLong {
+    /// Begins to skip a frame that is too long.
+    fn discard(&mut self) -> Result<(), FrameTooLong> {
         (self.searched, self.is_discarding) = (0, true);
-        FrameTooLong { limit: self.max_length, length: None }
+        self.report(TooLong::ErrorThenSkip)
+    }
+
+    /// Ends to skip it.
+    fn skipped(&mut self) -> Result<(), FrameTooLong> {
+        (self.searched, self.is_discarding) = (0, false);
+        self.report(TooLong::SkipThenError)
+    }
+
+    fn report(&self, now: TooLong) -> Result<(), FrameTooLong> {
+        if self.too_long == now {
+            return Err(FrameTooLong { limit: self.max_length, length: None });
+        }
+        Ok(())
+    }
+
+    fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
+        let (limit, length) = (self.max_length, frame.len());
+        if length > limit as u64 {
+            return Err(not_encoded(FrameTooLong { limit, length: Some(length) }));
+        }
+        dst.push(frame);
+        dst.push(self.written.clone());
+        Ok(())
     }
 }
 
@@ -107,56 +230,4 @@ impl Decoder for DelimiterCodec {
     }
 }
 
-/// Splits lines of UTF-8 at `\n` or `\r\n`, which are not part of them.
-///
-/// The limit counts the `\r`. A line that is over it is treated as in [`DelimiterCodec`]; one that is not
-/// UTF-8 is an error, and the next line follows.
-#[derive(Clone, Debug)]
-#[doc(alias = "LineBasedFrameDecoder")]
-pub struct LinesCodec(DelimiterCodec);
-
-impl LinesCodec {
-    /// Lines of up to 8 MiB.
-    pub fn new() -> Self {
-        Self::new_with_max_length(MAX_LENGTH)
-    }
-
-    /// Lines of up to `max_length` bytes.
-    pub fn new_with_max_length(max_length: usize) -> Self {
-        Self(DelimiterCodec::new(b"\n", max_length))
-    }
-
-    /// Returns the limit of a line in bytes.
-    pub fn max_length(&self) -> usize {
-        self.0.max_length
-    }
-}
-
-impl Default for LinesCodec {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Decoder for LinesCodec {
-    type Item = ByteStr;
-    type Error = LinesCodecError;
-
-    fn decode(&mut self, src: &mut ByteBuf) -> Result<Option<ByteStr>, LinesCodecError> {
-        line(self.0.next(src))
-    }
-
-    fn decode_eof(&mut self, src: &mut ByteBuf) -> Result<Option<ByteStr>, LinesCodecError> {
-        line(self.0.last(src))
-    }
-}
-
-fn line(frame: Result<Option<ByteBuf>, FrameTooLong>) -> Result<Option<ByteStr>, LinesCodecError> {
-    let Some(mut line) = frame.map_err(|_| LinesCodecError::MaxLineLengthExceeded)? else {
-        return Ok(None);
-    };
-    if line.last() == Some(&b'\r') {
-        line.truncate(line.len() - 1);
-    }
-    Ok(Some(ByteStr::try_from(line.freeze()).map_err(invalid)?))
-}
+encodes_payloads!(DelimiterCodec);

@@ -24,14 +24,18 @@ impl fmt::Display for FrameTooLong {
 
 impl error::Error for FrameTooLong {}
 
-/// A length field gives, with the adjustment, a negative length, or a frame that ends within its header.
+/// [`FrameTooLong`], by the name of `tokio_util`.
+pub type LengthDelimitedCodecError = FrameTooLong;
+
+/// A length field gives, with the adjustment, a negative length, or a frame that ends within its header; or a
+/// frame would need a negative length field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "CorruptedFrameException")]
 pub struct InvalidFrameLength {
-    /// The value of the length field.
+    /// The value of the length field, or the length of a frame that was not encoded.
     pub field: u64,
-    /// What is added to it.
+    /// What is added to the length field.
     pub adjustment: isize,
 }
 
@@ -47,35 +51,60 @@ pub(super) fn invalid(error: impl Into<Box<dyn error::Error + Send + Sync>>) -> 
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// What is wrong with a line, or with the reader that it comes from.
-#[derive(Debug)]
-pub enum LinesCodecError {
-    /// The line is over the limit of the codec. The rest of it is discarded.
-    MaxLineLengthExceeded,
-    /// The reader failed, or the line is not UTF-8.
-    Io(io::Error),
+pub(super) fn not_encoded(error: impl Into<Box<dyn error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
-impl fmt::Display for LinesCodecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MaxLineLengthExceeded => f.write_str("max line length exceeded"),
-            Self::Io(error) => error.fmt(f),
+/// An error of text: over the limit, or of the stream.
+macro_rules! text_error {
+    ($(#[$doc:meta])* $name:ident, $too_long:ident, $message:literal) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {
+            /// The text is over the limit of the codec. The rest of it is discarded.
+            $too_long,
+            /// The stream failed, or the text is not UTF-8.
+            Io(io::Error),
         }
-    }
-}
 
-impl error::Error for LinesCodecError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::MaxLineLengthExceeded => None,
-            Self::Io(error) => Some(error),
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::$too_long => f.write_str($message),
+                    Self::Io(error) => error.fmt(f),
+                }
+            }
         }
-    }
+
+        impl error::Error for $name {
+            fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+                match self {
+                    Self::$too_long => None,
+                    Self::Io(error) => Some(error),
+                }
+            }
+        }
+
+        impl From<io::Error> for $name {
+            fn from(error: io::Error) -> Self {
+                Self::Io(error)
+            }
+        }
+
+        impl From<FrameTooLong> for $name {
+            fn from(_: FrameTooLong) -> Self {
+                Self::$too_long
+            }
+        }
+    };
 }
 
-impl From<io::Error> for LinesCodecError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
+text_error! {
+    /// What is wrong with a line, or with the stream that it comes from or goes to.
+    LinesCodecError, MaxLineLengthExceeded, "max line length exceeded"
+}
+
+text_error! {
+    /// What is wrong with text between delimiters, or with the stream that it comes from or goes to.
+    AnyDelimiterCodecError, MaxChunkLengthExceeded, "max chunk length exceeded"
 }

@@ -1,12 +1,20 @@
-//! Frames out of byte streams, under the names of `tokio_util::codec`.
+//! Frames out of byte streams and into them, under the names of `tokio_util::codec`.
 //!
 //! A [`Decoder`] takes frames off the front of a [`ByteBuf`], and [`FramedRead`] runs it over any reader of
 //! tokio. Frames are parts of the block that the bytes were received into; nothing is copied. While a
-//! reader waits with no partial frame it holds no memory.
+//! reader waits it holds memory in proportion to the part of a frame that has come, and none if none has.
 //!
-//! Differences from `tokio_util::codec`: the buffer and the frames are [`ByteBuf`]s, lines are
-//! [`ByteStr`](crate::ByteStr)s, each codec has a limit from the start (8 MiB), and a stream that ends
-//! between a header and its frame is an error.
+//! An [`Encoder`] puts frames into a [`WriteQueue`], and [`FramedWrite`] sends that to any writer of tokio.
+//! Large buffers are sent from where they are, and a frame may have a range of a file in it. [`Framed`] does both.
+//!
+//! # Differences from `tokio_util::codec`
+//!
+//! * The buffer and the frames are [`ByteBuf`]s, lines are [`ByteStr`](crate::ByteStr)s, and encoders write to
+//!   a [`WriteQueue`], which is a [`BufMut`](bytes::BufMut).
+//! * Each codec has a limit from the start (8 MiB), in both directions. That of a [`LengthDelimitedCodec`] is
+//!   the limit of the frame, with the adjustment; a length that ends within the header is an error.
+//! * The [backpressure boundary](FramedWrite::backpressure_boundary) is 64 KiB at first, not 8 KiB, and a
+//!   frame that waits at it waits until half of that is sent, not all.
 //!
 //! # Examples
 //!
@@ -24,22 +32,41 @@
 //! # });
 //! ```
 
+mod bytes;
 mod delimited;
 mod error;
-mod length;
+#[allow(clippy::module_inception, reason = "the type's name is tokio_util's")]
+mod framed;
+pub mod length_delimited;
+mod lines;
 mod read;
+mod stream;
+mod write;
 
 use std::io;
 
-use crate::buf::ByteBuf;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use delimited::{DelimiterCodec, LinesCodec};
-pub use error::{FrameTooLong, InvalidFrameLength, LinesCodecError};
-pub use length::{Builder, LengthDelimitedCodec};
+use crate::buf::ByteBuf;
+use crate::io::WriteQueue;
+
+pub use bytes::BytesCodec;
+pub use delimited::{DelimiterCodec, TooLong};
+pub use error::{
+    AnyDelimiterCodecError, FrameTooLong, InvalidFrameLength, LengthDelimitedCodecError,
+    LinesCodecError,
+};
+pub use framed::{Framed, FramedParts};
+pub use length_delimited::LengthDelimitedCodec;
+pub use lines::{AnyDelimiterCodec, LinesCodec};
 pub use read::FramedRead;
+pub use write::FramedWrite;
 
 /// The limit of each codec that is given none: 8 MiB, as `tokio_util` has it for length fields.
 const MAX_LENGTH: usize = 8 * 1024 * 1024;
+
+/// What a read is offered at most, unless a larger capacity is asked for.
+const MAX_READ: usize = 256 * 1024;
 
 /// Takes frames off the front of received bytes.
 #[doc(alias = "ByteToMessageDecoder")]
@@ -68,4 +95,96 @@ pub trait Decoder {
             frame => Ok(frame),
         }
     }
+
+    /// Returns the frames of a stream in both directions.
+    fn framed<T: AsyncRead + AsyncWrite>(self, io: T) -> Framed<T, Self>
+    where
+        Self: Sized,
+    {
+        Framed::new(io, self)
+    }
 }
+
+/// Puts frames into a queue.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::codec::Encoder;
+/// use bytebuf::{FileRegion, WriteQueue};
+/// use bytes::BufMut;
+/// use std::io;
+///
+/// /// A file, behind its length.
+/// struct Files;
+///
+/// impl Encoder<FileRegion> for Files {
+///     type Error = io::Error;
+///
+///     fn encode(&mut self, file: FileRegion, dst: &mut WriteQueue) -> io::Result<()> {
+///         dst.try_reserve(8)?;
+///         dst.put_u64(file.len());
+///         dst.push(file);
+///         Ok(())
+///     }
+/// }
+///
+/// let mut queue = WriteQueue::new();
+/// Files.encode(FileRegion::open("Cargo.toml")?, &mut queue)?;
+/// assert_eq!(queue.pending_bytes(), 8 + std::fs::metadata("Cargo.toml")?.len());
+/// # Ok::<(), io::Error>(())
+/// ```
+#[doc(alias = "MessageToByteEncoder")]
+pub trait Encoder<Item> {
+    /// Why a frame was not encoded, or not sent.
+    type Error: From<io::Error>;
+
+    /// Appends the frame to `dst`.
+    ///
+    /// # Errors
+    ///
+    /// If the item can't be a frame. It should have appended nothing then: what it has appended is sent.
+    fn encode(&mut self, item: Item, dst: &mut WriteQueue) -> Result<(), Self::Error>;
+}
+
+/// Implements [`Encoder`] of a codec for all that can be pushed, by its method `encode_payload`. A slice is copied
+/// first.
+macro_rules! encodes_payloads {
+    ($codec:ty) => {
+        encodes_payloads!($codec: $crate::ByteBuf, $crate::ByteView, $crate::ByteStr,
+            $crate::CompositeByteBuf, $crate::FileRegion, $crate::Payload, ::bytes::Bytes, Vec<u8>,
+            String);
+
+        impl $crate::codec::Encoder<::bytes::BytesMut> for $codec {
+            type Error = std::io::Error;
+
+            fn encode(
+                &mut self,
+                frame: ::bytes::BytesMut,
+                dst: &mut $crate::WriteQueue,
+            ) -> std::io::Result<()> {
+                self.encode_payload(frame.freeze().into(), dst)
+            }
+        }
+
+        impl $crate::codec::Encoder<&[u8]> for $codec {
+            type Error = std::io::Error;
+
+            fn encode(&mut self, frame: &[u8], dst: &mut $crate::WriteQueue) -> std::io::Result<()> {
+                let copy = $crate::Pool::global().try_copy_from_slice(frame)?;
+                self.encode_payload(copy.into(), dst)
+            }
+        }
+    };
+    ($codec:ty: $($item:ty),+) => {$(
+        impl $crate::codec::Encoder<$item> for $codec {
+            type Error = std::io::Error;
+
+            fn encode(&mut self, frame: $item, dst: &mut $crate::WriteQueue) -> std::io::Result<()> {
+                self.encode_payload(frame.into(), dst)
+            }
+        }
+    )+};
+}
+
+use encodes_payloads;

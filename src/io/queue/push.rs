@@ -3,7 +3,7 @@
 use super::WriteQueue;
 use super::payload::{Part, Payload};
 use super::tail::{SMALL, Tail};
-use crate::buf::ByteView;
+use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
 use crate::pool::{AllocError, Pool};
 
@@ -121,6 +121,77 @@ impl WriteQueue {
             self.stats.merged_bytes += bytes.len() as u64;
         }
         Ok(())
+    }
+
+    /// Appends a copy of `bytes`; [`push_copy`](Self::push_copy) under the name that `BytesMut` has for it.
+    ///
+    /// # Panics
+    ///
+    /// As [`push_copy`](Self::push_copy).
+    #[track_caller]
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.push_copy(bytes);
+    }
+
+    /// Makes spare capacity, so that the next `additional` bytes are copied into one block: by
+    /// [`push_copy`](Self::push_copy), or as by [`BufMut`](bytes::BufMut). Larger numbers than are then written
+    /// waste memory until they are sent.
+    ///
+    /// # Panics
+    ///
+    /// As [`push_copy`](Self::push_copy); [`try_reserve`](Self::try_reserve) doesn't for want of memory.
+    ///
+    /// # Cost
+    ///
+    /// At most one block.
+    #[track_caller]
+    pub fn reserve(&mut self, additional: usize) {
+        if let Err(error) = self.try_reserve(additional) {
+            no_memory(&error);
+        }
+    }
+
+    /// Does as [`reserve`](Self::reserve). After it, to copy so many bytes can't fail.
+    ///
+    /// # Errors
+    ///
+    /// If the global pool gives no memory. The queue holds what it held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::WriteQueue;
+    /// use bytes::BufMut;
+    ///
+    /// # fn main() -> Result<(), bytebuf::AllocError> {
+    /// let mut queue = WriteQueue::new();
+    /// queue.try_reserve(4 + 7)?;
+    /// queue.put_u32(7);
+    /// queue.put_slice(b"message");
+    /// assert_eq!(queue.pending_bytes(), 11);
+    /// assert!(queue.try_reserve(usize::MAX).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), AllocError> {
+        self.open_block(additional).map(drop)
+    }
+
+    /// Returns the block that small parts are copied into, with spare capacity for `spare` bytes or more.
+    ///
+    /// # Panics
+    ///
+    /// If the queue holds 2^63 bytes, which takes files of made-up length.
+    pub(crate) fn open_block(&mut self, spare: usize) -> Result<&mut ByteBuf, AllocError> {
+        if self.tail.spare() < spare {
+            assert!(self.parts.bytes() <= MAX_BEFORE_TAIL, "the queue holds 2^63 bytes");
+            self.close_tail();
+            if !self.reopen_last(spare) {
+                let size = self.next_block(self.parts.len()).max(spare);
+                self.tail = Tail::open(Pool::global().try_alloc(size)?);
+            }
+        }
+        Ok(self.tail.block())
     }
 
     /// The size of the next block for small parts, behind the first `before` parts: in front of them all it

@@ -45,11 +45,22 @@ impl Tail {
     /// always fit.
     #[inline]
     pub(super) fn try_append(&mut self, bytes: &[u8]) -> bool {
-        let fits = bytes.len() <= self.block.capacity() - self.block.len();
+        let fits = bytes.len() <= self.spare();
         if fits {
             self.block.extend_from_slice(bytes);
         }
         fits
+    }
+
+    /// The number of bytes that it takes without another block.
+    #[inline]
+    pub(super) fn spare(&self) -> usize {
+        self.block.capacity() - self.block.len()
+    }
+
+    /// The block, to be appended to within its spare capacity.
+    pub(super) fn block(&mut self) -> &mut ByteBuf {
+        &mut self.block
     }
 
     /// Closes it and returns what it held, as a part.

@@ -310,3 +310,38 @@ fn more_bytes_than_there_are_numbers_are_refused_before_anything_changes() {
     let unsent: Vec<u64> = queue.take_unsent().iter().map(Payload::len).collect();
     assert_eq!(unsent, [4, u64::MAX - 10]);
 }
+
+/// Through every way of writing, with a part that is not copied and a file between them.
+#[test]
+fn what_is_written_in_place_keeps_its_order_among_the_parts() {
+    use bytes::BufMut;
+    use std::fmt::Write;
+
+    let file = FileRegion::open("Cargo.toml").unwrap();
+    let contents = std::fs::read("Cargo.toml").unwrap();
+    let (mut queue, mut expected) = (WriteQueue::new(), Vec::new());
+    let large = vec![7; 100_000];
+    for round in 0..200_u32 {
+        queue.reserve(round as usize % 70 * 100);
+        if round % 3 == 0 {
+            queue.push(large.clone());
+            expected.extend_from_slice(&large);
+        }
+        queue.put_bytes(8, 100);
+        queue.put_u32(round);
+        queue.extend_from_slice(&large[..round as usize * 10]);
+        write!(queue, " {round}").unwrap();
+        expected.extend_from_slice(&[8; 100]);
+        expected.extend_from_slice(&round.to_be_bytes());
+        expected.extend_from_slice(&large[..round as usize * 10]);
+        expected.extend_from_slice(format!(" {round}").as_bytes());
+        if round % 50 == 0 {
+            queue.push(file.clone());
+            expected.extend_from_slice(&contents);
+        }
+    }
+    assert_eq!(queue.pending_bytes(), expected.len() as u64);
+    let mut sent = Vec::new();
+    while !queue.flush_into(&mut sent).unwrap().is_done() {}
+    assert!(sent == expected);
+}

@@ -1,0 +1,34 @@
+//! Bytes as they come.
+
+use std::io;
+
+use super::{Decoder, encodes_payloads};
+use crate::buf::ByteBuf;
+use crate::io::{Payload, WriteQueue};
+
+/// Takes all bytes that have come as a frame, and sends those that it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BytesCodec(());
+
+impl BytesCodec {
+    /// Returns the codec.
+    pub fn new() -> Self {
+        Self(())
+    }
+
+    fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
+        dst.push(frame);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = ByteBuf;
+    type Error = io::Error;
+
+    fn decode(&mut self, src: &mut ByteBuf) -> io::Result<Option<ByteBuf>> {
+        Ok(if src.is_empty() { None } else { Some(src.split()) })
+    }
+}
+
+encodes_payloads!(BytesCodec);

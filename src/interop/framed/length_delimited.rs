@@ -1,0 +1,354 @@
+//! Frames with their length in front.
+
+use std::io;
+
+use bytes::{Buf, BufMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::error::{FrameTooLong, InvalidFrameLength, invalid, not_encoded};
+use super::{Decoder, Framed, FramedRead, FramedWrite, MAX_LENGTH, TooLong, encodes_payloads};
+use crate::buf::ByteBuf;
+use crate::io::{Payload, WriteQueue};
+
+/// How a [`LengthDelimitedCodec`] reads and writes headers.
+///
+/// A frame that is decoded is what follows [`num_skip`](Self::num_skip) bytes of the header, as long as the
+/// length field and [`length_adjustment`](Self::length_adjustment) say together. A header that is encoded is the
+/// length field alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Builder {
+    offset: usize,
+    width: usize,
+    adjustment: isize,
+    num_skip: Option<usize>,
+    max_length: usize,
+    is_little_endian: bool,
+    skips: Option<TooLong>,
+}
+
+impl Builder {
+    /// A length of 4 bytes, big endian, in front of frames of up to 8 MiB.
+    pub const fn new() -> Self {
+        Self {
+            offset: 0,
+            width: 4,
+            adjustment: 0,
+            num_skip: None,
+            max_length: MAX_LENGTH,
+            is_little_endian: false,
+            skips: None,
+        }
+    }
+
+    /// Sets the number of bytes in front of the length field.
+    pub fn length_field_offset(&mut self, offset: usize) -> &mut Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Sets the number of bytes of the length field.
+    ///
+    /// # Panics
+    ///
+    /// If it is not 1 to 8.
+    pub fn length_field_length(&mut self, width: usize) -> &mut Self {
+        assert!((1..=8).contains(&width), "a length field of {width} bytes");
+        self.width = width;
+        self
+    }
+
+    /// Sets the number of bytes of the length field to those of an unsigned integer.
+    pub fn length_field_type<T: LengthFieldType>(&mut self) -> &mut Self {
+        self.length_field_length(size_of::<T>())
+    }
+
+    /// Sets what is added to the length field to get the length of the frame.
+    pub fn length_adjustment(&mut self, adjustment: isize) -> &mut Self {
+        self.adjustment = adjustment;
+        self
+    }
+
+    /// Sets the number of bytes that are dropped in front of the frame: by default, up to the end of the
+    /// length field.
+    pub fn num_skip(&mut self, bytes: usize) -> &mut Self {
+        self.num_skip = Some(bytes);
+        self
+    }
+
+    /// Sets the limit of the frame. More than the length field can give is that.
+    pub fn max_frame_length(&mut self, bytes: usize) -> &mut Self {
+        self.max_length = bytes;
+        self
+    }
+
+    /// Reads and writes the length field as big endian.
+    pub fn big_endian(&mut self) -> &mut Self {
+        self.is_little_endian = false;
+        self
+    }
+
+    /// Reads and writes the length field as little endian.
+    pub fn little_endian(&mut self) -> &mut Self {
+        self.is_little_endian = true;
+        self
+    }
+
+    /// Reads and writes the length field as this machine does.
+    pub fn native_endian(&mut self) -> &mut Self {
+        self.is_little_endian = cfg!(target_endian = "little");
+        self
+    }
+
+    /// Skips a frame that is over the limit, in constant memory, and goes on with the next one. Without
+    /// this, no frame follows it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    /// use bytebuf::codec::{Decoder, LengthDelimitedCodec, TooLong};
+    ///
+    /// let mut builder = LengthDelimitedCodec::builder();
+    /// let builder = builder.length_field_type::<u8>().max_frame_length(4);
+    /// let mut codec = builder.skip_too_long(TooLong::ErrorThenSkip).new_codec();
+    /// let mut received = ByteBuf::from("\x08too long\x04next");
+    /// assert!(codec.decode(&mut received).is_err());
+    /// assert_eq!(codec.decode(&mut received)?.unwrap(), b"next"[..]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "failFast")]
+    pub fn skip_too_long(&mut self, report: TooLong) -> &mut Self {
+        self.skips = Some(report);
+        self
+    }
+
+    /// Returns the codec.
+    pub fn new_codec(&self) -> LengthDelimitedCodec {
+        let mut codec = LengthDelimitedCodec { builder: *self, skipping: None };
+        codec.set_max_frame_length(self.max_length);
+        codec
+    }
+
+    /// Returns frames of `inner`.
+    pub fn new_read<T: AsyncRead>(&self, inner: T) -> FramedRead<T, LengthDelimitedCodec> {
+        FramedRead::new(inner, self.new_codec())
+    }
+
+    /// Sends frames to `inner`.
+    pub fn new_write<T: AsyncWrite>(&self, inner: T) -> FramedWrite<T, LengthDelimitedCodec> {
+        FramedWrite::new(inner, self.new_codec())
+    }
+
+    /// Returns frames of `inner` and sends others to it.
+    pub fn new_framed<T: AsyncRead + AsyncWrite>(
+        &self,
+        inner: T,
+    ) -> Framed<T, LengthDelimitedCodec> {
+        Framed::new(inner, self.new_codec())
+    }
+
+    /// The longest frame that the length field can give.
+    fn longest(&self) -> usize {
+        let field = u64::MAX >> (64 - 8 * self.width);
+        usize::try_from(field.saturating_add_signed(self.adjustment as i64)).unwrap_or(usize::MAX)
+    }
+
+    /// The length of the frame that goes with a value of the length field, and of what is skipped before it.
+    fn measure(&self, field: u64) -> Result<Measure, InvalidFrameLength> {
+        let error = InvalidFrameLength { field, adjustment: self.adjustment };
+        let length = field.checked_add_signed(self.adjustment as i64).ok_or(error)?;
+        let header = self.offset.saturating_add(self.width);
+        let skip = self.num_skip.unwrap_or(header);
+        let end = (skip as u64).saturating_add(length);
+        // The next header would begin within this one, or be the same.
+        if end < header as u64 { Err(error) } else { Ok(Measure { skip, length, end }) }
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a header says, in bytes.
+struct Measure {
+    skip: usize,
+    length: u64,
+    /// Where the next header begins.
+    end: u64,
+}
+
+/// The types of [`Builder::length_field_type`].
+pub trait LengthFieldType: sealed::Sealed {}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! length_field_types {
+    ($($type:ty),+) => {$(
+        impl sealed::Sealed for $type {}
+        impl LengthFieldType for $type {}
+    )+};
+}
+
+length_field_types!(u8, u16, u32, u64, usize);
+
+/// Takes frames that have their length in front, and sends such frames.
+///
+/// A length that is over the limit, negative, or within the header is an error as soon as its header is
+/// complete, whose source is [`FrameTooLong`] or [`InvalidFrameLength`]. The header stays in the buffer:
+/// there is no next frame to be found, unless [skipping](Builder::skip_too_long) is asked for. Memory follows
+/// the bytes that came, not the length that a peer claims.
+#[derive(Clone, Debug)]
+#[doc(alias = "LengthFieldBasedFrameDecoder")]
+#[doc(alias = "LengthFieldPrepender")]
+pub struct LengthDelimitedCodec {
+    builder: Builder,
+    /// The frame that is skipped.
+    skipping: Option<Skipping>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Skipping {
+    left: u64,
+    /// To be reported.
+    length: u64,
+}
+
+impl LengthDelimitedCodec {
+    /// That of [`Builder::new`].
+    pub fn new() -> Self {
+        Builder::new().new_codec()
+    }
+
+    /// Returns [`Builder::new`].
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Returns the limit of a frame in bytes.
+    pub fn max_frame_length(&self) -> usize {
+        self.builder.max_length
+    }
+
+    /// Sets the limit of the frames that follow. More than the length field can give is that.
+    pub fn set_max_frame_length(&mut self, bytes: usize) {
+        self.builder.max_length = bytes.min(self.builder.longest());
+    }
+
+    fn too_long(&self, length: u64) -> FrameTooLong {
+        FrameTooLong { limit: self.builder.max_length, length: Some(length) }
+    }
+
+    /// Reads the length field, if the header is there.
+    fn field(&self, src: &ByteBuf) -> Option<u64> {
+        let Builder { offset, width, is_little_endian, .. } = self.builder;
+        let mut field = src.get(offset..offset.checked_add(width)?)?;
+        Some(if is_little_endian { field.get_uint_le(width) } else { field.get_uint(width) })
+    }
+
+    /// Drops bytes of a frame that is too long. Returns whether that is done.
+    fn skip(&mut self, src: &mut ByteBuf) -> io::Result<bool> {
+        let Some(Skipping { left, length }) = self.skipping else { return Ok(true) };
+        let now = usize::try_from(left).unwrap_or(usize::MAX).min(src.len());
+        src.advance(now);
+        if now as u64 != left {
+            self.skipping = Some(Skipping { left: left - now as u64, length });
+            return Ok(false);
+        }
+        self.skipping = None;
+        match self.builder.skips {
+            Some(TooLong::SkipThenError) => Err(invalid(self.too_long(length))),
+            _ => Ok(true),
+        }
+    }
+
+    fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
+        let Builder { width, adjustment, max_length, is_little_endian, .. } = self.builder;
+        let length = frame.len();
+        if length > max_length as u64 {
+            return Err(not_encoded(self.too_long(length)));
+        }
+        // The limit is no more than the field can give; only less than nothing is left.
+        let field = length.checked_sub_signed(adjustment as i64);
+        let field =
+            field.ok_or_else(|| not_encoded(InvalidFrameLength { field: length, adjustment }))?;
+        dst.try_reserve(width)?;
+        if is_little_endian {
+            dst.put_uint_le(field, width);
+        } else {
+            dst.put_uint(field, width);
+        }
+        dst.push(frame);
+        Ok(())
+    }
+}
+
+impl Default for LengthDelimitedCodec {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder for LengthDelimitedCodec {
+    type Item = ByteBuf;
+    type Error = io::Error;
+
+    fn decode(&mut self, src: &mut ByteBuf) -> io::Result<Option<ByteBuf>> {
+        loop {
+            if !self.skip(src)? {
+                return Ok(None);
+            }
+            let Some(field) = self.field(src) else { return Ok(None) };
+            let Measure { skip, length, end } = self.builder.measure(field).map_err(invalid)?;
+            let limit = self.builder.max_length as u64;
+            // No memory is larger than `isize::MAX`.
+            if length <= limit && end <= isize::MAX as u64 {
+                let (end, length) = (end as usize, length as usize);
+                if src.len() < end {
+                    reserve_rest(src, end);
+                    return Ok(None);
+                }
+                src.advance(skip);
+                return Ok(Some(src.split_to(length)));
+            }
+            let error = invalid(self.too_long(length));
+            match self.builder.skips {
+                None => return Err(error),
+                Some(report) => {
+                    self.skipping = Some(Skipping { left: end, length });
+                    if report == TooLong::ErrorThenSkip {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn decode_eof(&mut self, src: &mut ByteBuf) -> io::Result<Option<ByteBuf>> {
+        match self.decode(src)? {
+            None if !src.is_empty() => Err(io::Error::other("bytes remaining on stream")),
+            None => match self.skipping.take() {
+                Some(Skipping { length, .. })
+                    if self.builder.skips == Some(TooLong::SkipThenError) =>
+                {
+                    Err(invalid(self.too_long(length)))
+                }
+                _ => Ok(None),
+            },
+            frame => Ok(frame),
+        }
+    }
+}
+
+/// Makes spare capacity for the rest of a frame of which a quarter is there: before, memory follows what came.
+fn reserve_rest(src: &mut ByteBuf, length: usize) {
+    if src.len() >= length / 4 {
+        // Without memory for all of it, the next read gets less, or the error.
+        _ = src.try_reserve(length - src.len());
+    }
+}
+
+encodes_payloads!(LengthDelimitedCodec);

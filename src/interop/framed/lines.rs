@@ -1,0 +1,147 @@
+//! Text between delimiters.
+
+use bytes::BufMut;
+
+use super::delimited::DelimiterCodec;
+use super::error::{AnyDelimiterCodecError, FrameTooLong, LinesCodecError, invalid};
+use super::{Decoder, Encoder, MAX_LENGTH};
+use crate::buf::{ByteBuf, ByteStr, ByteView};
+use crate::io::WriteQueue;
+
+/// Splits lines of UTF-8 at `\n` or `\r\n`, which are not part of them, and ends those that it sends with `\n`.
+///
+/// The limit counts the `\r`. A line that is over it is treated as in [`DelimiterCodec`]; one that is not
+/// UTF-8 is an error, and the next line follows.
+#[derive(Clone, Debug)]
+#[doc(alias = "LineBasedFrameDecoder")]
+pub struct LinesCodec(DelimiterCodec);
+
+impl LinesCodec {
+    /// Lines of up to 8 MiB.
+    pub fn new() -> Self {
+        Self::new_with_max_length(MAX_LENGTH)
+    }
+
+    /// Lines of up to `max_length` bytes.
+    pub fn new_with_max_length(max_length: usize) -> Self {
+        Self(DelimiterCodec::new(b"\n", max_length))
+    }
+
+    /// Returns the limit of a line in bytes.
+    pub fn max_length(&self) -> usize {
+        self.0.max_length()
+    }
+}
+
+impl Default for LinesCodec {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder for LinesCodec {
+    type Item = ByteStr;
+    type Error = LinesCodecError;
+
+    fn decode(&mut self, src: &mut ByteBuf) -> Result<Option<ByteStr>, LinesCodecError> {
+        line(self.0.next(src)?)
+    }
+
+    fn decode_eof(&mut self, src: &mut ByteBuf) -> Result<Option<ByteStr>, LinesCodecError> {
+        // Half of a line end is not a line.
+        line(self.0.last(src)?.filter(|line| *line != b"\r"[..] || !src.is_empty()))
+    }
+}
+
+fn line(line: Option<ByteBuf>) -> Result<Option<ByteStr>, LinesCodecError> {
+    let Some(mut line) = line else { return Ok(None) };
+    if line.last() == Some(&b'\r') {
+        line.truncate(line.len() - 1);
+    }
+    Ok(Some(ByteStr::try_from(line.freeze()).map_err(invalid)?))
+}
+
+impl<T: AsRef<str>> Encoder<T> for LinesCodec {
+    type Error = LinesCodecError;
+
+    fn encode(&mut self, line: T, dst: &mut WriteQueue) -> Result<(), LinesCodecError> {
+        encode_text(line.as_ref(), b"\n", self.max_length(), dst)
+    }
+}
+
+/// Splits at any of several bytes, which are not part of the frames, and ends those that it sends with a sequence.
+///
+/// A frame that is over the limit is treated as in [`DelimiterCodec`].
+#[derive(Clone, Debug)]
+pub struct AnyDelimiterCodec {
+    decoder: DelimiterCodec,
+    sequence_writer: Vec<u8>,
+}
+
+impl AnyDelimiterCodec {
+    /// Frames of up to 8 MiB.
+    pub fn new(seek_delimiters: Vec<u8>, sequence_writer: Vec<u8>) -> Self {
+        Self::new_with_max_length(seek_delimiters, sequence_writer, MAX_LENGTH)
+    }
+
+    /// Frames of up to `max_length` bytes.
+    pub fn new_with_max_length(
+        seek_delimiters: Vec<u8>,
+        sequence_writer: Vec<u8>,
+        max_length: usize,
+    ) -> Self {
+        let decoder = DelimiterCodec::at_bytes(&seek_delimiters, max_length);
+        Self { decoder, sequence_writer }
+    }
+
+    /// Returns the limit of a frame in bytes.
+    pub fn max_length(&self) -> usize {
+        self.decoder.max_length()
+    }
+}
+
+impl Default for AnyDelimiterCodec {
+    /// Splits at `,`, `;`, `\n` and `\r`, and writes `,`.
+    fn default() -> Self {
+        Self::new(b",;\n\r".to_vec(), b",".to_vec())
+    }
+}
+
+impl Decoder for AnyDelimiterCodec {
+    type Item = ByteView;
+    type Error = AnyDelimiterCodecError;
+
+    fn decode(&mut self, src: &mut ByteBuf) -> Result<Option<ByteView>, AnyDelimiterCodecError> {
+        Ok(self.decoder.next(src)?.map(ByteBuf::freeze))
+    }
+
+    fn decode_eof(
+        &mut self,
+        src: &mut ByteBuf,
+    ) -> Result<Option<ByteView>, AnyDelimiterCodecError> {
+        Ok(self.decoder.last(src)?.map(ByteBuf::freeze))
+    }
+}
+
+impl<T: AsRef<str>> Encoder<T> for AnyDelimiterCodec {
+    type Error = AnyDelimiterCodecError;
+
+    fn encode(&mut self, chunk: T, dst: &mut WriteQueue) -> Result<(), AnyDelimiterCodecError> {
+        encode_text(chunk.as_ref(), &self.sequence_writer, self.max_length(), dst)
+    }
+}
+
+fn encode_text<E: From<FrameTooLong> + From<std::io::Error>>(
+    text: &str,
+    end: &[u8],
+    limit: usize,
+    dst: &mut WriteQueue,
+) -> Result<(), E> {
+    if text.len() > limit {
+        return Err(FrameTooLong { limit, length: Some(text.len() as u64) }.into());
+    }
+    dst.try_reserve(text.len().saturating_add(end.len())).map_err(std::io::Error::from)?;
+    dst.put_slice(text.as_bytes());
+    dst.put_slice(end);
+    Ok(())
+}

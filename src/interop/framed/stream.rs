@@ -1,0 +1,195 @@
+//! What the three types over a stream have in common, each once: the stream and the codec, receiving, sending.
+//!
+//! They are macros, since a type of `tokio_util` has these methods itself, not by a trait.
+
+/// The stream and the codec.
+macro_rules! over_stream {
+    ($type:ident, $codec:ident, $codec_mut:ident, $codec_pin_mut:ident) => {
+        impl<T, C> $type<T, C> {
+            /// Returns the stream.
+            pub fn get_ref(&self) -> &T {
+                &self.inner
+            }
+
+            /// Returns the stream, to be changed. Bytes that are read from it or written to it are missing in
+            /// the frames, or between them.
+            pub fn get_mut(&mut self) -> &mut T {
+                &mut self.inner
+            }
+
+            /// Returns the stream, pinned; otherwise as [`get_mut`](Self::get_mut).
+            pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut T> {
+                self.project().inner
+            }
+
+            /// Returns the stream. What is buffered is lost; [`into_parts`](Self::into_parts) keeps it.
+            pub fn into_inner(self) -> T {
+                self.inner
+            }
+
+            #[doc = concat!("Returns the ", stringify!($codec), ".")]
+            pub fn $codec(&self) -> &C {
+                &self.codec
+            }
+
+            #[doc = concat!("Returns the ", stringify!($codec), ", to be changed.")]
+            pub fn $codec_mut(&mut self) -> &mut C {
+                &mut self.codec
+            }
+
+            #[doc = concat!("Returns the ", stringify!($codec), " of a pinned stream, to be changed.")]
+            pub fn $codec_pin_mut(self: Pin<&mut Self>) -> &mut C {
+                self.project().codec
+            }
+        }
+    };
+}
+
+macro_rules! receives_frames {
+    ($type:ident) => {
+        impl<T, D> $type<T, D> {
+            /// Returns the bytes that were received and not decoded.
+            pub fn read_buffer(&self) -> &ByteBuf {
+                &self.incoming.buffer
+            }
+
+            /// Returns the bytes that were received and not decoded, to be changed. The blocks that follow come
+            /// from the pool of this buffer, while it holds bytes.
+            pub fn read_buffer_mut(&mut self) -> &mut ByteBuf {
+                &mut self.incoming.buffer
+            }
+        }
+
+        impl<T: AsyncRead, D: Decoder> $type<T, D> {
+            /// Waits for the next frame: `next` of the stream without an extension trait.
+            ///
+            /// # Errors
+            ///
+            /// Those of the reader and of the decoder.
+            pub async fn next_frame(&mut self) -> Option<Result<D::Item, D::Error>>
+            where
+                T: Unpin,
+            {
+                let mut this = Pin::new(self);
+                poll_fn(|cx| this.as_mut().poll_next(cx)).await
+            }
+        }
+
+        impl<T: AsyncRead, D: Decoder> Stream for $type<T, D> {
+            type Item = Result<D::Item, D::Error>;
+
+            fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                let this = self.project();
+                this.incoming.poll_next(this.inner, this.codec, cx)
+            }
+        }
+    };
+}
+
+macro_rules! sends_frames {
+    ($type:ident) => {
+        impl<T, E> $type<T, E> {
+            /// Returns what is encoded and not sent.
+            pub fn write_buffer(&self) -> &WriteQueue {
+                &self.outgoing.queue
+            }
+
+            /// Returns what is encoded and not sent, to be changed.
+            pub fn write_buffer_mut(&mut self) -> &mut WriteQueue {
+                &mut self.outgoing.queue
+            }
+
+            /// Returns the number of bytes from which on the next frame waits until half of them are sent:
+            /// 64 KiB, unless it was set.
+            pub fn backpressure_boundary(&self) -> usize {
+                self.outgoing.boundary
+            }
+
+            /// Sets the number of bytes from which on the next frame waits until half of them are sent. They
+            /// are counted as by [`WriteQueue::is_writable`].
+            pub fn set_backpressure_boundary(&mut self, boundary: usize) {
+                self.outgoing.set_boundary(boundary);
+            }
+
+            /// Encodes a frame into the queue, and sends nothing.
+            ///
+            /// # Errors
+            ///
+            /// Those of the encoder.
+            pub fn push_frame<I>(&mut self, item: I) -> Result<(), E::Error>
+            where
+                E: Encoder<I>,
+            {
+                self.codec.encode(item, &mut self.outgoing.queue)
+            }
+        }
+
+        impl<T: AsyncWrite + Unpin, E> $type<T, E> {
+            /// Encodes a frame and sends all that is queued: `send` of the sink without an extension trait.
+            ///
+            /// Waits first if the queue is not writable. Once the frame is encoded, dropping the future
+            /// leaves it in the queue.
+            ///
+            /// # Errors
+            ///
+            /// Those of the encoder and of the writer.
+            pub async fn send_frame<I>(&mut self, item: I) -> Result<(), E::Error>
+            where
+                E: Encoder<I>,
+            {
+                let Self { inner, codec, outgoing, .. } = self;
+                outgoing.queue.writable_into(inner).await?;
+                codec.encode(item, &mut outgoing.queue)?;
+                Ok(outgoing.queue.flush_into_async(inner).await?)
+            }
+        }
+
+        #[cfg(unix)]
+        impl<T: WriteReady, E> $type<T, E> {
+            /// Sends all that is queued to a socket or pipe of tokio, files by the kernel: a [`Sink`] would read
+            /// them. Dropping the future leaves in the queue what is not sent.
+            ///
+            /// # Errors
+            ///
+            /// As [`WriteQueue::flush`].
+            pub async fn flush_all(&mut self) -> io::Result<()> {
+                self.outgoing.queue.flush_all(&self.inner).await
+            }
+        }
+
+        impl<T: AsyncWrite, I, E: Encoder<I>> Sink<I> for $type<T, E> {
+            type Error = E::Error;
+
+            fn poll_ready(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Result<(), E::Error>> {
+                let this = self.project();
+                this.outgoing.queue.poll_writable_into(cx, this.inner).map_err(E::Error::from)
+            }
+
+            fn start_send(self: Pin<&mut Self>, item: I) -> Result<(), E::Error> {
+                let this = self.project();
+                this.codec.encode(item, &mut this.outgoing.queue)
+            }
+
+            fn poll_flush(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Result<(), E::Error>> {
+                let this = self.project();
+                this.outgoing.queue.poll_flush_into(cx, this.inner).map_err(E::Error::from)
+            }
+
+            fn poll_close(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Result<(), E::Error>> {
+                let this = self.project();
+                this.outgoing.poll_close(this.inner, cx).map_err(E::Error::from)
+            }
+        }
+    };
+}
+
+pub(super) use {over_stream, receives_frames, sends_frames};

@@ -1,0 +1,105 @@
+//! Frames for a writer.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_sink::Sink;
+use tokio::io::AsyncWrite;
+
+use super::Encoder;
+use super::framed::FramedParts;
+use super::stream::{over_stream, sends_frames};
+use crate::buf::ByteBuf;
+#[cfg(unix)]
+use crate::interop::WriteReady;
+use crate::io::WriteQueue;
+
+pin_project_lite::pin_project! {
+    /// Encodes frames and sends them to a writer, as a [`Sink`].
+    ///
+    /// Frames go into a [`WriteQueue`], so that they are sent without being copied together, and a part of a frame
+    /// may be a range of a file. Dropping a future that sends loses nothing: the queue holds what is left.
+    #[derive(Debug)]
+    pub struct FramedWrite<T, E> {
+        #[pin]
+        inner: T,
+        codec: E,
+        outgoing: Outgoing,
+    }
+}
+
+impl<T, E> FramedWrite<T, E> {
+    /// Sends frames to `inner`.
+    pub fn new(inner: T, encoder: E) -> Self {
+        Self { inner, codec: encoder, outgoing: Outgoing::new() }
+    }
+
+    /// Sends frames to `inner`, with this [`backpressure_boundary`](Self::backpressure_boundary).
+    pub fn with_capacity(inner: T, encoder: E, capacity: usize) -> Self {
+        Self { inner, codec: encoder, outgoing: Outgoing::with_boundary(capacity) }
+    }
+
+    /// Replaces the encoder by what `map` makes of it.
+    pub fn map_encoder<C>(self, map: impl FnOnce(E) -> C) -> FramedWrite<T, C> {
+        let Self { inner, codec, outgoing } = self;
+        FramedWrite { inner, codec: map(codec), outgoing }
+    }
+
+    /// Takes it apart: the writer, the encoder and what is not sent.
+    pub fn into_parts(self) -> FramedParts<T, E> {
+        FramedParts {
+            io: self.inner,
+            codec: self.codec,
+            read_buf: ByteBuf::new(),
+            write_buf: self.outgoing.queue,
+            _priv: (),
+        }
+    }
+}
+
+over_stream!(FramedWrite, encoder, encoder_mut, encoder_pin_mut);
+sends_frames!(FramedWrite);
+
+/// The boundary of [`WriteQueue`]'s own high watermark.
+const BOUNDARY: usize = 64 * 1024;
+
+/// What is not sent.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) queue: WriteQueue,
+    pub(super) boundary: usize,
+}
+
+impl Outgoing {
+    pub(super) fn new() -> Self {
+        Self::from(WriteQueue::new())
+    }
+
+    pub(super) fn with_boundary(boundary: usize) -> Self {
+        let mut outgoing = Self::new();
+        outgoing.set_boundary(boundary);
+        outgoing
+    }
+
+    pub(super) fn set_boundary(&mut self, boundary: usize) {
+        self.boundary = boundary;
+        let high = boundary.saturating_sub(1) as u64;
+        self.queue = std::mem::take(&mut self.queue).with_watermarks(high / 2, high);
+    }
+
+    pub(super) fn poll_close<T: AsyncWrite>(
+        &mut self,
+        mut inner: Pin<&mut T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.queue.poll_flush_into(cx, inner.as_mut()))?;
+        inner.poll_shutdown(cx)
+    }
+}
+
+impl From<WriteQueue> for Outgoing {
+    fn from(queue: WriteQueue) -> Self {
+        Self { queue, boundary: BOUNDARY }
+    }
+}
