@@ -15,6 +15,8 @@ import time
 
 from broker import Broker
 from clients import Confluent, values
+from cost import MIB
+from crowd import connect, fetch
 
 PRODUCE = 0
 
@@ -240,6 +242,10 @@ def sealed_damage(binary, directory, lib):
         out.seek(1_000_000)
         out.write(b"damage")
     with Broker(binary, directory, "--segment", "2") as broker:
+        # It is found when the first consumer asks for that segment.
+        with connect(broker.address) as consumer:
+            consumer.sendall(fetch("t", 0, MIB))
+            check(consumer.recv(4, socket.MSG_WAITALL), "a fetch of a damaged log is not answered")
         told = []
         config = {"bootstrap.servers": broker.address, "enable.idempotence": True, "log_level": 0}
         producer = lib.Producer(config | {"delivery.timeout.ms": 2000})

@@ -3,11 +3,14 @@
 //!
 //! 1. A batch follows the last one of its producer, or is one of the last [`REMEMBERED`], or is
 //!    refused. Clients have at most that many requests in flight.
-//! 2. The state is that of the log: it is rebuilt from the batches when the log is opened.
+//! 2. The state is that of the log: it is rebuilt from the batches when the log is opened, or from a
+//!    snapshot of it and the batches behind that.
 //! 3. At most [`MAX_PRODUCERS`] are remembered. Of a producer that was forgotten any sequence is
 //!    accepted, as Kafka does when the records of a producer have expired.
 
 use std::collections::{HashMap, VecDeque};
+
+use bytes::{Buf, BufMut, TryGetError};
 
 use crate::api::code::Code;
 use crate::batch::Batch;
@@ -18,7 +21,7 @@ const REMEMBERED: usize = 5;
 /// Producers for each partition; each takes some 200 bytes.
 const MAX_PRODUCERS: usize = 10_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     by_id: HashMap<i64, Producer>,
     /// Counts batches, so that the producer that was silent for longest can be found.
@@ -26,7 +29,7 @@ pub(crate) struct Producers {
     forgotten: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Producer {
     epoch: i16,
     last: VecDeque<Appended>,
@@ -101,6 +104,45 @@ impl Producers {
         if self.by_id.len() > MAX_PRODUCERS {
             self.forget_oldest();
         }
+    }
+
+    /// The state as bytes, for [`decode`](Self::decode).
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_u64(self.clock);
+        out.put_u8(self.forgotten.into());
+        for (id, producer) in &self.by_id {
+            out.put_i64(*id);
+            out.put_i16(producer.epoch);
+            out.put_u64(producer.used);
+            out.put_u8(producer.last.len() as u8); // at most REMEMBERED
+            for batch in &producer.last {
+                out.put_i32(batch.first);
+                out.put_i32(batch.last);
+                out.put_i64(batch.offset);
+            }
+        }
+        out
+    }
+
+    /// The state that was [encoded](Self::encode), `None` of other bytes.
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut read = || -> Result<Self, TryGetError> {
+            let (clock, forgotten) = (bytes.try_get_u64()?, bytes.try_get_u8()? != 0);
+            let mut by_id = HashMap::new();
+            while bytes.has_remaining() {
+                let (id, epoch) = (bytes.try_get_i64()?, bytes.try_get_i16()?);
+                let (used, count) = (bytes.try_get_u64()?, bytes.try_get_u8()?);
+                let mut last = VecDeque::new();
+                for _ in 0..count {
+                    let (first, end) = (bytes.try_get_i32()?, bytes.try_get_i32()?);
+                    last.push_back(Appended { first, last: end, offset: bytes.try_get_i64()? });
+                }
+                by_id.insert(id, Producer { epoch, last, used });
+            }
+            Ok(Self { by_id, clock, forgotten })
+        };
+        read().ok()
     }
 
     /// Forgets the tenth that was silent for longest, so that the search pays.
@@ -185,5 +227,18 @@ mod tests {
         let newest = 3 * MAX_PRODUCERS as i64 - 1;
         assert_eq!(producers.judge(&batch(newest, 0, 0, 1)), Verdict::Duplicate(newest));
         assert_eq!(producers.judge(&batch(0, 0, 1, 1)), Verdict::Append, "it was forgotten");
+    }
+
+    #[test]
+    fn a_snapshot_is_the_state_and_a_part_of_one_is_refused() {
+        let mut producers = Producers::default();
+        for n in 0..7 {
+            producers.appended(&batch(1, 0, n * 10, 10), n.into());
+            producers.appended(&batch(i64::MAX, 3, n, 1), 100 + i64::from(n));
+        }
+        let bytes = producers.encode();
+        assert_eq!(Producers::decode(&bytes), Some(producers));
+        assert_eq!(Producers::decode(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(Producers::decode(&[]), None);
     }
 }

@@ -129,6 +129,12 @@ impl Wanted {
 
     /// Waits until there is something to say.
     async fn wait(&self) -> Vec<Found> {
+        for wanted in self.partitions() {
+            if let Ok(log) = &wanted.log {
+                // What fails is told by the look.
+                let _ = log.prepare(wanted.offset).await;
+            }
+        }
         loop {
             // Watched before it is looked at, so that no change is missed.
             let mut watched: Vec<_> =

@@ -22,7 +22,7 @@ use crate::api::{
 use crate::connection::{self, Answer};
 use crate::groups::{Committed, Groups};
 use crate::ids::ProducerIds;
-use crate::log::partition::SyncMode;
+use crate::log::partition::{Partition, SyncMode};
 use crate::log::topics::{Settings, Topics};
 use crate::output::warn;
 use crate::stats::{Snapshot, Stats, count};
@@ -187,7 +187,7 @@ impl Broker {
             Request::Metadata(request) => {
                 self.metadata(&mut out, header, &request, (&host, port)).await;
             }
-            Request::ListOffsets(request) => self.list_offsets(&mut out, header, &request),
+            Request::ListOffsets(request) => self.list_offsets(&mut out, header, &request).await,
             Request::FindCoordinator(request) => {
                 let none = (Code::INVALID_REQUEST, "there are no transactions");
                 let found = if request.transactional { Err(none) } else { Ok((&host[..], port)) };
@@ -234,29 +234,24 @@ impl Broker {
         metadata::write(out, header.version, address, &topics);
     }
 
-    fn list_offsets(&self, out: &mut ByteBuf, header: Header, request: &list_offsets::Request<'_>) {
-        let find = |topic: &str, (partition, timestamp): (i32, i64)| {
-            let log = self.topics.partition(topic, partition)?;
-            match timestamp {
-                list_offsets::LATEST => Ok((-1, log.visible()?)),
-                list_offsets::EARLIEST => log.visible().map(|_| (-1, 0)),
-                timestamp => {
-                    let found = log.at_time(timestamp)?;
-                    Ok(found.map_or((-1, -1), |(offset, timestamp)| (timestamp, offset)))
-                }
-            }
-        };
-        let topics: Vec<_> = request
-            .topics
-            .iter()
-            .map(|(topic, partitions)| {
-                let listed = |&(partition, timestamp): &(i32, i64)| list_offsets::Listed {
-                    partition,
-                    found: find(topic, (partition, timestamp)),
+    async fn list_offsets(
+        &self,
+        out: &mut ByteBuf,
+        header: Header,
+        request: &list_offsets::Request<'_>,
+    ) {
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for (topic, partitions) in &request.topics {
+            let mut listed = Vec::with_capacity(partitions.len());
+            for &(partition, timestamp) in partitions {
+                let found = match self.topics.partition(topic, partition) {
+                    Ok(log) => offset_at(&log, timestamp).await,
+                    Err(code) => Err(code),
                 };
-                (*topic, partitions.iter().map(listed).collect())
-            })
-            .collect();
+                listed.push(list_offsets::Listed { partition, found });
+            }
+            topics.push((*topic, listed));
+        }
         list_offsets::write(out, header.version, &topics);
     }
 
@@ -289,6 +284,18 @@ impl Broker {
             offsets::write_committed(&mut out, header.version, &topics);
             complete(out, header)
         })
+    }
+}
+
+/// The time and the offset of what a timestamp asks for, -1 each where there is none.
+async fn offset_at(log: &Partition, timestamp: i64) -> Result<(i64, i64), Code> {
+    match timestamp {
+        list_offsets::LATEST => Ok((-1, log.visible()?)),
+        list_offsets::EARLIEST => log.visible().map(|_| (-1, 0)),
+        timestamp => {
+            let found = log.at_time(timestamp).await?;
+            Ok(found.map_or((-1, -1), |(offset, timestamp)| (timestamp, offset)))
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The log of one partition: segments in a directory, each named by the offset of its first record.
 //!
-//! `framing.rs` makes batches the records of a segment, `index.rs` finds them, `partition.rs` is what
-//! the connections share, `topics.rs` has all partitions; this file is the log alone, without any
-//! lock.
+//! `framing.rs` makes batches the records of a segment, `index.rs` finds them, `sealed.rs` is a segment
+//! that is full, `snapshot.rs` keeps what is known of producers; `partition.rs` is what the connections
+//! share, `topics.rs` has all partitions; this file is the log alone, without any lock.
 //!
 //! 1. Offsets go on without a gap, within a segment and from one to the next.
 //! 2. Batches go to the last segment only. One that is full never changes. It is synced before the next is
@@ -11,10 +11,16 @@
 //!    its start.
 //! 4. A segment gets its name when it is whole, so every file of such a name is one, whenever the
 //!    process was killed.
+//! 5. Opening a log reads its last segment. One that was full before is read, and checked, before the first
+//!    consumer sees any of it; if it is damaged, the log is out of service from then on.
 
 pub(crate) mod framing;
 mod index;
 pub(crate) mod partition;
+mod sealed;
+mod snapshot;
+#[cfg(test)]
+mod tests;
 pub(crate) mod topics;
 
 use std::fs::{self, File};
@@ -30,6 +36,7 @@ use crate::producers::{Producers, Verdict};
 use framing::Batches;
 use index::Index;
 use partition::SyncMode;
+use sealed::{Content, Sealed, Unread};
 
 /// What a segment has in front of its records, and some more.
 const FRONT: u64 = 4096;
@@ -48,16 +55,9 @@ pub(crate) struct Log {
     producers: Producers,
     /// The offset of the next record.
     next: i64,
-    /// How far the batches are in the file. After a failed write some are not; the next writes them.
+    /// The end of the last batch.
     written: End,
     visible: End,
-}
-
-#[derive(Debug)]
-struct Sealed {
-    base: i64,
-    reader: SegmentReader<Batches>,
-    index: Index,
 }
 
 #[derive(Debug)]
@@ -87,8 +87,8 @@ pub(crate) struct Appended {
 }
 
 impl Log {
-    /// Opens the log in a directory. Reads all of it once, to find its end, its batches and its
-    /// producers.
+    /// Opens the log in a directory. Reads the last segment, to find its end and its batches; and those
+    /// before it, if the state of the producers at its start is not known.
     pub(crate) fn open(directory: &Path, capacity: u64, mode: SyncMode) -> io::Result<Self> {
         let mut log = Self {
             directory: directory.to_owned(),
@@ -102,7 +102,18 @@ impl Log {
             written: End { offset: 0, position: 0 },
             visible: End { offset: 0, position: 0 },
         };
-        for base in bases(directory)? {
+        let bases = bases(directory)?;
+        if let Some(&first @ 1..) = bases.first() {
+            let message = format!("{}: the log begins at {first}", directory.display());
+            return Err(damaged(message));
+        }
+        let known = |n: &usize| snapshot::read(directory, bases[*n]).map(|state| (*n, state));
+        let Some((unread, producers)) = (0..bases.len()).rev().find_map(|n| known(&n)) else {
+            return Ok(log);
+        };
+        (log.next, log.producers) = (bases[unread], producers);
+        log.sealed = bases[..unread].iter().map(|&base| Sealed { base, content: None }).collect();
+        for &base in &bases[unread..] {
             let path = path(directory, base);
             log.open_segment(base, &path).map_err(|error| {
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
@@ -113,26 +124,17 @@ impl Log {
     }
 
     fn open_segment(&mut self, base: i64, path: &Path) -> io::Result<()> {
-        let damaged = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
         if base != self.next {
             return Err(damaged(format!("the log before it ends at offset {}", self.next)));
         }
         let mut segment = Segment::open_with(path, Batches)?;
         // Batches that were written and not synced before a crash are acknowledged from here on.
         segment.flush()?;
-        let mut index = Index::default();
-        for record in segment.records(segment.start()) {
-            let record = record?;
-            let found =
-                batch::parse(record.payload()).map_err(|error| damaged(error.to_string()))?;
-            if found.base_offset != self.next {
-                let (found, next) = (found.base_offset, self.next);
-                return Err(damaged(format!("a batch of offset {found} at offset {next}")));
-            }
-            index.push(self.next, record.position(), found.max_timestamp);
-            self.producers.appended(&found, self.next);
-            self.next += i64::from(found.records);
-        }
+        let producers = &mut self.producers;
+        let (index, next) = sealed::read(&segment, base, |batch, offset| {
+            producers.appended(batch, offset);
+        })?;
+        self.next = next;
         drop(self.seal());
         self.written = End { offset: self.next, position: segment.end() };
         self.active = Some(Active { base, segment, index });
@@ -153,7 +155,6 @@ impl Log {
                 _ if found.length < batches.len() => return Err(Code::INVALID_RECORD),
                 Verdict::Refuse(code) => return Err(code),
                 Verdict::Duplicate(base) => {
-                    self.publish()?;
                     return Ok(Appended { base, end: self.next, batches: 1, duplicate: true });
                 }
             }
@@ -169,7 +170,10 @@ impl Log {
         }
         let position = self.take(batches).map_err(|error| match is_a::<CorruptRecord>(&error) {
             true => Code::CORRUPT_MESSAGE,
-            false => self.failed(&error),
+            false => {
+                warn(format_args!("cannot append to {}: {error}", self.directory.display()));
+                Code::KAFKA_STORAGE_ERROR
+            }
         })?;
         let base = self.next;
         for (at, batch) in &parsed {
@@ -179,53 +183,41 @@ impl Log {
             self.producers.appended(batch, batch.base_offset);
         }
         self.next = next;
-        self.publish()?;
+        self.written = End { offset: next, position: position + batches.len() as u64 };
         Ok(Appended { base, end: next, batches: parsed.len() as u64, duplicate: false })
     }
 
-    /// Takes batches behind the last one, in a new segment if the last has no room.
+    /// Writes batches behind the last one, from where they are and by one system call, in a new segment if
+    /// the last has no room. Returns the position of the first.
     fn take(&mut self, batches: &[u8]) -> io::Result<u64> {
         if let Some(active) = &mut self.active {
-            match active.segment.append_framed(batches) {
+            match active.segment.publish_framed(batches) {
                 Err(error) if is_a::<SegmentFull>(&error) => {}
                 other => return other,
             }
-            match self.mode {
-                SyncMode::Batch => active.segment.trim()?,
-                SyncMode::Never => active.segment.publish()?,
-            };
+            if self.mode == SyncMode::Batch {
+                active.segment.trim()?;
+            }
         }
         let capacity = self.capacity.max(batches.len() as u64 + FRONT);
+        snapshot::write(&self.directory, self.next, &self.producers)?;
         let mut segment = create(&self.directory, self.next, capacity)?;
-        let position = segment.append_framed(batches)?;
+        let position = segment.publish_framed(batches)?;
         self.unsynced = self.seal().filter(|_| self.mode == SyncMode::Never);
+        if let Some(before_last) = self.sealed.len().checked_sub(2) {
+            // Two are enough to find one. If this fails, it is one more.
+            let _ = snapshot::remove(&self.directory, self.sealed[before_last].base);
+        }
         self.active = Some(Active { base: self.next, segment, index: Index::default() });
         self.written = End { offset: self.next, position };
         self.visible = self.written;
         Ok(position)
     }
 
-    /// Writes what has been taken to the file, by one system call.
-    ///
-    /// If that fails, the batches are in the log all the same and are written with the next: a
-    /// producer that sends them again may find them there.
-    fn publish(&mut self) -> Result<(), Code> {
-        let Some(active) = &mut self.active else { return Ok(()) };
-        match active.segment.publish() {
-            Ok(position) => self.written = End { offset: self.next, position },
-            Err(error) => return Err(self.failed(&error)),
-        }
-        Ok(())
-    }
-
-    fn failed(&self, error: &io::Error) -> Code {
-        warn(format_args!("cannot append to {}: {error}", self.directory.display()));
-        Code::KAFKA_STORAGE_ERROR
-    }
-
     fn seal(&mut self) -> Option<Segment<Batches>> {
         let Active { base, segment, index } = self.active.take()?;
-        self.sealed.push(Sealed { base, reader: segment.reader(), index });
+        let content = Some(Content { reader: segment.reader(), index });
+        self.sealed.push(Sealed { base, content });
         Some(segment)
     }
 
@@ -261,6 +253,22 @@ impl Log {
         }
     }
 
+    /// The segment that holds an offset, if it has to be read before [`fetch`](Self::fetch).
+    pub(crate) fn unread(&self, offset: i64) -> Option<Unread> {
+        let n = self.sealed.partition_point(|sealed| sealed.base <= offset).checked_sub(1)?;
+        let active = self.active.as_ref()?.base;
+        let end = self.sealed.get(n + 1).map_or(active, |next| next.base);
+        let is_unread = self.sealed[n].content.is_none() && offset < end;
+        is_unread.then(|| Unread::new(&self.directory, self.sealed[n].base, end))
+    }
+
+    /// Takes what was read of an [`unread`](Self::unread) segment.
+    pub(crate) fn has_read(&mut self, base: i64, content: Content) {
+        if let Ok(n) = self.sealed.binary_search_by_key(&base, |sealed| sealed.base) {
+            self.sealed[n].content = Some(content);
+        }
+    }
+
     /// The visible batches from the one that holds `offset` on, of one segment: of at most `max`
     /// bytes, or the first of them. None at the end.
     pub(crate) fn fetch(&self, offset: i64, max: u64) -> io::Result<Option<FileRegion>> {
@@ -277,31 +285,52 @@ impl Log {
                 let Some(sealed) = after.checked_sub(1).map(|n| &self.sealed[n]) else {
                     return Ok(None);
                 };
-                (sealed.index.range(offset, max, sealed.reader.published()), &sealed.reader)
+                let Some(Content { reader, index }) = &sealed.content else {
+                    return Err(io::Error::other("a segment that could not be read"));
+                };
+                (index.range(offset, max, reader.published()), reader)
             }
         };
         reader.region(range).map(Some)
     }
 
-    /// The offset and the latest time of the first batch with a record of this time or later.
-    pub(crate) fn at_time(&self, timestamp: i64) -> io::Result<Option<(i64, i64)>> {
-        let sealed = self.sealed.iter().map(|sealed| (&sealed.index, &sealed.reader));
-        let active = self.active.iter().map(|active| (&active.index, &*active.segment));
-        for (index, reader) in sealed.chain(active) {
-            let Some(position) = index.at_time(timestamp) else { continue };
-            for record in reader.records(position) {
-                let found = batch::parse(record?.payload());
-                let found = found.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-                if found.base_offset >= self.visible.offset {
-                    return Ok(None);
-                }
-                if found.max_timestamp >= timestamp {
-                    return Ok(Some((found.base_offset, found.max_timestamp)));
-                }
+    /// The offset and the latest time of the first batch with a record of this time or later; or a segment
+    /// that has to be read first.
+    pub(crate) fn at_time(&self, timestamp: i64) -> io::Result<Result<Option<(i64, i64)>, Unread>> {
+        for sealed in &self.sealed {
+            let Some(Content { reader, index }) = &sealed.content else {
+                return Ok(self.unread(sealed.base).map_or(Ok(None), Err));
+            };
+            if let Some(found) = self.at_time_in(reader, index, timestamp)? {
+                return Ok(Ok(Some(found)));
+            }
+        }
+        let Some(Active { segment, index, .. }) = &self.active else { return Ok(Ok(None)) };
+        self.at_time_in(segment, index, timestamp).map(Ok)
+    }
+
+    fn at_time_in(
+        &self,
+        reader: &SegmentReader<Batches>,
+        index: &Index,
+        timestamp: i64,
+    ) -> io::Result<Option<(i64, i64)>> {
+        let Some(position) = index.at_time(timestamp) else { return Ok(None) };
+        for record in reader.records(position) {
+            let found = batch::parse(record?.payload()).map_err(|e| damaged(e.to_string()))?;
+            if found.base_offset >= self.visible.offset {
+                return Ok(None);
+            }
+            if found.max_timestamp >= timestamp {
+                return Ok(Some((found.base_offset, found.max_timestamp)));
             }
         }
         Ok(None)
     }
+}
+
+fn damaged(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// Whether this is what the segment says, as opposed to the disk.
@@ -324,7 +353,7 @@ fn bases(directory: &Path) -> io::Result<Vec<i64>> {
         };
         match (base.parse(), end) {
             (Ok(base), "log") => bases.push(base),
-            (Ok(_), "new") => fs::remove_file(directory.join(name))?,
+            (Ok(_), "new" | "unfinished") => fs::remove_file(directory.join(name))?,
             _ => {}
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct Partition {
     /// The offset up to which consumers see the log. `Err` when it is out of service.
     visible: watch::Sender<Result<i64, Code>>,
     mode: SyncMode,
+    /// Segments are read by one caller at a time, so that none is read twice.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Partition {
@@ -47,7 +49,8 @@ impl Partition {
             Code::KAFKA_STORAGE_ERROR
         });
         let visible = log.as_ref().map(Log::visible).map_err(|code| *code);
-        Arc::new(Self { log: Mutex::new(log), visible: watch::Sender::new(visible), mode })
+        let (log, visible) = (Mutex::new(log), watch::Sender::new(visible));
+        Arc::new(Self { log, visible, mode, reading: tokio::sync::Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Result<Log, Code>> {
@@ -103,9 +106,46 @@ impl Partition {
         })?
     }
 
-    /// As [`Log::at_time`].
-    pub(crate) fn at_time(&self, timestamp: i64) -> Result<Option<(i64, i64)>, Code> {
-        self.read(|log| log.at_time(timestamp))
+    /// As [`Log::at_time`], once the segments are read that it takes.
+    pub(crate) async fn at_time(&self, timestamp: i64) -> Result<Option<(i64, i64)>, Code> {
+        loop {
+            match self.read(|log| log.at_time(timestamp))? {
+                Ok(found) => return Ok(found),
+                Err(unread) => self.prepare(unread.base).await?,
+            }
+        }
+    }
+
+    /// Reads the segment that holds an offset, if that was not done yet: after that, it can be
+    /// [fetched](Self::fetch). If it is damaged, the partition is out of service from then on.
+    pub(crate) async fn prepare(&self, offset: i64) -> Result<(), Code> {
+        let unread = || self.read(|log| Ok(log.unread(offset)));
+        if unread()?.is_none() {
+            return Ok(());
+        }
+        let _turn = self.reading.lock().await;
+        let Some(unread) = unread()? else { return Ok(()) };
+        let base = unread.base;
+        let content = tokio::task::spawn_blocking(move || unread.read()).await;
+        let content = content.unwrap_or_else(|error| Err(error.into()));
+        let mut log = self.lock();
+        let log_there = log.as_mut().map_err(|code| *code)?;
+        match content {
+            Ok(content) => {
+                log_there.has_read(base, content);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                warn(format_args!("out of service: {error}"));
+                *log = Err(Code::KAFKA_STORAGE_ERROR);
+                let _old = self.visible.send_replace(Err(Code::KAFKA_STORAGE_ERROR));
+                Err(Code::KAFKA_STORAGE_ERROR)
+            }
+            Err(error) => {
+                warn(format_args!("cannot read: {error}"));
+                Err(Code::KAFKA_STORAGE_ERROR)
+            }
+        }
     }
 
     fn read<T>(&self, read: impl FnOnce(&Log) -> io::Result<T>) -> Result<T, Code> {

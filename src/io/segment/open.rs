@@ -8,10 +8,11 @@ use std::path::Path;
 use super::append::Segment;
 use super::create::lock;
 use super::durable::write_all_at;
+use super::error::SegmentDamaged;
 use super::format::{self, Header, START};
 use super::framing::{Checksummed, Framing, Parsed, Place};
 use super::read::SegmentReader;
-use super::recover::{self, Scan};
+use super::recover::{self, Recovered, Scan};
 use super::scan::{Log, read_at};
 use crate::sys;
 
@@ -213,6 +214,55 @@ impl<F: Framing> SegmentReader<F> {
         let (file, _) = sys::open_regular(File::options().read(true), path.as_ref())?;
         let header = read_header::<F>(&file)?;
         Ok(read_with(file, framing, header)?.0)
+    }
+}
+
+impl<F: Framing> SegmentReader<F> {
+    /// Opens a segment to read what is durable in it, without reading it now.
+    ///
+    /// It takes the word of the header for where the durable records end, so that a log of many segments opens
+    /// quickly: all records of a segment that was [closed](Segment::close) or [trimmed](Segment::trim) are durable.
+    /// Records that were published and are not durable are not seen. Each record is checked when
+    /// [`records`](Self::records) reads it; a [`region`](Self::region) is sent as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Checksummed, Segment, SegmentReader};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// segment.append(b"durable")?;
+    /// let end = segment.flush()?;
+    /// segment.append(b"published")?;
+    /// segment.publish()?;
+    ///
+    /// let reader = SegmentReader::open_durable(&path, Checksummed)?;
+    /// assert_eq!((reader.published(), reader.records(reader.start()).count()), (end, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of opening and reading a file; [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if it
+    /// is not a segment of this framing; [`SegmentDamaged`] (as the source) if the file ends before what was
+    /// durable.
+    ///
+    /// # Cost
+    ///
+    /// Three system calls: the header is read, and nothing else.
+    pub fn open_durable(path: impl AsRef<Path>, framing: F) -> io::Result<SegmentReader<F>> {
+        let (file, _) = sys::open_regular(File::options().read(true), path.as_ref())?;
+        let header = read_header::<F>(&file)?;
+        let len = sys::len_of(&file)?;
+        if len < header.durable {
+            return Err(SegmentDamaged { offset: len, length: header.durable - len }.into());
+        }
+        let recovered = Recovered { end: header.durable, ..Recovered::empty() };
+        Ok(SegmentReader::new(file, framing, header, recovered))
     }
 }
 

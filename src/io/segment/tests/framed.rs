@@ -1,5 +1,8 @@
 //! Records that the caller frames, without a byte of ours between them: as in Kafka's log.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -170,25 +173,79 @@ fn batches_inside_of_a_damaged_batch_are_not_taken_for_batches_of_the_log() {
 /// Several batches, of which a full disk takes some.
 #[test]
 fn no_part_of_a_failed_append_is_found_later() {
+    type Append = fn(&mut Segment<Batches>, &[u8]) -> io::Result<u64>;
+    let ways: [(Append, usize); 2] =
+        [(Segment::append_framed, 200_000), (Segment::publish_framed, 2_000)];
+    for (append, len) in ways {
+        let (_dir, path) = place();
+        let mut segment = Segment::create_with(&path, 4 << 20, Batches).unwrap();
+        let two = [batch(0, &vec![1; len]), batch(1, &vec![1; len])].concat();
+        let mut turn = 0;
+        let plan = move |call, _| match call {
+            Call::WriteAt => {
+                turn += 1;
+                if turn == 1 { Outcome::Short(len * 3 / 2) } else { Outcome::Fail(ENOSPC) }
+            }
+            _ => Outcome::Pass,
+        };
+        assert!(with_plan(plan, || append(&mut segment, &two)).is_err());
+        assert_eq!((segment.end(), segment.published()), (segment.start(), segment.start()));
+        // As long as the first that failed, so that the second would stand right behind it.
+        let again = batch(5, &vec![2; len]);
+        append(&mut segment, &again).unwrap();
+        segment.publish().unwrap();
+        drop(segment);
+        assert!(payloads(&Segment::open_with(&path, Batches).unwrap()) == [again]);
+    }
+}
+
+#[test]
+fn records_are_published_by_one_write_each_behind_those_that_were_appended() {
     let (_dir, path) = place();
-    let mut segment = Segment::create_with(&path, 4 << 20, Batches).unwrap();
-    let large = [batch(0, &[1; 200_000]), batch(1, &[1; 200_000])].concat();
-    let mut turn = 0;
-    let plan = move |call, _| match call {
-        Call::WriteAt => {
-            turn += 1;
-            if turn == 1 { Outcome::Short(300_000) } else { Outcome::Fail(ENOSPC) }
-        }
-        _ => Outcome::Pass,
-    };
-    assert!(with_plan(plan, || segment.append_framed(&large)).is_err());
-    assert_eq!((segment.end(), segment.published()), (segment.start(), segment.start()));
-    // As long as the first that failed, so that the second would stand right behind it.
-    let again = batch(5, &[2; 200_000]);
-    segment.append_framed(&again).unwrap();
-    segment.publish().unwrap();
+    let mut segment = Segment::create_with(&path, 1 << 20, Batches).unwrap();
+    let batches: Vec<_> = (0..5).map(|i| batch(i, b"some records")).collect();
+    segment.append_framed(&batches[0]).unwrap();
+    let mut published = Vec::new();
+    let lens = Rc::new(RefCell::new(Vec::new()));
+    for batch in &batches[1..] {
+        let lens = lens.clone();
+        let plan = move |call, len| {
+            if call == Call::WriteAt {
+                lens.borrow_mut().push(len);
+            }
+            Outcome::Pass
+        };
+        published.push(with_plan(plan, || segment.publish_framed(batch)).unwrap());
+    }
+    let len = batches[0].len();
+    assert_eq!(*lens.borrow(), [len; 5], "the appended one goes first");
+    let positions = (1..5).map(|i| segment.start() + i * len as u64);
+    assert!(published.into_iter().eq(positions));
+    assert_eq!(segment.published(), segment.end());
+    assert!(payloads(&segment) == batches);
+}
+
+#[test]
+fn what_is_durable_is_read_without_a_look_at_the_records() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create_with(&path, 1 << 20, Batches).unwrap();
+    let first = segment.publish_framed(&batch(0, b"first")).unwrap();
+    segment.publish_framed(&batch(1, b"second")).unwrap();
+    let end = segment.trim().unwrap();
+    segment.publish_framed(&batch(2, b"not durable")).unwrap();
     drop(segment);
-    assert!(payloads(&Segment::open_with(&path, Batches).unwrap()) == [again]);
+    let reader = SegmentReader::open_durable(&path, Batches).unwrap();
+    assert_eq!((reader.published(), reader.durable()), (end, end));
+    assert_eq!(payloads(&reader).len(), 2);
+    // Damage is found when the record is read.
+    change(&path, first + BATCH as u64, |byte| byte[0] ^= 1, 1);
+    let reader = SegmentReader::open_durable(&path, Batches).unwrap();
+    let error = reader.records(reader.start()).next().unwrap().unwrap_err();
+    assert_eq!(source::<CorruptRecord>(&error).position(), first);
+    // A file that has become too short is no durable segment.
+    File::options().write(true).open(&path).unwrap().set_len(end - 1).unwrap();
+    let damaged: SegmentDamaged = source(&SegmentReader::open_durable(&path, Batches).unwrap_err());
+    assert_eq!((damaged.offset(), damaged.length()), (end - 1, 1));
 }
 
 #[test]

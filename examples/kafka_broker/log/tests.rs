@@ -1,0 +1,122 @@
+//! A log that is opened again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::partition::SyncMode;
+use super::{Log, bases, path};
+use crate::demo::batches::{Codec, build};
+
+/// The least that holds a few of these batches.
+const CAPACITY: u64 = 8192;
+
+const BATCHES: i64 = 40;
+
+/// Batch number `n`, of one of three producers, of which the first stops early.
+fn batch(n: i64) -> Vec<u8> {
+    let producer = if n < 9 { n % 3 } else { 1 + n % 2 };
+    let earlier = (0..n).filter(|&e| if e < 9 { e % 3 } else { 1 + e % 2 } == producer).count();
+    build(&[&[b'x'; 900]], Some((producer, 0, earlier as i32)), Codec::None)
+}
+
+fn filled(mode: SyncMode) -> (TempDir, Log) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = Log::open(directory.path(), CAPACITY, mode).unwrap();
+    for n in 0..BATCHES {
+        let appended = log.append(&mut batch(n)).unwrap();
+        assert_eq!((appended.base, appended.duplicate), (n, false));
+        drop(log.take_unsynced());
+    }
+    (directory, log)
+}
+
+fn reopen(directory: &Path) -> Log {
+    Log::open(directory, CAPACITY, SyncMode::Batch).unwrap()
+}
+
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    bases(directory).unwrap().into_iter().map(|base| path(directory, base)).collect()
+}
+
+/// The offsets of the first batches of what fetches find, one after the other.
+fn read_all(log: &mut Log) -> Vec<i64> {
+    let mut offsets = Vec::new();
+    while let Some(offset) = Some(offsets.len() as i64).filter(|offset| *offset < log.end()) {
+        if let Some(unread) = log.unread(offset) {
+            let content = unread.read().unwrap();
+            log.has_read(unread.base, content);
+        }
+        let region = log.fetch(offset, 1).unwrap().unwrap();
+        let mut bytes = &region.read_all().unwrap()[..];
+        while !bytes.is_empty() {
+            let found = crate::batch::parse(bytes).unwrap();
+            if found.base_offset >= offset {
+                offsets.push(found.base_offset);
+            }
+            bytes = &bytes[found.length..];
+        }
+    }
+    offsets
+}
+
+#[test]
+fn what_is_known_of_producers_is_the_same_whatever_is_read_to_find_it() {
+    for mode in [SyncMode::Batch, SyncMode::Never] {
+        let (directory, mut log) = filled(mode);
+        let (end, written) = (log.end(), std::mem::take(&mut log.producers));
+        drop(log);
+        assert!(segments(directory.path()).len() > 3);
+        let from_a_snapshot = reopen(directory.path());
+        assert!(from_a_snapshot.sealed.iter().all(|sealed| sealed.content.is_none()));
+        assert_eq!((from_a_snapshot.end(), &from_a_snapshot.producers), (end, &written));
+        drop(from_a_snapshot);
+        // Without snapshots, or with damaged ones, all is read.
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "producers") {
+                let mut bytes = fs::read(&path).unwrap();
+                bytes[10] ^= 1;
+                fs::write(&path, bytes).unwrap();
+            }
+        }
+        let mut from_the_log = reopen(directory.path());
+        assert!(from_the_log.sealed.iter().all(|sealed| sealed.content.is_some()));
+        assert_eq!((from_the_log.end(), &from_the_log.producers), (end, &written));
+        assert!(from_the_log.append(&mut batch(BATCHES - 1)).unwrap().duplicate);
+        assert_eq!(from_the_log.append(&mut batch(BATCHES)).unwrap().base, BATCHES);
+    }
+}
+
+#[test]
+fn segments_are_read_when_a_consumer_asks_for_them_also_such_as_were_not_synced() {
+    for mode in [SyncMode::Batch, SyncMode::Never] {
+        let (directory, log) = filled(mode);
+        drop(log);
+        let mut log = reopen(directory.path());
+        assert!(log.unread(0).is_some() && log.fetch(0, 1).is_err());
+        assert!(log.unread(log.end() - 1).is_none(), "the last one has been read");
+        assert!(read_all(&mut log).into_iter().eq(0..BATCHES));
+        assert!(log.unread(0).is_none());
+    }
+}
+
+#[test]
+fn damage_is_found_when_the_segment_is_read_and_not_before() {
+    let (directory, log) = filled(SyncMode::Batch);
+    drop(log);
+    let segments = segments(directory.path());
+    let mut bytes = fs::read(&segments[1]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segments[1], bytes).unwrap();
+    fs::remove_file(&segments[2]).unwrap();
+    let log = reopen(directory.path());
+    let bases: Vec<_> = log.sealed.iter().map(|sealed| sealed.base).collect();
+    assert!(log.unread(0).unwrap().read().is_ok());
+    // One is damaged; as the one behind it is missing, it would end too early besides.
+    let error = log.unread(bases[1]).unwrap().read().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");
+    assert!(error.to_string().contains("damaged"), "{error}");
+}
