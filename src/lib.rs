@@ -73,6 +73,7 @@
 //! | memory to limit or to account for | [`Pool`], [`Pool::budget`], [`Pool::stats`], [`Pool::outstanding`] |
 //! | a range of a file | [`FileRegion`] |
 //! | something to send | [`WriteQueue`] |
+//! | an `io_uring`, driven by any crate | `BufferRing`, `WriteQueue::begin` (feature `io-uring`) |
 //! | two descriptors to connect | `Splice` (Unix) |
 //! | a file to read or write in place | `MappedFile`, `MappedFileMut` (Unix) |
 //! | records to keep | [`Segment`] |
@@ -109,7 +110,7 @@
 //!
 //! * `tokio`: asynchronous flush, receive, splice and frames on tokio's streams.
 //! * `futures-io`: asynchronous flush into the writers of `futures-io`.
-//! * `io-uring`: sending through a completion ring of Linux, with any crate that drives the ring.
+//! * `io-uring`: receiving and sending through a completion ring of Linux, with any crate that drives the ring.
 //! * `serde`: the byte types as bytes, [`ByteStr`] as text.
 //! * `compio-buf-08`, `compio-buf-09`: the buffer traits of compio, one feature per incompatible version.
 //! * `tracing`: events of the pool.
@@ -143,13 +144,16 @@ pub use interop::framed as codec;
 pub use interop::{ReadReady, WriteReady};
 #[cfg(unix)]
 pub use io::{Advice, MappedFile, MappedFileMut, Splice, Spliced};
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub use io::{
+    BufferRing, BufferRingStats, Consume, InFlightSend, Received, Registration, SendMethod,
+    SendOperation, Settled, Taken,
+};
 pub use io::{
     Checksummed, CorruptRecord, FileRegion, FileTruncated, Flush, Framing, NotRegularFile, Parsed,
     Payload, Place, QueueStats, Record, Records, Recovered, RecvSizer, Repair, Segment,
     SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer, WriteQueue,
 };
-#[cfg(all(target_os = "linux", feature = "io-uring"))]
-pub use io::{InFlightSend, SendMethod, SendOperation, Settled};
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,
     PoolBuilder, PoolStats, Purge, Track,

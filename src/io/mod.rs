@@ -2,8 +2,8 @@
 //!
 //! `progress.rs` owns the one rule that everything here must keep, "sent once". `file/` has ranges of
 //! files and files in memory. `queue/` keeps buffers and regions in order and sends them. `relay/` moves
-//! bytes between two descriptors. `segment/` is a log file that survives crashes. `recv.rs` sizes what is
-//! received, and `scratch.rs` is the memory for what has to be read.
+//! bytes between two descriptors. `uring/` receives by a completion ring. `segment/` is a log file that survives
+//! crashes. `recv.rs` sizes what is received, and `scratch.rs` is the memory for what has to be read.
 
 #[cfg(all(test, unix))]
 mod faults;
@@ -15,6 +15,8 @@ mod recv;
 mod relay;
 mod scratch;
 mod segment;
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+mod uring;
 
 #[cfg(unix)]
 pub use crate::sys::Advice;
@@ -36,3 +38,5 @@ pub use segment::{
     Checksummed, CorruptRecord, Framing, Parsed, Place, Record, Records, Recovered, Repair,
     Segment, SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer,
 };
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub use uring::{BufferRing, BufferRingStats, Consume, Received, Registration, Taken};
