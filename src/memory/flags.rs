@@ -78,12 +78,6 @@ impl Flags {
         self.get() & (REF_CACHED | EXTENDED) == REF_CACHED
     }
 
-    /// Returns whether references to the block are cached in few slots.
-    #[inline]
-    pub(crate) fn has_few_slots(&self) -> bool {
-        self.get() & FEW_SLOTS != 0
-    }
-
     /// Records that the kernel may be sending from the block's pages for an unknown time (H4). Any holder of a
     /// reference may call this.
     #[cfg(unix)]

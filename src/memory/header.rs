@@ -54,6 +54,12 @@ pub(crate) fn caching_flags(size: usize) -> u8 {
     }
 }
 
+/// Returns the slot for references to a block: neighbours have different ones, the larger blocks share few.
+fn slot_of(header: NonNull<Header>, flags: u8) -> u8 {
+    let slots = if flags & FEW_SLOTS == 0 { SLOTS } else { SLOTS_OF_LARGER };
+    (header.addr().get() / size_of::<Header>() % slots) as u8
+}
+
 /// What all blocks have in common.
 #[repr(C, align(32))]
 pub(crate) struct Header {
@@ -72,6 +78,8 @@ pub(crate) struct Header {
     /// Where the block comes from.
     pub(crate) kind: Kind,
     pub(crate) flags: Flags,
+    /// The slot that a thread's cache of references has for the block.
+    slot: u8,
 }
 
 #[cfg(not(shuttle))]
@@ -115,15 +123,16 @@ impl Origin {
 }
 
 impl Header {
-    /// Returns a header with one reference.
-    pub(crate) fn new(data: NonNull<u8>, origin: Origin) -> Self {
+    /// Returns a header with one reference, which will be at `place`.
+    pub(crate) fn new(place: NonNull<Self>, data: NonNull<u8>, origin: Origin) -> Self {
         let Origin { home, kind, class, slab, mut flags } = origin;
+        let slot = slot_of(place, flags);
         if kind != Kind::Slab {
             flags |= NO_SLAB;
         }
         let (data, home) = (Cell::new(data), Cell::new(home));
         let (count, flags) = (Count::one(), Flags::new(flags));
-        Self { count, requested: AtomicU32::new(0), data, home, slab, class, kind, flags }
+        Self { count, requested: AtomicU32::new(0), data, home, slab, class, kind, flags, slot }
     }
 
     /// Returns the address of the block's first byte.
@@ -161,10 +170,16 @@ impl Header {
 }
 
 impl LongHeader {
-    /// Returns a header with one reference, for a block of `capacity` bytes.
-    pub(crate) fn new(data: NonNull<u8>, capacity: usize, origin: Origin) -> Self {
+    /// Returns a header with one reference, which will be at `place`, for a block of `capacity` bytes.
+    pub(crate) fn new(
+        place: NonNull<Self>,
+        data: NonNull<u8>,
+        capacity: usize,
+        origin: Origin,
+    ) -> Self {
         debug_assert!(origin.kind != Kind::Slab);
-        Self { header: Header::new(data, origin), capacity, requested: Cell::new(capacity) }
+        let header = Header::new(place.cast(), data, origin);
+        Self { header, capacity, requested: Cell::new(capacity) }
     }
 }
 
@@ -277,8 +292,7 @@ impl Counted for HeaderRef {
 
     #[inline]
     fn slot(&self) -> usize {
-        let slots = if self.flags.has_few_slots() { SLOTS_OF_LARGER } else { SLOTS };
-        self.address() / size_of::<Header>() % slots
+        usize::from(self.slot)
     }
 
     #[inline]

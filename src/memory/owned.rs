@@ -42,7 +42,7 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
     show: impl FnOnce(&mut T) -> (NonNull<u8>, usize),
 ) -> HeaderRef {
     let origin = Origin { kind: Kind::Owned, flags, ..Origin::NOWHERE };
-    let header = LongHeader::new(NonNull::dangling(), 0, origin);
+    let header = LongHeader::new(NonNull::dangling(), NonNull::dangling(), 0, origin);
     let owned = Box::leak(Box::new(Owned {
         erased: Erased { header, type_id: TypeId::of::<T>(), free: free::<T> },
         value,
@@ -56,7 +56,7 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
     // SAFETY: as above.
     let header = unsafe { &raw mut (*owned.as_ptr()).erased.header };
     // SAFETY: as above; what is overwritten holds nothing to drop.
-    unsafe { header.write(LongHeader::new(data, len, origin)) };
+    unsafe { header.write(LongHeader::new(owned.cast(), data, len, origin)) };
     // SAFETY: the header is the first field of a leaked box (`repr(C)`), which `free` and `take` end.
     unsafe { HeaderRef::new(owned.cast()) }
 }

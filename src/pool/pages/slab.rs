@@ -208,9 +208,9 @@ impl Slab {
         while self.fresh <= slot {
             // A purge may have reserved slots before this one, so that more than one has no header yet.
             let data = self.at(self.fresh as usize * self.size);
-            let header = Header::new(data, self.origin);
+            let place = self.header(self.fresh);
             // SAFETY: the slot is inside the run, and no reference to it exists (S3).
-            unsafe { self.header(self.fresh).write(header) };
+            unsafe { place.write(Header::new(place, data, self.origin)) };
             self.fresh += 1;
         }
         // SAFETY: the header is written, and lives until all blocks are back (S2); its kind is `Slab` (H7).

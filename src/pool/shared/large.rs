@@ -93,7 +93,7 @@ impl Central {
             self.uncharge(len);
             error
         };
-        let Some(place) = try_box(MaybeUninit::uninit()) else {
+        let Some(place) = try_box(MaybeUninit::<Large>::uninit()) else {
             return Err(refuse(self.refuse(requested)));
         };
         let mapping = match self.map(len, requested) {
@@ -106,7 +106,7 @@ impl Central {
         let home = Arc::as_ptr(self).cast();
         let flags = if self.config.zero_on_release { ZEROED } else { 0 };
         let origin = Origin { home, kind: Kind::Large, flags, ..Origin::NOWHERE };
-        let header = LongHeader::new(mapping.base(), len, origin);
+        let header = LongHeader::new(NonNull::from(&*place).cast(), mapping.base(), len, origin);
         let block = NonNull::from(Box::leak(Box::write(place, Large { header, mapping })));
         // SAFETY: the first field of a leaked box (G1), a long header (H7).
         Ok(unsafe { HeaderRef::new(block.cast()) })

@@ -293,6 +293,7 @@ impl Drop for Magazines {
 
 impl Magazine {
     /// Returns the number of blocks that it takes.
+    #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.limit.load(Relaxed) as usize
     }
