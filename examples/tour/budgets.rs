@@ -1,0 +1,52 @@
+//! Chapter 4: budgets that refuse and wait.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytebuf::Pool;
+
+pub(crate) fn show() {
+    println!("4. Budgets refuse and wait");
+    let server = Pool::global().budget("server", 1 << 20);
+    let greedy = server.budget("greedy tenant", 256 * 1024);
+    let modest = server.budget("modest tenant", 256 * 1024);
+
+    let mut held = Vec::new();
+    let refused = loop {
+        match greedy.try_alloc(30_000) {
+            Ok(buffer) => held.push(buffer),
+            Err(error) => break error,
+        }
+    };
+    println!("   the greedy tenant holds {} buffers and is refused: {refused}", held.len());
+    println!(
+        "   the modest tenant is served: {}",
+        if modest.try_alloc(30_000).is_ok() { "yes" } else { "no" }
+    );
+
+    let mut wait = pin!(greedy.alloc_wait(30_000));
+    let waker = Waker::from(Arc::new(Announce));
+    let mut context = Context::from_waker(&waker);
+    println!(
+        "   the greedy tenant waits: {}",
+        if wait.as_mut().poll(&mut context).is_pending() { "pending" } else { "ready" }
+    );
+    drop(held.pop());
+    match wait.poll(&mut context) {
+        Poll::Ready(Ok(buffer)) => {
+            println!("   and gets {} bytes once one of its buffers is dropped", buffer.capacity());
+        }
+        other => println!("   it still waits: {other:?}"),
+    }
+    println!("   {}\n", greedy.budget_stats().expect("it is a budget"));
+}
+
+struct Announce;
+
+impl Wake for Announce {
+    fn wake(self: Arc<Self>) {
+        println!("   a buffer is dropped: the waiter is woken");
+    }
+}

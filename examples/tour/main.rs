@@ -1,0 +1,68 @@
+//! One minute in a terminal that shows each part of the crate at work.
+//!
+//! ```text
+//! cargo run --release --example tour -- [--seconds N] [--picture FILE]
+//! ```
+//!
+//! Five chapters: a pool under load with a live line of its figures, slices that share one block, a composite, budgets
+//! that refuse and wait, and a file sent by each method. The figures of the first and the last chapter are drawn into
+//! `target/tour.svg`.
+
+#[cfg(target_os = "linux")]
+mod budgets;
+#[cfg(target_os = "linux")]
+#[path = "../common/cost.rs"]
+mod cost;
+#[cfg(target_os = "linux")]
+mod files;
+#[cfg(target_os = "linux")]
+mod handles;
+#[cfg(target_os = "linux")]
+#[path = "../transfer_paths/paths.rs"]
+mod paths;
+#[cfg(target_os = "linux")]
+mod picture;
+#[cfg(target_os = "linux")]
+mod pool;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::io::Result<()> {
+    use clap::Parser;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    /// Shows each part of the crate at work.
+    #[derive(Debug, Parser)]
+    #[command(name = "tour")]
+    struct Options {
+        /// How long the pool is under load.
+        #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+
+        /// The file that the picture is written to.
+        #[arg(long, value_name = "FILE", default_value = "target/tour.svg")]
+        picture: PathBuf,
+    }
+
+    let options = Options::parse();
+    let samples = pool::show(Duration::from_secs(options.seconds));
+    handles::slices();
+    handles::composite();
+    budgets::show();
+    let methods = files::show()?;
+
+    if let Some(folder) = options.picture.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(&options.picture, picture::draw(&samples, &methods))?;
+    println!(
+        "\nThe pool's memory over time, and the methods beside each other: {}",
+        options.picture.display()
+    );
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("the tour sends files by system calls that only Linux has");
+}
