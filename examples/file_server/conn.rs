@@ -198,10 +198,10 @@ impl Conn {
     /// Answers the requests at hand, as many as the queue takes.
     fn answer(&mut self, site: &mut Site) -> io::Result<Pause> {
         for _ in 0..BATCH {
-            if !self.outbox.is_writable() {
-                return Ok(Pause::Full);
-            }
             if let Some(rest) = &mut self.rest {
+                if !self.outbox.is_writable() {
+                    return Ok(Pause::Full);
+                }
                 let Some(piece) = rest.piece(&mut site.tally)? else { return Ok(Pause::Full) };
                 self.outbox.push(piece);
                 self.rest.take_if(|rest| rest.is_empty());
@@ -217,6 +217,11 @@ impl Conn {
             if inbox.is_empty() {
                 self.inbox = None;
                 return Ok(Pause::Starved);
+            }
+            // Only now: with nothing left to answer, one large file in the queue is no reason for
+            // another turn.
+            if !self.outbox.is_writable() {
+                return Ok(Pause::Full);
             }
             match http::parse(inbox) {
                 Ok(None) => return Ok(Pause::Starved),

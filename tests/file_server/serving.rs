@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::harness::{PATHS, Site, hash, noise, request};
 
 const SIZES: [usize; 8] = [0, 1, 1024, 16 * 1024, 16 * 1024 + 1, 65536, 1 << 20, (5 << 20) + 7];
@@ -137,6 +139,26 @@ fn a_file_that_is_replaced_is_served_anew() {
         let reply = client.get("/news", &format!("If-None-Match: {}\r\n", tag(&old)));
         assert_eq!((reply.status, reply.text()), (200, &*text));
     }
+}
+
+#[test]
+fn a_large_file_costs_five_system_calls() {
+    let _floor = Floor::take();
+    const REQUESTS: u64 = 1000;
+    let site = Site::new().with("large", noise(3, 65536));
+    let server = site.start();
+    let mut client = server.connect();
+    for _ in 0..REQUESTS {
+        assert_eq!(client.get("/large", "").length(), 65536);
+    }
+    drop(client);
+    server.signal(Signal::TERM);
+    let words = server.last_words();
+    let (_, calls) = words.split_once("system calls  ").expect(&words);
+    let calls: u64 = calls.split(',').next().unwrap().parse().unwrap();
+    // They wait, receive, compare the file, send the head and send the file. Once a second the file
+    // is closed and opened again.
+    assert!(calls < 5 * REQUESTS + 200, "{calls}");
 }
 
 #[test]
