@@ -13,8 +13,9 @@ use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::{Errno, Result};
+use rustix::time::{ClockId, clock_gettime};
 
-use crate::trial::{Mode, Trial};
+use crate::trial::{Mode, Trial, Work};
 
 /// How long the thread looks for the next event before it sleeps.
 const AWAKE: Duration = Duration::from_micros(100);
@@ -60,7 +61,7 @@ impl Poller {
         sent: u64,
     ) -> Result<()> {
         let began = Instant::now();
-        let mode = self.trial.turn(began, sent);
+        let mode = self.trial.turn(began, || Work { bytes: sent, used: processor_time() });
         self.waits += 1;
         if mode == Mode::Awake && self.is_close && timeout != Some(Duration::ZERO) {
             while began.elapsed() < AWAKE {
@@ -84,4 +85,10 @@ impl Poller {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Returns the processor time that this thread has used.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("it does not run backwards from zero")
 }

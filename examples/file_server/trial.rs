@@ -3,15 +3,20 @@
 //! To sleep and be woken costs both ends of a connection time. A server that stays awake saves
 //! that, but takes the processor from a client, or from others, that could use it. Which of the two
 //! counts for more depends on the machine, on the clients, and on what else runs; so the server
-//! measures it. In a trial it stays awake in some periods and sleeps in others, in turns, and
-//! compares the bytes that it sent; the winner is kept for a while, then there is a new trial.
-//! Trials take a fortieth of the time where the winner stays the same, and a server that does little always sleeps.
+//! measures it. Time is cut into periods. In a trial the server stays awake in some of them and
+//! sleeps in others, in turns. It then stays awake if that sent more, and each byte cost about as
+//! much processor time or less; else it sleeps. The winner is kept for a while, then there is a new
+//! trial. A server that sends less awake than it sent asleep in the trial begins a new one at
+//! once.
+//!
+//! Trials take a fortieth of the time where the winner stays the same, and a server that does
+//! little always sleeps.
 
 use std::time::{Duration, Instant};
 
-/// A period of a trial. Ten milliseconds are some time slices of a scheduler.
+/// The length of a period. Ten milliseconds are some time slices of a scheduler.
 const PERIOD: Duration = Duration::from_millis(10);
-/// The order of the periods: a load that grows steadily favours neither side.
+/// The periods of a trial in order: a load that grows steadily favours neither side.
 const ORDER: [Mode; 8] = {
     use Mode::{Asleep, Awake};
     [Asleep, Awake, Awake, Asleep, Awake, Asleep, Asleep, Awake]
@@ -20,6 +25,8 @@ const ORDER: [Mode; 8] = {
 const TURNS_MIN: u32 = 20;
 /// How many times more bytes must be sent awake, to be worth the processor time.
 const GAIN_MIN: f64 = 1.1;
+/// How many times more processor time a byte may cost awake.
+const COST_MAX: f64 = 1.1;
 /// How long the winner is kept: the longer, the more often it has won in a row.
 const KEEP: (Duration, Duration) = (Duration::from_millis(400), Duration::from_millis(3200));
 /// After a pause of this length the load may be another one, and a new trial begins.
@@ -34,16 +41,40 @@ pub(crate) enum Mode {
     Awake,
 }
 
-/// Bytes that were sent in a time.
+/// What the server has done since it was started, or in some periods.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sent {
+pub(crate) struct Work {
+    /// Bytes sent.
+    pub(crate) bytes: u64,
+    /// Processor time used.
+    pub(crate) used: Duration,
+}
+
+/// Work of some periods, and the time that they took.
+#[derive(Clone, Copy, Debug)]
+struct Sum {
     bytes: u64,
+    used: Duration,
     time: Duration,
 }
 
-impl Sent {
+impl Sum {
+    const ZERO: Sum = Sum { bytes: 0, used: Duration::ZERO, time: Duration::ZERO };
+
+    fn add(&mut self, other: Sum) {
+        self.bytes += other.bytes;
+        self.used += other.used;
+        self.time += other.time;
+    }
+
+    /// Returns the bytes per second.
     fn rate(self) -> f64 {
         self.bytes as f64 / self.time.as_secs_f64()
+    }
+
+    /// Returns the processor time per byte, in seconds.
+    fn cost(self) -> f64 {
+        self.used.as_secs_f64() / self.bytes as f64
     }
 }
 
@@ -51,6 +82,11 @@ impl Sent {
 pub(crate) struct Trial {
     phase: Phase,
     mode: Mode,
+    /// When this period began, and what had been done by then.
+    begun: Instant,
+    before: Work,
+    /// Turns of the loop in this period.
+    turns: u32,
     /// How long the next winner is kept, if it is the same as the last one.
     keep: Duration,
     winner: Mode,
@@ -58,86 +94,90 @@ pub(crate) struct Trial {
     last: Instant,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Phase {
+    /// In this period of [`ORDER`]; the sums of those before it, asleep and awake.
+    Trying { period: usize, sums: [Sum; 2] },
     Keeping {
         until: Instant,
+        /// The rate of a server that sleeps, as the trial found it.
+        asleep: f64,
     },
-    Trying {
-        period: usize,
-        begun: Instant,
-        /// The bytes that had been sent when the period began.
-        before: u64,
-        turns: u32,
-        asleep: Sent,
-        awake: Sent,
-    },
+}
+
+impl Phase {
+    const BEGIN: Phase = Phase::Trying { period: 0, sums: [Sum::ZERO; 2] };
 }
 
 impl Trial {
     pub(crate) fn new(now: Instant) -> Self {
         Trial {
-            phase: Phase::Keeping { until: now },
-            mode: Mode::Asleep,
+            phase: Phase::BEGIN,
+            mode: ORDER[0],
+            begun: now,
+            before: Work::default(),
+            turns: 0,
             keep: KEEP.0,
             winner: Mode::Asleep,
             last: now,
         }
     }
 
-    /// Takes note of a turn of the loop, before which `sent` bytes had been sent in all, and
-    /// returns what to do when there is nothing to do.
-    pub(crate) fn turn(&mut self, now: Instant, sent: u64) -> Mode {
+    /// Takes note of a turn of the loop, and returns what to do when there is nothing to do. Calls
+    /// `work` once in each period, for what has been done since the start.
+    pub(crate) fn turn(&mut self, now: Instant, work: impl FnOnce() -> Work) -> Mode {
         let paused = now.duration_since(self.last) >= PAUSE;
         self.last = now;
-        if paused {
-            self.keep = KEEP.0;
-            self.begin_period(0, now, sent, Sent::default(), Sent::default());
-            return self.mode;
-        }
-        match &mut self.phase {
-            Phase::Keeping { until } if now < *until => {}
-            Phase::Keeping { .. } => {
-                self.begin_period(0, now, sent, Sent::default(), Sent::default());
+        self.turns += 1;
+        let time = now.duration_since(self.begun);
+        if paused || time >= PERIOD {
+            let work = work();
+            if paused {
+                (self.keep, self.phase) = (KEEP.0, Phase::BEGIN);
+            } else {
+                let bytes = work.bytes - self.before.bytes;
+                let used = work.used.saturating_sub(self.before.used);
+                self.end_period(now, Sum { bytes, used, time });
             }
-            Phase::Trying { begun, turns, .. } if now.duration_since(*begun) < PERIOD => {
-                *turns += 1;
+            if let Phase::Trying { period, .. } = self.phase {
+                self.mode = ORDER[period];
             }
-            &mut Phase::Trying { period, begun, before, turns, mut asleep, mut awake } => {
-                if turns < TURNS_MIN {
-                    self.keep(Mode::Asleep, now);
-                    return self.mode;
-                }
-                let side = if self.mode == Mode::Awake { &mut awake } else { &mut asleep };
-                side.bytes += sent - before;
-                side.time += now.duration_since(begun);
-                if period + 1 < ORDER.len() {
-                    self.begin_period(period + 1, now, sent, asleep, awake);
-                } else {
-                    let pays = awake.rate() > GAIN_MIN * asleep.rate();
-                    self.keep(if pays { Mode::Awake } else { Mode::Asleep }, now);
-                }
-            }
+            (self.begun, self.before, self.turns) = (now, work, 0);
         }
         self.mode
     }
 
-    fn begin_period(
-        &mut self,
-        period: usize,
-        begun: Instant,
-        before: u64,
-        asleep: Sent,
-        awake: Sent,
-    ) {
-        self.mode = ORDER[period];
-        self.phase = Phase::Trying { period, begun, before, turns: 0, asleep, awake };
+    fn end_period(&mut self, now: Instant, done: Sum) {
+        let is_idle = self.turns < TURNS_MIN;
+        match &mut self.phase {
+            Phase::Trying { .. } if is_idle => self.keep(Mode::Asleep, now, 0.0),
+            Phase::Trying { period, sums } => {
+                sums[self.mode as usize].add(done);
+                *period += 1;
+                if *period == ORDER.len() {
+                    let [asleep, awake] = *sums;
+                    let pays = awake.rate() > GAIN_MIN * asleep.rate()
+                        && awake.cost() < COST_MAX * asleep.cost();
+                    let winner = if pays { Mode::Awake } else { Mode::Asleep };
+                    self.keep(winner, now, asleep.rate());
+                }
+            }
+            Phase::Keeping { until, asleep } => {
+                let has_fallen = self.mode == Mode::Awake && (is_idle || done.rate() < *asleep);
+                if has_fallen {
+                    self.keep = KEEP.0;
+                }
+                if has_fallen || now >= *until {
+                    self.phase = Phase::BEGIN;
+                }
+            }
+        }
     }
 
-    fn keep(&mut self, winner: Mode, now: Instant) {
+    fn keep(&mut self, winner: Mode, now: Instant, asleep: f64) {
         self.keep = if winner == self.winner { (self.keep * 2).min(KEEP.1) } else { KEEP.0 };
         (self.winner, self.mode) = (winner, winner);
-        self.phase = Phase::Keeping { until: now + self.keep };
+        self.phase = Phase::Keeping { until: now + self.keep, asleep };
     }
 }
 
@@ -145,55 +185,92 @@ impl Trial {
 mod tests {
     use super::*;
 
-    /// Runs a made-up server, which sends so many bytes in each turn of 100 us, and returns the
-    /// share of the time that it was awake.
-    fn share_awake(time: Duration, bytes: impl Fn(Duration, Mode) -> u64) -> f64 {
+    /// Runs a made-up server, of which each turn takes 100 us, and returns the share of the time
+    /// that it was awake. `turn` says what is done in a turn.
+    fn share_awake(time: Duration, turn: impl Fn(Duration, Mode) -> Work) -> f64 {
         let start = Instant::now();
         let mut trial = Trial::new(start);
-        let (mut now, mut sent, mut awake) = (Duration::ZERO, 0, Duration::ZERO);
-        let turn = Duration::from_micros(100);
+        let (mut now, mut total, mut awake) = (Duration::ZERO, Work::default(), Duration::ZERO);
         while now < time {
-            let mode = trial.turn(start + now, sent);
-            sent += bytes(now, mode);
-            now += turn;
-            awake += if mode == Mode::Awake { turn } else { Duration::ZERO };
+            let mode = trial.turn(start + now, || total);
+            let work = turn(now, mode);
+            total.bytes += work.bytes;
+            total.used += work.used;
+            now += TURN;
+            awake += if mode == Mode::Awake { TURN } else { Duration::ZERO };
         }
         awake.as_secs_f64() / time.as_secs_f64()
     }
 
+    const TURN: Duration = Duration::from_micros(100);
     const LONG: Duration = Duration::from_secs(30);
 
+    /// A server that uses all of its processor awake, and so much of it asleep.
+    fn work(bytes: u64, mode: Mode, asleep: f64) -> Work {
+        Work { bytes, used: if mode == Mode::Awake { TURN } else { TURN.mul_f64(asleep) } }
+    }
+
     #[test]
-    fn a_server_that_sends_more_awake_stays_awake() {
-        let share = share_awake(LONG, |_, mode| if mode == Mode::Awake { 120 } else { 100 });
+    fn a_server_that_sends_more_awake_at_the_same_cost_stays_awake() {
+        let bytes = |mode| if mode == Mode::Awake { 150 } else { 100 };
+        let share = share_awake(LONG, |_, mode| work(bytes(mode), mode, 0.7));
         assert!(share > 0.94, "{share}");
     }
 
     #[test]
+    fn a_server_of_which_each_byte_costs_more_awake_sleeps() {
+        let bytes = |mode| if mode == Mode::Awake { 150 } else { 100 };
+        let share = share_awake(LONG, |_, mode| work(bytes(mode), mode, 0.5));
+        assert!(share < 0.04, "{share}");
+    }
+
+    #[test]
     fn a_server_that_sends_as_much_asleep_sleeps() {
-        let share = share_awake(LONG, |_, mode| if mode == Mode::Awake { 105 } else { 100 });
+        let bytes = |mode| if mode == Mode::Awake { 105 } else { 100 };
+        let share = share_awake(LONG, |_, mode| work(bytes(mode), mode, 1.0));
         assert!(share < 0.04, "{share}");
         // Also while the load grows all the time.
-        let share = share_awake(LONG, |now, _| 1000 + now.as_millis() as u64);
+        let share = share_awake(LONG, |now, mode| work(1000 + now.as_millis() as u64, mode, 1.0));
         assert!(share < 0.04, "{share}");
     }
 
     #[test]
     fn a_change_of_what_pays_is_found_within_the_longest_keep() {
         let half = LONG / 2;
-        let share = share_awake(LONG, |now, mode| match mode {
-            Mode::Awake if now < half => 50,
-            Mode::Awake => 200,
-            Mode::Asleep => 100,
+        let share = share_awake(LONG, |now, mode| {
+            let bytes = match mode {
+                Mode::Awake if now < half => 50,
+                Mode::Awake => 200,
+                Mode::Asleep => 100,
+            };
+            work(bytes, mode, 1.0)
         });
         assert!((0.5 - 3.4 / 30.0..0.53).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn a_server_that_sends_less_than_it_did_asleep_stops_staying_awake_at_once() {
+        let second = Duration::from_secs(1);
+        let share = share_awake(2 * second, |now, mode| {
+            let bytes = if mode == Mode::Asleep {
+                100
+            } else if now < second {
+                200
+            } else {
+                50
+            };
+            work(bytes, mode, 1.0)
+        });
+        // A period to see it, and the half of a trial; without that, all of the second second.
+        assert!(share < 0.55, "{share}");
     }
 
     #[test]
     fn a_server_that_does_little_sleeps() {
         let start = Instant::now();
         let mut trial = Trial::new(start);
-        let modes = (0..1000).map(|turn| trial.turn(start + turn * Duration::from_millis(2), 0));
+        let modes = (0..1000)
+            .map(|turn| trial.turn(start + turn * Duration::from_millis(2), Work::default));
         assert_eq!(modes.filter(|&mode| mode == Mode::Awake).count(), 0);
     }
 
@@ -201,18 +278,11 @@ mod tests {
     fn a_pause_begins_a_new_trial() {
         let start = Instant::now();
         let mut trial = Trial::new(start);
-        let mut now = start;
-        let mut turns = |trial: &mut Trial, turns: u32| {
-            for _ in 0..turns {
-                now += Duration::from_micros(100);
-                trial.turn(now, 0);
-            }
-            now += PAUSE;
-        };
-        turns(&mut trial, 10_000);
+        for turn in 1..=10_000 {
+            trial.turn(start + turn * TURN, Work::default);
+        }
         assert!(matches!(trial.phase, Phase::Keeping { .. }));
-        turns(&mut trial, 1);
-        turns(&mut trial, 1);
+        trial.turn(start + 10_000 * TURN + PAUSE, Work::default);
         assert!(matches!(trial.phase, Phase::Trying { period: 0, .. }));
     }
 }
