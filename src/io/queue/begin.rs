@@ -191,6 +191,8 @@ impl WriteQueue {
             (_, Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
             (_, Ok(sent)) => {
                 self.above_high = !self.is_writable();
+                // What is out may have been joined with what was pushed behind it.
+                self.close_tail();
                 self.take_sent(sent, bytes as u64).map(|()| sent)
             }
         };
