@@ -4,9 +4,11 @@
 //! responses to those before it wait for a sync, for batches or for a peer that reads slowly. At most
 //! [`MAX_IN_FLIGHT`](limits::MAX_IN_FLIGHT) are answered later; then no more is received.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytebuf::{ByteBuf, Payload, Pool, WriteQueue};
 use bytes::Buf;
@@ -68,9 +70,23 @@ async fn write(
     mut answers: mpsc::Receiver<Answer>,
 ) -> io::Result<()> {
     let mut queue = WriteQueue::new().with_budget(limits::FLUSH);
-    while let Some(answer) = answers.recv().await {
-        for part in answer.await {
-            queue.push(part);
+    let mut next = None;
+    while let Some(answer) = match next.take() {
+        Some(answer) => Some(answer),
+        None => answers.recv().await,
+    } {
+        push(&mut queue, answer.await);
+        // Short ones that are ready by now go with it.
+        while queue.pending_bytes() < limits::TOGETHER
+            && let Ok(mut answer) = answers.try_recv()
+        {
+            match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
+                Poll::Ready(parts) => push(&mut queue, parts),
+                Poll::Pending => {
+                    next = Some(answer);
+                    break;
+                }
+            }
         }
         while !queue.is_empty() {
             let before = queue.stats();
@@ -86,6 +102,12 @@ async fn write(
         }
     }
     Ok(())
+}
+
+fn push(queue: &mut WriteQueue, parts: Vec<Payload>) {
+    for part in parts {
+        queue.push(part);
+    }
 }
 
 /// What has been received and is not a whole request yet.

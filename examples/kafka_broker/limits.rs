@@ -51,6 +51,9 @@ pub(crate) const FIRST_BLOCK: usize = 4096;
 /// sixteenth is copied.
 pub(crate) const AHEAD: usize = 16;
 
+/// Bytes of responses behind which others that are ready wait for a flush of their own.
+pub(crate) const TOGETHER: u64 = 16 << 10;
+
 /// What one flush sends: more than the responses that clients ask for by default, so that such a
 /// response is not cut in two by it.
 pub(crate) const FLUSH: u64 = 4 << 20;

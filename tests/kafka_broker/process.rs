@@ -1,11 +1,13 @@
 //! A broker process.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
 use crate::example;
@@ -38,7 +40,7 @@ fn with_arguments(mut command: Command, directory: &Path) -> Command {
 /// A broker process; it is killed with this value.
 pub(crate) struct Broker {
     child: Child,
-    _out: BufReader<ChildStdout>,
+    out: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
 }
 
@@ -64,7 +66,7 @@ impl Broker {
         out.read_line(&mut line).unwrap();
         let address = line.strip_prefix("listening on ").and_then(|rest| rest.split(',').next());
         let address = address.expect(&line).parse().unwrap();
-        Self { child, _out: out, address }
+        Self { child, out, address }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -74,6 +76,15 @@ impl Broker {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Ends it as a user does, and returns its last words.
+    pub(crate) fn stop(mut self) -> String {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let mut words = String::new();
+        self.out.read_to_string(&mut words).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        words
     }
 
     /// The descriptors that it has open.

@@ -7,7 +7,7 @@ use bytebuf::Poke;
 use bytes::BufMut;
 
 use crate::api::Api;
-use crate::client::{ALL, Client, Limits, batch, fetch, fetched, produce, records, seal};
+use crate::client::{ALL, Client, Limits, batch, fetch, fetched, frame, produce, records, seal};
 use crate::floor::Floor;
 use crate::process::Broker;
 use crate::wire::{Reader, Write};
@@ -107,6 +107,25 @@ fn a_fetch_at_the_end_waits_for_bytes_and_is_answered_in_turn() {
     assert_eq!(producer.fetch("t", 3, ALL).code, 1, "beyond the end");
     assert_eq!(producer.fetch("t", -1, ALL).code, 1);
     assert_eq!(producer.fetch("other", 0, ALL).code, 3);
+}
+
+#[test]
+fn responses_that_are_ready_are_sent_together() {
+    let _floor = Floor::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start(directory.path());
+    let mut client = broker.client();
+    client.topics(&["t"]);
+    let batch = batch(&[b"x"], None);
+    let requests: Vec<_> = (0..8).map(|n| frame(0, 7, n, &produce("t", 0, 1, &batch))).collect();
+    client.send_bytes(&requests.concat()).unwrap();
+    for n in 0..8 {
+        assert_eq!(client.receive().unwrap().0, n);
+    }
+    let words = broker.stop();
+    let sends = words.split(" sends)").next().and_then(|before| before.rsplit('(').next());
+    let sends: u32 = sends.unwrap().parse().expect(&words);
+    assert!(sends < 8, "{words}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::broker::{Broker, Options};
+use crate::output::say;
 use crate::stats::Snapshot;
 use batches::Codec;
 use client::Client;
@@ -48,15 +49,17 @@ pub(crate) fn run(options: Options, picture: Option<&Path>) -> io::Result<()> {
         Client::Kcat => "kcat",
         Client::Own => "a client of this program (kcat is not installed)",
     };
-    println!("records of {RECORD} bytes, by {name}, to and from {address}\n");
-    println!("   codec  records/batch  calls/record in   out  bytes/record in the log     time");
+    say(format_args!("records of {RECORD} bytes, by {name}, to and from {address}\n"));
+    say(format_args!(
+        "   codec  records/batch  calls/record in   out  bytes/record in the log     time"
+    ));
     let values: Vec<_> = (0..RECORDS).map(value).collect();
     let mut rows = Vec::new();
     for codec in Codec::ALL {
         for per_batch in BATCHES {
             let values = &values[..RECORDS.min(REQUESTS * per_batch)];
             let row = measure(&broker, client, address, values, codec, per_batch)?;
-            println!(
+            say(format_args!(
                 "\r{:>8} {:>14} {:>16.4} {:>6.4} {:>23.1} {:>7.2} s",
                 codec.name(),
                 per_batch,
@@ -64,15 +67,15 @@ pub(crate) fn run(options: Options, picture: Option<&Path>) -> io::Result<()> {
                 row.consume,
                 row.stored,
                 row.seconds
-            );
+            ));
             rows.push(row);
         }
     }
     if let Some(path) = picture {
         std::fs::write(path, picture::draw(&rows, name))?;
-        println!("\nthe picture is in {}", path.display());
+        say(format_args!("\nthe picture is in {}", path.display()));
     }
-    println!("\n{}", broker.snapshot());
+    say(format_args!("\n{}", broker.snapshot()));
     // It has ended by itself if nothing takes this.
     let _ = stop.send(());
     served.join().expect("the broker does not panic")
