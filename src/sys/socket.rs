@@ -126,26 +126,14 @@ pub(crate) struct Target<'fd> {
     /// `send` can keep a dead peer from raising SIGPIPE, `write` cannot; so a descriptor counts as
     /// a socket until the kernel says `ENOTSOCK`.
     socket: bool,
-    cork: Cork,
     /// The last call was told that more follows, and the kernel took all that it was offered.
     more_expected: bool,
-    /// The number of system calls that asked for, set or cleared `TCP_CORK` and `TCP_NODELAY`.
+    /// A file was sent in front of more, so that its end may be a segment of its own.
+    sent_file: bool,
+    /// Something was sent behind bytes that may be a segment which is not acknowledged.
+    may_wait: bool,
+    /// The number of system calls that asked for `TCP_CORK` and `TCP_NODELAY`, or set and cleared the latter.
     cork_calls: u64,
-    /// The bytes before the last ones were sent as part of more, so that a segment of them may not be
-    /// acknowledged.
-    follows_more: bool,
-}
-
-/// What this target knows of `TCP_CORK`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cork {
-    Unknown,
-    /// The option was clear, and is set until [`Target::release`].
-    Set,
-    /// The option was clear.
-    Clear,
-    /// The caller has set the option, or it does not exist.
-    NotOurs,
 }
 
 impl<'fd> Target<'fd> {
@@ -153,10 +141,10 @@ impl<'fd> Target<'fd> {
         Target {
             fd,
             socket: true,
-            cork: Cork::Unknown,
             more_expected: false,
+            sent_file: false,
+            may_wait: false,
             cork_calls: 0,
-            follows_more: false,
         }
     }
 
@@ -176,74 +164,54 @@ impl<'fd> Target<'fd> {
                 Ok(sent) if more == More::Follows => {
                     // Where it took less, acknowledgements of what is on its way send the rest.
                     self.more_expected = sent == bufs.iter().map(|buf| buf.len()).sum::<usize>();
+                    self.may_wait |= self.sent_file;
                     return Ok(sent);
                 }
-                other => {
-                    self.follows_more |= std::mem::take(&mut self.more_expected);
-                    return other;
+                Ok(sent) => {
+                    self.may_wait |= std::mem::take(&mut self.more_expected) | self.sent_file;
+                    return Ok(sent);
                 }
+                Err(e) => return Err(e),
             }
         }
         self.write_to_file(bufs)
     }
 
-    /// Has a TCP socket keep a partial segment back until [`release`](Self::release), or until the
-    /// target is dropped. Otherwise the end of what the next call sends would leave in a segment of its
-    /// own, and Nagle's algorithm would keep what follows back until the peer has acknowledged that.
-    #[cold]
-    pub(crate) fn hold_back(&mut self) {
-        if self.socket && self.find_cork() == Cork::Clear && self.set_cork(true).is_ok() {
-            self.cork = Cork::Set;
-        }
-    }
-
-    /// Notes that another call has sent to the descriptor, and has kept nothing back.
-    pub(crate) fn sent_otherwise(&mut self) {
+    /// Notes that another call has sent a file to the descriptor, and has kept nothing back. `more` follows.
+    pub(crate) fn sent_file(&mut self, more: More) {
+        self.may_wait |= self.sent_file;
+        self.sent_file |= more == More::Follows;
         self.more_expected = false;
     }
 
-    /// Sends what was kept back because more was to follow. Returns the number of system calls that this
-    /// and [`hold_back`](Self::hold_back) have made.
+    /// Sends what TCP keeps back because more was to follow, or because an earlier segment of this target is not
+    /// acknowledged. Returns the number of system calls that this took.
     #[inline]
     pub(crate) fn release(&mut self) -> u64 {
-        if self.cork == Cork::Set || self.more_expected || self.follows_more {
-            self.send_kept_back();
+        if self.more_expected | self.may_wait {
+            let _ = self.push();
         }
         std::mem::take(&mut self.cork_calls)
     }
 
+    /// Sends a partial segment: setting `TCP_NODELAY` does that, also where it is set. Nagle's algorithm keeps one
+    /// back if it follows another that is not acknowledged, such as the end of a file. With `TCP_NODELAY` only what
+    /// was said to be followed by more is kept back. Where the caller has set `TCP_CORK`, all of it stays back.
+    ///
+    /// An error says that this is not TCP, or that there is no connection any more.
     #[cold]
-    fn send_kept_back(&mut self) {
-        // To clear the option sends what waits, also where it was never set. An error says that there is
-        // no connection any more.
-        if self.cork == Cork::Set || self.find_cork() == Cork::Clear {
-            let _ = self.set_cork(false);
-            self.cork = Cork::Clear;
-            let _ = self.push();
-        }
-        (self.more_expected, self.follows_more) = (false, false);
-    }
-
-    /// Sends a partial segment that Nagle's algorithm keeps back because an earlier one is not
-    /// acknowledged: several files in one flush end in such segments. To set `TCP_NODELAY` sends it.
     fn push(&mut self) -> io::Result<()> {
-        if !self.cork_call(os::tcp_nodelay)? {
-            self.cork_call(|fd| os::set_tcp_nodelay(fd, true))?;
+        self.may_wait = false;
+        let more_expected = std::mem::take(&mut self.more_expected);
+        let is_nagle_off = self.cork_call(os::tcp_nodelay)?;
+        if (is_nagle_off && !more_expected) || self.cork_call(os::tcp_cork)? {
+            return Ok(());
+        }
+        self.cork_call(|fd| os::set_tcp_nodelay(fd, true))?;
+        if !is_nagle_off {
             self.cork_call(|fd| os::set_tcp_nodelay(fd, false))?;
         }
         Ok(())
-    }
-
-    fn find_cork(&mut self) -> Cork {
-        if self.cork == Cork::Unknown {
-            let is_set = self.cork_call(os::tcp_cork);
-            self.cork = if let Ok(false) = is_set { Cork::Clear } else { Cork::NotOurs };
-        }
-        self.cork
-    }
-
-    fn set_cork(&mut self, on: bool) -> io::Result<()> {
-        self.cork_call(|fd| os::set_tcp_cork(fd, on))
     }
 
     fn cork_call<T>(&mut self, call: impl Fn(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
@@ -269,6 +237,7 @@ impl<'fd> Target<'fd> {
         let sent = retry(|| fault::clipped(Call::SendZeroCopy, bufs, send))?;
         let offered = bufs.iter().map(|buf| buf.len()).sum::<usize>();
         self.more_expected = more == More::Follows && sent == offered;
+        self.may_wait |= self.sent_file;
         Ok(sent)
     }
 }

@@ -63,13 +63,10 @@ impl Sink for Target<'_> {
         limit: usize,
         more: More,
     ) -> io::Result<Option<u64>> {
-        // These calls can't be told that more follows.
-        if more == More::Follows || region.is_sent_in_pieces() {
-            self.hold_back();
-        }
         let sent = region.send_in_kernel(self.fd(), limit)?;
         if sent.is_some() {
-            self.sent_otherwise();
+            // What is sent in pieces is followed by its own next piece.
+            self.sent_file(if region.is_sent_in_pieces() { More::Follows } else { more });
         }
         Ok(sent)
     }

@@ -34,8 +34,8 @@ pub struct QueueStats {
     pub sendfiles: u64,
     /// Bytes of files that the kernel sent without reading them into the process.
     pub sendfile_bytes: u64,
-    /// System calls that ask for, set and clear `TCP_CORK` and `TCP_NODELAY`, so that a partial segment waits
-    /// for what follows a file, and for nothing else.
+    /// System calls that ask for `TCP_CORK` and `TCP_NODELAY`, and set and clear the latter, so that nothing waits for
+    /// an acknowledgement.
     pub corks: u64,
     /// Reads of files into memory.
     pub reads: u64,

@@ -29,7 +29,7 @@ pub(super) use memory::{advise_huge, discard, map, unmap};
 #[cfg(unix)]
 pub(super) use pipe::{REFUSES_PAIR, copy_range, pipe, pipe_size, sendfile, set_pipe_size, splice};
 #[cfg(unix)]
-pub(super) use socket::{are_direct, send, set_tcp_cork, set_tcp_nodelay, tcp_cork, tcp_nodelay};
+pub(super) use socket::{are_direct, send, set_tcp_nodelay, tcp_cork, tcp_nodelay};
 #[cfg(unix)]
 pub(super) use zerocopy::{enable_zero_copy, next_completion, send_zero_copy, socket_id};
 

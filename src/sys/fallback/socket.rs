@@ -20,10 +20,6 @@ pub(in crate::sys) fn tcp_cork(_: BorrowedFd<'_>) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(in crate::sys) fn set_tcp_cork(_: BorrowedFd<'_>, _: bool) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 pub(in crate::sys) fn tcp_nodelay(_: BorrowedFd<'_>) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -17,7 +17,7 @@ pub(super) use file_mapping::{
 };
 pub(super) use memory::{advise_huge, are_whole_pages, discard, map, unmap};
 pub(super) use pipe::{REFUSES_PAIR, copy_range, pipe, pipe_size, sendfile, set_pipe_size, splice};
-pub(super) use socket::{are_direct, send, set_tcp_cork, set_tcp_nodelay, tcp_cork, tcp_nodelay};
+pub(super) use socket::{are_direct, send, set_tcp_nodelay, tcp_cork, tcp_nodelay};
 pub(super) use zerocopy::{enable_zero_copy, next_completion, send_zero_copy, socket_id};
 
 /// Whether `sendfile` and its like are made.

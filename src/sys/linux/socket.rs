@@ -43,10 +43,6 @@ pub(in crate::sys) fn tcp_cork(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(sockopt::tcp_cork(fd)?)
 }
 
-pub(in crate::sys) fn set_tcp_cork(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    Ok(sockopt::set_tcp_cork(fd, on)?)
-}
-
 pub(in crate::sys) fn tcp_nodelay(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(sockopt::tcp_nodelay(fd)?)
 }
