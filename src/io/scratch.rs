@@ -49,8 +49,13 @@ pub(crate) fn fill_from_blocks(
     read_at: impl for<'a> Fn(&'a mut [MaybeUninit<u8>], u64) -> io::Result<&'a mut [u8]>,
 ) -> io::Result<usize> {
     let before = (at % DIRECT_BLOCK as u64) as usize;
-    let mut blocks = Pool::global().alloc_aligned(SCRATCH, DIRECT_BLOCK).map_err(out_of_memory)?;
-    fill(&mut blocks, SCRATCH, |spare| read_at(spare, at - before as u64))?;
+    let room = most.min(buf.capacity() - buf.len()).min(SCRATCH);
+    let span = (before + room).next_multiple_of(DIRECT_BLOCK).min(SCRATCH);
+    // In the buffer's own pool and budget, which may have no memory for more than one.
+    let blocks = |len| buf.try_aligned_beside(len, DIRECT_BLOCK);
+    let mut blocks = blocks(span).or_else(|_| blocks(DIRECT_BLOCK)).map_err(out_of_memory)?;
+    let span = blocks.capacity();
+    fill(&mut blocks, span, |spare| read_at(spare, at - before as u64))?;
     let bytes = blocks.get(before..).unwrap_or_default();
     let bytes = &bytes[..bytes.len().min(most).min(buf.capacity() - buf.len())];
     buf.put_slice(bytes);

@@ -28,8 +28,16 @@ struct Erased {
     free: unsafe fn(NonNull<Header>),
 }
 
-/// Returns a block of the bytes that `show` finds in `value`: their address and number. Without `READ_ONLY` in
-/// `flags` the bytes must be the value's to write.
+/// What an adopted value shows.
+pub(crate) struct Shown {
+    pub(crate) data: NonNull<u8>,
+    pub(crate) len: usize,
+    /// The number of bytes that the value keeps, as far as it is known; at least `len`.
+    pub(crate) kept: usize,
+}
+
+/// Returns a block of the bytes that `show` finds in `value`. Without `READ_ONLY` in `flags` the bytes must be the
+/// value's to write.
 ///
 /// A panic in `show` drops the value and nothing else.
 ///
@@ -39,7 +47,7 @@ struct Erased {
 pub(crate) unsafe fn adopt<T: Send + 'static>(
     value: T,
     flags: u8,
-    show: impl FnOnce(&mut T) -> (NonNull<u8>, usize),
+    show: impl FnOnce(&mut T) -> Shown,
 ) -> HeaderRef {
     let origin = Origin { kind: Kind::Owned, flags, ..Origin::NOWHERE };
     let header = LongHeader::new(NonNull::dangling(), NonNull::dangling(), 0, origin);
@@ -50,15 +58,17 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
     let guard = Unfinished(NonNull::from(owned));
     // The value is shown where it will stay (O2).
     // SAFETY: the allocation was just leaked, and no other pointer to it exists.
-    let (data, len) = show(unsafe { &mut (*guard.0.as_ptr()).value });
+    let Shown { data, len, kept } = show(unsafe { &mut (*guard.0.as_ptr()).value });
     let owned = guard.0;
     core::mem::forget(guard);
     // SAFETY: as above.
     let header = unsafe { &raw mut (*owned.as_ptr()).erased.header };
     // SAFETY: as above; what is overwritten holds nothing to drop.
-    unsafe { header.write(LongHeader::new(owned.cast(), data, len, origin)) };
+    unsafe { header.write(LongHeader::new(owned.cast(), data, kept, origin)) };
     // SAFETY: the header is the first field of a leaked box (`repr(C)`), which `free` and `take` end.
-    unsafe { HeaderRef::new(owned.cast()) }
+    let header = unsafe { HeaderRef::new(owned.cast()) };
+    header.set_requested(len);
+    header
 }
 
 /// Frees the value if it panics while it is asked for its bytes.

@@ -45,6 +45,12 @@ pub(crate) fn budget(block: HeaderRef) -> Option<Arc<Budget>> {
     ext.charge.as_ref().map(|charge| Arc::clone(charge.budget()))
 }
 
+/// Returns whether the same budget is charged for both blocks, or none.
+pub(crate) fn share_budget(a: HeaderRef, b: HeaderRef) -> bool {
+    let address = |block| budget(block).map(|budget| Arc::as_ptr(&budget));
+    address(a) == address(b)
+}
+
 /// Takes the extension of a block that the caller owns alone. Its charge ends when the result is dropped:
 /// after the block has returned to the pool, where the next waiter finds it.
 pub(crate) fn take(block: HeaderRef) -> Option<Taken> {

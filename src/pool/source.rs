@@ -1,6 +1,6 @@
 //! [`Source`]: the pool and the budget that a buffer's memory comes from.
 
-use crate::memory::header::ExtHead;
+use crate::memory::header::{ExtHead, HeaderRef};
 use crate::pool::block::Block;
 use crate::pool::block_ext::{self, BlockExt};
 use crate::pool::budget::{Budget, Charge};
@@ -112,8 +112,21 @@ impl Block {
         Some(Source::new(pool_of(block), block_ext::budget(block)))
     }
 
+    /// Returns whether a copy of this block's bytes may be put into `other`, which is a block of a pool: both are
+    /// from the same pool and budget, or this one is from no pool.
+    #[inline]
+    pub(crate) fn may_be_copied_into(&self, other: &Self) -> bool {
+        let (from, to) = (self.header(), other.header());
+        from.plain_home() == to.plain_home() || from.home().is_null() || shares_source(from, to)
+    }
+
     /// Returns whether the block's pool overwrites it with zeros when the last handle is dropped.
     pub(crate) fn is_zeroed_on_release(&self) -> bool {
         self.header().flags.is_zeroed()
     }
+}
+
+#[cold]
+fn shares_source(a: HeaderRef, b: HeaderRef) -> bool {
+    a.home() == b.home() && block_ext::share_budget(a, b)
 }

@@ -193,19 +193,50 @@ impl Pool {
     #[track_caller]
     pub fn alloc_aligned(&self, n: usize, align: usize) -> Result<ByteBuf, AllocError> {
         assert!(align.is_power_of_two(), "{align} is not a power of two");
-        let front = |block: &Block| block.data().addr().get().wrapping_neg() & (align - 1);
-        if align <= PAGE {
-            // Blocks whose size is a multiple of it lie at multiples of it, unless a checker spaces them.
-            let rounded = n.max(1).checked_next_multiple_of(align).unwrap_or(usize::MAX);
-            let block = self.source().allocate(rounded)?;
-            if front(&block) == 0 {
-                return Ok(ByteBuf::over(block, 0, n));
-            }
-        }
-        let block = self.source().allocate(n.saturating_add(align - 1).max(1))?;
-        let front = front(&block);
-        Ok(ByteBuf::over(block, front, n))
+        allocate_aligned(self.source(), n, align)
     }
+}
+
+impl ByteBuf {
+    /// Creates a buffer with capacity for `n` bytes from the pool and the budget of `block`; from the global pool
+    /// if that is from none.
+    #[track_caller]
+    pub(crate) fn try_beside(block: Option<&Block>, n: usize) -> Result<Self, AllocError> {
+        allocate(&source_of(block), 0, n)
+    }
+
+    /// Does as [`Pool::alloc_aligned`], in the pool and the budget of this buffer.
+    #[track_caller]
+    pub(crate) fn try_aligned_beside(&self, n: usize, align: usize) -> Result<Self, AllocError> {
+        allocate_aligned(&source_of(self.block.as_ref()), n, align)
+    }
+
+    /// Returns whether bytes of `from` may be copied into this buffer's block as it is: both are of one pool and
+    /// budget, or `from` is of none. Always if this buffer has no block.
+    #[inline]
+    pub(crate) fn may_take_from(&self, from: Option<&Block>) -> bool {
+        match (from, &self.block) {
+            (Some(from), Some(block)) => from.may_be_copied_into(block),
+            _ => true,
+        }
+    }
+}
+
+/// Creates a buffer whose first byte lies at a multiple of `align`, a power of two.
+#[track_caller]
+fn allocate_aligned(source: &Source, n: usize, align: usize) -> Result<ByteBuf, AllocError> {
+    let front = |block: &Block| block.data().addr().get().wrapping_neg() & (align - 1);
+    if align <= PAGE {
+        // Blocks whose size is a multiple of it lie at multiples of it, unless a checker spaces them.
+        let rounded = n.max(1).checked_next_multiple_of(align).unwrap_or(usize::MAX);
+        let block = source.allocate(rounded)?;
+        if front(&block) == 0 {
+            return Ok(ByteBuf::over(block, 0, n));
+        }
+    }
+    let block = source.allocate(n.saturating_add(align - 1).max(1))?;
+    let front = front(&block);
+    Ok(ByteBuf::over(block, front, n))
 }
 
 /// Returns the source that a copy of a block's bytes is drawn from: its own pool and budget, so that the

@@ -4,7 +4,7 @@
 use super::ByteView;
 use crate::buf::drop_after;
 use crate::memory::header::caching_flags;
-use crate::memory::owned;
+use crate::memory::owned::{self, Shown};
 use crate::pool::Block;
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ impl From<Vec<u8>> for ByteView {
             return Self::new();
         }
         let show = |vec: &mut Vec<u8>| {
-            let len = vec.len();
-            (NonNull::from(vec.as_mut_slice()).cast(), len)
+            let (len, kept) = (vec.len(), vec.capacity());
+            Shown { data: NonNull::from(vec.as_mut_slice()).cast(), len, kept }
         };
         // The reference cache counts all that it keeps from being freed, the spare capacity too.
         let flags = caching_flags(vec.capacity());

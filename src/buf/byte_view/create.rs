@@ -4,7 +4,7 @@
 use super::ByteView;
 use crate::buf::ByteBuf;
 use crate::memory::flags::READ_ONLY;
-use crate::memory::owned;
+use crate::memory::owned::{self, Shown};
 use crate::pool::Block;
 use core::ptr::NonNull;
 
@@ -58,7 +58,8 @@ impl ByteView {
     pub fn from_owner<T: AsRef<[u8]> + Send + 'static>(owner: T) -> Self {
         let show = |owner: &mut T| {
             let bytes = T::as_ref(owner);
-            (NonNull::from_ref(bytes).cast(), bytes.len())
+            let len = bytes.len();
+            Shown { data: NonNull::from_ref(bytes).cast(), len, kept: len }
         };
         // SAFETY: the owner stays where it is and is not touched until it is dropped, so the bytes that
         // it showed through a shared reference stay valid for reads.
@@ -81,9 +82,9 @@ impl ByteView {
         ByteBuf::from(bytes).freeze()
     }
 
-    /// Creates a view of a whole block.
+    /// Creates a view of all that a block shows.
     pub(super) fn whole(block: Block) -> Self {
-        Self { ptr: block.data(), len: block.capacity(), block: Some(block) }
+        Self { ptr: block.data(), len: block.requested(), block: Some(block) }
     }
 
     /// # Safety

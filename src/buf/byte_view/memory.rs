@@ -4,7 +4,7 @@
 use super::ByteView;
 use crate::buf::byte_buf::{ByteBuf, copy_from, source_of};
 use crate::buf::drop_after;
-use crate::pool::{AllocError, Pool, block_size};
+use crate::pool::{AllocError, Block, Pool, block_size};
 
 impl ByteView {
     /// Returns whether no other handle holds the memory, so that it could be written to. Static bytes and
@@ -37,10 +37,10 @@ impl ByteView {
     /// assert_eq!(method.pinned(), 64 * 1024);
     /// assert!(method.compact().pinned() < 100);
     /// ```
+    #[inline]
     #[must_use]
     pub fn pinned(&self) -> usize {
-        let Some(block) = &self.block else { return 0 };
-        block.owner::<Vec<u8>>().map_or_else(|| block.capacity(), Vec::capacity)
+        self.block.as_ref().map_or(0, Block::capacity)
     }
 
     /// Returns this view, or a copy of its bytes where that takes at most half of the memory that the

@@ -71,6 +71,15 @@ impl ByteView {
         address(self).is_some_and(|block| address(other) == Some(block))
     }
 
+    /// Returns whether bytes of `block` may be copied behind this view's bytes, into its block or into one of the
+    /// same pool and budget: they are from there, or from no pool.
+    pub(crate) fn may_be_followed_by(&self, block: Option<&Block>) -> bool {
+        match (block, &self.block) {
+            (Some(block), Some(own)) => block.may_be_copied_into(own),
+            _ => true,
+        }
+    }
+
     /// Returns the number of bytes.
     #[inline]
     #[must_use]

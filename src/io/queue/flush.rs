@@ -303,20 +303,21 @@ impl WriteQueue {
     }
 
     /// The block that the file at index `at` is read into, and whether it holds the bytes of the part
-    /// before it: if those leave enough capacity in their block, or are few, and so are copied.
+    /// before it: if those leave enough capacity in their block, or are few, and so are copied, into a block of
+    /// their own pool and budget that has memory for it.
     fn block_for_file(&mut self, at: usize, len: usize) -> io::Result<(ByteBuf, bool)> {
         let Some(before) = at.checked_sub(1) else { return Ok((scratch::block(len)?, false)) };
         if let Some(block) = self.parts.edit(before, |part| part.reopen(len)) {
             return Ok((block, true));
         }
-        match self.parts.get(before).and_then(Part::bytes) {
-            Some(few) if few.len() <= SMALL => {
-                let mut block = scratch::block(few.len() + len)?;
-                block.put_slice(few);
-                self.stats.merged_bytes += few.len() as u64;
-                Ok((block, true))
-            }
-            _ => Ok((scratch::block(len)?, false)),
+        if let Some(few) = self.parts.get(before).and_then(Part::memory)
+            && few.len() <= SMALL
+            && let Ok(mut block) = ByteBuf::try_beside(few.block(), few.len() + len)
+        {
+            block.put_slice(few);
+            self.stats.merged_bytes += few.len() as u64;
+            return Ok((block, true));
         }
+        Ok((scratch::block(len)?, false))
     }
 }

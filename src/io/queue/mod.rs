@@ -84,9 +84,8 @@ const BUDGET: u64 = 1024 * 1024;
 /// # TCP
 ///
 /// Within one flush nothing waits for an acknowledgement of the peer: buffers in front of a file are sent
-/// with `MSG_MORE`, and a file with something behind it under `TCP_CORK`, which is cleared before the flush
-/// returns (a cork that the caller has set stays); what Nagle's algorithm still keeps back then is pushed. From
-/// one flush to the next, that algorithm keeps a small message back until the peer has acknowledged the one
+/// with `MSG_MORE`, and what Nagle's algorithm keeps back behind a file is pushed at the end: by setting and
+/// clearing `TCP_NODELAY`, unless it is set already, or the caller has set `TCP_CORK`. From one flush to the next, that algorithm keeps a small message back until the peer has acknowledged the one
 /// before, which may take 40 ms. Set `TCP_NODELAY` ([`set_nodelay`](std::net::TcpStream::set_nodelay)) on
 /// sockets that carry more than one answer.
 ///
@@ -234,14 +233,14 @@ impl WriteQueue {
     ///
     /// The watermarks bound what the queue holds, not only what it sends. Its weight is the bytes that are
     /// pending, those of files in full, and in addition 64 bytes for each part and 1024 for each file, which
-    /// holds a descriptor open. A view that uses less than half of a block of more than 4 KiB keeps all of
+    /// holds a descriptor open. A view that uses less than half of a block of more than 512 bytes keeps all of
     /// that block from being freed. Such blocks weigh nothing up to four times the high watermark in sum;
     /// from there on these views are copied instead, and where there is no memory for the copy their blocks
     /// weigh what they hold. A run of views of one block counts the block once, and views of a mapped file
     /// count none.
     ///
     /// So with the default watermarks, and whatever is pushed until the queue is not writable, it holds at
-    /// most 64 descriptors and 1 MiB of memory, plus the size of the last push if that is above 64 KiB.
+    /// most 64 descriptors and 1 MiB of memory, plus what the last push holds if that is above 64 KiB.
     /// What owns the memory behind a `Bytes`, and how much that is, can't be seen and does not count.
     ///
     /// # Examples

@@ -110,16 +110,19 @@ pub(super) enum Part {
 #[cfg(target_pointer_width = "64")]
 static_assertions::assert_eq_size!(Part, [u64; 4]);
 
-/// Blocks up to this size never count as a whole: a part weighs enough without.
-const SMALL_BLOCK: usize = 4096;
+/// Blocks up to this size never count as a whole: a part weighs enough without. The least that one weighs is 65, so
+/// that with the default watermarks there are at most 1009 of them.
+const SMALL_BLOCK: usize = 512;
 
 /// Whether a view uses less than half of its block, which is not small itself.
+#[inline(always)]
 fn is_small_beside_its_block(view: &ByteView) -> bool {
     let pinned = view.pinned();
-    pinned > SMALL_BLOCK && pinned / 2 > view.len() && !is_mapped_file(view)
+    pinned / 2 > view.len() && pinned > SMALL_BLOCK && !is_mapped_file(view)
 }
 
 /// Pages of a mapped file are not memory of the process.
+#[cold]
 fn is_mapped_file(view: &ByteView) -> bool {
     #[cfg(unix)]
     return view.block().is_some_and(|block| block.owner::<mapped::Shared>().is_some());
@@ -203,10 +206,7 @@ impl Part {
     #[inline(always)]
     pub(super) fn pins_more_than_it_shows(&self) -> bool {
         let Part::View(view) = self else { return false };
-        view.block().is_some_and(|block| {
-            let is_large_part = block.capacity() / 2 <= view.len() && !block.is_adopted();
-            !is_large_part && is_small_beside_its_block(view)
-        })
+        is_small_beside_its_block(view)
     }
 
     /// Has the block of a view count if the view is small beside it.

@@ -5,7 +5,7 @@ use super::payload::{Part, Payload};
 use super::tail::{SMALL, Tail};
 use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
-use crate::pool::{AllocError, Pool};
+use crate::pool::{AllocError, Block, Pool};
 
 /// The smallest and the largest block for small parts.
 pub(super) const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
@@ -25,7 +25,11 @@ impl WriteQueue {
     /// # Cost
     ///
     /// Amortised O(1), per component of a composite. Parts of up to 1 KiB that follow one another are
-    /// copied into one pooled block, and their own memory is released. Other bytes are not copied.
+    /// copied into one block, and their own memory is released. Other bytes are not copied.
+    ///
+    /// The block is from the pool and the budget of the parts, and from the global pool if they are from none.
+    /// Parts of different pools or budgets are not copied together, nor are those whose pool or budget has no
+    /// memory: they stay apart, and the push succeeds.
     ///
     /// # Examples
     ///
@@ -112,9 +116,9 @@ impl WriteQueue {
 
     #[track_caller]
     fn push_copy_slowly(&mut self, bytes: &[u8]) -> Result<(), AllocError> {
-        if bytes.len() > SMALL || !self.open_tail_with(bytes) {
+        if bytes.len() > SMALL || !self.open_tail_with(bytes, None) {
             self.close_tail();
-            let size = self.next_block(self.parts.len()).max(bytes.len());
+            let size = self.next_block(self.parts.len(), bytes.len(), None);
             let mut block = Pool::global().try_alloc(size)?;
             block.extend_from_slice(bytes);
             self.parts.push_back(Part::Block(block.freeze()));
@@ -186,23 +190,33 @@ impl WriteQueue {
         if self.tail.spare() < spare {
             assert!(self.parts.bytes() <= MAX_BEFORE_TAIL, "the queue holds 2^63 bytes");
             self.close_tail();
-            if !self.reopen_last(spare) {
-                let size = self.next_block(self.parts.len()).max(spare);
+            if !self.reopen_last(spare, None) {
+                let size = self.next_block(self.parts.len(), spare, None);
                 self.tail = Tail::open(Pool::global().try_alloc(size)?);
             }
         }
         Ok(self.tail.block())
     }
 
-    /// The size of the next block for small parts, behind the first `before` parts: in front of them all it
-    /// is what was merged before the queue was last empty, behind a full one twice as much as in that, else
-    /// the smallest. So a block wastes no more than what is queued, or 4 KiB.
-    fn next_block(&self, before: usize) -> usize {
-        match before.checked_sub(1).and_then(|last| self.parts.get(last)) {
+    /// The size of the next block for small parts, of which `needed` bytes are there, behind the first `before`
+    /// parts. The bytes are from `block`.
+    ///
+    /// In front of all parts it is what was merged before the queue was last empty; behind a full block twice as
+    /// much as in that; behind small parts that have to stay apart, because they are from another pool or budget,
+    /// twice what is needed; else the smallest. So a block wastes no more than what is queued, or 4 KiB behind
+    /// what is large itself.
+    fn next_block(&self, before: usize, needed: usize, block: Option<&Block>) -> usize {
+        let twice = |len: usize| len.saturating_mul(2).min(BLOCK.1).next_power_of_two();
+        let size = match before.checked_sub(1).and_then(|last| self.parts.get(last)) {
             None => self.first_block,
-            Some(Part::Block(full)) => (2 * full.len()).next_power_of_two().clamp(BLOCK.0, BLOCK.1),
+            Some(Part::Block(full)) if full.may_be_followed_by(block) => {
+                twice(full.len()).max(full.pinned().min(BLOCK.0))
+            }
+            Some(Part::Block(_)) => twice(needed),
+            Some(Part::View(few) | Part::Pinning(few)) if few.len() <= SMALL => twice(needed),
             Some(_) => BLOCK.0,
-        }
+        };
+        size.max(needed)
     }
 
     fn push_region(&mut self, region: FileRegion) {
@@ -218,7 +232,8 @@ impl WriteQueue {
     fn push_view(&mut self, bytes: ByteView) {
         if bytes.len() > SMALL {
             self.append_view(bytes);
-        } else if !self.tail.try_append(&bytes) && !self.open_tail_with(&bytes) {
+        } else if !self.tail.try_append_view(&bytes) && !self.open_tail_with(&bytes, bytes.block())
+        {
             self.append_small_view(bytes);
         }
     }
@@ -253,26 +268,29 @@ impl WriteQueue {
         self.parts.push_back(Part::Pinning(bytes));
     }
 
-    /// Appends a copy of bytes that may be many: to the block in front of them if that has the capacity.
-    /// Returns false where there is no memory.
-    fn append_copied(&mut self, bytes: &[u8]) -> bool {
+    /// Appends a copy of bytes that may be many: to the block in front of them if that has the capacity and is of
+    /// their own pool and budget, else to a new one of these. Returns false where there is no memory.
+    fn append_copied(&mut self, bytes: &ByteView) -> bool {
         if self.parts.bytes() > MAX_BEFORE_TAIL {
             return false;
         }
-        if self.reopen_last(bytes.len()) {
+        if self.reopen_last(bytes.len(), bytes.block()) {
             return self.tail.try_append(bytes);
         }
-        let size = self.next_block(self.parts.len()).max(bytes.len());
-        let Ok(mut block) = Pool::global().try_alloc(size) else { return false };
+        let size = self.next_block(self.parts.len(), bytes.len(), bytes.block());
+        let Ok(mut block) = ByteBuf::try_beside(bytes.block(), size) else { return false };
         block.extend_from_slice(bytes);
         self.stats.merged_bytes += bytes.len() as u64;
         self.tail = Tail::open(block);
         true
     }
 
-    /// Makes the last part the tail, if it is a block with so much spare capacity.
-    fn reopen_last(&mut self, spare: usize) -> bool {
-        let Some(Part::Block(_)) = self.parts.back() else { return false };
+    /// Makes the last part the tail, if it is a block with so much spare capacity that may take bytes of `from`.
+    fn reopen_last(&mut self, spare: usize, from: Option<&Block>) -> bool {
+        let Some(Part::Block(last)) = self.parts.back() else { return false };
+        if !last.may_be_followed_by(from) {
+            return false;
+        }
         let last = self.parts.len() - 1;
         let Some(block) = self.parts.edit(last, |part| part.reopen(spare)) else { return false };
         self.parts.pop_back();
@@ -281,25 +299,35 @@ impl WriteQueue {
     }
 
     /// Opens a tail for `bytes`, which are few, and copies them there, if they follow others that are few
-    /// or whose block has spare capacity. Returns whether it did; it does not where there is no memory.
+    /// or whose block has spare capacity. Returns whether it did.
+    ///
+    /// `from` is the block that they are in. All that a tail holds is of one pool and budget, which its memory is
+    /// from, or of no pool. Bytes of two pools are not copied together, and neither are those of a pool or budget
+    /// that has no memory: then they stay apart.
     #[inline(never)]
-    fn open_tail_with(&mut self, bytes: &[u8]) -> bool {
+    fn open_tail_with(&mut self, bytes: &[u8], from: Option<&Block>) -> bool {
         debug_assert!(!bytes.is_empty() && bytes.len() <= SMALL);
         if self.parts.bytes() > MAX_BEFORE_TAIL {
             return false;
         }
         self.close_tail();
-        if self.reopen_last(bytes.len()) {
+        if self.reopen_last(bytes.len(), from) {
             return self.tail.try_append(bytes);
         }
-        let joined: &[u8] = match self.parts.back() {
-            Some(Part::Block(_)) => &[],
-            Some(Part::View(few) | Part::Pinning(few)) if few.len() <= SMALL => few,
+        let (joined, source): (&[u8], _) = match self.parts.back() {
+            Some(Part::Block(full)) if full.may_be_followed_by(from) => (&[], from),
+            Some(Part::View(few) | Part::Pinning(few)) if few.len() <= SMALL => {
+                match few.block().filter(|block| !block.is_adopted()) {
+                    Some(block) if few.may_be_followed_by(from) => (few, Some(block)),
+                    Some(_) => return false,
+                    None => (few, from),
+                }
+            }
             _ => return false,
         };
         let before = self.parts.len() - usize::from(!joined.is_empty());
-        let size = self.next_block(before).max(joined.len() + bytes.len());
-        let Ok(block) = Pool::global().try_alloc(size) else { return false };
+        let size = self.next_block(before, joined.len() + bytes.len(), source);
+        let Ok(block) = ByteBuf::try_beside(source, size) else { return false };
         self.tail = Tail::open(block);
         self.tail.try_append(joined);
         self.tail.try_append(bytes);

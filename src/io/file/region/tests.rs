@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::*;
+use crate::pool::{Pool, block_size};
 use crate::sys::{Call, NotRegularFile, Outcome, with_plan};
 
 fn file_with(contents: &[u8]) -> File {
@@ -262,6 +263,30 @@ fn nothing_moved_is_not_the_end_of_the_file() {
         let truncated = error.get_ref().unwrap().downcast_ref::<FileTruncated>().unwrap();
         assert_eq!((truncated.expected(), truncated.found()), (100_001, 100_000), "{method:?}");
         assert!(contents_of(&out) == contents[10..], "{method:?}");
+    }
+}
+
+/// Where a file takes whole blocks only, these are read into memory of the buffer's own pool and budget.
+#[test]
+fn blocks_around_a_range_are_charged_to_the_budget_of_the_buffer() {
+    let region = FileRegion::new(file_with(&[7; 10_000]), 100..10_000);
+    let small = block_size(50).unwrap();
+    for (limit, expected) in [(1 << 20, Ok(50)), (small, Err(io::ErrorKind::OutOfMemory))] {
+        let tenant = Pool::builder().build().budget("tenant", limit);
+        let mut buf = tenant.alloc(50);
+        let mut reads = 0;
+        let whole_blocks_only = move |call, _| {
+            reads += usize::from(call == Call::ReadAt);
+            match call {
+                Call::ReadAt if reads == 1 => Outcome::Fail(Errno::INVAL.raw_os_error()),
+                _ => Outcome::Pass,
+            }
+        };
+        let read = with_plan(whole_blocks_only, || region.read_at(0, &mut buf));
+        assert_eq!(read.map_err(|e| e.kind()), expected);
+        assert_eq!(buf.len(), expected.unwrap_or(0));
+        let peak = tenant.budget_stats().unwrap().peak;
+        assert_eq!(peak > small, expected.is_ok(), "{peak}");
     }
 }
 

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::{Flush, Payload, WriteQueue};
 use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
 use crate::io::file::region::FileRegion;
+use crate::pool::{Pool, block_size};
 
 /// The promise of the default watermarks.
 const MAX_FILES: usize = 64;
@@ -21,6 +22,12 @@ const MAX_MEMORY: usize = 1024 * 1024;
 enum Push {
     /// Part of a block of the pool: its length and the size of the block.
     View(usize, usize),
+    /// The same, of a budget, or of one that this block uses up.
+    Tenant {
+        is_poor: bool,
+        len: usize,
+        block: usize,
+    },
     /// The next bytes of the block that the last `View` or `Next` was cut from.
     Next(usize),
     /// A vector with spare capacity.
@@ -44,6 +51,8 @@ fn block() -> impl Strategy<Value = usize> {
 fn a_push() -> impl Strategy<Value = Push> {
     prop_oneof![
         3 => (len(), block()).prop_map(|(len, block)| Push::View(len, block)),
+        2 => (any::<bool>(), len(), block())
+            .prop_map(|(is_poor, len, block)| Push::Tenant { is_poor, len, block }),
         2 => len().prop_map(Push::Next),
         1 => (len(), block()).prop_map(|(len, spare)| Push::Vector(len, spare)),
         1 => len().prop_map(Push::Static),
@@ -64,9 +73,23 @@ fn view(len: usize, block: usize) -> ByteView {
     buf.freeze()
 }
 
-/// The source of `Next`.
-#[derive(Default)]
-struct Source(ByteView);
+/// The source of `Next`, and that of budgets.
+struct Source(ByteView, Pool);
+
+impl Source {
+    fn new() -> Source {
+        Source(ByteView::new(), Pool::builder().build())
+    }
+
+    fn tenant(&self, is_poor: bool, len: usize, block: usize) -> ByteView {
+        // What can't be copied may hold its whole block on top.
+        let block = block.min(MAX_PUSH).max(len);
+        let limit = if is_poor { block_size(block).unwrap() } else { usize::MAX };
+        let mut buf = self.1.budget("tenant", limit).alloc(block);
+        buf.resize(len, 7);
+        buf.freeze()
+    }
+}
 
 fn push(queue: &mut WriteQueue, push: &Push, source: &mut Source, file: &Arc<File>) {
     static BYTES: [u8; MAX_PUSH] = [7; MAX_PUSH];
@@ -74,6 +97,9 @@ fn push(queue: &mut WriteQueue, push: &Push, source: &mut Source, file: &Arc<Fil
         Push::View(len, block) => {
             source.0 = view(block.max(len), block);
             queue.push(source.0.split_to(len));
+        }
+        Push::Tenant { is_poor, len, block } => {
+            queue.push(source.tenant(is_poor, len, block));
         }
         Push::Next(len) => {
             if source.0.len() < len {
@@ -139,7 +165,7 @@ proptest! {
     ) {
         let file = Arc::new(tempfile::tempfile().unwrap());
         file.set_len(1 << 40).unwrap();
-        let (mut queue, mut source) = (WriteQueue::new(), Source::default());
+        let (mut queue, mut source) = (WriteQueue::new(), Source::new());
         let mut pushes = pushes.iter().cycle().enumerate();
         for (after, bytes) in sends.into_iter().chain([(usize::MAX, 0)]) {
             for (n, item) in pushes.by_ref() {
@@ -174,6 +200,24 @@ fn fill(mut item: impl FnMut(&mut WriteQueue)) -> (usize, u64, usize) {
     }
     let pending = queue.pending_bytes();
     (pushes, pending, held(&mut queue).1)
+}
+
+/// Bytes of different budgets are not copied together, so that each part has a block of its own.
+#[test]
+fn small_parts_of_many_budgets_hold_little() {
+    let pool = Pool::builder().build();
+    for (len, run) in [(1, 1), (1, 2), (1, 3), (10, 70), (500, 2), (1024, 3)] {
+        let tenants = [pool.budget("one", usize::MAX), pool.budget("two", usize::MAX)];
+        let part = |n: usize| {
+            let mut buf = tenants[n / run % 2].alloc(len.max(600));
+            buf.resize(len, 7);
+            buf.freeze()
+        };
+        let mut n = 0..;
+        let (pushes, pending, held) = fill(|queue| _ = queue.push(part(n.next().unwrap())));
+        assert_eq!(pending, (pushes * len) as u64);
+        assert!(held <= MAX_MEMORY, "{held} bytes in {pushes} parts of {len}, {run} in a row");
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What a queue does, and in the files of this folder: what it sends whatever goes wrong (`stream.rs`,
-//! `plans.rs`), what it holds (`held.rs`), what it keeps back (`nagle.rs`).
+//! `plans.rs`), what it holds (`held.rs`), what it keeps back (`nagle.rs`), and where
+//! its copies are (`sources.rs`).
 
 mod held;
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
 mod nagle;
 pub(super) mod plans;
+mod sources;
 mod stream;
 
 use std::fs::File;
