@@ -40,7 +40,7 @@ weaker() {
 
 # Orderings.
 weaker memory/count.rs '/fetch_sub/s/Release/Relaxed/' \
-    count_last_drop_visibility try_into_mut_vs_drop in_flight_vs_claim thread_exit_with_credits three_threads \
+    count_last_drop_visibility try_into_mut_vs_drop in_flight_vs_claim thread_exit_with_cached_references three_threads \
     magazine_exchange pool_drop_with_live_blocks
 weaker memory/count.rs '/let _ = self.0.load/s/Acquire/Relaxed/' count_last_drop_visibility
 weaker memory/count.rs '/^        self.0.load\(/s/Acquire/Relaxed/' \
@@ -51,28 +51,28 @@ weaker io/segment/published.rs '/store/s/Release/Relaxed/' published_records_are
 weaker io/segment/published.rs '/load/s/Acquire/Relaxed/' published_records_are_read
 
 # Checks.
-weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' count_clone_drop two_banks_settle
+weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' count_clone_drop two_caches_are_flushed
 weaker memory/ref_cache.rs 's/if references \+ 1 == all \{/if false {/' \
-    the_last_drop_is_no_later_than_need_be
+    the_last_drop_frees_at_once
 weaker memory/ref_cache.rs 's/if self.block.get\(\) == Some\(block\)/if true/' two_blocks_one_slot
 weaker memory/ref_cache.rs '/pub\(crate\) fn release_local/,/^    }/s/if references == 0/if slot.block.get() != Some(block)/' \
-    drop_after_the_bank_closed
-weaker memory/ref_cache.rs '/pub\(crate\) fn release_local/,/^    }/s/if references == 0/if false/' bank_unavailable
+    drop_after_the_cache_closed
+weaker memory/ref_cache.rs '/pub\(crate\) fn release_local/,/^    }/s/if references == 0/if false/' cache_unavailable
 weaker memory/ref_cache.rs '/pub\(crate\) fn is_unique/,/^    }/s/all == 1 \|\| .*/self.claim(block)/' \
     unique_check_vs_clone unique_check_vs_clone_that_stays
 weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot.references_to(block) == 0/' \
-    try_into_mut_with_credits_banked
+    try_into_mut_with_cached_references
 
 # Steps.
 weaker memory/count.rs '/fn acquire/,/^    }/s/self.0.fetch_add\(references, Ordering::Relaxed\)/{ let c = self.references(); self.0.store(c + references, Ordering::Relaxed); c }/' \
     clone_vs_clone
 weaker memory/flags.rs 's/fetch_or/swap/' in_flight_vs_claim
-weaker memory/ref_cache.rs '/fn flush/,/^    }/s/while used != 0/used \&= used.wrapping_sub(1);\n while used != 0/' thread_exit_with_credits
+weaker memory/ref_cache.rs '/fn flush/,/^    }/s/while used != 0/used \&= used.wrapping_sub(1);\n while used != 0/' thread_exit_with_cached_references
 weaker memory/ref_cache.rs '/fn replace/,/^    }/s/let evicted = self.clear\(index\);/let evicted = None;/' two_blocks_one_slot
-weaker memory/ref_cache.rs 's/Remaining::None => Some\(block\)/Remaining::None => None/' two_banks_settle thread_exit_vs_remote_free
+weaker memory/ref_cache.rs 's/Remaining::None => Some\(block\)/Remaining::None => None/' two_caches_are_flushed thread_exit_vs_remote_free
 weaker memory/ref_cache.rs 's/Remaining::Some => None/Remaining::Some => Some(block)/' two_blocks_one_slot thread_exit_vs_remote_free
-weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/slot.set\(0\);//' try_into_mut_with_credits_banked
-weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/block.count\(\).reset\(\);//' try_into_mut_with_credits_banked
+weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/slot.set\(0\);//' try_into_mut_with_cached_references
+weaker memory/ref_cache.rs '/pub\(crate\) fn claim/,/^    }/s/block.count\(\).reset\(\);//' try_into_mut_with_cached_references
 weaker memory/count.rs '/fn reset_if_needed/,/^    }/s/self.reset\(\);//' magazine_exchange
 weaker memory/ref_cache.rs 's/replace\(block, BATCH - 1\)/replace(block, BATCH)/' count_clone_drop
 
@@ -102,7 +102,7 @@ weaker pool/shared/exclusion.rs '/fn leave/,/^    }/s/Release/Relaxed/' owner_us
 weaker pool/shared/exclusion.rs 's/self.busy.load\(Ordering::Acquire\)/self.busy.load(Ordering::Relaxed)/' owner_uses_cells_vs_stop
 weaker pool/shared/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_goes_on_after_a_look
 weaker pool/shared/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_goes_on_after_a_look
-weaker pool/shared/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_comes_back_vs_stop
+weaker pool/shared/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_returns_vs_stop
 weaker pool/shared/exclusion.rs '/fn retire/,/^    }/s/self.key.store.*;//; /fn stop/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' retired_owner_stays_out
 
 # The end of a pool.

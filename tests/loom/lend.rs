@@ -1,11 +1,11 @@
-//! "Am I alone": asked by those who have the handle to themselves, and by those who share it.
+//! Whether a handle is the only one: asked by its exclusive owner, and through a shared borrow.
 
 use crate::ref_cache::Counted;
 use crate::stage::{Block, Thread};
 use loom::thread::spawn;
 
-/// The other's last use happens before the writing that a yes allows. Catches: `references` not `Acquire`;
-/// `give_back` not `Release`.
+/// The last access of the other thread happens before the write that `claim` allows. Catches: `references` not
+/// `Acquire`; `release` not `Release`.
 #[test]
 fn try_into_mut_vs_drop() {
     loom::model(|| {
@@ -16,17 +16,17 @@ fn try_into_mut_vs_drop() {
             block.write();
         }
         other.join().unwrap();
-        assert!(here.refs.claim(block), "nobody else is left");
+        assert!(here.refs.claim(block), "no other handle is left");
         block.write();
         here.release(block);
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// As above, with references in this thread's bank that a yes gives up. Catches: `claim` that does not
-/// compare with the bank, or leaves the references there.
+/// As above, with references in this thread's cache, which a successful `claim` drops. Catches: `claim` that does not
+/// compare with the cached references, or leaves them in the cache.
 #[test]
-fn try_into_mut_with_credits_banked() {
+fn try_into_mut_with_cached_references() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
         let sent = here.acquire(block);
@@ -35,17 +35,17 @@ fn try_into_mut_with_credits_banked() {
             block.write();
         }
         other.join().unwrap();
-        assert!(here.refs.claim(block), "nobody else is left");
+        assert!(here.refs.claim(block), "no other handle is left");
         here.release(here.acquire(block));
         here.release(block);
         here.exit();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// The other notes that the kernel may be sending from the block, and drops its handle: a yes comes with the
-/// note, and the block is not written to. Catches: as `try_into_mut_vs_drop`; a flag that is set in place of
-/// those that were there.
+/// The other thread records that the kernel may be sending from the block, and drops its handle: a thread that
+/// claims the block sees the flag and does not write. Catches: as `try_into_mut_vs_drop`; setting the flag clears
+/// other flags.
 #[test]
 fn in_flight_vs_claim() {
     loom::model(|| {
@@ -63,17 +63,17 @@ fn in_flight_vs_claim() {
         block.flags().clear_in_flight();
         assert!(block.flags().is_plain() && block.flags().is_ref_cached());
         here.release(block);
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
 /// `is_unique` through a handle that another thread borrows too, and clones. Catches: `is_unique` that
-/// does as `claim` does: it would undo what the other one draws.
+/// does as `claim` does: it resets the count that the other thread has increased.
 #[test]
 fn unique_check_vs_clone() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
-        // Credits in this thread's bank, and the handle is the only one.
+        // This thread caches references, and the handle is the only one.
         here.release(here.acquire(block));
         let other = spawn(move || {
             let there = Thread::new();
@@ -85,11 +85,11 @@ fn unique_check_vs_clone() {
         other.join().unwrap();
         here.release(block);
         here.exit();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// As above, both threads without banks: the borrower's clone outlives the check.
+/// As above, with a borrower that has no cache and whose clone outlives the check.
 #[test]
 fn unique_check_vs_clone_that_stays() {
     loom::model(|| {
@@ -100,13 +100,13 @@ fn unique_check_vs_clone_that_stays() {
         let twin = other.join().unwrap();
         here.release(block);
         here.exit();
-        assert!(!block.is_home(), "the clone still holds it");
+        assert!(!block.is_freed(), "the clone still holds it");
         Thread::closed().release(twin);
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// Two threads clone through one borrowed handle. Catches: `draw` that loads and stores.
+/// Two threads clone through one borrowed handle. Catches: `acquire` that loads and stores.
 #[test]
 fn clone_vs_clone() {
     loom::model(|| {
@@ -121,6 +121,6 @@ fn clone_vs_clone() {
         one.join().unwrap();
         two.join().unwrap();
         Thread::closed().release(block);
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }

@@ -1,4 +1,4 @@
-//! A block goes home exactly once, after everybody has done with it, and in the end it does.
+//! A block is freed exactly once, after the last access of every thread.
 
 use crate::count::{Count, LIMIT};
 use crate::ref_cache::{BATCH, Counted};
@@ -7,7 +7,8 @@ use loom::sync::Arc;
 use loom::thread::spawn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Catches: `give_back` not `Release`; no `Acquire` after the last `give_back`.
+/// Two threads without a cache drop a handle each. Catches: `release` not `Release`; no `Acquire` after the last
+/// `release`.
 #[test]
 fn count_last_drop_visibility() {
     loom::model(|| {
@@ -16,11 +17,12 @@ fn count_last_drop_visibility() {
         let other = spawn(move || Thread::closed().release(block));
         Thread::closed().release(block);
         other.join().unwrap();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// Catches: `references` not `Acquire`; `release_local` that forgets to compare with the bank.
+/// Each thread clones and drops. Catches: `references` not `Acquire`; `release_local` that does not compare with the
+/// cached references.
 #[test]
 fn count_clone_drop() {
     loom::model(|| {
@@ -36,14 +38,14 @@ fn count_clone_drop() {
         here.release(block);
         other.join().unwrap();
         here.exit();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// One thread clones, drops and ends with references in its bank, while the other, which has none, drops the
-/// last handle. Catches: `settle` that forgets a slot; `give_back` not `Release`.
+/// One thread clones, drops and exits with cached references, while the other, which has no cache, drops the
+/// last handle. Catches: `flush` that skips a slot; `release` not `Release`.
 #[test]
-fn thread_exit_with_credits() {
+fn thread_exit_with_cached_references() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
         let sent = here.acquire(block);
@@ -51,14 +53,14 @@ fn thread_exit_with_credits() {
         let other = spawn(move || Thread::closed().release(sent));
         here.exit();
         other.join().unwrap();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// The last handle, all references of the block in this thread's bank: it goes home at once, whatever the
-/// other thread did before. Catches: `release_local` that never compares with the bank.
+/// A thread that caches all other references to a block drops the last handle: the block is freed at once,
+/// whatever the other thread did before. Catches: `release_local` that never compares with the cached references.
 #[test]
-fn the_last_drop_is_no_later_than_need_be() {
+fn the_last_drop_frees_at_once() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
         let (sent, twin) = (here.acquire(block), here.acquire(block));
@@ -66,14 +68,14 @@ fn the_last_drop_is_no_later_than_need_be() {
         here.release(block);
         other.join().unwrap();
         here.release(twin);
-        assert!(block.is_home());
+        assert!(block.is_freed());
         here.exit();
     });
 }
 
-/// Both banks hold references at the end: the last one to settle sends the block home.
+/// Both threads cache references at the end: the thread that flushes its cache last frees the block.
 #[test]
-fn two_banks_settle() {
+fn two_caches_are_flushed() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
         let sent = here.acquire(block);
@@ -85,12 +87,12 @@ fn two_banks_settle() {
         here.release(block);
         here.exit();
         other.join().unwrap();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// Two blocks want one slot, on two threads. Catches: an eviction that frees without looking at what
-/// `give_back` says, or that loses references.
+/// Two blocks have the same slot, on two threads. Catches: an eviction that frees without a look at the result
+/// of `release`, or that loses references.
 #[test]
 fn two_blocks_one_slot() {
     loom::model(|| {
@@ -106,11 +108,11 @@ fn two_blocks_one_slot() {
         here.release(b);
         here.exit();
         other.join().unwrap();
-        assert!(a.is_home() && b.is_home());
+        assert!(a.is_freed() && b.is_freed());
     });
 }
 
-/// Three threads, one of them without a bank.
+/// Three threads, one of them without a cache.
 #[test]
 fn three_threads() {
     let mut model = loom::model::Builder::new();
@@ -128,14 +130,14 @@ fn three_threads() {
         here.exit();
         one.join().unwrap();
         two.join().unwrap();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// A thread whose bank is gone clones and drops beside one that has a bank. Catches: `release_local` that
-/// takes references into a slot that has none, where nobody would ever look for them again.
+/// A thread whose cache is closed clones and drops beside a thread that has a cache. Catches: `release_local` that
+/// puts a reference into a slot that has none, from where it is never released.
 #[test]
-fn bank_unavailable() {
+fn cache_unavailable() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
         let sent = here.acquire(block);
@@ -148,42 +150,41 @@ fn bank_unavailable() {
         here.release(block);
         here.exit();
         other.join().unwrap();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// A thread gives its references back, and drops a handle in a later destructor. Catches: as
-/// `bank_unavailable`.
+/// A thread flushes its cache, and drops a handle in a later destructor. Catches: as `cache_unavailable`.
 #[test]
-fn drop_after_the_bank_closed() {
+fn drop_after_the_cache_closed() {
     loom::model(|| {
         let (block, mut here) = (Block::new(0), Thread::new());
         let (late, sent) = (here.acquire(block), here.acquire(block));
         here.release(block);
         let other = spawn(move || Thread::closed().release(sent));
-        here.refs.flush(Block::home);
+        here.refs.flush(Block::free);
         here.close();
         here.release(late);
         other.join().unwrap();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// Two threads draw at the limit until the process would end: nobody gets so far that the count wraps.
-/// Catches: no look at the limit, or a limit that leaves no room for those who draw before they look.
+/// Two threads acquire references at the limit until the process aborts: the count never wraps. Catches: no check
+/// of the limit, or a limit so high that several threads pass it together.
 #[test]
 fn count_overflow_guard() {
     loom::model(|| {
         let count = Arc::new(Count::one());
         count.set(LIMIT);
-        let draw = |count: Arc<Count>| {
-            // The first may get through, the second is stopped.
+        let acquire = |count: Arc<Count>| {
+            // The first call may succeed, the second aborts.
             move || {
                 catch_unwind(AssertUnwindSafe(|| (0..2).for_each(|_| count.acquire(BATCH)))).is_ok()
             }
         };
-        let other = spawn(draw(Arc::clone(&count)));
-        let one = draw(Arc::clone(&count))();
+        let other = spawn(acquire(Arc::clone(&count)));
+        let one = acquire(Arc::clone(&count))();
         assert!(!one && !other.join().unwrap(), "went on beyond the limit");
         let room = u32::MAX - LIMIT;
         assert!((LIMIT..LIMIT + room / 2).contains(&count.references()), "the count wraps");

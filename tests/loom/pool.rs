@@ -1,5 +1,5 @@
-//! Blocks that come home and go out again, threads that end, pools that close. The depot is a list under a
-//! lock, or one word; what surrounds it are the files of the crate.
+//! Blocks that are freed and allocated again, threads that end, pools that close. The depot is a list under a
+//! lock, or one word; all else is the files of the crate.
 
 use crate::closed::Closed;
 use crate::idle::Idle;
@@ -10,8 +10,8 @@ use loom::thread::spawn;
 
 type Depot = Arc<Mutex<Vec<Block>>>;
 
-/// A block is freed on one thread and taken by another, whose bank may still have a slot of its former
-/// life. Catches: `give_back` not `Release`, `references` not `Acquire`, a count that is not set anew.
+/// A block is freed on one thread and allocated by another, whose cache may still have a stale slot of it.
+/// Catches: `release` not `Release`, `references` not `Acquire`, a count that is not reset.
 #[test]
 fn magazine_exchange() {
     loom::model(|| {
@@ -22,7 +22,7 @@ fn magazine_exchange() {
             let depot = Arc::clone(&depot);
             move || {
                 Thread::closed().release(sent);
-                if sent.is_home() {
+                if sent.is_freed() {
                     depot.lock().unwrap().push(sent);
                 }
             }
@@ -30,19 +30,19 @@ fn magazine_exchange() {
         here.release(block);
         let taken = depot.lock().unwrap().pop();
         if let Some(block) = taken {
-            block.reborn();
+            block.reallocate();
             here.release(here.acquire(block));
             here.release(block);
         }
         here.exit();
         there.join().unwrap();
-        assert!(block.is_home());
+        assert!(block.is_freed());
     });
 }
 
-/// A thread ends, with references of a block in its bank, while another frees a handle of that block and one of
-/// a block that the first had allocated. Both blocks are in the depot afterwards, once. Catches: `settle`
-/// that drops references, or sends home what others hold.
+/// A thread ends with cached references to a block, while another drops a handle of that block and one of
+/// a block that the first had allocated. Both blocks are in the depot afterwards, once. Catches: `flush`
+/// that loses references, or frees a block that other threads hold.
 #[test]
 fn thread_exit_vs_remote_free() {
     loom::model(|| {
@@ -51,7 +51,7 @@ fn thread_exit_vs_remote_free() {
         let sent = here.acquire(a);
         here.release(a);
         let keep = |depot: &Depot, block: Block| {
-            block.home();
+            block.free();
             depot.lock().unwrap().push(block);
         };
         let frees = spawn({
@@ -66,7 +66,7 @@ fn thread_exit_vs_remote_free() {
         here.refs.flush(|block| keep(&depot, block));
         frees.join().unwrap();
         let depot = depot.lock().unwrap();
-        assert!(a.is_home() && b.is_home() && depot.len() == 2);
+        assert!(a.is_freed() && b.is_freed() && depot.len() == 2);
     });
 }
 
@@ -103,7 +103,7 @@ fn cache_close_vs_late_return() {
 }
 
 /// As above, with a block whose last handle goes on one of two threads, whichever is the later. Catches: as
-/// above, and `give_back` not `Release`.
+/// above, and `release` not `Release`.
 #[test]
 fn pool_drop_with_live_blocks() {
     loom::model(|| {
@@ -112,7 +112,7 @@ fn pool_drop_with_live_blocks() {
         let sent = here.acquire(block);
         let put = |shared: &(Closed, AtomicUsize), block: Block| {
             let (closed, depot) = shared;
-            block.home();
+            block.free();
             depot.store(1, Relaxed);
             if closed.is_set_by_now() {
                 take(depot);
@@ -127,7 +127,7 @@ fn pool_drop_with_live_blocks() {
         closed.set();
         take(depot);
         frees.join().unwrap();
-        assert!(block.is_home() && depot.load(Relaxed) == 0);
+        assert!(block.is_freed() && depot.load(Relaxed) == 0);
     });
 }
 

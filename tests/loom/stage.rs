@@ -1,4 +1,4 @@
-//! What the models have in common: a block that notices each misuse, and a thread with its bank.
+//! What the models share: a block that detects misuse, and a thread with its cache of references.
 
 use crate::count::{Count, Remaining};
 use crate::flags::{Flags, REF_CACHED};
@@ -6,8 +6,8 @@ use crate::ref_cache::{Counted, RefCache, Released};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// A block of memory. Reading it is what a handle is for; writing it is what an owner does who has it
-/// alone. Loom fails the model when one does not happen before the other.
+/// A block of memory. Handles read it; an exclusive owner writes it. Loom fails the model if a read and a write
+/// are not ordered.
 pub(crate) struct Memory {
     count: Count,
     flags: Flags,
@@ -17,7 +17,7 @@ pub(crate) struct Memory {
     turn: AtomicUsize,
 }
 
-/// A reference of a block, or the pointer that a bank keeps of it.
+/// A reference to a block, or the pointer to it in a cache.
 #[derive(Clone, Copy)]
 pub(crate) struct Block(&'static Memory);
 
@@ -29,9 +29,8 @@ impl PartialEq for Block {
 
 impl Counted for Block {
     fn count(&self) -> &Count {
-        // Loom weighs each access against the last one only, and so passes over interleavings where a
-        // thread loads a word and then changes it. A change before each access brings them back; it
-        // orders nothing.
+        // Loom compares each access with the last one only, and so skips interleavings where a thread loads a
+        // word and then changes it. A change before each access makes loom try them; it orders nothing.
         self.0.turn.fetch_add(1, Relaxed);
         &self.0.count
     }
@@ -46,7 +45,7 @@ impl Counted for Block {
 }
 
 impl Block {
-    /// A block with one reference out: the caller's. Blocks of one slot compete for it.
+    /// Returns a block with one reference, which belongs to the caller. Blocks of one slot compete for it.
     pub(crate) fn new(slot: usize) -> Self {
         Self(Box::leak(Box::new(Memory {
             count: Count::one(),
@@ -70,26 +69,26 @@ impl Block {
         self.0.bytes.with_mut(|_| ());
     }
 
-    /// Sends the block home: nobody may use it any more.
-    pub(crate) fn home(self) {
+    /// Frees the block: no thread may use it any more.
+    pub(crate) fn free(self) {
         self.write();
         self.0.count.reset_if_needed();
         assert_eq!(self.0.freed.fetch_add(1, Relaxed), 0, "freed twice");
     }
 
-    /// Takes a block that is home for a new owner.
-    pub(crate) fn reborn(self) {
+    /// Allocates the freed block for a new owner.
+    pub(crate) fn reallocate(self) {
         assert_eq!(self.0.freed.swap(0, Relaxed), 1, "not free");
         self.write();
     }
 
-    /// Whether it has gone home, exactly once. Asked after all threads are joined.
-    pub(crate) fn is_home(self) -> bool {
+    /// Returns whether it was freed, exactly once. Call this after all threads are joined.
+    pub(crate) fn is_freed(self) -> bool {
         self.0.freed.load(Relaxed) == 1
     }
 }
 
-/// What `pool::local` does, with a bank that is a value instead of a thread-local.
+/// Does what `pool::thread::local` does, with a cache that is a value instead of a thread-local.
 pub(crate) struct Thread {
     pub(crate) refs: RefCache<Block>,
     open: bool,
@@ -100,12 +99,12 @@ impl Thread {
         Self { refs: RefCache::new(), open: true }
     }
 
-    /// One whose bank can't be used any more: it is in its last destructors.
+    /// Returns a thread whose cache can't be used any more: it is in its last destructors.
     pub(crate) fn closed() -> Self {
         Self { refs: RefCache::new(), open: false }
     }
 
-    /// From here on its bank can't be used.
+    /// Closes the cache: it can't be used any more.
     pub(crate) fn close(&mut self) {
         self.open = false;
     }
@@ -115,7 +114,7 @@ impl Thread {
         if !self.refs.acquire_local(block) {
             if self.open {
                 if let Some(evicted) = self.refs.acquire_batch(block) {
-                    evicted.home();
+                    evicted.free();
                 }
             } else {
                 block.count().acquire(1);
@@ -126,30 +125,30 @@ impl Thread {
 
     /// Uses a handle, and drops it.
     pub(crate) fn release(&self, block: Block) {
-        self.release_by(block, Block::home);
+        self.release_by(block, Block::free);
     }
 
-    /// As [`release`](Self::release), with another way home.
-    pub(crate) fn release_by(&self, block: Block, home: impl FnOnce(Block)) {
+    /// Does as [`release`](Self::release), and frees the block by `free`.
+    pub(crate) fn release_by(&self, block: Block, free: impl FnOnce(Block)) {
         block.read();
         match self.refs.release_local(block) {
             Released::Cached => {}
-            Released::Sole | Released::Last => home(block),
+            Released::Sole | Released::Last => free(block),
             Released::NoSlot if self.open => {
                 if let Some(evicted) = self.refs.insert(block) {
-                    home(evicted);
+                    free(evicted);
                 }
             }
             Released::NoSlot => {
                 if block.count().release(1) == Remaining::None {
-                    home(block);
+                    free(block);
                 }
             }
         }
     }
 
-    /// The thread ends.
+    /// Flushes the cache, as a thread does that ends.
     pub(crate) fn exit(self) {
-        self.refs.flush(Block::home);
+        self.refs.flush(Block::free);
     }
 }

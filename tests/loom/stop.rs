@@ -64,7 +64,7 @@ fn owner_uses_cells_vs_stop() {
 
 /// The owner comes back after it was kept out. Catches: an `activate` that does not take the lock.
 #[test]
-fn owner_comes_back_vs_stop() {
+fn owner_returns_vs_stop() {
     loom::model(|| {
         let cells = Cells::new();
         let takes = spawn({

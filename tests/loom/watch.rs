@@ -1,4 +1,4 @@
-//! Idle bytes and those who watch over them: none is left without the other.
+//! Idle bytes and their watch: idle bytes are never left without one.
 
 use crate::idle::Idle;
 use loom::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ fn add(idle: &Idle, bytes: usize) -> bool {
     idle.needs_watch(RESERVE) && idle.begin_watch()
 }
 
-/// A watch ends, having found nothing, while another thread adds. Afterwards somebody watches, or nothing
+/// A watch ends, having found nothing, while another thread adds. Afterwards a watch exists, or no idle byte
 /// is there. Catches: `add` not `Acquire`, `end_watch` not `Release` or not a change of `bytes`; an end without
 /// a look, or with a look that comes first.
 #[test]
