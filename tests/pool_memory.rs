@@ -3,7 +3,7 @@
 #[path = "support/floor.rs"]
 mod floor;
 
-use bytebuf::{ByteBuf, Pool, PoolStats};
+use bytebuf::{ByteBuf, Pool, PoolStats, Purge};
 use bytes::BufMut;
 use floor::Floor;
 use std::sync::mpsc;
@@ -206,6 +206,55 @@ fn survivors_in_each_slab_leave_the_limit_to_other_sizes() {
     for size in [100, 4096, 100_000, 8 << 20] {
         assert!(pool.try_alloc(size).is_ok(), "{size} bytes: {}", pool.stats());
     }
+}
+
+/// What one size leaves behind in its slabs does not add up with what the next sizes take, although no purger helps.
+#[test]
+fn resident_memory_of_a_limited_pool_stays_near_its_limit() {
+    let _floor = Floor::take();
+    let limit = 8 << 20;
+    let pool = Pool::builder().max_memory(limit).thread_cache(0).purge(Purge::Manual).build();
+    let mut survivors = Vec::new();
+    for size in (6..16).flat_map(|power| [1 << power, 3 << (power - 1)]) {
+        let mut all: Vec<_> = std::iter::from_fn(|| pool.try_alloc(size).ok()).collect();
+        assert!(all.len() * size > limit / 2, "{size} bytes: {}", pool.stats());
+        // One in each slab of 64 KiB.
+        let mut taken = 0;
+        all.retain(|_| {
+            taken += size;
+            let stays = taken >= 64 << 10;
+            taken %= 64 << 10;
+            stays
+        });
+        survivors.push(all.split_off(all.len() - all.len().min(32)));
+        // A page for each survivor that is less, and what is taken at a time between two looks.
+        let shared = survivors.iter().map(Vec::len).sum::<usize>() * 8192;
+        let stats = pool.stats();
+        assert!(held(&stats) <= limit + RESERVE + shared + (1 << 20), "{size} bytes: {stats}");
+    }
+}
+
+/// A refusal looks at no slab and at no block.
+#[test]
+fn a_refused_request_costs_the_same_at_any_limit() {
+    let _floor = Floor::take();
+    let fastest = |limit| {
+        let pool = Pool::builder().max_memory(limit).build();
+        let all: Vec<_> = std::iter::from_fn(|| pool.try_alloc(4096).ok()).collect();
+        assert_eq!(all.len(), limit / 4096);
+        let refuse = |size| {
+            let begun = Instant::now();
+            assert!(pool.try_alloc(size).is_err());
+            begun.elapsed()
+        };
+        let of = |size| (0..1000).map(|_| refuse(size)).min().unwrap();
+        of(100).max(of(4096)).max(of(100_000)).max(of(2 << 20))
+    };
+    let (small, large) = (fastest(1 << 20), fastest(256 << 20));
+    assert!(
+        large < 4 * small + Duration::from_micros(2),
+        "{large:?} at 256 MiB, {small:?} at 1 MiB"
+    );
 }
 
 /// References that an idle thread caches are no leak.

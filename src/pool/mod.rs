@@ -295,8 +295,14 @@ impl PoolBuilder {
     /// Sets the most bytes of blocks that may be in use. Default: no limit.
     ///
     /// The limit counts the full size of the blocks that buffers and views hold, and of free blocks that threads, the depot
-    /// and the cache of large blocks hold; when it is reached, those make room. It does not count free memory that waits to
-    /// go back to the system, free blocks that share a page with one in use, and the headers of blocks (32 bytes each).
+    /// and the cache of large blocks hold; when it is reached, those make room. A request that it refuses takes a few
+    /// microseconds at any limit, and does not block others.
+    ///
+    /// It does not count the headers of blocks (32 bytes each), nor free memory that waits to go back to the system. That
+    /// memory is bounded too: before a block is taken that would raise what may be resident to more than the limit and
+    /// 256 KiB, such memory goes back, whatever [`Purge`] says. What can't go back is free blocks that share a page of
+    /// 4 KiB with one in use, so a block of less than a page can keep one or two pages resident. Address space is not
+    /// bounded: [`mapped`](PoolStats::mapped) counts whole chunks, of which parts may have no memory.
     ///
     /// A thread may delay freeing blocks that it has shared, by the references that it caches: in a pool with a limit, of
     /// blocks up to 1/2048 of it.

@@ -5,9 +5,8 @@
 //! * **P1** A free block is in exactly one place: a magazine of one thread, the depot, or its slab.
 //! * **P2** A caller of this module holds an `Arc` of the pool (the type of `self` says so); each slab holds one more,
 //!   so a block that is out keeps its pool.
-//! * **P3** At most two locks are held at a time: `caches`, and then one other. No lock is held across a system call
-//!   or a scan of unbounded length, except `caches`, which an allocation needs only when its thread first uses the
-//!   pool.
+//! * **P3** No lock that an allocation may need is held across a system call or a scan of unbounded length, nor while
+//!   another such lock is taken. A thread whose magazines are emptied by another one does without them meanwhile (K2).
 //! * **P4** No foreign code runs under a lock, nor where a thread's magazines are entered (K1):
 //!   [`emit_events`](Central::emit_events) is for callers with neither.
 //! * **P5** `in_use` counts the full size of the blocks that are not in a slab: of handles, magazines, the depot and the
@@ -31,9 +30,10 @@ use crate::pool::shared::depot::{Round, Rounds};
 use crate::pool::shared::idle::Idle;
 use crate::pool::shared::large::LargeCache;
 use crate::pool::shared::magazines::Magazines;
+use crate::pool::shared::registry::Registry;
 use crate::pool::shared::slabs::Slabs;
 use crate::pool::tuning::{IDLE_RESERVE, IDLE_SHARE, LIMIT_PER_CACHED_BLOCK};
-use crate::sync::{AtomicPtr, AtomicUsize, Mutex, MutexGuard, Ordering, Ordering::Relaxed, lock};
+use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering, Ordering::Relaxed};
 use crate::sys::barrier;
 use crate::sys::memory::Mapping;
 use core::sync::atomic::AtomicU64;
@@ -71,11 +71,12 @@ pub(crate) struct Central {
     pub(super) empty_rounds: Rounds,
     pub(super) chunks: Mutex<Chunks>,
     pub(super) large: Mutex<LargeCache>,
-    /// The magazines of all threads. A thread removes its own before it frees them.
-    pub(super) caches: Mutex<Vec<CacheRef>>,
+    pub(super) caches: Registry,
     pub(super) in_use: AtomicUsize,
-    /// Bytes of the blocks in the depot.
-    pub(super) depot_bytes: AtomicUsize,
+    /// Bytes of the free blocks in the depot and in the cache of large blocks, which count as in use (P5) and as idle (I1).
+    pub(super) kept: AtomicUsize,
+    /// Bytes beyond the limit that could not be given back when it was last tried: blocks in use share their pages.
+    pub(super) stuck: AtomicUsize,
     mapped: AtomicUsize,
     pub(super) idle: Idle,
     closed: Closed,
@@ -86,25 +87,6 @@ pub(crate) struct Central {
     /// When a thread last purged in the place of the purger.
     pub(super) last_purge: AtomicU64,
     pub(in crate::pool) tracker: Option<Tracker>,
-}
-
-/// A pointer to a thread's magazines, in the list that the thread removes it from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct CacheRef(core::ptr::NonNull<Magazines>);
-
-// SAFETY: `Magazines` is `Sync`, and stays where it is while the reference is in the list.
-unsafe impl Send for CacheRef {}
-
-impl CacheRef {
-    /// Calls `f` with the magazines. `_list` is the locked list that this was found in.
-    pub(super) fn with<R>(
-        &self,
-        _list: &MutexGuard<'_, Vec<Self>>,
-        f: impl FnOnce(&Magazines) -> R,
-    ) -> R {
-        // SAFETY: a thread removes its magazines from the list before it frees them.
-        f(unsafe { self.0.as_ref() })
-    }
 }
 
 /// Bytes mapped and unmapped since the last event. Figures, so `Relaxed`.
@@ -141,9 +123,10 @@ impl Central {
             empty_rounds: Rounds::default(),
             chunks: Mutex::new(Chunks::new(units as u32)),
             large: Mutex::default(),
-            caches: Mutex::default(),
+            caches: Registry::default(),
             in_use: AtomicUsize::new(0),
-            depot_bytes: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
+            stuck: AtomicUsize::new(0),
             mapped: AtomicUsize::new(0),
             idle: Idle::default(),
             closed: Closed::default(),
@@ -230,24 +213,20 @@ impl Central {
     ///
     /// They stay where they are until the thread has [unregistered](Self::unregister) them.
     pub(crate) unsafe fn register(&self, magazines: &Magazines) -> bool {
-        let mut caches = lock(&self.caches);
-        if caches.try_reserve(1).is_err() {
-            return false;
-        }
-        caches.push(CacheRef(magazines.into()));
-        true
+        // SAFETY: as the caller promises.
+        unsafe { self.caches.register(magazines) }
     }
 
     /// Removes magazines that have been emptied, and adds their counters to those of the threads that have exited.
     pub(crate) fn unregister(&self, magazines: &Magazines) {
-        let mut caches = lock(&self.caches);
-        caches.retain(|other| !core::ptr::eq(other.0.as_ptr(), magazines));
-        self.retired.allocations.fetch_add(magazines.allocations(), Relaxed);
-        self.retired.refills.fetch_add(magazines.refills.get(), Relaxed);
-        for (index, class) in self.classes() {
-            let (received, given) = magazines.flows(index);
-            class.migrated.fetch_add(given.saturating_sub(received), Relaxed);
-        }
+        self.caches.unregister(magazines, || {
+            self.retired.allocations.fetch_add(magazines.allocations(), Relaxed);
+            self.retired.refills.fetch_add(magazines.refills.get(), Relaxed);
+            for (index, class) in self.classes() {
+                let (received, given) = magazines.flows(index);
+                class.migrated.fetch_add(given.saturating_sub(received), Relaxed);
+            }
+        });
     }
 
     // ---- the depot ----
@@ -256,7 +235,7 @@ impl Central {
     pub(crate) fn pop_round(&self, class: u8) -> Option<Box<Round>> {
         let round = self.class(class)?.depot.pop()?;
         let bytes = round.len() * size_class::size_of_class(class);
-        self.depot_bytes.fetch_sub(bytes, Relaxed);
+        self.kept.fetch_sub(bytes, Relaxed);
         self.idle.remove(bytes);
         Some(round)
     }
@@ -274,7 +253,7 @@ impl Central {
     /// Puts a full round into the depot.
     pub(crate) fn push_round(self: &Arc<Self>, class: u8, round: Box<Round>) {
         let bytes = round.len() * size_class::size_of_class(class);
-        self.depot_bytes.fetch_add(bytes, Relaxed);
+        self.kept.fetch_add(bytes, Relaxed);
         self.idle.add(bytes);
         self.used_class(class).depot.push(round);
         if self.is_closed_by_now() {

@@ -25,18 +25,21 @@ pub(crate) const fn round_of(size: usize) -> usize {
 pub(crate) struct Round {
     next: Option<Box<Round>>,
     len: usize,
+    /// The sum of what was last asked for of its blocks.
+    requested: usize,
     blocks: [Option<HeaderRef>; MAX_ROUND],
 }
 
 impl Round {
     /// Returns an empty round, or `None` without memory for it.
     pub(crate) fn try_new() -> Option<Box<Self>> {
-        try_box(Self { next: None, len: 0, blocks: [None; MAX_ROUND] })
+        try_box(Self { next: None, len: 0, requested: 0, blocks: [None; MAX_ROUND] })
     }
 
     /// Copies blocks into an empty round, as many as it has places for.
     pub(crate) fn fill(&mut self, blocks: &[HeaderRef]) {
         self.len = blocks.len().min(MAX_ROUND);
+        self.requested = blocks[..self.len].iter().map(|block| block.slab_requested()).sum();
         for (place, &block) in self.blocks.iter_mut().zip(blocks) {
             *place = Some(block);
         }
@@ -51,11 +54,6 @@ impl Round {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
-
-    /// Returns the sum of what was last asked for of its blocks.
-    fn requested(&self) -> usize {
-        self.blocks[..self.len].iter().flatten().map(|block| block.slab_requested()).sum()
-    }
 }
 
 /// A stack of rounds, the last one put is the first one taken.
@@ -66,12 +64,14 @@ pub(crate) struct Rounds(Mutex<List>);
 struct List {
     head: Option<Box<Round>>,
     blocks: usize,
+    requested: usize,
 }
 
 impl Rounds {
     pub(crate) fn push(&self, mut round: Box<Round>) {
         let mut list = lock(&self.0);
         list.blocks += round.len;
+        list.requested += round.requested;
         round.next = list.head.take();
         list.head = Some(round);
     }
@@ -81,14 +81,14 @@ impl Rounds {
         let mut round = list.head.take()?;
         list.head = round.next.take();
         list.blocks -= round.len;
+        list.requested -= round.requested;
         Some(round)
     }
 
     /// Returns the number of blocks, and what was last asked for of them.
     pub(crate) fn contents(&self) -> (usize, usize) {
         let list = lock(&self.0);
-        let rounds = std::iter::successors(list.head.as_deref(), |round| round.next.as_deref());
-        (list.blocks, rounds.map(Round::requested).sum())
+        (list.blocks, list.requested)
     }
 }
 

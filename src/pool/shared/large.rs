@@ -31,7 +31,6 @@ struct Large {
 #[derive(Default)]
 pub(crate) struct LargeCache {
     list: Vec<HeaderRef>,
-    bytes: usize,
     pub(super) pinned: usize,
     pub(super) requested: usize,
     pub(super) live_blocks: usize,
@@ -40,13 +39,7 @@ pub(crate) struct LargeCache {
 impl LargeCache {
     /// Returns the bytes of the cached blocks.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn remove(&mut self, place: usize) -> HeaderRef {
-        let block = self.list.remove(place);
-        self.bytes -= capacity(block);
-        block
+        self.list.iter().map(|&block| capacity(block)).sum()
     }
 }
 
@@ -64,9 +57,9 @@ impl Central {
         let cached = cache.list.iter().rposition(|&block| capacity(block) == len);
         let block = match cached {
             Some(place) => {
-                let block = cache.remove(place);
+                self.kept.fetch_sub(len, Relaxed);
                 self.idle.remove(len);
-                block
+                cache.list.remove(place)
             }
             None => {
                 drop(cache);
@@ -89,6 +82,7 @@ impl Central {
         self.charge(len, requested).or_else(|error| {
             if self.make_room(len) { self.charge(len, requested) } else { Err(error) }
         })?;
+        self.bound_resident(usize::MAX);
         let refuse = |error| {
             self.uncharge(len);
             error
@@ -125,7 +119,7 @@ impl Central {
             && cache.list.try_reserve(1).is_ok();
         if keep {
             cache.list.push(block);
-            cache.bytes += size;
+            self.kept.fetch_add(size, Relaxed);
         }
         drop(cache);
         if !keep {
@@ -155,9 +149,10 @@ impl Central {
             if cache.list.is_empty() {
                 break;
             }
-            let block = cache.remove(0);
+            let block = cache.list.remove(0);
             drop(cache);
             let size = capacity(block);
+            self.kept.fetch_sub(size, Relaxed);
             purged += size;
             self.idle.remove(size);
             self.end_large(block);

@@ -3,7 +3,8 @@
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::shared::magazines::Magazines;
-use crate::sync::{Ordering::Relaxed, lock};
+use crate::pool::tuning::IDLE_RESERVE;
+use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
 
 impl Central {
@@ -18,8 +19,7 @@ impl Central {
     pub(super) fn make_room(self: &Arc<Self>, bytes: usize) -> bool {
         let Some(limit) = self.config.max_memory else { return false };
         let short = self.in_use.load(Relaxed).saturating_add(bytes).saturating_sub(limit);
-        let shared = self.depot_bytes.load(Relaxed) + lock(&self.large).bytes();
-        if bytes > limit || shared + self.in_caches() < short {
+        if bytes > limit || self.kept.load(Relaxed) + self.in_caches() < short {
             return false;
         }
         self.purge_large(usize::MAX);
@@ -30,46 +30,65 @@ impl Central {
         true
     }
 
+    /// Gives idle memory back, about `most` bytes of it, if more than the limit may be resident: what blocks of one size
+    /// leave behind does not add up with what blocks of other sizes take, until the purger comes by. Call this without a
+    /// lock, before blocks leave the slabs.
+    ///
+    /// # Cost
+    ///
+    /// A few loads, and system calls for what is beyond the limit. A search that has found little comes again after
+    /// another reserve is idle.
+    #[inline]
+    pub(crate) fn bound_resident(self: &Arc<Self>, most: usize) {
+        let Some(limit) = self.config.max_memory else { return };
+        let held =
+            (self.in_use.load(Relaxed) + self.idle()).saturating_sub(self.kept.load(Relaxed));
+        let (beyond, stuck) = (held.saturating_sub(limit), self.stuck.load(Relaxed));
+        if beyond > stuck + IDLE_RESERVE {
+            let wanted = beyond.min(most);
+            let purged = self.purge(wanted);
+            self.stuck.store(if purged < wanted { beyond - purged } else { 0 }, Relaxed);
+        } else if beyond < stuck {
+            self.stuck.store(beyond, Relaxed);
+        }
+    }
+
     /// Returns an upper bound of the bytes in the caches of threads.
     fn in_caches(&self) -> usize {
-        let caches = lock(&self.caches);
-        let in_cache = |magazines: &Magazines| {
-            if magazines.is_dormant() { 0 } else { magazines.assigned() + size_class::MAX }
-        };
-        caches.iter().map(|cache| cache.with(&caches, in_cache)).sum()
+        let mut sum = 0;
+        self.caches.for_each(|magazines| {
+            if !magazines.is_dormant() {
+                sum += magazines.assigned() + size_class::MAX;
+            }
+        });
+        sum
     }
 
     /// Takes the blocks of all threads back to their slabs, except those of a thread that uses them at this moment.
     /// With `for_good`, that thread does so itself at its next operation.
     pub(super) fn take_back_caches(self: &Arc<Self>, for_good: bool) {
-        let caches = lock(&self.caches);
-        for cache in caches.iter() {
-            cache.with(&caches, |magazines| {
-                if for_good {
-                    magazines.retire();
-                } else if magazines.is_dormant() {
-                    return;
-                }
-                self.take_back(magazines);
-            });
-        }
+        self.caches.for_each(|magazines| {
+            if for_good {
+                magazines.retire();
+            } else if magazines.is_dormant() {
+                return;
+            }
+            self.take_back(magazines);
+        });
     }
 
     /// Takes the blocks of threads back that have done nothing since the last call. Returns whether any other thread
     /// may hold some.
     pub(super) fn take_back_idle_caches(self: &Arc<Self>) -> bool {
-        let caches = lock(&self.caches);
         let mut active = false;
-        for cache in caches.iter() {
-            cache.with(&caches, |magazines| {
-                if magazines.is_dormant() {
-                    return;
-                }
-                let activity = magazines.activity();
-                let is_idle = magazines.seen.swap(activity, Relaxed) == activity;
-                active |= !(is_idle && self.take_back(magazines));
-            });
-        }
+        self.caches.for_each(|magazines| {
+            if magazines.is_dormant() {
+                return;
+            }
+            let activity = magazines.activity();
+            let is_idle = magazines.seen.swap(activity, Relaxed) == activity;
+            active |= !(is_idle && self.take_back(magazines));
+        });
         active
     }
 

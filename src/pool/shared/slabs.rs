@@ -16,6 +16,7 @@ use crate::pool::pages::headers::{NewRegion, Run};
 use crate::pool::pages::size_class;
 use crate::pool::pages::slab::{PagePurge, Slab, blocks_of, units_of};
 use crate::pool::shared::central::{Central, Class};
+use crate::pool::tuning::PURGE_STEP;
 use crate::sync::lock;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -218,6 +219,7 @@ impl Central {
                 return Ok(first);
             }
         }
+        self.bound_resident(PURGE_STEP);
         let (size, mut taken) = (size_class::size_of_class(class), None);
         let mut fill = || self.fill(class, 1, &mut |block| taken = Some(block));
         fill().or_else(|error| match error.kind {

@@ -56,24 +56,21 @@ impl Central {
     }
 
     fn look_into_caches(&self, cached: &mut [Cached], stats: &mut PoolStats) {
-        let caches = lock(&self.caches);
-        for cache in caches.iter() {
-            cache.with(&caches, |magazines| {
-                stats.allocations += magazines.allocations();
-                stats.refills += magazines.refills.get();
-                let mut here = [0; size_class::COUNT];
-                magazines.look(|class, blocks, requested| {
-                    let sum = &mut cached[class as usize];
-                    sum.blocks += blocks;
-                    sum.requested += requested;
-                    here[class as usize] += blocks as u64;
-                });
-                for (class, (sum, here)) in (0..).zip(cached.iter_mut().zip(here)) {
-                    let (received, given) = magazines.flows(class);
-                    sum.migrated += (given + here).saturating_sub(received);
-                }
+        self.caches.for_each(|magazines| {
+            stats.allocations += magazines.allocations();
+            stats.refills += magazines.refills.get();
+            let mut here = [0; size_class::COUNT];
+            magazines.look(|class, blocks, requested| {
+                let sum = &mut cached[class as usize];
+                sum.blocks += blocks;
+                sum.requested += requested;
+                here[class as usize] += blocks as u64;
             });
-        }
+            for (class, (sum, here)) in (0..).zip(cached.iter_mut().zip(here)) {
+                let (received, given) = magazines.flows(class);
+                sum.migrated += (given + here).saturating_sub(received);
+            }
+        });
     }
 
     fn class_stats(

@@ -15,7 +15,9 @@ use crate::pool::shared::central::Central;
 use crate::pool::shared::depot::round_of;
 use crate::pool::shared::magazines::{Magazines, Open, most_of};
 use crate::pool::shared::purger;
-use crate::pool::tuning::{FIRST_MAGAZINE, GROWTH_INTERVAL, REFUSALS_BEFORE_DISPLACING};
+use crate::pool::tuning::{
+    FIRST_MAGAZINE, GROWTH_INTERVAL, PURGE_STEP, REFUSALS_BEFORE_DISPLACING,
+};
 use core::cell::Cell;
 use std::sync::Arc;
 
@@ -86,6 +88,7 @@ impl Cache {
     pub(crate) fn refill(&self, class: u8) -> Result<HeaderRef, AllocError> {
         purger::start_or_purge(&self.central);
         self.central.watch();
+        self.central.bound_resident(PURGE_STEP);
         self.magazines.refills.add(1);
         let refilled = if self.wake() {
             self.magazines.with(class, |magazine| self.refill_magazine(magazine))

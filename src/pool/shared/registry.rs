@@ -1,0 +1,153 @@
+//! The magazines of all threads that use a pool.
+//!
+//! Rules:
+//!
+//! * **F1** Magazines stay where they are from [`register`](Registry::register) until [`unregister`](Registry::unregister)
+//!   returns, which waits for the visits that have begun.
+//! * **F2** The lock is held to find, add or remove an entry, and never during a visit: a thread that first uses the pool
+//!   does not wait for blocks that are taken back from others. Entries are sorted by number, so a visit of all goes on
+//!   behind the entry it has visited, whatever came and went.
+#![allow(unsafe_code, reason = "follows pointers to the magazines of other threads (F1)")]
+
+use crate::pool::shared::magazines::Magazines;
+use crate::sync::{Mutex, lock, thread};
+use core::ptr::NonNull;
+
+/// The magazines of all threads that use a pool.
+#[derive(Default)]
+pub(super) struct Registry(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    list: Vec<Entry>,
+    /// The number of the last entry.
+    last: u64,
+}
+
+struct Entry {
+    number: u64,
+    magazines: NonNull<Magazines>,
+    visits: u32,
+}
+
+// SAFETY: `Magazines` is `Sync`, and stays where it is while it is in the list (F1).
+unsafe impl Send for Entries {}
+
+/// A visit, which ends when this is dropped.
+struct Visit<'a> {
+    registry: &'a Registry,
+    number: u64,
+    magazines: NonNull<Magazines>,
+}
+
+impl Registry {
+    /// Adds a thread's magazines. Returns whether there was memory for it.
+    ///
+    /// # Safety
+    ///
+    /// They stay where they are until the thread has [unregistered](Self::unregister) them.
+    pub(super) unsafe fn register(&self, magazines: &Magazines) -> bool {
+        let mut entries = lock(&self.0);
+        if entries.list.try_reserve(1).is_err() {
+            return false;
+        }
+        entries.last += 1;
+        let number = entries.last;
+        entries.list.push(Entry { number, magazines: magazines.into(), visits: 0 });
+        true
+    }
+
+    /// Removes magazines, if they are here, when no other thread visits them. Calls `before` at the moment of it.
+    pub(super) fn unregister(&self, magazines: &Magazines, before: impl FnOnce()) {
+        loop {
+            let mut entries = lock(&self.0);
+            let is_it = |entry: &Entry| core::ptr::eq(entry.magazines.as_ptr(), magazines);
+            match entries.list.iter().position(is_it) {
+                Some(place) if entries.list[place].visits > 0 => {
+                    drop(entries);
+                    thread::yield_now();
+                }
+                Some(place) => {
+                    before();
+                    entries.list.remove(place);
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Calls `f` with the magazines of each thread in turn.
+    pub(super) fn for_each(&self, mut f: impl FnMut(&Magazines)) {
+        let mut before = 0;
+        while let Some(visit) = self.visit_next(before) {
+            // SAFETY: F1: the visit has begun.
+            f(unsafe { visit.magazines.as_ref() });
+            before = visit.number;
+        }
+    }
+
+    /// Begins a visit of the first magazines behind those with a number.
+    fn visit_next(&self, before: u64) -> Option<Visit<'_>> {
+        let mut entries = lock(&self.0);
+        let place = entries.list.partition_point(|entry| entry.number <= before);
+        let entry = entries.list.get_mut(place)?;
+        entry.visits += 1;
+        Some(Visit { registry: self, number: entry.number, magazines: entry.magazines })
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let mut entries = lock(&self.registry.0);
+        if let Ok(place) = entries.list.binary_search_by_key(&self.number, |entry| entry.number) {
+            entries.list[place].visits -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    fn magazines() -> Magazines {
+        Magazines::new(core::ptr::null(), 0)
+    }
+
+    #[test]
+    fn a_thread_registers_while_another_is_visited() {
+        let (registry, first, second) = (Registry::default(), magazines(), magazines());
+        // SAFETY: it stays until the end of the test.
+        assert!(unsafe { registry.register(&first) });
+        let mut visited = Vec::new();
+        registry.for_each(|magazines| {
+            visited.push(core::ptr::from_ref(magazines));
+            if visited.len() == 1 {
+                // SAFETY: as above.
+                assert!(unsafe { registry.register(&second) });
+            }
+        });
+        assert_eq!(visited, [&raw const first, &raw const second]);
+    }
+
+    #[test]
+    fn a_thread_leaves_when_its_visit_has_ended() {
+        let (registry, magazines) = (Registry::default(), magazines());
+        // SAFETY: it stays until the end of the test.
+        assert!(unsafe { registry.register(&magazines) });
+        let (begun, ended) = (std::sync::Barrier::new(2), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                registry.for_each(|_| {
+                    begun.wait();
+                    (0..100).for_each(|_| thread::yield_now());
+                    ended.store(true, Relaxed);
+                });
+            });
+            begun.wait();
+            registry.unregister(&magazines, || assert!(ended.load(Relaxed)));
+        });
+        registry.for_each(|_| panic!("it has left"));
+    }
+}
