@@ -35,7 +35,7 @@ weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(free_
     threads_end_with_views_in_their_storage
 weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_goes_back_while_it_is_used
-weaker pool/shared/central.rs '/fn close/,/^    }/s/self.trim\(\);//' a_pool_closes_while_blocks_come_home
+weaker pool/shared/purge.rs '/fn close/,/^    }/s/self.trim\(\);//' a_pool_closes_while_blocks_come_home
 weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' tenants_wait_for_their_bytes
 weaker memory/count.rs 's/self.0.fetch_sub\(references, Ordering::Release\)/{ let c = self.references(); self.0.store(c - references, Ordering::Release); c }/' \
     one_thread_allocates_and_others_free

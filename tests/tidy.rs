@@ -140,6 +140,46 @@ fn imports_point_downward() {
     nothing("a lower layer imports a higher one", upward);
 }
 
+/// Returns the files below a folder that a file imports by their paths from the root of the crate.
+fn imports(text: &str, files: &BTreeSet<String>) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim().starts_with("//"));
+    let paths = lines.flat_map(|line| line.split("crate::").skip(1));
+    let file = |path: &str| {
+        let end = path.find(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+        let mut path = path[..end.unwrap_or(path.len())].replace("::", "/");
+        while !files.contains(&format!("src/{path}.rs")) {
+            path.truncate(path.rfind('/')?);
+        }
+        Some(format!("src/{path}.rs"))
+    };
+    paths.filter_map(file).collect()
+}
+
+/// Each file of the pool can be read with those below it alone. What a folder's `mod.rs` exports is for other folders.
+#[test]
+fn files_of_the_pool_do_not_import_in_circles() {
+    let sources = files("src/pool", ".rs");
+    let names: BTreeSet<_> = sources.iter().map(|(name, _)| name.clone()).collect();
+    let mut left: Vec<_> = sources
+        .iter()
+        .filter(|(name, _)| !name.ends_with("tests.rs"))
+        .map(|(name, text)| (name.clone(), imports(text, &names)))
+        .collect();
+    assert!(left.iter().any(|(_, imports)| imports.len() > 3), "the imports were not found");
+    loop {
+        let open: BTreeSet<_> = left.iter().map(|(name, _)| name.clone()).collect();
+        let before = left.len();
+        left.retain(|(name, imports)| {
+            imports.iter().any(|file| file != name && open.contains(file))
+        });
+        if left.len() == before {
+            break;
+        }
+    }
+    nothing("files that import in a circle, or such files", left.into_iter().map(|(name, _)| name));
+}
+
 #[test]
 fn every_unsafe_block_is_argued_for() {
     let mut bare = Vec::new();

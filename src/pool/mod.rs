@@ -14,9 +14,26 @@
 //!         └───────────────────┘
 //! ```
 //!
-//! Modules use those below them: `source`, `block`, `thread/`, `block_ext`, `shared/`, `budget/`, `pages/` and `observe/`.
-//! What may be turned is in `tuning`; how much a thread keeps, in `thread/cache`; what a limit counts, in
-//! `shared/central` (P5); when memory goes back, in `shared/purge`.
+//! Modules use those below them: `child` and `source`, `block`, `thread/`, `block_ext`, `shared/`, `budget/`, `pages/`, `observe/`.
+//!
+//! Where a policy is decided:
+//!
+//! | question | file |
+//! | --- | --- |
+//! | Which numbers can be changed, and what was measured for them? | `tuning` |
+//! | Which sizes do blocks have? | `pages/size_class` |
+//! | How are chunks cut, and how large is the next one? | `pages/chunk` |
+//! | Which slab gives the next block? | `shared/slabs` |
+//! | How much does a thread keep, and when does it trade with the depot? | `thread/cache` |
+//! | Which thread's cache serves a request when several pools are used? | `thread/local` |
+//! | When does a thread keep a reference instead of releasing it? | `memory/ref_cache` |
+//! | What does a limit count, and which locks may be held? | `shared/central` (P3, P5) |
+//! | What makes room when a limit is reached? How much may be resident? | `shared/reclaim` |
+//! | What goes back to the system, in which order? | `shared/purge` |
+//! | When does it go back? | `shared/purger`, `shared/idle` |
+//! | What happens when a pool closes? | `shared/purge` (`close`), `shared/closed` |
+//! | Which request of a budget waits, and which is served next? | `budget/mod` (D3) |
+//! | Which blocks are tracked? | `observe/track` |
 
 mod block;
 mod block_ext;
@@ -247,9 +264,14 @@ impl Pool {
     }
 }
 
+/// Takes no lock: a pool can be printed from anywhere. [`Pool::stats`] says more.
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("max_memory", &self.central().config.max_memory)
+            .field("in_use", &self.central().in_use())
+            .field("budget", &self.budget_stats())
+            .finish_non_exhaustive()
     }
 }
 

@@ -40,6 +40,17 @@ fn figures_add_up_through_every_state() {
 }
 
 #[test]
+fn a_pool_is_printed_without_a_lock() {
+    let pool = Pool::builder().max_memory(1 << 20).build();
+    let tenant = pool.budget("tenant 7", 10_000);
+    let held = tenant.alloc(1000);
+    let printed = pool.central().while_locked(|| format!("{pool:?} {tenant:?}"));
+    assert!(printed.contains("max_memory: Some(1048576), in_use: 1024"), "{printed}");
+    assert!(printed.contains("tenant 7"), "{printed}");
+    drop(held);
+}
+
+#[test]
 fn each_class_has_its_account() {
     let pool = Pool::builder().build();
     let held: Vec<_> = (0..100).map(|_| pool.alloc(1500)).collect();

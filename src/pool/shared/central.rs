@@ -28,7 +28,7 @@ use crate::pool::pages::size_class;
 use crate::pool::shared::closed::Closed;
 use crate::pool::shared::depot::{Round, Rounds};
 use crate::pool::shared::idle::Idle;
-use crate::pool::shared::large::LargeCache;
+use crate::pool::shared::large_cache::LargeCache;
 use crate::pool::shared::magazines::Magazines;
 use crate::pool::shared::registry::Registry;
 use crate::pool::shared::slabs::Slabs;
@@ -79,7 +79,7 @@ pub(crate) struct Central {
     pub(super) stuck: AtomicUsize,
     mapped: AtomicUsize,
     pub(super) idle: Idle,
-    closed: Closed,
+    pub(super) closed: Closed,
     pending: PendingEvents,
     pub(super) retired: Retired,
     /// Held while the purger moves blocks and gives memory back, and while a snapshot is taken: no allocation needs it.
@@ -106,7 +106,7 @@ pub(super) struct Retired {
 /// The free blocks of one size class that threads share.
 pub(super) struct Class {
     pub(super) depot: Rounds,
-    pub(super) slabs: Mutex<Slabs>,
+    pub(super) slabs: Mutex<Slabs<Arc<Central>>>,
     /// Blocks that threads without a cache, or that have exited, put back beyond those they took.
     pub(super) migrated: AtomicU64,
 }
@@ -188,14 +188,6 @@ impl Central {
         }
     }
 
-    /// Closes the pool, as its last handle is gone: memory that is free, and blocks that are returned from now on, go
-    /// back to the system.
-    pub(crate) fn close(self: &Arc<Self>) {
-        self.closed.set();
-        self.take_back_caches(true);
-        self.trim();
-    }
-
     /// Returns whether the pool is closed. Call this after publishing something where `close` looks for it (Q1).
     pub(crate) fn is_closed_by_now(&self) -> bool {
         self.closed.is_set_by_now()
@@ -250,18 +242,6 @@ impl Central {
         self.empty_rounds.push(round);
     }
 
-    /// Puts a full round into the depot.
-    pub(crate) fn push_round(self: &Arc<Self>, class: u8, round: Box<Round>) {
-        let bytes = round.len() * size_class::size_of_class(class);
-        self.kept.fetch_add(bytes, Relaxed);
-        self.idle.add(bytes);
-        self.used_class(class).depot.push(round);
-        if self.is_closed_by_now() {
-            self.purge(usize::MAX);
-        }
-        self.watch_if_needed();
-    }
-
     // ---- the system ----
 
     /// Maps memory. `requested` is what the user asked for.
@@ -313,6 +293,11 @@ impl Central {
     /// Ends a charge.
     pub(super) fn uncharge(&self, bytes: usize) {
         self.in_use.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Returns the number of bytes that a limit counts (P5).
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use.load(Relaxed)
     }
 
     /// Returns the number of idle bytes.

@@ -14,7 +14,7 @@ use crate::memory::try_box::try_box;
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
-use crate::pool::tuning::LARGE_CACHED;
+use crate::pool::shared::large_cache::capacity;
 use crate::sync::{Ordering::Relaxed, lock};
 use crate::sys::memory::Mapping;
 use core::mem::MaybeUninit;
@@ -27,26 +27,6 @@ struct Large {
     mapping: Mapping,
 }
 
-/// Cached blocks, the most recent last, and the figures of those that are out.
-#[derive(Default)]
-pub(crate) struct LargeCache {
-    list: Vec<HeaderRef>,
-    pub(super) pinned: usize,
-    pub(super) requested: usize,
-    pub(super) live_blocks: usize,
-}
-
-impl LargeCache {
-    /// Returns the bytes of the cached blocks.
-    pub(super) fn bytes(&self) -> usize {
-        self.list.iter().map(|&block| capacity(block)).sum()
-    }
-}
-
-fn capacity(block: HeaderRef) -> usize {
-    block.long_capacity().unwrap_or(0)
-}
-
 impl Central {
     /// Takes a block of more than `size_class::MAX` bytes.
     pub(crate) fn take_large(self: &Arc<Self>, size: usize) -> Result<HeaderRef, AllocError> {
@@ -54,12 +34,11 @@ impl Central {
         let too_large = || AllocError { kind, requested: size, ..self.refuse(size) };
         let len = size_class::large_size(size).ok_or_else(too_large)?;
         let mut cache = lock(&self.large);
-        let cached = cache.list.iter().rposition(|&block| capacity(block) == len);
-        let block = match cached {
-            Some(place) => {
+        let block = match cache.take(len) {
+            Some(block) => {
                 self.kept.fetch_sub(len, Relaxed);
                 self.idle.remove(len);
-                cache.list.remove(place)
+                block
             }
             None => {
                 drop(cache);
@@ -113,12 +92,8 @@ impl Central {
         cache.pinned -= size;
         cache.requested -= block.requested();
         cache.live_blocks -= 1;
-        let keep = cache.list.len() < LARGE_CACHED
-            && !self.is_closed()
-            && !block.flags.is_in_flight()
-            && cache.list.try_reserve(1).is_ok();
+        let keep = !self.is_closed() && !block.flags.is_in_flight() && cache.put(block);
         if keep {
-            cache.list.push(block);
             self.kept.fetch_add(size, Relaxed);
         }
         drop(cache);
@@ -145,12 +120,8 @@ impl Central {
     pub(super) fn purge_large(&self, bytes: usize) -> usize {
         let mut purged = 0;
         while purged < bytes {
-            let mut cache = lock(&self.large);
-            if cache.list.is_empty() {
-                break;
-            }
-            let block = cache.list.remove(0);
-            drop(cache);
+            let oldest = lock(&self.large).take_oldest();
+            let Some(block) = oldest else { break };
             let size = capacity(block);
             self.kept.fetch_sub(size, Relaxed);
             purged += size;

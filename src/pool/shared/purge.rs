@@ -1,13 +1,21 @@
 //! Giving idle memory back to the system. No lock is held while the system takes it (P3).
 
 use crate::pool::pages::chunk::Purge as Taken;
+use crate::pool::shared::alarm;
 use crate::pool::shared::central::{Central, Class, Purge};
-use crate::pool::shared::purger;
 use crate::pool::tuning::PURGE_STEP;
 use crate::sync::lock;
 use std::sync::Arc;
 
 impl Central {
+    /// Closes the pool, as its last handle is gone: memory that is free, and blocks that are returned from now on, go
+    /// back to the system.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.closed.set();
+        self.take_back_caches(true);
+        self.trim();
+    }
+
     /// Gives all idle memory back, and that of threads that do nothing at this moment. Returns the number of bytes.
     pub(crate) fn trim(self: &Arc<Self>) -> usize {
         self.take_back_caches(false);
@@ -74,7 +82,7 @@ impl Central {
     #[cold]
     fn begin_watch(&self) {
         if self.idle.begin_watch() {
-            purger::wake();
+            alarm::ring();
         }
     }
 

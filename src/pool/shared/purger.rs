@@ -4,12 +4,13 @@
 //! It sleeps until a pool asks to be watched; each period it then lets the watched pools give back what stayed idle.
 //! Where no thread can be started, the threads that use a pool do that in the same rhythm, a bounded step at a time.
 
+use crate::pool::shared::alarm;
 use crate::pool::shared::central::{Central, Purge};
 use crate::pool::tuning::PURGE_PERIOD;
 use crate::sys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 /// Whether the thread runs.
@@ -27,12 +28,9 @@ struct Shared {
     pools: Vec<Weak<Central>>,
     /// The number of pools at which those that are gone are removed from the list.
     prune_at: usize,
-    /// A pool has asked to be watched since the purger last looked.
-    awake: bool,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { pools: Vec::new(), prune_at: 64, awake: false });
-static WAKE: Condvar = Condvar::new();
+static SHARED: Mutex<Shared> = Mutex::new(Shared { pools: Vec::new(), prune_at: 64 });
 
 fn shared() -> MutexGuard<'static, Shared> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,23 +76,9 @@ fn start(pool: &Arc<Central>) {
     }
 }
 
-/// Tells the purger that a pool asks to be watched.
-pub(crate) fn wake() {
-    if IS_OFF || STATE.load(Relaxed) == INLINE {
-        return;
-    }
-    shared().awake = true;
-    WAKE.notify_one();
-}
-
 fn run() {
     loop {
-        let mut sleeping = shared();
-        while !sleeping.awake {
-            sleeping = WAKE.wait(sleeping).unwrap_or_else(PoisonError::into_inner);
-        }
-        sleeping.awake = false;
-        drop(sleeping);
+        alarm::wait();
         loop {
             std::thread::sleep(PURGE_PERIOD);
             if !purge_watched() {

@@ -1,9 +1,12 @@
 //! Taking free blocks back from threads: when a limit is reached, when a thread is idle, when the pool closes.
 
+use crate::memory::header::HeaderRef;
+use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
+use crate::pool::shared::depot::Round;
 use crate::pool::shared::magazines::Magazines;
-use crate::pool::tuning::IDLE_RESERVE;
+use crate::pool::tuning::{IDLE_RESERVE, PURGE_STEP};
 use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
 
@@ -28,6 +31,28 @@ impl Central {
         }
         self.take_back_caches(false);
         true
+    }
+
+    /// Takes one block, for a thread that has no cache.
+    pub(crate) fn take_one(self: &Arc<Self>, class: u8) -> Result<HeaderRef, AllocError> {
+        if let Some(mut round) = self.pop_round(class) {
+            let mut blocks = round.drain();
+            let first = blocks.next();
+            self.put_all(class, &mut blocks);
+            drop(blocks);
+            self.recycle(round);
+            if let Some(first) = first {
+                return Ok(first);
+            }
+        }
+        self.bound_resident(PURGE_STEP);
+        let (size, mut taken) = (size_class::size_of_class(class), None);
+        let mut fill = || self.fill(class, 1, &mut |block| taken = Some(block));
+        fill().or_else(|error| match error.kind {
+            AllocErrorKind::OverLimit if self.make_room(size) => fill(),
+            _ => Err(error),
+        })?;
+        taken.ok_or_else(|| self.refuse(size))
     }
 
     /// Gives idle memory back, about `most` bytes of it, if more than the limit may be resident: what blocks of one size
@@ -95,6 +120,18 @@ impl Central {
     /// Takes the blocks of one thread back, unless it uses them at this moment: returns whether it did.
     pub(crate) fn take_back(self: &Arc<Self>, magazines: &Magazines) -> bool {
         magazines.take_all(|class, blocks| self.put_all(class, blocks))
+    }
+
+    /// Puts a full round into the depot.
+    pub(crate) fn push_round(self: &Arc<Self>, class: u8, round: Box<Round>) {
+        let bytes = round.len() * size_class::size_of_class(class);
+        self.kept.fetch_add(bytes, Relaxed);
+        self.idle.add(bytes);
+        self.used_class(class).depot.push(round);
+        if self.is_closed_by_now() {
+            self.purge(usize::MAX);
+        }
+        self.watch_if_needed();
     }
 
     /// Moves the blocks of a round of the depot to their slabs: returns whether there was one.

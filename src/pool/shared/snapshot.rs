@@ -55,6 +55,13 @@ impl Central {
         stats
     }
 
+    /// Calls `f` while the locks that [`stats`](Self::stats) takes are held.
+    #[cfg(test)]
+    pub(in crate::pool) fn while_locked<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _locks = (lock(&self.purging), lock(&self.large), lock(&self.chunks));
+        f()
+    }
+
     fn look_into_caches(&self, cached: &mut [Cached], stats: &mut PoolStats) {
         self.caches.for_each(|magazines| {
             stats.allocations += magazines.allocations();
