@@ -16,7 +16,7 @@ impl ByteView {
     ///
     /// # Cost
     ///
-    /// An atomic load, and an atomic read-modify-write if this thread has counts of the block at hand.
+    /// An atomic load.
     #[must_use]
     pub fn is_unique(&self) -> bool {
         self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
