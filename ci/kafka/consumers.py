@@ -1,6 +1,7 @@
 """What consumers rely on: fetch limits smaller than a batch, groups that share partitions and survive a
 member, committed offsets that outlive the broker."""
 
+import multiprocessing
 import sys
 import tempfile
 import threading
@@ -48,8 +49,6 @@ def killed_member(binary, directory):
         config |= {"session.timeout.ms": 2_000, "heartbeat.interval.ms": 200}
         config |= {"auto.offset.reset": "earliest", "enable.auto.commit": False}
         # The first is a process of its own, so that it can be killed.
-        import multiprocessing
-
         spawn = multiprocessing.get_context("spawn")
         assigned, ready = spawn.Queue(), spawn.Event()
         # The topic is there before anything subscribes to it.
@@ -95,6 +94,43 @@ def killed_member(binary, directory):
     return 1
 
 
+def static_member(binary, directory):
+    """A static member is killed and started again within its session: it gets its part back, and the other
+    notices nothing."""
+    try:
+        lib = Confluent().lib
+    except ImportError:
+        return 0
+    with Broker(binary, directory, "--partitions", "4") as broker:
+        config = {"bootstrap.servers": broker.address, "group.id": "static"}
+        config |= {"session.timeout.ms": 30_000, "heartbeat.interval.ms": 200}
+        producer = lib.Producer({"bootstrap.servers": broker.address})
+        producer.produce("shared", b"the topic is there")
+        producer.flush(20)
+        rounds = []
+        second = lib.Consumer(config | {"group.instance.id": "second"})
+        on_assign = lambda _, partitions: rounds.append({p.partition for p in partitions})
+        second.subscribe(["shared"], on_assign=on_assign)
+        wait(lambda: second.poll(0.1) or rounds, "the second is alone")
+        spawn = multiprocessing.get_context("spawn")
+        parts = []
+        for _ in range(2):
+            assigned, ready = spawn.Queue(), spawn.Event()
+            first = spawn.Process(
+                target=member, args=(config | {"group.instance.id": "first"}, assigned, ready)
+            )
+            first.start()
+            wait(lambda: (second.poll(0.1), not assigned.empty())[1], "the first has its part")
+            parts.append(set(assigned.get(timeout=30)))
+            wait(lambda: (second.poll(0.1), len(rounds[-1]) == 2)[1], "the second has its part")
+            first.kill()
+            first.join()
+        check(parts[0] == parts[1] and parts[0] | rounds[-1] == {0, 1, 2, 3}, f"{parts}, {rounds}")
+        check(len(rounds) == 2, f"the second was assigned {rounds}")
+        second.close()
+    return 1
+
+
 def member(config, assigned, ready):
     """A group member in a process of its own, that tells what it is assigned."""
     lib = Confluent().lib
@@ -127,6 +163,7 @@ def main(binary):
             cells += small_limits(broker, clients)
         cells += resume(binary, f"{directory}/resume", clients)
         cells += killed_member(binary, f"{directory}/shared")
+        cells += static_member(binary, f"{directory}/static")
     print(f"CELLS {cells}")
 
 

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Broker, Path};
-use crate::api::Header;
 use crate::api::code::Code;
-use crate::api::fetch::{self, PartitionHead, Request};
+use crate::api::fetch::{self, PartitionHead};
 use crate::api::metadata::LEADER_EPOCH;
+use crate::api::{Header, Request};
 use crate::connection::Answer;
 use crate::limits;
 use crate::log::partition::Partition;
@@ -22,7 +22,7 @@ use crate::output::warn;
 use crate::stats::count;
 use crate::wire;
 
-/// What is asked for, found once: while it waits, a fetch holds nothing of its request.
+/// What is asked for, found once: while it waits for batches, a fetch holds nothing of its request.
 struct Wanted {
     topics: Vec<(String, Vec<WantedPartition>)>,
     min_bytes: u64,
@@ -50,7 +50,21 @@ fn bytes(n: i32) -> u64 {
 }
 
 impl Broker {
-    pub(super) fn fetch(self: &Arc<Self>, header: Header, request: &Request<'_>) -> Answer {
+    /// Until it is its turn, a fetch is the frame that came, whose memory is accounted for.
+    pub(super) fn fetch(self: &Arc<Self>, frame: ByteBuf) -> Answer {
+        let (broker, came) = (self.clone(), Instant::now());
+        Box::pin(async move {
+            let Ok((header, Request::Fetch(request))) = crate::api::parse(&frame) else {
+                unreachable!("it was one when it came");
+            };
+            let wanted = broker.wanted(&request, came);
+            drop(frame);
+            let found = wanted.wait().await;
+            broker.write(header, &wanted, found)
+        })
+    }
+
+    fn wanted(&self, request: &fetch::Request<'_>, came: Instant) -> Wanted {
         let wait = Duration::from_millis(bytes(request.max_wait_ms)).min(limits::MAX_WAIT);
         let partition = |topic: &str, wanted: &fetch::Partition| WantedPartition {
             index: wanted.index,
@@ -66,18 +80,13 @@ impl Broker {
             (topic.name.to_owned(), partitions.collect())
         });
         let no_session = request.session == 0;
-        let wanted = Wanted {
+        Wanted {
             topics: if no_session { topics.collect() } else { Vec::new() },
             min_bytes: bytes(request.min_bytes),
             max_bytes: bytes(request.max_bytes).min(limits::MAX_FETCH),
-            deadline: Instant::now() + wait,
+            deadline: came + wait,
             code: if no_session { Code::NONE } else { Code::FETCH_SESSION_ID_NOT_FOUND },
-        };
-        let broker = self.clone();
-        Box::pin(async move {
-            let found = wanted.wait().await;
-            broker.write(header, &wanted, found)
-        })
+        }
     }
 
     /// One head and one range of a file for each partition.

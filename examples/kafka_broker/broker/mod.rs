@@ -139,7 +139,7 @@ impl Broker {
         let mut out = wire::response();
         match request {
             Request::Produce(request) => return Ok(self.produce(header, request, frame)),
-            Request::Fetch(request) => return Ok(Some(self.fetch(header, &request))),
+            Request::Fetch(_) => return Ok(Some(self.fetch(frame))),
             Request::OffsetCommit(request) => return Ok(Some(self.commit(header, &request, now))),
             Request::InitProducerId(request) => {
                 let refused = Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);

@@ -30,7 +30,7 @@ pub(crate) struct Partition {
     visible: watch::Sender<Result<i64, Code>>,
     mode: SyncMode,
     /// Segments are read by one caller at a time, so that none is read twice.
-    reading: tokio::sync::Mutex<()>,
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl fmt::Debug for Partition {
@@ -50,7 +50,7 @@ impl Partition {
         });
         let visible = log.as_ref().map(Log::visible).map_err(|code| *code);
         let (log, visible) = (Mutex::new(log), watch::Sender::new(visible));
-        Arc::new(Self { log, visible, mode, reading: tokio::sync::Mutex::default() })
+        Arc::new(Self { log, visible, mode, reading: Arc::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Result<Log, Code>> {
@@ -123,11 +123,12 @@ impl Partition {
         if unread()?.is_none() {
             return Ok(());
         }
-        let _turn = self.reading.lock().await;
+        let turn = self.reading.clone().lock_owned().await;
         let Some(unread) = unread()? else { return Ok(()) };
         let base = unread.base;
-        let content = tokio::task::spawn_blocking(move || unread.read()).await;
-        let content = content.unwrap_or_else(|error| Err(error.into()));
+        // The turn ends with the reading, even if the consumer has left by then.
+        let read = tokio::task::spawn_blocking(move || (unread.read(), turn)).await;
+        let (content, _turn) = read.map_err(|_| Code::KAFKA_STORAGE_ERROR)?;
         let mut log = self.lock();
         let log_there = log.as_mut().map_err(|code| *code)?;
         match content {
