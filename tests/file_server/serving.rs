@@ -142,6 +142,21 @@ fn a_file_that_is_replaced_is_served_anew() {
 }
 
 #[test]
+fn a_file_that_is_not_asked_for_is_closed() {
+    let _floor = Floor::take();
+    let site = Site::new().with("file", "content");
+    let server = site.start();
+    let before = server.open_files();
+    let reaches = |count| (0..1_000_000).any(|_| server.open_files() == count);
+    let mut client = server.connect();
+    assert_eq!(client.get("/file", "").text(), "content");
+    assert!(reaches(before + 1), "the connection is idle, {} files are open", server.open_files());
+    assert_eq!(client.get("/file", "").text(), "content");
+    drop(client);
+    assert!(reaches(before), "the connection is gone, {} files are open", server.open_files());
+}
+
+#[test]
 fn a_large_file_costs_five_system_calls() {
     let _floor = Floor::take();
     const REQUESTS: u64 = 1000;
