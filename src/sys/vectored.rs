@@ -60,7 +60,8 @@ pub(crate) fn read_vectored<'a>(
         let front = &mut slice[..len];
         read -= len;
         // SAFETY: the kernel wrote so many bytes, from the front of the first slice on (rule 2).
-        filled.push(unsafe { front.assume_init_mut() });
+        // A slice of `MaybeUninit<u8>` has the layout of one of `u8`.
+        filled.push(unsafe { &mut *(front as *mut [MaybeUninit<u8>] as *mut [u8]) });
         if read == 0 {
             break;
         }

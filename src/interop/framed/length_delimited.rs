@@ -272,7 +272,11 @@ impl LengthDelimitedCodec {
             return Err(not_encoded(self.too_long(length)));
         }
         // The limit is no more than the field can give; only less than nothing is left.
-        let field = length.checked_sub_signed(adjustment as i64);
+        let field = if adjustment < 0 {
+            length.checked_add(adjustment.unsigned_abs() as u64)
+        } else {
+            length.checked_sub(adjustment as u64)
+        };
         let field =
             field.ok_or_else(|| not_encoded(InvalidFrameLength { field: length, adjustment }))?;
         dst.try_reserve(width)?;

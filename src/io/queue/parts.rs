@@ -90,9 +90,9 @@ impl Parts {
 
     /// Appends a part; panics as [`Sums::add`] does.
     #[inline(always)]
-    pub(super) fn push_back(&mut self, part: Part) -> &Part {
+    pub(super) fn push_back(&mut self, part: Part) {
         self.sums.add(&part);
-        self.list.push_back_mut(part)
+        self.list.push_back(part);
     }
 
     pub(super) fn pop_back(&mut self) -> Option<Part> {

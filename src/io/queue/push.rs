@@ -246,7 +246,8 @@ impl WriteQueue {
     fn append_view(&mut self, bytes: ByteView) {
         self.close_tail();
         // Looked at where it is now, for the same reason.
-        if self.parts.push_back(Part::View(bytes)).pins_more_than_it_shows()
+        self.parts.push_back(Part::View(bytes));
+        if self.parts.back().is_some_and(Part::pins_more_than_it_shows)
             && let Some(Part::View(bytes)) = self.parts.pop_back()
         {
             self.append_pinning(bytes);
