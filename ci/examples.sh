@@ -3,6 +3,6 @@
 source "$(dirname "$0")/lib.sh"
 
 cargo build --release --example file_server
-cargo build --release --examples --features tokio,testing
-built=$(cargo build --release --examples --features tokio,testing --message-format=json 2>/dev/null)
+cargo build --release --examples --features tokio,testing,io-uring
+built=$(cargo build --release --examples --features tokio,testing,io-uring --message-format=json 2>/dev/null)
 ran "$(grep -c '"kind":\["example"\]' <<<"$built")" examples

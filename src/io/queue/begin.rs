@@ -79,8 +79,8 @@ impl WriteQueue {
     ///
     /// # Cost
     ///
-    /// No system call and no copy, except for reading small files. O(parts) of the operation. Allocates once for
-    /// each queue, and for more than 4 parts.
+    /// No system call and no copy, except for reading small files. O(parts) of the operation. Allocates the
+    /// message, which the queue keeps for the next operation until it is empty, and for more than 4 parts.
     ///
     /// # Examples
     ///
@@ -207,6 +207,10 @@ impl WriteQueue {
         };
         if let (Some(_), Some(zero_copy)) = (&in_flight, &mut self.zero_copy) {
             zero_copy.operations += 1;
+        }
+        if self.is_empty() {
+            // An idle connection holds no memory for it.
+            self.operations.spare = None;
         }
         Settled { sent, in_flight }
     }

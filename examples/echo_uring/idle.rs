@@ -1,0 +1,176 @@
+//! What idle connections hold: each kind of server in a process of its own, and its peer in another.
+#![allow(unsafe_code, reason = "the kernel writes to buffers that stay with their connections")]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Child, Command, Stdio};
+
+use bytebuf::{ByteBuf, Consume, Pool, RecvSizer, WriteQueue};
+use io_uring::{IoUring, opcode, types};
+use rustix::event::epoll;
+
+use crate::server::Server;
+
+/// The receive buffer of one connection, and one block of the ring.
+const BUFFER: usize = 4096;
+const BLOCKS: u16 = 64;
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// `io_uring`, with a receive posted on each connection into a buffer of its own.
+    Own,
+    /// `io_uring`, with a `BufferRing`.
+    Ring,
+    /// `epoll`, with a `RecvSizer` for each connection.
+    Epoll,
+}
+
+/// Runs each kind and prints a table.
+pub(crate) fn compare(connections: usize) -> io::Result<()> {
+    println!("{connections} idle connections, each of which has echoed one message");
+    println!("{:34} {:>14} {:>18} {:>14}", "", "pool, bytes", "per connection", "resident, KiB");
+    for kind in ["own", "ring", "epoll"] {
+        let status =
+            myself()?.args(["--idle", &connections.to_string(), "--measure", kind]).status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("{kind}: {status}")));
+        }
+    }
+    Ok(())
+}
+
+fn myself() -> io::Result<Command> {
+    Ok(Command::new(std::env::current_exe()?))
+}
+
+/// The peer: connects, sends a message on each connection, reads it back, says so, and stays until its input ends.
+pub(crate) fn connect(address: &str, connections: usize) -> io::Result<()> {
+    let mut sockets = Vec::new();
+    for _ in 0..connections {
+        let mut socket = TcpStream::connect(address)?;
+        socket.write_all(b"ping")?;
+        let mut echo = [0; 4];
+        socket.read_exact(&mut echo)?;
+        sockets.push(socket);
+    }
+    println!("idle");
+    io::stdin().read_to_end(&mut Vec::new()).map(drop)
+}
+
+/// Serves until all connections are idle, and prints what is held then.
+pub(crate) fn measure(kind: Kind, connections: usize) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let peer = listener.local_addr()?.to_string();
+    let before = resident()?;
+    let peer = || start_peer(&peer, connections);
+    let (name, (_server, mut peer)) = match kind {
+        Kind::Own => ("io_uring, a buffer each", own(listener, connections, peer)?),
+        Kind::Ring => ("io_uring, BufferRing of 64 x 4 KiB", ring(listener, connections, peer)?),
+        Kind::Epoll => ("epoll, RecvSizer", with_epoll(listener, connections, peer)?),
+    };
+    let mut said = String::new();
+    let output = peer.stdout.take().expect("it is piped");
+    BufReader::new(output).read_line(&mut said)?;
+    if said != "idle\n" {
+        return Err(io::Error::other("the peer failed"));
+    }
+    let held = Pool::global().stats().live;
+    let per_connection = held as f64 / connections as f64;
+    let resident = resident()?.saturating_sub(before);
+    println!("{name:34} {held:>14} {per_connection:>18.1} {resident:>14}");
+    drop(peer.stdin.take());
+    peer.wait().map(drop)
+}
+
+fn start_peer(address: &str, connections: usize) -> io::Result<Child> {
+    myself()?
+        .args(["--idle", &connections.to_string(), "--connect", address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+}
+
+/// Resident memory of this process in KiB.
+fn resident() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let size = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    size.ok_or_else(|| io::Error::other("/proc shows no resident memory"))
+}
+
+type Held = (Box<dyn std::any::Any>, Child);
+
+/// Takes turns until each connection has echoed.
+fn ring(
+    listener: TcpListener,
+    connections: usize,
+    peer: impl Fn() -> io::Result<Child>,
+) -> io::Result<Held> {
+    let mut server = Server::new(listener, Pool::global(), BLOCKS, Consume::Whole)?;
+    let peer = peer()?;
+    while server.echoed() < 4 * connections as u64 {
+        server.turn()?;
+    }
+    Ok((Box::new(server), peer))
+}
+
+/// As a program does that has no buffer group: the buffer has to be there before the bytes are.
+fn own(
+    listener: TcpListener,
+    connections: usize,
+    peer: impl Fn() -> io::Result<Child>,
+) -> io::Result<Held> {
+    let mut ring: IoUring = IoUring::new(64)?;
+    let mut held = Vec::new();
+    let peer = peer()?;
+    for _ in 0..connections {
+        let (socket, _) = listener.accept()?;
+        let mut inbox = Pool::global().alloc(BUFFER);
+        post(&mut ring, &socket, &mut inbox)?;
+        ring.submit_and_wait(1)?;
+        let received = ring.completion().next().map_or(0, |entry| entry.result());
+        // SAFETY: as many bytes as the kernel has written.
+        unsafe { inbox.set_len(usize::try_from(received).unwrap_or(0)) };
+        (&socket).write_all(&inbox)?;
+        post(&mut ring, &socket, &mut inbox)?;
+        held.push((socket, inbox));
+    }
+    Ok((Box::new((ring, held)), peer))
+}
+
+/// Has the kernel receive into the buffer, which stays with its connection, as long as the ring.
+fn post(ring: &mut IoUring, socket: &TcpStream, inbox: &mut ByteBuf) -> io::Result<()> {
+    let memory = inbox.as_uninit_mut();
+    let (address, len) = (memory.as_mut_ptr().cast(), memory.len() as u32);
+    let request = opcode::Recv::new(types::Fd(socket.as_raw_fd()), address, len).build();
+    // SAFETY: as said above.
+    unsafe { ring.submission().push(&request) }.map_err(io::Error::other)?;
+    ring.submit().map(drop)
+}
+
+fn with_epoll(
+    listener: TcpListener,
+    connections: usize,
+    peer: impl Fn() -> io::Result<Child>,
+) -> io::Result<Held> {
+    let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut held = Vec::new();
+    let peer = peer()?;
+    for _ in 0..connections {
+        let (socket, _) = listener.accept()?;
+        let data = epoll::EventData::new_u64(held.len() as u64);
+        epoll::add(&poll, &socket, data, epoll::EventFlags::IN)?;
+        held.push((socket, RecvSizer::new(), WriteQueue::new()));
+        let mut events = Vec::with_capacity(16);
+        epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), None)?;
+        for event in &events {
+            let (socket, sizer, queue) = &mut held[event.data.u64() as usize];
+            let mut inbox = ByteBuf::new();
+            sizer.receive(socket.as_fd(), &mut inbox)?;
+            queue.push(inbox);
+            while !queue.flush(&*socket)?.is_done() {}
+        }
+    }
+    Ok((Box::new((poll, held)), peer))
+}

@@ -1,0 +1,113 @@
+//! An echo server on `io_uring`: connections receive into the blocks of one ring and send from them, without a copy
+//! in the process.
+//!
+//! ```text
+//! cargo run --release --features io-uring --example echo_uring
+//! cargo run --release --features io-uring --example echo_uring -- --idle 10000
+//! ```
+//!
+//! The first serves, and prints a line for each connection that ends and one for what the ring holds. The second
+//! opens so many connections to itself, has each of them echo once, and prints what they hold while they are idle, beside
+//! a receive buffer for each connection and beside `epoll` with `RecvSizer`.
+//!
+//! `server` is the server, `idle` the comparison.
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+mod idle;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+mod server;
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+fn main() -> std::process::ExitCode {
+    start::main()
+}
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+fn main() {
+    eprintln!("this example needs io_uring, which Linux has");
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+mod start {
+    use std::io::{self, Write};
+    use std::net::TcpListener;
+    use std::process::ExitCode;
+
+    use bytebuf::{Consume, Pool};
+    use clap::Parser;
+
+    use crate::idle::{self, Kind};
+    use crate::server::Server;
+
+    /// Echoes what TCP connections send.
+    #[derive(Debug, Parser)]
+    #[command(name = "echo_uring")]
+    struct Options {
+        /// Address and port to listen on; port 0 picks a free one.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7777")]
+        listen: String,
+
+        /// The number of blocks that all connections receive into.
+        #[arg(long, value_name = "BLOCKS", default_value_t = 64)]
+        blocks: u16,
+
+        /// Fill blocks in parts (from Linux 6.12 on).
+        #[arg(long)]
+        incremental: bool,
+
+        /// Compare what so many idle connections hold.
+        #[arg(long, value_name = "CONNECTIONS")]
+        idle: Option<usize>,
+
+        /// One part of the comparison.
+        #[arg(long, hide = true)]
+        measure: Option<Kind>,
+
+        /// The peer of the comparison's connections.
+        #[arg(long, hide = true)]
+        connect: Option<String>,
+    }
+
+    pub(crate) fn main() -> ExitCode {
+        match run(&Options::parse()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("echo_uring: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn run(options: &Options) -> io::Result<()> {
+        match (options.idle, options.measure, &options.connect) {
+            (Some(connections), _, Some(address)) => idle::connect(address, connections),
+            (Some(connections), Some(kind), None) => idle::measure(kind, connections),
+            (Some(connections), None, None) => idle::compare(connections),
+            (None, ..) => serve(options),
+        }
+    }
+
+    fn serve(options: &Options) -> io::Result<()> {
+        let listener = TcpListener::bind(&options.listen)?;
+        println!("listening on {}", listener.local_addr()?);
+        let consume = if options.incremental { Consume::Incremental } else { Consume::Whole };
+        let mut server = Server::new(listener, Pool::global(), options.blocks, consume)?;
+        loop {
+            for ended in server.turn()? {
+                let held = server.held();
+                // Where the output is closed, the server goes on.
+                let _ = writeln!(
+                    io::stdout(),
+                    "{}: {} bytes echoed{}; the ring holds {} blocks, {} bytes, for {} connections, and was empty {} times",
+                    ended.peer,
+                    ended.bytes,
+                    ended.error.map(|error| format!(", then {error}")).unwrap_or_default(),
+                    held.offered,
+                    held.bytes,
+                    server.connections(),
+                    held.starved,
+                );
+            }
+        }
+    }
+}

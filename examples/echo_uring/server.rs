@@ -1,0 +1,260 @@
+//! The server: one thread, one ring, one buffer group.
+#![allow(unsafe_code, reason = "submitting a request is the caller's word that its memory stays")]
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd};
+
+use bytebuf::{
+    BufferRing, BufferRingStats, Consume, Pool, Received, Registration, SendOperation, WriteQueue,
+};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use slab::Slab;
+
+const GROUP: u16 = 1;
+const BLOCK: usize = 4096;
+
+/// The most bytes of one send, so that connections take turns.
+const LONGEST_SEND: usize = 256 * 1024;
+
+/// What a request is about, in the upper half of its user data; the lower half is the connection.
+const ACCEPT: u64 = 1 << 32;
+const RECEIVE: u64 = 2 << 32;
+const SEND: u64 = 3 << 32;
+const CANCEL: u64 = 4 << 32;
+
+pub(crate) struct Server {
+    ring: IoUring,
+    buffers: BufferRing,
+    listener: TcpListener,
+    connections: Slab<Connection>,
+    /// Requests that wait for a turn in the ring.
+    requests: VecDeque<squeue::Entry>,
+    /// Connections whose receive has to be armed, once there are blocks.
+    to_arm: Vec<usize>,
+}
+
+struct Connection {
+    socket: TcpStream,
+    peer: SocketAddr,
+    queue: WriteQueue,
+    /// What the kernel is sending.
+    operation: Option<SendOperation>,
+    is_armed: bool,
+    /// It receives nothing more: the peer has ended its half, or something failed.
+    has_ended: bool,
+    error: Option<io::Error>,
+}
+
+/// A connection that has ended.
+pub(crate) struct Ended {
+    pub(crate) peer: SocketAddr,
+    pub(crate) bytes: u64,
+    pub(crate) error: Option<io::Error>,
+}
+
+impl Server {
+    pub(crate) fn new(
+        listener: TcpListener,
+        pool: &Pool,
+        blocks: u16,
+        consume: Consume,
+    ) -> io::Result<Server> {
+        let ring = IoUring::builder().setup_single_issuer().setup_coop_taskrun().build(1024)?;
+        let mut buffers = BufferRing::new(pool, GROUP, blocks, BLOCK, consume)?;
+        let call = |r: Registration| {
+            let submitter = ring.submitter();
+            // SAFETY: `buffers` keeps the memory until it is unregistered.
+            unsafe {
+                submitter.register_buf_ring_with_flags(r.address, r.entries, r.group, r.flags)
+            }
+        };
+        // SAFETY: registered as told, once.
+        unsafe { buffers.register(call) }?;
+        buffers.refill();
+        let (requests, to_arm) = (VecDeque::new(), Vec::new());
+        let connections = Slab::new();
+        let mut server = Server { ring, buffers, listener, connections, requests, to_arm };
+        server.accept();
+        Ok(server)
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The bytes that went back over the connections that are open.
+    pub(crate) fn echoed(&self) -> u64 {
+        self.connections.iter().map(|(_, connection)| connection.queue.flushed_bytes()).sum()
+    }
+
+    pub(crate) fn held(&self) -> BufferRingStats {
+        self.buffers.stats()
+    }
+
+    /// Waits for completions and acts on them. Returns the connections that have ended.
+    pub(crate) fn turn(&mut self) -> io::Result<Vec<Ended>> {
+        self.submit_and_wait()?;
+        let completed: Vec<_> = self.ring.completion().collect();
+        let mut ended = Vec::new();
+        for entry in completed {
+            let at = entry.user_data() as u32 as usize;
+            match entry.user_data() & !u64::from(u32::MAX) {
+                ACCEPT => {
+                    self.accepted(&entry)?;
+                    continue;
+                }
+                RECEIVE => self.received(at, &entry),
+                SEND => self.sent(at, &entry),
+                _ => continue,
+            }
+            ended.extend(self.go_on(at));
+        }
+        self.arm();
+        Ok(ended)
+    }
+
+    fn submit_and_wait(&mut self) -> io::Result<()> {
+        while !self.requests.is_empty() {
+            let mut submission = self.ring.submission();
+            while let Some(request) = self.requests.front() {
+                // SAFETY: a receive has no memory of its own; that of a send is in the operation, which its connection
+                // keeps until the completion; connections are kept until nothing of theirs is out.
+                if unsafe { submission.push(request) }.is_err() {
+                    break;
+                }
+                self.requests.pop_front();
+            }
+            drop(submission);
+            if !self.requests.is_empty() {
+                self.ring.submit()?;
+            }
+        }
+        match self.ring.submit_and_wait(1) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn request(&mut self, request: squeue::Entry, user_data: u64) {
+        self.requests.push_back(request.user_data(user_data));
+    }
+
+    fn accept(&mut self) {
+        let listener = types::Fd(self.listener.as_raw_fd());
+        self.request(opcode::AcceptMulti::new(listener).build(), ACCEPT);
+    }
+
+    fn accepted(&mut self, entry: &cqueue::Entry) -> io::Result<()> {
+        if !cqueue::more(entry.flags()) {
+            self.accept();
+        }
+        // An error is that of one connection, or says that there are no descriptors now.
+        if entry.result() < 0 {
+            return Ok(());
+        }
+        // SAFETY: the completion hands a new descriptor over.
+        let socket = unsafe { TcpStream::from_raw_fd(entry.result()) };
+        socket.set_nodelay(true)?;
+        let Ok(peer) = socket.peer_addr() else { return Ok(()) };
+        let at = self.connections.insert(Connection {
+            socket,
+            peer,
+            queue: WriteQueue::new(),
+            operation: None,
+            is_armed: false,
+            has_ended: false,
+            error: None,
+        });
+        self.to_arm.push(at);
+        Ok(())
+    }
+
+    fn received(&mut self, at: usize, entry: &cqueue::Entry) {
+        // SAFETY: each completion of the group once, in the order of the queue.
+        let taken = unsafe { self.buffers.take(entry.result(), entry.flags()) };
+        let connection = &mut self.connections[at];
+        connection.is_armed = taken.is_armed;
+        match taken.received {
+            Received::Bytes(bytes) => _ = connection.queue.push(bytes),
+            Received::Bundle(parts) => {
+                parts.into_iter().for_each(|part| _ = connection.queue.push(part));
+            }
+            Received::End => connection.has_ended = true,
+            Received::Failed(error) => connection.fail(error),
+            // It is armed again, below.
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, at: usize, entry: &cqueue::Entry) {
+        let connection = &mut self.connections[at];
+        let Some(operation) = connection.operation.take() else { return };
+        // Nothing is sent without a copy here, so nothing stays in flight.
+        let settled = connection.queue.settle(operation, entry.result(), entry.flags());
+        if let Err(error) = settled.sent {
+            connection.fail(error);
+        }
+    }
+
+    /// Begins what a connection can do now, or ends it.
+    fn go_on(&mut self, at: usize) -> Option<Ended> {
+        let connection = &mut self.connections[at];
+        if connection.error.is_none() && connection.operation.is_none() {
+            // Only files are read by this, and none is pushed.
+            connection.operation = connection.queue.begin(LONGEST_SEND).unwrap_or_default();
+            if let Some(operation) = &connection.operation {
+                let socket = types::Fd(connection.socket.as_raw_fd());
+                let request = opcode::SendMsg::new(socket, operation.message().cast())
+                    .flags(operation.message_flags())
+                    .build();
+                self.requests.push_back(request.user_data(SEND | at as u64));
+            }
+        }
+        let may_receive = !connection.has_ended && connection.queue.is_writable();
+        if may_receive && !connection.is_armed {
+            self.to_arm.push(at);
+        } else if connection.is_armed && !may_receive {
+            // A peer that does not read what it gets back is not read from either.
+            self.request(opcode::AsyncCancel::new(RECEIVE | at as u64).build(), CANCEL);
+        } else if connection.has_ended && connection.operation.is_none() && !connection.is_armed {
+            let connection = self.connections.remove(at);
+            let bytes = connection.queue.flushed_bytes();
+            return Some(Ended { peer: connection.peer, bytes, error: connection.error });
+        }
+        None
+    }
+
+    /// Offers fresh blocks, and arms the receives that wait for some. Without any they would fail at once.
+    fn arm(&mut self) {
+        self.buffers.refill();
+        if self.buffers.stats().offered == 0 {
+            return;
+        }
+        for at in std::mem::take(&mut self.to_arm) {
+            let Some(connection) = self.connections.get_mut(at) else { continue };
+            if !std::mem::replace(&mut connection.is_armed, true) {
+                let socket = types::Fd(connection.socket.as_raw_fd());
+                self.request(opcode::RecvMulti::new(socket, GROUP).build(), RECEIVE | at as u64);
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Ends both directions, so that what is out completes.
+    fn fail(&mut self, error: io::Error) {
+        self.has_ended = true;
+        self.error.get_or_insert(error);
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let submitter = self.ring.submitter();
+        // SAFETY: this ring has the group. Where that fails, the memory leaks.
+        let _ = unsafe { self.buffers.unregister(|group| submitter.unregister_buf_ring(group)) };
+    }
+}
