@@ -10,7 +10,7 @@
 //! # Differences from `tokio_util::codec`
 //!
 //! * The buffer and the frames are [`ByteBuf`]s, lines are [`ByteStr`](crate::ByteStr)s, and encoders write to
-//!   a [`WriteQueue`], which is a [`BufMut`](bytes::BufMut).
+//!   a [`WriteQueue`], which is a [`BufMut`](::bytes::BufMut).
 //! * Each codec has a limit from the start (8 MiB), in both directions. That of a [`LengthDelimitedCodec`] is
 //!   the limit of the frame, with the adjustment; a length that ends within the header is an error.
 //! * The [backpressure boundary](FramedWrite::backpressure_boundary) is 64 KiB at first, not 8 KiB, and a
