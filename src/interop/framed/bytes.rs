@@ -16,6 +16,11 @@ impl BytesCodec {
         Self(())
     }
 
+    fn encode_slice(&mut self, frame: &[u8], dst: &mut WriteQueue) -> io::Result<()> {
+        dst.try_push_copy(frame)?;
+        Ok(())
+    }
+
     fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
         dst.push(frame);
         Ok(())

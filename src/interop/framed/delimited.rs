@@ -167,7 +167,7 @@ impl DelimiterCodec {
                     self.searched = src.len() - unfinished;
                     return Ok(None);
                 }
-                _ => self.discard()?,
+                _ => self.discard(src)?,
             }
         }
     }
@@ -177,7 +177,7 @@ impl DelimiterCodec {
             return Ok(Some(frame));
         }
         if !self.is_discarding && src.len() > self.max_length {
-            self.discard()?;
+            self.discard(src)?;
         }
         if self.is_discarding {
             src.clear();
@@ -187,8 +187,9 @@ impl DelimiterCodec {
         Ok(if src.is_empty() { None } else { Some(src.split()) })
     }
 
-    /// Begins to skip a frame that is too long.
-    fn discard(&mut self) -> Result<(), FrameTooLong> {
+    /// Begins to skip a frame that is too long: no delimiter begins within the limit or right behind it.
+    fn discard(&mut self, src: &mut ByteBuf) -> Result<(), FrameTooLong> {
+        src.advance(self.max_length + 1);
         (self.searched, self.is_discarding) = (0, true);
         self.report(TooLong::ErrorThenSkip)
     }
@@ -206,11 +207,24 @@ impl DelimiterCodec {
         Ok(())
     }
 
-    fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
-        let (limit, length) = (self.max_length, frame.len());
+    fn check(&self, length: u64) -> io::Result<()> {
+        let limit = self.max_length;
         if length > limit as u64 {
             return Err(not_encoded(FrameTooLong { limit, length: Some(length) }));
         }
+        Ok(())
+    }
+
+    fn encode_slice(&mut self, frame: &[u8], dst: &mut WriteQueue) -> io::Result<()> {
+        self.check(frame.len() as u64)?;
+        dst.try_reserve(frame.len().saturating_add(self.written.len()))?;
+        dst.push_copy(frame);
+        dst.push_copy(&self.written);
+        Ok(())
+    }
+
+    fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
+        self.check(frame.len())?;
         dst.push(frame);
         dst.push(self.written.clone());
         Ok(())

@@ -265,9 +265,10 @@ impl LengthDelimitedCodec {
         }
     }
 
-    fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
+    /// Appends the header of a frame, with spare capacity for `copied` bytes behind it.
+    #[inline]
+    fn encode_header(&self, length: u64, copied: usize, dst: &mut WriteQueue) -> io::Result<()> {
         let Builder { width, adjustment, max_length, is_little_endian, .. } = self.builder;
-        let length = frame.len();
         if length > max_length as u64 {
             return Err(not_encoded(self.too_long(length)));
         }
@@ -277,14 +278,27 @@ impl LengthDelimitedCodec {
         } else {
             length.checked_sub(adjustment as u64)
         };
-        let field =
-            field.ok_or_else(|| not_encoded(InvalidFrameLength { field: length, adjustment }))?;
-        dst.try_reserve(width)?;
-        if is_little_endian {
-            dst.put_uint_le(field, width);
-        } else {
-            dst.put_uint(field, width);
+        let Some(field) = field else {
+            return Err(not_encoded(InvalidFrameLength { field: length, adjustment }));
+        };
+        dst.try_reserve(width.saturating_add(copied))?;
+        match width {
+            4 if !is_little_endian => dst.put_u32(field as u32),
+            _ if is_little_endian => dst.put_uint_le(field, width),
+            _ => dst.put_uint(field, width),
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn encode_slice(&mut self, frame: &[u8], dst: &mut WriteQueue) -> io::Result<()> {
+        self.encode_header(frame.len() as u64, frame.len(), dst)?;
+        dst.push_copy(frame);
+        Ok(())
+    }
+
+    fn encode_payload(&mut self, frame: Payload, dst: &mut WriteQueue) -> io::Result<()> {
+        self.encode_header(frame.len(), 0, dst)?;
         dst.push(frame);
         Ok(())
     }
@@ -324,6 +338,7 @@ impl Decoder for LengthDelimitedCodec {
                 Some(report) => {
                     self.skipping = Some(Skipping { left: end, length });
                     if report == TooLong::ErrorThenSkip {
+                        self.skip(src)?;
                         return Err(error);
                     }
                 }

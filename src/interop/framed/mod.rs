@@ -147,36 +147,41 @@ pub trait Encoder<Item> {
     fn encode(&mut self, item: Item, dst: &mut WriteQueue) -> Result<(), Self::Error>;
 }
 
-/// Implements [`Encoder`] of a codec for all that can be pushed, by its method `encode_payload`. A slice is copied
-/// first.
+/// Bytes of no pool are copied up to this length, as the queue would copy them, without becoming views before, which
+/// takes an allocation.
+const SMALL: usize = 1024;
+
+/// Implements [`Encoder`] of a codec for all that can be pushed, by its methods `encode_slice`, which copies, and
+/// `encode_payload`.
 macro_rules! encodes_payloads {
     ($codec:ty) => {
-        encodes_payloads!($codec: $crate::ByteBuf, $crate::ByteView, $crate::ByteStr,
-            $crate::CompositeByteBuf, $crate::FileRegion, $crate::Payload, ::bytes::Bytes, Vec<u8>,
-            String);
-
-        impl $crate::codec::Encoder<::bytes::BytesMut> for $codec {
-            type Error = std::io::Error;
-
-            fn encode(
-                &mut self,
-                frame: ::bytes::BytesMut,
-                dst: &mut $crate::WriteQueue,
-            ) -> std::io::Result<()> {
-                self.encode_payload(frame.freeze().into(), dst)
-            }
-        }
+        encodes_payloads!($codec, frame => ::bytes::Bytes: frame.into(),
+            ::bytes::BytesMut: frame.freeze().into(), Vec<u8>: frame.into());
+        encodes_payloads!($codec, $crate::ByteBuf, $crate::ByteView, $crate::ByteStr,
+            $crate::CompositeByteBuf, $crate::FileRegion, $crate::Payload, String);
 
         impl $crate::codec::Encoder<&[u8]> for $codec {
             type Error = std::io::Error;
 
             fn encode(&mut self, frame: &[u8], dst: &mut $crate::WriteQueue) -> std::io::Result<()> {
-                let copy = $crate::Pool::global().try_copy_from_slice(frame)?;
-                self.encode_payload(copy.into(), dst)
+                self.encode_slice(frame, dst)
             }
         }
     };
-    ($codec:ty: $($item:ty),+) => {$(
+    ($codec:ty, $frame:ident => $($bytes:ty: $payload:expr),+) => {$(
+        impl $crate::codec::Encoder<$bytes> for $codec {
+            type Error = std::io::Error;
+
+            fn encode(&mut self, $frame: $bytes, dst: &mut $crate::WriteQueue) -> std::io::Result<()> {
+                if $frame.len() <= $crate::codec::SMALL {
+                    self.encode_slice(&$frame, dst)
+                } else {
+                    self.encode_payload($payload, dst)
+                }
+            }
+        }
+    )+};
+    ($codec:ty, $($item:ty),+) => {$(
         impl $crate::codec::Encoder<$item> for $codec {
             type Error = std::io::Error;
 

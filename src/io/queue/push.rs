@@ -177,6 +177,7 @@ impl WriteQueue {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), AllocError> {
         self.open_block(additional).map(drop)
     }
@@ -186,16 +187,23 @@ impl WriteQueue {
     /// # Panics
     ///
     /// If the queue holds 2^63 bytes, which takes files of made-up length.
+    #[inline]
     pub(crate) fn open_block(&mut self, spare: usize) -> Result<&mut ByteBuf, AllocError> {
         if self.tail.spare() < spare {
-            assert!(self.parts.bytes() <= MAX_BEFORE_TAIL, "the queue holds 2^63 bytes");
-            self.close_tail();
-            if !self.reopen_last(spare, None) {
-                let size = self.next_block(self.parts.len(), spare, None);
-                self.tail = Tail::open(Pool::global().try_alloc(size)?);
-            }
+            self.open_other_block(spare)?;
         }
         Ok(self.tail.block())
+    }
+
+    #[inline(never)]
+    fn open_other_block(&mut self, spare: usize) -> Result<(), AllocError> {
+        assert!(self.parts.bytes() <= MAX_BEFORE_TAIL, "the queue holds 2^63 bytes");
+        self.close_tail();
+        if !self.reopen_last(spare, None) {
+            let size = self.next_block(self.parts.len(), spare, None);
+            self.tail = Tail::open(Pool::global().try_alloc(size)?);
+        }
+        Ok(())
     }
 
     /// The size of the next block for small parts, of which `needed` bytes are there, behind the first `before`
