@@ -143,7 +143,7 @@ pub use interop::framed as codec;
 #[cfg(all(unix, feature = "tokio"))]
 pub use interop::{ReadReady, WriteReady};
 #[cfg(unix)]
-pub use io::{Advice, MappedFile, MappedFileMut, Splice, Spliced};
+pub use io::{Advice, MappedFile, MappedFileMut, Splice, Spliced, shutdown_write};
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub use io::{
     BufferRing, BufferRingStats, Consume, InFlightSend, Received, Registration, SendMethod,

@@ -2,10 +2,9 @@
 
 use std::io;
 
-use bytebuf::{ByteBuf, Pool, Splice};
+use bytebuf::{ByteBuf, Pool, Splice, shutdown_write};
 use bytes::Buf;
 use clap::ValueEnum;
-use rustix::net::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 
 /// How bytes travel from one socket to the other.
@@ -60,11 +59,7 @@ impl Flow {
             Flow::Splice(splice) => drop(splice.transfer_all(from, to).await?),
             Flow::Copy(copying) => copying.transfer_all(from, to).await?,
         }
-        match shutdown(to, Shutdown::Write) {
-            // It is closed already: nobody is left to be told.
-            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        shutdown_write(to)
     }
 
     pub(crate) fn moved_bytes(&self) -> u64 {

@@ -291,17 +291,17 @@ impl Splice {
     /// ```
     /// # fn main() -> std::io::Result<()> {
     /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
-    /// use bytebuf::Splice;
+    /// use bytebuf::{Splice, shutdown_write};
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     /// use tokio::net::UnixStream;
     ///
     /// let (mut client, front) = UnixStream::pair()?;
-    /// let (mut back, mut server) = UnixStream::pair()?;
+    /// let (back, mut server) = UnixStream::pair()?;
     /// client.write_all(b"through the proxy").await?;
     /// client.shutdown().await?;
     ///
     /// assert_eq!(Splice::new().transfer_all(&front, &back).await?, 17);
-    /// back.shutdown().await?; // the half-close goes on to the server
+    /// shutdown_write(&back)?; // the half-close goes on to the server
     ///
     /// let mut received = String::new();
     /// server.read_to_string(&mut received).await?;
@@ -316,6 +316,81 @@ impl Splice {
         to: &impl WriteReady,
     ) -> io::Result<u64> {
         poll_fn(|cx| self.poll_transfer(cx, from, to)).await
+    }
+
+    /// Moves everything into a file, until the source ends or the limit is reached, and gives the bytes moved in
+    /// all. A file is never waited for: tokio does not watch files.
+    ///
+    /// Bytes are gathered while the source has more, and written by whole blocks at the cursor of the file. When the
+    /// budget of one call is spent the task gives way to the others and is woken again.
+    ///
+    /// # Errors
+    ///
+    /// As [`transfer`](Self::transfer). The transfer is exact at every return, `Pending` among them: what a full disk
+    /// refused is [held](Self::held_bytes), and the next call writes it.
+    ///
+    /// # Cost
+    ///
+    /// That of the transfer to a file. A write blocks the thread on the disk. While it waits for the source it holds no
+    /// memory.
+    pub fn poll_transfer_to_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &impl ReadReady,
+        to: &impl AsFd,
+    ) -> Poll<io::Result<u64>> {
+        let start = self.moved_bytes();
+        self.prepare_for(to.as_fd());
+        loop {
+            self.drain_to(to)?;
+            if self.is_done() {
+                return Poll::Ready(Ok(self.moved_bytes()));
+            }
+            if self.is_spent(start) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            ready!(from.poll_read_ready(cx))?;
+            not_yet(from.try_read(|| self.fill_from(from)))?;
+        }
+    }
+
+    /// Moves everything into a file; [`poll_transfer_to_file`](Self::poll_transfer_to_file) as a future.
+    ///
+    /// Dropping the future loses nothing: bytes that are not written are in the `Splice`.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_transfer_to_file`](Self::poll_transfer_to_file).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+    /// use bytebuf::Splice;
+    /// use tokio::io::AsyncWriteExt;
+    /// use tokio::net::UnixStream;
+    ///
+    /// let (mut client, socket) = UnixStream::pair()?;
+    /// client.write_all(b"an upload").await?;
+    /// drop(client);
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("upload");
+    /// let file = std::fs::File::create(&path)?;
+    /// assert_eq!(Splice::new().transfer_to_file(&socket, &file).await?, 9);
+    /// assert_eq!(std::fs::read(&path)?, b"an upload");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub async fn transfer_to_file(
+        &mut self,
+        from: &impl ReadReady,
+        to: &impl AsFd,
+    ) -> io::Result<u64> {
+        poll_fn(|cx| self.poll_transfer_to_file(cx, from, to)).await
     }
 }
 

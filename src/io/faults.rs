@@ -50,6 +50,7 @@ const ROWS: &[Row] = &[
     (jobs::queue_to_socket, &[Call::SpliceIn, Call::SpliceOut], &[Call::Sendfile]),
     (jobs::queue_to_socket, &[Call::ReadAt, Call::Send], PATHS),
     (jobs::zero_copy_to_socket, &[Call::SendZeroCopy, Call::SetZeroCopy, Call::Completion], &[]),
+    (jobs::zero_copy_to_socket, &[Call::Shutdown], &[]),
     (jobs::queue_to_file, &[Call::Write, Call::ReadAt, Call::Sendfile], &[]),
     (jobs::queue_to_file, &[Call::CopyRange], &[Call::Sendfile, Call::SpliceIn]),
     (jobs::queue_to_file, &[Call::ReadAt, Call::Write], PATHS),

@@ -33,7 +33,7 @@ pub use queue::{Flush, Payload, QueueStats, WriteQueue};
 pub use queue::{InFlightSend, SendMethod, SendOperation, Settled};
 pub use recv::RecvSizer;
 #[cfg(unix)]
-pub use relay::{Splice, Spliced};
+pub use relay::{Splice, Spliced, shutdown_write};
 pub use segment::{
     Checksummed, CorruptRecord, Framing, Parsed, Place, Record, Records, Recovered, Repair,
     Segment, SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer,

@@ -74,6 +74,7 @@ pub(crate) use socket::NonBlocking;
 #[cfg(unix)]
 pub(crate) use socket::{
     Target, advance_cursor, cursor, has_timed_out, is_direct, is_file, is_readable, read,
+    shutdown_write,
 };
 #[cfg(unix)]
 pub(crate) use vectored::read_vectored;

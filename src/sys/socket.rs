@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, seek};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, getsockname};
+use rustix::net::{AddressFamily, Shutdown, getsockname, shutdown};
 
 use super::{Call, MAX_BYTES, More, fault, os, retry, zerocopy};
 
@@ -22,6 +22,17 @@ pub(crate) fn read<'a>(
     Ok(match offset {
         None => rustix::io::read(from, &mut spare[..len])?.0,
         Some(offset) => rustix::io::pread(from, &mut spare[..len], offset)?.0,
+    })
+}
+
+/// Ends the sending direction of a socket. One that is not connected any more has ended.
+pub(crate) fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
+    retry(|| {
+        fault::admit(Call::Shutdown, 0)?;
+        match shutdown(socket, Shutdown::Write) {
+            Err(Errno::NOTCONN) => Ok(()),
+            ended => Ok(ended?),
+        }
     })
 }
 

@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::io::FileRegion;
+use crate::sys::{Call, Outcome, with_plan};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
@@ -91,12 +92,12 @@ fn a_proxy_carries_both_directions_and_their_ends() {
         let proxy = async {
             let upstream = async {
                 let moved = there.transfer_all(&front, &back).await.unwrap();
-                rustix::net::shutdown(&back, rustix::net::Shutdown::Write).unwrap();
+                crate::shutdown_write(&back).unwrap();
                 moved
             };
             let downstream = async {
                 let moved = here.transfer_all(&back, &front).await.unwrap();
-                rustix::net::shutdown(&front, rustix::net::Shutdown::Write).unwrap();
+                crate::shutdown_write(&front).unwrap();
                 moved
             };
             both(upstream, downstream).await
@@ -265,4 +266,55 @@ fn zero_copy_is_not_used_over_tokio() {
         assert!(both(send, receive).await.1 == stream);
         assert_eq!(queue.stats().zero_copy_sends + queue.stats().zero_copy_controls, 0);
     });
+}
+
+/// Through a full disk, which is full once, and pauses of the peer.
+#[test]
+fn an_upload_is_gathered_into_its_file_and_a_full_disk_loses_none_of_it() {
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|i| (i / 7) as u8).collect();
+    let (peer, socket) = std::os::unix::net::UnixStream::pair().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let sent = bytes.clone();
+    let sender = std::thread::spawn(move || (&peer).write_all(&sent).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("upload");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut refuse = 2;
+    let full = rustix::io::Errno::NOSPC.raw_os_error();
+    let plan = move |call, _| match call {
+        Call::Write if refuse > 0 => {
+            refuse -= 1;
+            if refuse == 0 { Outcome::Fail(full) } else { Outcome::Short(1000) }
+        }
+        _ => Outcome::Pass,
+    };
+    let mut splice = Splice::new();
+    with_plan(plan, || {
+        run(async {
+            let socket = UnixStream::from_std(socket).unwrap();
+            let error = splice.transfer_to_file(&socket, &file).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            assert!(splice.held_bytes() > 0);
+            assert_eq!(splice.transfer_to_file(&socket, &file).await.unwrap(), 3_000_000);
+        });
+    });
+    sender.join().unwrap();
+    assert!(std::fs::read(&path).unwrap() == bytes);
+    assert!(splice.system_calls() > 0 && splice.held_bytes() == 0);
+}
+
+#[test]
+fn a_socket_whose_peer_is_gone_has_no_direction_left_to_end() {
+    let (left, right) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(right);
+    crate::shutdown_write(&left).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    crate::shutdown_write(&socket).unwrap();
+    let mut end = Vec::new();
+    io::Read::read_to_end(&mut peer, &mut end).unwrap();
+    drop(peer);
+    crate::shutdown_write(&socket).unwrap();
+    assert!(crate::shutdown_write(tempfile::tempfile().unwrap()).is_err());
 }

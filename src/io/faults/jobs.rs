@@ -124,7 +124,7 @@ pub(super) fn zero_copy_to_socket(_: &Path) -> Run {
         read_available(&mut peer, &mut run.arrived);
     }
     peer.set_nonblocking(false).unwrap();
-    out.shutdown(std::net::Shutdown::Write).unwrap();
+    while shutdown_write(&out).map_err(|e| run.note(e)).is_err() {}
     peer.read_to_end(&mut run.arrived).unwrap();
     let _ = queue.reap_completions(&out).map_err(|e| run.note(e));
     drop((queue, out));

@@ -49,8 +49,8 @@ const PROBE: usize = 16 * 1024;
 /// pooled buffer, with the same results. An idle transfer holds neither a pipe nor a buffer.
 ///
 /// Each direction of a proxied connection needs its own `Splice`. When one returns
-/// [`Spliced::Done`], its source has ended and all of it has arrived at the target: shut the target
-/// down for writing to pass the half-close on.
+/// [`Spliced::Done`], its source has ended and all of it has arrived at the target: pass the half-close on by
+/// [`shutdown_write`](crate::shutdown_write).
 ///
 /// A socket as `to` with Nagle's algorithm on can delay the last bytes of a message by 40 ms; set
 /// `TCP_NODELAY`.
@@ -59,7 +59,7 @@ const PROBE: usize = 16 * 1024;
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
-/// use bytebuf::{Splice, Spliced};
+/// use bytebuf::{Splice, Spliced, shutdown_write};
 /// use std::io::{Read, Write};
 /// use std::net::Shutdown;
 /// use std::os::unix::net::UnixStream;
@@ -71,7 +71,7 @@ const PROBE: usize = 16 * 1024;
 ///
 /// let mut upstream = Splice::new();
 /// assert_eq!(upstream.transfer(&front, &back)?, Spliced::Done(17));
-/// back.shutdown(Shutdown::Write)?;
+/// shutdown_write(&back)?;
 ///
 /// let mut received = String::new();
 /// server.read_to_string(&mut received)?;
@@ -264,9 +264,7 @@ impl Splice {
     /// a pipe or in a block of its own size.
     pub fn transfer(&mut self, from: impl AsFd, to: impl AsFd) -> io::Result<Spliced> {
         let start = self.moved;
-        if start == 0 && self.held_bytes() == 0 && sys::is_file(to.as_fd()) {
-            (self.copies, self.gathers) = (true, true);
-        }
+        self.prepare_for(to.as_fd());
         loop {
             let drained = self.drain_to(to.as_fd());
             let moved = self.moved - start;
@@ -285,6 +283,13 @@ impl Splice {
                 }
                 other => other?,
             }
+        }
+    }
+
+    /// Chooses to gather before the first byte is moved, if the target is a file.
+    pub(crate) fn prepare_for(&mut self, to: BorrowedFd<'_>) {
+        if self.moved == 0 && self.held_bytes() == 0 && sys::is_file(to) {
+            (self.copies, self.gathers) = (true, true);
         }
     }
 

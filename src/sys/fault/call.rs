@@ -23,6 +23,8 @@ calls! {
     Write,
     /// Zero-copy send.
     SendZeroCopy,
+    /// End of the sending direction of a socket.
+    Shutdown,
     /// Query or change of `TCP_CORK` or `TCP_NODELAY`.
     Cork,
     /// Preparing a socket for zero-copy sends.
