@@ -1,0 +1,130 @@
+//! The protocol, and the server.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use bytebuf::codec::{Decoder, Encoder, Framed, LengthDelimitedCodec};
+use bytebuf::{ByteBuf, ByteStr, FileRegion, WriteQueue};
+use bytes::BufMut;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Requests are short.
+const MAX_REQUEST: usize = 4096;
+
+/// What a server answers.
+pub(crate) enum Answer {
+    Text(ByteStr),
+    /// Sent by the kernel, behind the same kind of header.
+    File(FileRegion),
+}
+
+/// Frames of 8 bytes of length, which are requests to the server and answers from it.
+pub(crate) struct Protocol(LengthDelimitedCodec);
+
+impl Protocol {
+    pub(crate) fn new() -> Self {
+        let mut builder = LengthDelimitedCodec::builder();
+        Self(builder.length_field_type::<u64>().max_frame_length(MAX_REQUEST).new_codec())
+    }
+}
+
+impl Decoder for Protocol {
+    type Item = ByteStr;
+    type Error = io::Error;
+
+    fn decode(&mut self, src: &mut ByteBuf) -> io::Result<Option<ByteStr>> {
+        let Some(frame) = self.0.decode(src)? else { return Ok(None) };
+        let text = ByteStr::try_from(frame.freeze());
+        Ok(Some(text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?))
+    }
+}
+
+impl Encoder<Answer> for Protocol {
+    type Error = io::Error;
+
+    fn encode(&mut self, answer: Answer, dst: &mut WriteQueue) -> io::Result<()> {
+        dst.try_reserve(8)?;
+        match answer {
+            Answer::Text(text) => {
+                dst.put_u64(text.len() as u64);
+                dst.push(text);
+            }
+            Answer::File(file) => {
+                dst.put_u64(file.len());
+                dst.push(file);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Serves a directory until the listener fails.
+pub(crate) async fn serve(listener: TcpListener, dir: PathBuf) -> io::Result<()> {
+    let dir = Rc::new(dir);
+    let tasks = tokio::task::LocalSet::new();
+    tasks
+        .run_until(async {
+            loop {
+                let (socket, peer) = listener.accept().await?;
+                let dir = dir.clone();
+                tokio::task::spawn_local(async move {
+                    if let Err(error) = converse(socket, &dir).await {
+                        println!("server: {peer}: {error}");
+                    }
+                });
+            }
+        })
+        .await
+}
+
+/// Answers each request of a client until it closes the connection.
+pub(crate) async fn converse(socket: TcpStream, dir: &Path) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let mut frames = Framed::new(socket, Protocol::new());
+    while let Some(request) = frames.next_frame().await {
+        let request = request?;
+        let answer = match request.split_once(' ') {
+            Some(("GET", name)) => {
+                file(dir, name).unwrap_or_else(|error| text(format!("{name}: {error}")))
+            }
+            _ if *request == *"LIST" => text(names(dir)?),
+            // A part of the block that it was received into.
+            _ => Answer::Text(request.clone()),
+        };
+        frames.push_frame(answer)?;
+        // Past the sink, which would read the file.
+        frames.flush_all().await?;
+        println!("server: answered {request:?}");
+    }
+    let stats = frames.write_buffer().stats();
+    println!(
+        "server: the client has gone; {} bytes written in {} calls, {} bytes sent by the kernel from a file in {} calls",
+        stats.written_bytes, stats.writes, stats.sendfile_bytes, stats.sendfiles
+    );
+    Ok(())
+}
+
+fn text(text: String) -> Answer {
+    Answer::Text(text.into())
+}
+
+/// The file of that name, in the directory itself.
+fn file(dir: &Path, name: &str) -> io::Result<Answer> {
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(name)), None) => {
+            Ok(Answer::File(FileRegion::open(dir.join(name))?))
+        }
+        _ => Err(io::ErrorKind::InvalidFilename.into()),
+    }
+}
+
+fn names(dir: &Path) -> io::Result<String> {
+    let mut names = String::new();
+    for entry in std::fs::read_dir(dir)? {
+        names.push_str(&entry?.file_name().to_string_lossy());
+        names.push('\n');
+    }
+    Ok(names)
+}
