@@ -32,13 +32,13 @@
 //! # });
 //! ```
 
-mod bytes;
 mod delimited;
 mod error;
 #[allow(clippy::module_inception, reason = "the type's name is tokio_util's")]
 mod framed;
 pub mod length_delimited;
 mod lines;
+mod raw;
 mod read;
 mod stream;
 mod write;
@@ -50,7 +50,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::buf::ByteBuf;
 use crate::io::WriteQueue;
 
-pub use bytes::BytesCodec;
 pub use delimited::{DelimiterCodec, TooLong};
 pub use error::{
     AnyDelimiterCodecError, FrameTooLong, InvalidFrameLength, LengthDelimitedCodecError,
@@ -59,6 +58,7 @@ pub use error::{
 pub use framed::{Framed, FramedParts};
 pub use length_delimited::LengthDelimitedCodec;
 pub use lines::{AnyDelimiterCodec, LinesCodec};
+pub use raw::BytesCodec;
 pub use read::FramedRead;
 pub use write::FramedWrite;
 
