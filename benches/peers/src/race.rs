@@ -20,6 +20,8 @@ pub struct Contender<'a> {
     role: Role,
     /// Whether all of the work is this thread's, so that its instructions can be counted.
     is_counted: bool,
+    /// The units of a round, if they do not depend on how long they take.
+    steps: Option<usize>,
     /// Does so many units of the work; returns the nanoseconds that they took.
     run: Box<dyn FnMut(usize) -> f64 + 'a>,
 }
@@ -32,7 +34,13 @@ impl<'a> Contender<'a> {
             "floor" => Role::Floor,
             _ => Role::Peer,
         };
-        Self { name, role, is_counted: false, run: Box::new(run) }
+        Self { name, role, is_counted: false, steps: None, run: Box::new(run) }
+    }
+
+    /// The work of several threads, in rounds of so many units. On a busy machine a search for the number of units
+    /// would end at a round that measures how long threads wait for a core.
+    pub fn threads(name: &'static str, steps: usize, run: impl FnMut(usize) -> f64 + 'a) -> Self {
+        Self { steps: Some(steps), ..Self::new(name, run) }
     }
 
     /// One thread's work.
@@ -68,7 +76,7 @@ pub struct Bench {
     pub table: Table,
 }
 
-/// How long a contender runs in one round, in nanoseconds.
+/// How long one thread's work runs in one round, in nanoseconds.
 const ROUND: f64 = 1.5e6;
 const ROUNDS: usize = 25;
 
@@ -140,6 +148,9 @@ impl Bench {
     /// Returns the number of steps that fill a round.
     fn steps(&self, contender: &mut Contender) -> usize {
         let mut steps = 1024;
+        if let (Some(steps), false) = (contender.steps, self.quick) {
+            return steps;
+        }
         // The shortest of three, as a busy machine makes some of them long.
         let mut shortest =
             |steps| (0..3).map(|_| (contender.run)(steps)).min_by(f64::total_cmp).unwrap_or(ROUND);

@@ -225,6 +225,10 @@ impl Central {
 
     /// Takes a round of the depot, if there is one.
     pub(crate) fn pop_round(&self, class: u8) -> Option<Box<Round>> {
+        // Without a lock, where there is nothing to find.
+        if self.kept.load(Relaxed) == 0 {
+            return None;
+        }
         let round = self.class(class)?.depot.pop()?;
         let bytes = round.len() * size_class::size_of_class(class);
         self.kept.fetch_sub(bytes, Relaxed);

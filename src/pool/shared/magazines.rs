@@ -14,7 +14,7 @@ use crate::memory::try_box::try_box;
 use crate::pool::pages::size_class::{self, size_of_class};
 use crate::pool::shared::depot::Round;
 use crate::pool::shared::exclusion::Exclusion;
-use crate::pool::tuning::{MAX_MAGAZINE, MAX_MAGAZINE_BYTES, SPINS_FOR_CACHE};
+use crate::pool::tuning::{FIRST_ALLOWANCE, MAX_MAGAZINE, MAX_MAGAZINE_BYTES, SPINS_FOR_CACHE};
 use crate::sync::{AtomicPtr, Ordering};
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::NonNull;
@@ -58,6 +58,8 @@ pub(crate) struct Magazine {
     limit: AtomicU32,
     /// The number of times that it was refused a larger limit.
     pub(crate) refused: Cell<u32>,
+    /// The number of blocks that it gave since it last needed one.
+    pub(crate) given_in_a_row: Cell<u32>,
     /// Blocks that were taken out one by one.
     pub(crate) takes: Counter,
     /// `takes` when it last ran empty or full.
@@ -88,10 +90,13 @@ pub(crate) struct Magazines {
     pub(crate) refills: Counter,
     /// Bytes that no magazine has been given.
     pub(crate) unassigned: Cell<usize>,
+    /// The bytes that the magazines may take for now.
+    pub(crate) granted: Cell<usize>,
     /// What [`activity`](Self::activity) was when the purger last looked.
     pub(crate) seen: AtomicU64,
     pool: *mut (),
-    allowance: usize,
+    /// The most bytes that the magazines may take.
+    pub(crate) allowance: usize,
 }
 
 // SAFETY: the cells are used by one thread at a time, in an order (M1, K3); the rest is atomic or never written.
@@ -110,7 +115,7 @@ impl Drop for Entered<'_> {
 }
 
 impl Magazines {
-    /// Returns empty magazines of a pool, which may take `allowance` bytes. The owner must [`activate`](Self::activate)
+    /// Returns empty magazines of a pool, which may take at most `allowance` bytes. The owner must [`activate`](Self::activate)
     /// them.
     pub(crate) fn new(pool: *const (), allowance: usize) -> Self {
         Self {
@@ -119,7 +124,8 @@ impl Magazines {
             hits: Counter::default(),
             groups: [const { AtomicPtr::new(core::ptr::null_mut()) }; GROUPS],
             refills: Counter::default(),
-            unassigned: Cell::new(allowance),
+            unassigned: Cell::new(allowance.min(FIRST_ALLOWANCE)),
+            granted: Cell::new(allowance.min(FIRST_ALLOWANCE)),
             seen: AtomicU64::new(0),
             pool: pool.cast_mut(),
             allowance,
@@ -228,7 +234,7 @@ impl Magazines {
             }
             put(last.class, &mut core::iter::once(last));
         }
-        self.unassigned.set(self.allowance);
+        self.unassigned.set(self.granted.get());
         true
     }
 

@@ -1,12 +1,15 @@
 //! The cache of one thread for one pool: how large its magazines are, and when they trade with the shared part.
 //!
-//! A magazine that runs empty or full within few blocks doubles its limit, as long as the thread's allowance of bytes has
-//! room. When it has none, now and then a class that has little takes half of the others' parts. A magazine that takes a
-//! round or more trades rounds with the depot; smaller ones trade with the slabs, where free memory is of use to all
-//! classes.
+//! A magazine that runs empty or full within few blocks doubles its limit, as long as the thread's grant of bytes has
+//! room. When it has none, now and then a class that has little takes half of the others' parts. A magazine trades with the
+//! slabs, where free memory is of use to all classes. One whose blocks flow one way, from thread to thread, trades whole
+//! rounds with the depot.
 //!
-//! * **J1** `unassigned` and the limits of all magazines, in bytes, add up to the pool's `thread_cache`: the cache never
-//!   holds more than that and the one block that was freed last.
+//! The grant follows the load ([`count_trade`](Cache::count_trade)): it doubles for one that goes up and down by more
+//! than the thread may keep, and halves for one that wanders, whatever its size.
+//!
+//! * **J1** `unassigned` and the limits of all magazines, in bytes, add up to `granted`, which is at most the pool's
+//!   `thread_cache`: the cache never holds more than that and the one block that was freed last.
 
 use crate::memory::header::HeaderRef;
 use crate::pool::error::{AllocError, AllocErrorKind};
@@ -16,7 +19,9 @@ use crate::pool::shared::depot::round_of;
 use crate::pool::shared::magazines::{Magazines, Open, most_of};
 use crate::pool::shared::purger;
 use crate::pool::tuning::{
-    FIRST_MAGAZINE, GROWTH_INTERVAL, PURGE_STEP, REFUSALS_BEFORE_DISPLACING,
+    BLOCKS_OF_TRADE, FIRST_ALLOWANCE, FIRST_MAGAZINE, GROWTH_INTERVAL, LITTLE, MAX_ROUND,
+    MIXED_ROUNDS_PER_SWING, MIXED_ROUNDS_TO_SHRINK, PURGE_STEP, REFUSALS_BEFORE_DISPLACING,
+    ROUNDS_BEFORE_DEPOT, ROUNDS_OF_TRADE, SWINGS_TO_GROW,
 };
 use core::cell::Cell;
 use std::sync::Arc;
@@ -29,8 +34,21 @@ pub(crate) struct Cache {
     unsampled: Cell<u32>,
     /// The class at which the next search for a part to take away begins.
     next_victim: Cell<u8>,
+    trade: Trade,
     /// The pool is closed, and no block is left here.
     is_over: Cell<bool>,
+}
+
+/// The bytes that came from the shared part and went there, in a round of trade.
+#[derive(Default)]
+struct Trade {
+    blocks: Cell<u64>,
+    received: Cell<usize>,
+    given: Cell<usize>,
+    /// Whether the load went up in the last round that was not mixed.
+    rises: Cell<bool>,
+    /// The number of mixed rounds that the swings make up for, less the number of mixed rounds.
+    swings: Cell<i32>,
 }
 
 impl Cache {
@@ -40,7 +58,7 @@ impl Cache {
         let magazines = Magazines::new(home, central.config.thread_cache);
         let (next_victim, is_over) = (Cell::new(0), Cell::new(false));
         let unsampled = Cell::new(central.tracker.as_ref().map_or(0, Tracker::first_count));
-        Self { magazines, central, unsampled, next_victim, is_over }
+        Self { magazines, central, unsampled, next_victim, trade: Trade::default(), is_over }
     }
 
     pub(crate) fn central(&self) -> &Arc<Central> {
@@ -116,6 +134,8 @@ impl Cache {
             return Ok(block);
         }
         let limit = self.grow(magazine);
+        counters.given_in_a_row.set(0);
+        let before = counters.received.get();
         if limit >= round_of(magazine.size())
             && let Some(mut round) = self.central.pop_round(class)
         {
@@ -140,6 +160,7 @@ impl Cache {
                 return Ok(first);
             }
         }
+        self.count_trade(magazine, &self.trade.received, counters.received.get() - before);
         counters.takes.add(1);
         magazine.pop().ok_or_else(|| self.central.refuse(magazine.size()))
     }
@@ -171,15 +192,59 @@ impl Cache {
             return;
         }
         let (class, round_len) = (magazine.class(), round_of(magazine.size()));
-        let round = if magazine.limit() >= round_len { self.central.empty_round() } else { None };
+        let in_a_row = &magazine.counters().given_in_a_row;
+        let flows = in_a_row.get() as usize >= ROUNDS_BEFORE_DEPOT * round_len;
+        let round = if flows && len >= round_len { self.central.empty_round() } else { None };
         match round {
-            Some(mut round) if len >= round_len => {
+            Some(mut round) => {
                 magazine.fill_round(&mut round, round_len);
                 self.central.push_round(class, round);
             }
-            _ => self.central.put_all(class, &mut magazine.drain_oldest(few)),
+            None => self.central.put_all(class, &mut magazine.drain_oldest(few)),
         }
-        magazine.counters().given.add((len - magazine.len()) as u64);
+        let given = len - magazine.len();
+        in_a_row.set(in_a_row.get().saturating_add(given as u32));
+        magazine.counters().given.add(given as u64);
+        self.count_trade(magazine, &self.trade.given, given as u64);
+    }
+
+    /// Counts blocks that came from the shared part, or went there. In a round of trade, one of the two may be most of it.
+    /// Where that is the other one than before, the load goes up and down by more than the thread may keep, and a larger
+    /// cache would have kept the blocks. Where the two are alike the load wanders about its mean, and needs no more.
+    fn count_trade(&self, magazine: &Open<'_>, side: &Cell<usize>, blocks: u64) {
+        let Trade { blocks: traded, received, given, rises, swings } = &self.trade;
+        side.set(side.get() + blocks as usize * magazine.size());
+        traded.set(traded.get() + blocks);
+        let Magazines { granted, unassigned, allowance, .. } = magazine.all;
+        let (came, went) = (received.get(), given.get());
+        if came + went < granted.get() / ROUNDS_OF_TRADE || traded.get() < BLOCKS_OF_TRADE {
+            return;
+        }
+        received.set(0);
+        given.set(0);
+        traded.set(0);
+        if unassigned.get() > granted.get() / 2 {
+            // The magazines have yet to grow.
+            return;
+        }
+        if came.abs_diff(went) < (came + went) / 4 * 3 {
+            swings.set(swings.get() - 1);
+        } else if rises.replace(came > went) != (came > went) {
+            swings.set(swings.get() + MIXED_ROUNDS_PER_SWING);
+        }
+        if swings.get() >= SWINGS_TO_GROW * MIXED_ROUNDS_PER_SWING {
+            swings.set(0);
+            let more = granted.get().min(allowance - granted.get());
+            unassigned.set(unassigned.get() + more);
+            granted.set(granted.get() + more);
+        } else if swings.get() <= -MIXED_ROUNDS_TO_SHRINK {
+            swings.set(0);
+            let less = granted.get() / 2;
+            if less >= FIRST_ALLOWANCE && self.displace(magazine, less) {
+                unassigned.set(unassigned.get() - less);
+                granted.set(granted.get() - less);
+            }
+        }
     }
 
     /// Gives all blocks back. Only its thread may call this.
@@ -202,7 +267,8 @@ impl Cache {
         let more = (next - limit) * size;
         let unassigned = &magazine.all.unassigned;
         if more > unassigned.get() {
-            let patience = if limit < round_of(size) { 1 } else { 64 } * REFUSALS_BEFORE_DISPLACING;
+            let has_little = limit < MAX_ROUND.min(LITTLE / size).max(1);
+            let patience = if has_little { 1 } else { 64 } * REFUSALS_BEFORE_DISPLACING;
             counters.refused.set((counters.refused.get() + 1) % patience);
             if counters.refused.get() > 0 || !self.displace(magazine, more) {
                 return limit;
@@ -276,6 +342,71 @@ mod tests {
         assert_eq!((limit(small), limit(large)), (before, 0));
         (0..4 * few).for_each(|_| trade(other));
         assert!(limit(other) > 0, "one that has room gets a part");
+        cache.flush();
+    }
+
+    /// Takes `n` blocks and gives them back, `times` times over.
+    fn swing(cache: &Cache, home: *const (), class: u8, n: usize, times: usize) {
+        for _ in 0..times {
+            let take = || {
+                cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok).unwrap()
+            };
+            let held: Vec<_> = (0..n).map(|_| take()).collect();
+            for block in held {
+                if let Err(block) = cache.magazines.put(home, block) {
+                    cache.put_slowly(block);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn a_load_that_swings_by_more_than_the_thread_keeps_gets_a_larger_allowance() {
+        let pool = Pool::builder().thread_cache(4 * FIRST_ALLOWANCE).build();
+        let cache = Cache::new(Arc::clone(pool.central()));
+        let home = Arc::as_ptr(pool.central()).cast();
+        let granted = || cache.magazines.granted.get();
+        let class = class_of(32 * 1024);
+        swing(&cache, home, class, 32, 100);
+        assert_eq!(granted(), FIRST_ALLOWANCE, "1 MiB is less than it keeps");
+        swing(&cache, home, class, 800, 10);
+        assert_eq!(granted(), 2 * FIRST_ALLOWANCE, "25 MiB are more, but of one class");
+        let sum = cache.magazines.assigned() + cache.magazines.unassigned.get();
+        assert_eq!(sum, granted(), "J1");
+        cache.flush();
+    }
+
+    /// Many live blocks of several classes, one of which is replaced at a time.
+    #[test]
+    #[cfg(not(miri))]
+    fn a_load_that_wanders_keeps_its_first_allowance() {
+        let pool = Pool::builder().build();
+        let cache = Cache::new(Arc::clone(pool.central()));
+        let home = Arc::as_ptr(pool.central()).cast();
+        let mut state = 1_u64;
+        let mut below = |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % n
+        };
+        let take = |below: &mut dyn FnMut(u64) -> u64| {
+            let class = class_of(16_384 << below(5));
+            cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok).unwrap()
+        };
+        let mut live: Vec<_> = (0..200).map(|_| take(&mut below)).collect();
+        for _ in 0..50_000 {
+            let place = below(200) as usize;
+            let block = std::mem::replace(&mut live[place], take(&mut below));
+            if let Err(block) = cache.magazines.put(home, block) {
+                cache.put_slowly(block);
+            }
+        }
+        assert_eq!(cache.magazines.granted.get(), FIRST_ALLOWANCE);
+        for block in live {
+            if let Err(block) = cache.magazines.put(home, block) {
+                cache.put_slowly(block);
+            }
+        }
         cache.flush();
     }
 }

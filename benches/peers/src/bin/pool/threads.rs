@@ -63,7 +63,7 @@ fn wait<T>(mut ready: impl FnMut() -> Option<T>) -> T {
 }
 
 fn cross<M: Maker>(maker: M, size: usize) -> Contender<'static> {
-    Contender::new(M::NAME, move |n| {
+    Contender::threads(M::NAME, 256 * 1024, move |n| {
         let (full, empty) = (ArrayQueue::new(AHEAD), ArrayQueue::new(AHEAD));
         for _ in 0..AHEAD {
             let _ = empty.push(Vec::<M::Buffer>::with_capacity(BATCH));
