@@ -82,7 +82,7 @@ need_nightly() {
 }
 
 # The files that the loom models are about.
-modelled=(memory/{count,ref_cache,flags}.rs pool/{budget/{mod,account,charge,queue,serve,shed,tree,wait,work},error}.rs pool/shared/{closed,exclusion,idle}.rs sys/memory/mapped.rs io/segment/published.rs)
+modelled=(memory/{count,ref_cache,flags}.rs pool/{budget/{mod,account,charge,queue,serve,shed,tree,wait,work},error}.rs pool/shared/{closed,exclusion,idle}.rs sys/{linux,fallback}/barrier.rs sys/memory/mapped.rs io/segment/published.rs)
 
 # Makes $copy, a package of the loom models, the files that they are about, and loom: it builds in seconds
 # where the crate with all that its tests need takes minutes.

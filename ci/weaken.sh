@@ -97,7 +97,11 @@ weaker pool/shared/idle.rs '/fetch_min/d' a_look_after_a_need
 
 # A thread's free blocks, and the others that take them away.
 weaker pool/shared/exclusion.rs 's/barrier::light\(\);//' owner_uses_cells_vs_stop
-weaker pool/shared/exclusion.rs 's/if barrier::heavy\(\)/if true/' owner_uses_cells_vs_stop
+weaker pool/shared/exclusion.rs 's/if barrier::heavy\(\)/if true/' owner_uses_cells_vs_stop owner_uses_cells_vs_membarrier
+weaker sys/fallback/barrier.rs '/fn light/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_stop
+weaker sys/fallback/barrier.rs '/fn heavy/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_stop
+weaker sys/linux/barrier.rs 's/ \&\& membarrier::expedited\(\)//' owner_uses_cells_vs_membarrier
+weaker sys/linux/barrier.rs '/fn heavy/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_membarrier
 weaker pool/shared/exclusion.rs '/fn leave/,/^    }/s/Release/Relaxed/' owner_uses_cells_vs_stop
 weaker pool/shared/exclusion.rs 's/self.busy.load\(Ordering::Acquire\)/self.busy.load(Ordering::Relaxed)/' owner_uses_cells_vs_stop
 weaker pool/shared/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_goes_on_after_a_look

@@ -44,6 +44,7 @@ mod published;
 mod ref_cache;
 mod stage;
 mod stop;
+mod sys;
 mod watch;
 
 mod sync {
@@ -70,22 +71,6 @@ mod sync {
     /// The end of the process, as far as a model goes.
     pub(crate) fn abort() -> ! {
         panic!("the process aborts")
-    }
-}
-
-/// Both sides of the barrier are full fences here.
-mod sys {
-    pub(super) mod barrier {
-        use loom::sync::atomic::{Ordering::SeqCst, fence};
-
-        pub(crate) fn light() {
-            fence(SeqCst);
-        }
-
-        pub(crate) fn heavy() -> bool {
-            fence(SeqCst);
-            true
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A thread that uses cells without an atomic read-modify-write, and another that keeps it out of them.
 
 use crate::exclusion::Exclusion;
+use crate::sys::{Processor, interrupt, use_processor};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread::spawn;
@@ -22,8 +23,10 @@ impl Cells {
 
     /// Uses the cell if that is allowed. Loom fails the model if another thread uses it meanwhile.
     fn use_once(&self) -> bool {
+        interrupt();
         let may = self.exclusion.enter(self.key());
         if may {
+            interrupt();
             self.cell.with_mut(|cell| {
                 // SAFETY: what the models are about.
                 unsafe { *cell += 1 }
@@ -122,5 +125,29 @@ fn retired_owner_stays_out() {
         let _ = cells.use_once();
         retires.join().unwrap();
         assert!(!cells.use_once());
+    });
+}
+
+/// As `owner_uses_cells_vs_stop`, with the barrier that Linux has: none on the owner's side, and an interrupt of its
+/// processor at any place from the other. Catches: a stop without the system call, or that does not wait for it; the
+/// fence before the call missing.
+#[test]
+fn owner_uses_cells_vs_membarrier() {
+    loom::model(|| {
+        let (cells, processor) = (Cells::new(), Arc::new(Processor::default()));
+        assert!(cells.exclusion.activate(cells.key()));
+        let takes = spawn({
+            let (cells, processor) = (Arc::clone(&cells), Arc::clone(&processor));
+            move || {
+                use_processor(&processor);
+                if let Some(_stopped) = cells.exclusion.stop(1) {
+                    cells.take();
+                }
+            }
+        });
+        use_processor(&processor);
+        let _ = cells.use_once();
+        processor.switch();
+        takes.join().unwrap();
     });
 }

@@ -105,3 +105,43 @@ impl Stopped<'_> {
         self.exclusion.key.store(self.before, Ordering::Release);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    /// On this machine, with the barrier that it has: an update that one of the two makes while the other is in is lost.
+    #[test]
+    fn an_owner_and_a_thread_that_stops_it_lose_no_update() {
+        let (uses, stops) = if cfg!(miri) { (200, 5) } else { (300_000, 1000) };
+        let (exclusion, cell, key) = (Exclusion::new(), AtomicU64::new(0), 0_u8);
+        let key = (&raw const key).addr();
+        let key = core::ptr::without_provenance(key);
+        let add_one = || cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let stopped = std::thread::scope(|scope| {
+            let stopper = scope.spawn(|| {
+                let stop = |_| {
+                    let stopped = exclusion.stop(100)?;
+                    add_one();
+                    stopped.undo();
+                    Some(())
+                };
+                (0..stops).filter_map(stop).count() as u64
+            });
+            let mut used = 0;
+            while used < uses {
+                if exclusion.is_dormant() {
+                    exclusion.activate(key);
+                }
+                if exclusion.enter(key) {
+                    add_one();
+                    used += 1;
+                }
+                exclusion.leave();
+            }
+            stopper.join().unwrap()
+        });
+        assert_eq!(cell.into_inner(), uses + stopped);
+    }
+}

@@ -3,6 +3,7 @@
 mod barrier;
 mod file;
 mod file_mapping;
+mod membarrier;
 mod memory;
 mod pipe;
 mod socket;
