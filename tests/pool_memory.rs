@@ -122,6 +122,19 @@ fn a_thread_that_only_frees_hoards_nothing() {
     assert!(peak <= 16 << 20, "{peak} bytes mapped for 64 buffers on their way");
 }
 
+/// What the depot holds is idle, and no part of what the reserve is a share of.
+#[test]
+fn idle_memory_falls_to_the_reserve_after_a_burst() {
+    let _floor = Floor::take();
+    let pool = Pool::builder().build();
+    drop((0..1024).map(|_| pool.alloc(64 << 10)).collect::<Vec<_>>());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while pool.stats().idle > RESERVE {
+        assert!(Instant::now() < deadline, "{}", pool.stats());
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
 /// Large blocks stay warm for a while, and not for ever.
 #[test]
 fn large_blocks_go_back() {

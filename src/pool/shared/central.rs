@@ -309,9 +309,10 @@ impl Central {
         self.idle.bytes()
     }
 
-    /// Returns the idle bytes that are not given back by themselves: a share of what is in use.
+    /// Returns the idle bytes that are not given back by themselves: a share of what is in use and not idle.
     pub(super) fn reserve(&self) -> usize {
-        (self.in_use.load(Relaxed) / IDLE_SHARE).max(IDLE_RESERVE)
+        let used = self.in_use.load(Relaxed).saturating_sub(self.kept.load(Relaxed));
+        (used / IDLE_SHARE).max(IDLE_RESERVE)
     }
 
     /// Counts a block that a thread without a cache put back.

@@ -47,7 +47,7 @@ impl Central {
         drop(purging);
         self.emit_events();
         // Where nothing of it could be given back, its pages have blocks in use: another look is no use either.
-        let enough = if unused > 0 && purged == 0 { idle } else { reserve };
+        let enough = if unused > 0 && purged == 0 { idle } else { self.reserve() };
         !any_active && self.idle.bytes() <= enough && self.idle.end_watch(enough)
     }
 
