@@ -4,10 +4,10 @@
 //! Each job of `faults/jobs.rs` moves a known stream and continues after an error, as a caller that
 //! wants to recover does. One call fails once. Then:
 //!
-//! 1. The whole stream arrives, in order.
-//! 2. The error is returned as it is, unless it has a meaning: `EINTR` is not returned, `EAGAIN`
-//!    is a state, and a refusal to work inside the kernel leads to another method.
-//! 3. No descriptor is left open.
+//! * **FA1** The whole stream arrives, in order.
+//! * **FA2** The error is returned as it is, unless it has a meaning: `EINTR` is not returned, `EAGAIN` is a
+//!   state, and a refusal to work inside the kernel leads to another method.
+//! * **FA3** No descriptor is left open.
 
 use std::cell::Cell;
 use std::io;
@@ -76,7 +76,7 @@ const ROWS: &[Row] = &[
 
 const PATHS: &[Call] = &[Call::Sendfile, Call::SpliceIn, Call::CopyRange];
 
-/// Whether an error of this call may be told (rule 2).
+/// Whether an error of this call may be told (FA2).
 fn may_be_told(call: Call, errno: Errno) -> bool {
     // Where no kernel is asked, none refuses two descriptors by number.
     let refusal = TRANSFERS_IN_KERNEL && [Errno::INVAL, Errno::PERM, Errno::NOSYS].contains(&errno);

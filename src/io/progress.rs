@@ -3,11 +3,11 @@
 //! **Sent once.** A stream is a sequence of parts, none of them empty. A call is offered a run of
 //! bytes from the very front and reports how many it took. Then:
 //!
-//! 1. exactly the first `moved` bytes of the sequence are gone: whole parts leave, at most one part
-//!    is cut, at its front, and every later part is untouched;
-//! 2. a call that failed moved nothing;
-//! 3. a report of more than was offered is a lie that can't be acted on: it is refused, and nothing
-//!    leaves.
+//! * **PW1** exactly the first `moved` bytes of the sequence are gone: whole parts leave, at most one part is
+//!   cut, at its front, and every later part is untouched;
+//! * **PW2** a call that failed moved nothing;
+//! * **PW3** a report of more than was offered is a lie that can't be acted on: it is refused, and nothing
+//!   leaves.
 //!
 //! Nothing else in the crate decides what has been sent.
 
@@ -20,8 +20,8 @@ pub(crate) struct Settled {
     pub(crate) cut: u64,
 }
 
-/// Applies rule 1 to the lengths of the parts, front first. `None` if more went than was offered,
-/// or than there is (rule 3).
+/// Applies PW1 to the lengths of the parts, front first. `None` if more went than was offered,
+/// or than there is (PW3).
 pub(crate) fn settle(
     moved: u64,
     offered: u64,

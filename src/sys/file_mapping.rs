@@ -2,13 +2,13 @@
 //!
 //! Unsafe because memory that the kernel maps has to be turned into a slice. Rules:
 //!
-//! 1. `ptr` is the start of a mapping of `len` bytes that this value made and alone unmaps, when it
-//!    is dropped; `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page
-//!    with the requested range, and are never shown.
-//! 2. A [`FileMapping`] is read and never written, so threads may share it. A [`FileMappingMut`] has
-//!    one owner, which alone reads and writes; once it is shared, it is not written any more.
-//! 3. The caller that makes one promises that nothing else changes the file and that it does not become
-//!    shorter while the mapping lives. This makes the bytes a slice.
+//! * **FM1** `ptr` is the start of a mapping of `len` bytes that this value made and alone unmaps, when it is
+//!   dropped; `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page with the
+//!   requested range, and are never shown.
+//! * **FM2** A [`FileMapping`] is read and never written, so threads may share it. A [`FileMappingMut`] has one
+//!   owner, which alone reads and writes; once it is shared, it is not written any more.
+//! * **FM3** The caller that makes one promises that nothing else changes the file and that it does not become
+//!   shorter while the mapping lives. This makes the bytes a slice.
 
 #![allow(unsafe_code, reason = "maps memory and shows it as a slice")]
 
@@ -56,9 +56,9 @@ pub(crate) struct FileMapping {
     lead: usize,
 }
 
-// SAFETY: nothing in it belongs to a thread; while it is shared, it is only read (rule 2).
+// SAFETY: nothing in it belongs to a thread; while it is shared, it is only read (FM2).
 unsafe impl Send for FileMapping {}
-// SAFETY: shared, it can only be read (rule 2).
+// SAFETY: shared, it can only be read (FM2).
 unsafe impl Sync for FileMapping {}
 
 impl FileMapping {
@@ -95,7 +95,7 @@ impl FileMapping {
 
     /// Returns the bytes that are shown.
     fn bytes(&self) -> NonNull<[u8]> {
-        // SAFETY: within the mapping (rule 1).
+        // SAFETY: within the mapping (FM1).
         let start = unsafe { self.ptr.add(self.lead) };
         NonNull::slice_from_raw_parts(start, self.len - self.lead)
     }
@@ -113,7 +113,7 @@ impl FileMapping {
     pub(super) fn advise_raw(&self, advice: mm::Advice) -> io::Result<()> {
         retry(|| {
             fault::admit(Call::Advise, 0)?;
-            // SAFETY: it is our range (rule 1), and none of the advice that is given here changes
+            // SAFETY: it is our range (FM1), and none of the advice that is given here changes
             // what a mapping of a file shows.
             let advised = unsafe { mm::madvise(self.ptr.as_ptr().cast(), self.len, advice) };
             Ok(advised?)
@@ -124,7 +124,7 @@ impl FileMapping {
     pub(crate) fn lock(&self) -> io::Result<()> {
         retry(|| {
             fault::admit(Call::Lock, 0)?;
-            // SAFETY: it is our range (rule 1).
+            // SAFETY: it is our range (FM1).
             let locked = unsafe { mm::mlock(self.ptr.as_ptr().cast(), self.len) };
             Ok(locked?)
         })
@@ -133,8 +133,8 @@ impl FileMapping {
 
 impl AsRef<[u8]> for FileMapping {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: mapped and readable as long as `self` lives (rule 1), and nothing changes it (rules 2
-        // and 3).
+        // SAFETY: mapped and readable as long as `self` lives (FM1), and nothing changes it (FM2
+        // and FM3).
         unsafe { self.bytes().as_ref() }
     }
 }
@@ -145,7 +145,7 @@ impl Drop for FileMapping {
             return;
         }
         // It fails only when the kernel lacks memory; then the range of addresses is lost.
-        // SAFETY: this value alone owns it (rule 1), and every slice of it borrowed from `self`.
+        // SAFETY: this value alone owns it (FM1), and every slice of it borrowed from `self`.
         let _ = unsafe { mm::munmap(self.ptr.as_ptr().cast(), self.len) };
     }
 }
@@ -172,7 +172,7 @@ impl FileMappingMut {
         os::populate_mut(self)
     }
 
-    /// Ends writing (rule 2).
+    /// Ends writing (FM2).
     pub(crate) fn into_shared(self) -> FileMapping {
         self.0
     }
@@ -185,10 +185,10 @@ impl FileMappingMut {
         let page = start - start % rustix::param::page_size();
         retry(|| {
             fault::admit(Call::Flush, 0)?;
-            // SAFETY: within the mapping, as just checked (rule 1).
+            // SAFETY: within the mapping, as just checked (FM1).
             let first = unsafe { ptr.add(page) };
             let len = lead + range.end - page;
-            // SAFETY: whole pages of our range (rule 1), of which nothing is dropped or changed.
+            // SAFETY: whole pages of our range (FM1), of which nothing is dropped or changed.
             let flushed = unsafe { mm::msync(first.as_ptr().cast(), len, MsyncFlags::SYNC) };
             Ok(flushed?)
         })

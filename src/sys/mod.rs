@@ -8,12 +8,12 @@
 //!
 //! Rules that every function keeps:
 //!
-//! 1. `EINTR` is not a failure: the call is repeated. A call that reports it has moved nothing. The
-//!    functions that fill memory leave the repeating to their caller, by [`retry`].
-//! 2. A call moves at most [`MAX_BYTES`] bytes and takes at most [`MAX_SLICES`] slices; the
-//!    callers clip to both.
-//! 3. A call passes through [`fault`], where a test's plan may refuse it or shorten it. Outside of
-//!    tests that is an empty inlined function.
+//! * **SC1** `EINTR` is not a failure: the call is repeated. A call that reports it has moved nothing. The
+//!   functions that fill memory leave the repeating to their caller, by [`retry`].
+//! * **SC2** A call moves at most [`MAX_BYTES`] bytes and takes at most [`MAX_SLICES`] slices; the callers clip
+//!   to both.
+//! * **SC3** A call passes through [`fault`], where a test's plan may refuse it or shorten it. Outside of tests
+//!   that is an empty inlined function.
 
 use std::io;
 
@@ -101,7 +101,7 @@ pub(crate) enum More {
     Follows,
 }
 
-/// Repeats a call that a signal interrupted (rule 1).
+/// Repeats a call that a signal interrupted (SC1).
 pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

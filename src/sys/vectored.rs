@@ -3,9 +3,9 @@
 //! Unsafe because the standard library's slices for such a read are made of initialised memory
 //! only, and because what the kernel wrote is shown as bytes. Rules:
 //!
-//! 1. An [`IoVec`] points to a slice that is borrowed mutably for as long as the call lasts; no
-//!    reference to its bytes is made before they are written.
-//! 2. The kernel fills the slices in order and reports how much it wrote; only that is shown.
+//! * **IV1** An [`IoVec`] points to a slice that is borrowed mutably for as long as the call lasts; no
+//!   reference to its bytes is made before they are written.
+//! * **IV2** The kernel fills the slices in order and reports how much it wrote; only that is shown.
 
 #![allow(unsafe_code, reason = "hands memory that is not initialised to the kernel")]
 
@@ -50,7 +50,7 @@ pub(crate) fn read_vectored<'a>(
         }
         let vecs: *mut [IoVec] = &raw mut vecs[..];
         // SAFETY: on Unix the standard library lays `IoSliceMut` out as an `iovec`, and one of any
-        // pointer and length is a valid value. Nothing reads the bytes (rule 1).
+        // pointer and length is a valid value. Nothing reads the bytes (IV1).
         let vecs = unsafe { &mut *(vecs as *mut [IoSliceMut<'_>]) };
         Ok(rustix::io::readv(from, vecs)?)
     })?;
@@ -59,7 +59,7 @@ pub(crate) fn read_vectored<'a>(
         let len = read.min(slice.len());
         let front = &mut slice[..len];
         read -= len;
-        // SAFETY: the kernel wrote so many bytes, from the front of the first slice on (rule 2).
+        // SAFETY: the kernel wrote so many bytes, from the front of the first slice on (IV2).
         // A slice of `MaybeUninit<u8>` has the layout of one of `u8`.
         filled.push(unsafe { &mut *(front as *mut [MaybeUninit<u8>] as *mut [u8]) });
         if read == 0 {

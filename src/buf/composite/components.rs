@@ -26,7 +26,7 @@ impl CompositeByteBuf {
     #[inline]
     #[doc(alias = "readableBytes")]
     pub fn len(&self) -> usize {
-        // Rule 3: the sum fits.
+        // CC3: the sum fits.
         self.front.len() + self.rest.bytes()
     }
 

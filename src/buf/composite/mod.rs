@@ -1,12 +1,11 @@
 //! Many pieces of memory, read as one.
 //!
 //! Rules:
-//! 1. No component is empty; `front` is empty only where the composite is, and then `rest` is empty
-//!    too.
-//! 2. `rest` knows where each of its components begins ([`Parts`]); `front` is advanced in place,
-//!    so that reading touches nothing but `front`.
-//! 3. The total length fits a `usize`: every call that adds bytes checks it before it changes
-//!    anything.
+//!
+//! * **CC1** No component is empty; `front` is empty only where the composite is, and then `rest` is empty too.
+//! * **CC2** `rest` knows where each of its components begins ([`Parts`]); `front` is advanced in place, so
+//!   that reading touches nothing but `front`.
+//! * **CC3** The total length fits a `usize`: every call that adds bytes checks it before it changes anything.
 
 // First, so that the page of the type begins with its constructor.
 mod components;

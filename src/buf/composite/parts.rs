@@ -1,16 +1,17 @@
 //! The components behind the first one, with their running offsets.
 //!
 //! Rules:
-//! 1. Positions count bytes from an arbitrary origin, modulo 2^64 (or 2^32): only differences mean
-//!    something, so neither pushing in front nor endless reading ever renumbers them.
-//! 2. `ends[i]` is the position behind the last byte of `views[i]`, `origin` that of the first byte
-//!    of all.
-//! 3. `views[..head]` is a gap of empty views (and `ends[..head]` of numbers without meaning) that
-//!    `pop_front` leaves and `push_front` fills. `push_front` opens it as large as what is in use, and
-//!    every call that takes views out closes it once it is three quarters of the list, so that a push
-//!    or a removal pays for every element that is moved.
-//! 4. A view that is dropped may be the last of an owner whose `drop` panics: views are dropped when
-//!    the list is in order again.
+//!
+//! * **CP1** Positions count bytes from an arbitrary origin, modulo 2^64 (or 2^32): only differences mean
+//!   something, so neither pushing in front nor endless reading ever renumbers them.
+//! * **CP2** `ends[i]` is the position behind the last byte of `views[i]`, `origin` that of the first byte of
+//!   all.
+//! * **CP3** `views[..head]` is a gap of empty views (and `ends[..head]` of numbers without meaning) that
+//!   `pop_front` leaves and `push_front` fills. `push_front` opens it as large as what is in use, and every
+//!   call that takes views out closes it once it is three quarters of the list, so that a push or a removal
+//!   pays for every element that is moved.
+//! * **CP4** A view that is dropped may be the last of an owner whose `drop` panics: views are dropped when the
+//!   list is in order again.
 
 use std::{iter, mem};
 
@@ -155,7 +156,7 @@ impl Parts {
         let first = mem::replace(&mut self.views[from], view);
         let others: Vec<_> = self.views.drain(from + 1..to).collect();
         self.close_gap();
-        drop((first, others)); // rule 4
+        drop((first, others)); // CP4
     }
 
     pub(super) fn remove(&mut self, index: usize) -> Option<ByteView> {
@@ -195,12 +196,12 @@ impl Parts {
         let mut views = mem::take(&mut self.views);
         self.ends.clear();
         (self.head, self.bytes) = (0, 0);
-        views.clear(); // rule 4
+        views.clear(); // CP4
         self.views = views;
         self.shrink();
     }
 
-    /// Closes the gap where it has become most of the list (rule 3).
+    /// Closes the gap where it has become most of the list (CP3).
     fn close_gap(&mut self) {
         if self.head > self.views.len() / 4 * 3 {
             self.views.drain(..self.head);

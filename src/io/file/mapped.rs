@@ -1,11 +1,11 @@
 //! Files in memory, as views.
 //!
-//! Unsafe in one signature: [`MappedFile::map`] hands the promise of `sys/file_mapping.rs`, rule 3, to
+//! Unsafe in one signature: [`MappedFile::map`] hands the promise of FM3 of `sys/file_mapping.rs` to
 //! its caller. The safe constructors keep it themselves:
 //!
-//! 1. [`MappedFile::sealed`] takes only files whose seals forbid both writing and shrinking, and
-//!    seals cannot be removed.
-//! 2. [`MappedFile::snapshot`] copies into a new file that it seals, or into memory.
+//! * **MF1** [`MappedFile::sealed`] takes only files whose seals forbid both writing and shrinking, and seals
+//!   cannot be removed.
+//! * **MF2** [`MappedFile::snapshot`] copies into a new file that it seals, or into memory.
 
 #![allow(unsafe_code, reason = "mapping a file that may change is the caller's promise")]
 
@@ -94,7 +94,7 @@ impl MappedFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let len = sys::regular_len(file)?;
-        // SAFETY: sealed against all changes (rule 1).
+        // SAFETY: sealed against all changes (MF1).
         unsafe { MappedFile::map(file, 0..len) }
     }
 

@@ -1,13 +1,13 @@
 //! A file in memory that is written there.
 //!
 //! Unsafe in one signature, as in `mapped.rs`: [`MappedFileMut::map`] hands the promise of
-//! `sys/file_mapping.rs`, rule 3, to its caller. Rules:
+//! FM3 of `sys/file_mapping.rs` to its caller. Rules:
 //!
-//! 1. A file made by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped,
-//!    so nothing else shortens or writes it; and disk blocks are allocated for all of it.
-//! 2. Its descriptor is given away, and it gets a name, only when the mapping ends.
-//! 3. After a failed flush every further flush fails: the kernel may have dropped the pages, and a
-//!    second `msync` would not report it.
+//! * **MM1** A file made by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped, so
+//!   nothing else shortens or writes it; and disk blocks are allocated for all of it.
+//! * **MM2** Its descriptor is given away, and it gets a name, only when the mapping ends.
+//! * **MM3** After a failed flush every further flush fails: the kernel may have dropped the pages, and a
+//!   second `msync` would not report it.
 
 #![allow(unsafe_code, reason = "mapping a file that others may have is the caller's promise")]
 
@@ -85,7 +85,7 @@ impl MappedFileMut {
         if len > 0 {
             sys::fill_with_zeros(&file, len as u64)?;
         }
-        // SAFETY: nothing else has the file open, and it is as long as that (rules 1 and 2).
+        // SAFETY: nothing else has the file open, and it is as long as that (MM1 and MM2).
         unsafe { MappedFileMut::over(file, 0..len as u64) }
     }
 
@@ -174,7 +174,7 @@ impl MappedFileMut {
         Ok(())
     }
 
-    /// Fails after a failed flush (rule 3).
+    /// Fails after a failed flush (MM3).
     fn check(&self) -> io::Result<()> {
         let message = "an earlier flush of the file failed";
         if self.failed { Err(io::Error::other(message)) } else { Ok(()) }

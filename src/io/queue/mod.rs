@@ -9,10 +9,10 @@
 //!
 //! Rules of the queue:
 //!
-//! 1. What is pending is the parts, none of which is empty, and behind them the tail, which is closed
-//!    while a flush runs.
-//! 2. `flushed` grows by exactly what leaves the parts by being sent.
-//! 3. Bytes change their place in memory (merging, reading a file), never their order.
+//! * **WQ1** What is pending is the parts, none of which is empty, and behind them the tail, which is closed
+//!   while a flush runs.
+//! * **WQ2** `flushed` grows by exactly what leaves the parts by being sent.
+//! * **WQ3** Bytes change their place in memory (merging, reading a file), never their order.
 
 use std::fmt;
 use std::io;

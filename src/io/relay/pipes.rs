@@ -4,9 +4,9 @@
 //! beyond that the kernel makes pipes of 8 KiB, for every program of the user. So a transfer takes
 //! a pipe when bytes come and gives it back when none are left. Rules:
 //!
-//! 1. An idle pipe is empty: a transfer that holds one with bytes in it closes it instead.
-//! 2. There are never more than [`MAX_PIPES`], in use or idle, and at most [`MAX_IDLE_PIPES`] are idle.
-//! 3. A pipe smaller than [`MIN_USEFUL`] is not given out: copying is cheaper then.
+//! * **PI1** An idle pipe is empty: a transfer that holds one with bytes in it closes it instead.
+//! * **PI2** There are never more than [`MAX_PIPES`], in use or idle, and at most [`MAX_IDLE_PIPES`] are idle.
+//! * **PI3** A pipe smaller than [`MIN_USEFUL`] is not given out: copying is cheaper then.
 
 use std::io;
 use std::ops::Deref;

@@ -3,15 +3,15 @@
 //! Bytes that were read from the source and not written to the target are *held*: in a pipe on
 //! the kernel's path, in memory on the copying one. Rules:
 //!
-//! 1. The source is read only when nothing is held, so a full pipe is never taken for an empty
-//!    source, and a slow target stops the reading.
-//! 2. `moved` grows when the target took bytes, never before.
-//! 3. When nothing is held there is no pipe and no memory either: an idle transfer costs nothing.
-//! 4. A pipe with bytes in it is never given back for reuse.
-//! 5. Only a plain read says that the source is empty or has ended. `splice` gives 0 or `WouldBlock`
-//!    also in front of a byte that TCP calls urgent, for a blocking source that it does not wait for,
-//!    and for a file that is longer than the kernel knows.
-//! 6. A target that takes no more leaves no more memory in use than what is held needs.
+//! * **SP1** The source is read only when nothing is held, so a full pipe is never taken for an empty source,
+//!   and a slow target stops the reading.
+//! * **SP2** `moved` grows when the target took bytes, never before.
+//! * **SP3** When nothing is held there is no pipe and no memory either: an idle transfer costs nothing.
+//! * **SP4** A pipe with bytes in it is never given back for reuse.
+//! * **SP5** Only a plain read says that the source is empty or has ended. `splice` gives 0 or `WouldBlock`
+//!   also in front of a byte that TCP calls urgent, for a blocking source that it does not wait for, and for a
+//!   file that is longer than the kernel knows.
+//! * **SP6** A target that takes no more leaves no more memory in use than what is held needs.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -39,7 +39,7 @@ const FILE_COPY: usize = 512 * 1024;
 const STREAM_COPY: usize = SCRATCH;
 
 /// A source that gave less than this has probably no more: it is read next, and not spliced, so that the
-/// proof (rule 5) costs no call of its own.
+/// proof (SP5) costs no call of its own.
 const PROBE: usize = 16 * 1024;
 
 /// Moves bytes from one descriptor to another without bringing them into the process: from socket to
@@ -95,7 +95,7 @@ pub struct Splice {
     ended: bool,
     /// Every byte goes through memory.
     copies: bool,
-    /// The next bytes go through memory (rule 5).
+    /// The next bytes go through memory (SP5).
     probes: bool,
     /// The target is a file: bytes are gathered to whole blocks of [`FILE_COPY`] before they are written.
     gathers: bool,
@@ -303,7 +303,7 @@ impl Splice {
         self.moved - start >= self.budget
     }
 
-    /// Reads from the source what there is; nothing is held before (rule 1).
+    /// Reads from the source what there is; nothing is held before (SP1).
     pub(crate) fn fill_from(&mut self, from: impl AsFd) -> io::Result<()> {
         let from = from.as_fd();
         if self.probes {
@@ -389,7 +389,7 @@ impl Splice {
     }
 
     /// `read` bytes have left the source. If they are few, it is probably empty now, and the next call
-    /// is the one that proves it (rule 5).
+    /// is the one that proves it (SP5).
     fn took(&mut self, read: usize) {
         self.probes = !self.copies && read < PROBE;
         self.limit -= read as u64;
@@ -402,7 +402,7 @@ impl Splice {
     pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
         let drained = self.write_held(Target::new(to.as_fd()));
         if drained.is_err() {
-            // Rule 6.
+            // SP6.
             self.bytes = mem::take(&mut self.bytes).compact();
         }
         drained

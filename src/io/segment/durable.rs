@@ -1,10 +1,10 @@
 //! What is durable, and the header that says so.
 //!
-//! 1. One sync runs at a time. It covers what was published before it began.
-//! 2. After a sync failed nothing becomes durable any more: the kernel may have dropped the pages,
-//!    and a second sync would not tell.
-//! 3. Records that opening found behind the durable position are written once more before they are synced: after a
-//!    failed sync of another process they can be in memory alone, and no sync would write them.
+//! * **SD1** One sync runs at a time. It covers what was published before it began.
+//! * **SD2** After a sync failed nothing becomes durable any more: the kernel may have dropped the pages, and a
+//!   second sync would not tell.
+//! * **SD3** Records that opening found behind the durable position are written once more before they are
+//!   synced: after a failed sync of another process they can be in memory alone, and no sync would write them.
 
 use std::fs::File;
 use std::io;
@@ -26,7 +26,7 @@ pub(super) struct Durability {
 struct State {
     /// As it stands in the file.
     header: Header,
-    /// What is to be written once more (rule 3).
+    /// What is to be written once more (SD3).
     again: Range<u64>,
     has_failed: bool,
 }

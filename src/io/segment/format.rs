@@ -9,12 +9,12 @@
 //! offset 1024   the records, without a gap, up to the capacity at most; zeros behind them
 //! ```
 //!
-//! 1. Of the two copies, the valid one with the higher sequence number holds. A new header is written over
-//!    the other copy, in a sector of its own, so a write that is cut off leaves the last header valid.
-//! 2. `durable` is written after a sync up to there has succeeded. So a crash cannot have broken what lies
-//!    before it: what is not valid there is damage. What is not valid behind it may be what a crash left.
-//! 3. The capacity stands in the header and does not depend on the length of the file, which may be shorter
-//!    or longer.
+//! * **SF1** Of the two copies, the valid one with the higher sequence number holds. A new header is written
+//!   over the other copy, in a sector of its own, so a write that is cut off leaves the last header valid.
+//! * **SF2** `durable` is written after a sync up to there has succeeded. So a crash cannot have broken what
+//!   lies before it: what is not valid there is damage. What is not valid behind it may be what a crash left.
+//! * **SF3** The capacity stands in the header and does not depend on the length of the file, which may be
+//!   shorter or longer.
 
 use super::error::SegmentFormatError;
 
@@ -73,7 +73,7 @@ impl Header {
         (in_order && header.encode() == *bytes).then_some(header)
     }
 
-    /// Where this header is written (rule 1).
+    /// Where this header is written (SF1).
     pub(super) fn offset(&self) -> u64 {
         COPIES[(self.sequence % 2) as usize] as u64
     }

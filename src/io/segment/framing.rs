@@ -1,10 +1,10 @@
 //! How the records of a segment are framed: what finds the next one, and says whether it is whole.
 //!
-//! 1. A framing decides from the bytes of a record, and from its place, alone. So recovery, readers of
-//!    other processes and consumers of a sent range come to the same answer.
-//! 2. No record is longer than [`Framing::max_len`], so a length made of garbage costs bounded memory.
-//! 3. The check of [`Checksummed`] is made of epoch, position, length and payload: a record is valid only
-//!    where it was written and only in the life of the segment that wrote it.
+//! * **FR1** A framing decides from the bytes of a record, and from its place, alone. So recovery, readers of
+//!   other processes and consumers of a sent range come to the same answer.
+//! * **FR2** No record is longer than [`Framing::max_len`], so a length made of garbage costs bounded memory.
+//! * **FR3** The check of [`Checksummed`] is made of epoch, position, length and payload: a record is valid
+//!   only where it was written and only in the life of the segment that wrote it.
 
 use std::fmt::Debug;
 

@@ -1,12 +1,12 @@
 //! Finding the end of a log, what a crash has left behind it, and damage in front of it.
 //!
-//! 1. The records are a run from the start on, without a gap. Where it ends before the position that was
-//!    durable, bytes are damaged; where it ends behind that position is the end of the log. A crash may leave
-//!    anything behind the durable position: whole records, torn ones, zeros, in any order.
-//! 2. Behind damage, the log goes on with the first record that ends before the durable position, or at that
-//!    position, which is always the end of a record.
-//! 3. The search for that record looks at each byte twice, checks at most [`SEARCH`] bytes of candidates each time,
-//!    and holds two records in memory. Where that is not enough, it ends at the durable position.
+//! * **SR1** The records are a run from the start on, without a gap. Where it ends before the position that was
+//!   durable, bytes are damaged; where it ends behind that position is the end of the log. A crash may leave
+//!   anything behind the durable position: whole records, torn ones, zeros, in any order.
+//! * **SR2** Behind damage, the log goes on with the first record that ends before the durable position, or at
+//!   that position, which is always the end of a record.
+//! * **SR3** The search for that record looks at each byte twice, checks at most [`SEARCH`] bytes of candidates
+//!   each time, and holds two records in memory. Where that is not enough, it ends at the durable position.
 
 use std::fs::File;
 use std::io;
@@ -83,7 +83,7 @@ pub(super) fn scan<F: Framing>(log: &Log<'_, F>, header: &Header, len: u64) -> i
     Ok(Scan { recovered: Recovered { end, torn, damaged }, stale })
 }
 
-/// Walks over all records, calls `damaged` for each damaged range (rules 1 and 2), and returns the end of the
+/// Walks over all records, calls `damaged` for each damaged range (SR1 and SR2), and returns the end of the
 /// last record.
 pub(super) fn walk<F: Framing>(
     log: &Log<'_, F>,
@@ -106,7 +106,7 @@ pub(super) fn walk<F: Framing>(
     }
 }
 
-/// Where the log goes on behind the damage at `from` (rules 2 and 3), in a file that may end before the durable
+/// Where the log goes on behind the damage at `from` (SR2 and SR3), in a file that may end before the durable
 /// position, at `limit`.
 pub(super) fn next_valid<F: Framing>(
     log: &Log<'_, F>,
@@ -157,7 +157,7 @@ struct Search<'a, F> {
 
 impl<F: Framing> Search<'_, F> {
     /// Finds the first record behind `from` and in front of `until`, among those whose end `may_be` one; none if too
-    /// many bytes would have to be checked (rule 3).
+    /// many bytes would have to be checked (SR3).
     fn first_before(
         &self,
         until: u64,
