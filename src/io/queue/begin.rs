@@ -292,5 +292,5 @@ fn error(result: i32) -> io::Error {
     io::Error::from_raw_os_error(result.saturating_neg())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(bytebuf_portable)))]
 mod tests;

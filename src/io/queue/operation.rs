@@ -205,12 +205,10 @@ struct Slice {
     len: usize,
 }
 
-// Layouts differ only where a 64-bit C library splits the counts in two, with zeros in the upper half.
+// A C library may split a count in two, of which one is always zero.
 static_assertions::assert_eq_size!(Header, libc::msghdr);
 static_assertions::const_assert!(
     std::mem::offset_of!(Header, slices) == std::mem::offset_of!(libc::msghdr, msg_iov)
-        && std::mem::offset_of!(Header, slice_count)
-            == std::mem::offset_of!(libc::msghdr, msg_iovlen)
         && std::mem::offset_of!(Header, control) == std::mem::offset_of!(libc::msghdr, msg_control)
         && std::mem::offset_of!(Header, flags) == std::mem::offset_of!(libc::msghdr, msg_flags)
 );
