@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The unit tests, and the integration tests of threads, losses and secrets, under AddressSanitizer and
+# The unit tests, and the integration tests of threads, losses, secrets and completion rings, under AddressSanitizer and
 # LeakSanitizer. With `--cfg asan` the pool poisons its free blocks, so that a late access is seen though the
 # memory stays mapped; seeded faults show that it is.
 source "$(dirname "$0")/lib.sh"
@@ -9,7 +9,7 @@ export CARGO_PROFILE_DEV_DEBUG=line-tables-only ASAN_OPTIONS=detect_leaks=1
 export RUSTFLAGS="-Zsanitizer=address --cfg asan"
 
 short && export PROPTEST_CASES=64 BYTEBUF_STRESS=2
-test=(cargo +nightly test --target "$(host)" --features testing)
+test=(cargo +nightly test --target "$(host)" --features testing,io-uring)
 
 "${test[@]}" --quiet --test seeded --no-run
 seeded none none "${test[@]}" --test seeded
@@ -17,7 +17,7 @@ seeded read_after_release use-after-poison "${test[@]}" --test seeded
 seeded overrun use-after-poison "${test[@]}" --test seeded
 seeded leak LeakSanitizer "${test[@]}" --test seeded
 
-logged "${test[@]}" --lib --test stress --test secrets
+logged "${test[@]}" --lib --test stress --test secrets --test uring
 # These forget handles on purpose.
 ASAN_OPTIONS=detect_leaks=0 logged "${test[@]}" --test threads --test hostile
 ran "$(passed)" "tests, 3 seeded faults caught"
