@@ -11,6 +11,7 @@ use super::*;
 use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
 use crate::pool::Pool;
+use crate::sys::{Call, Outcome, with_plan};
 
 /// What is sent without a copy, from blocks of whole pages.
 const LARGE: usize = 32 * 1024;
@@ -390,6 +391,26 @@ fn a_header_is_marked_as_followed_by_the_file_behind_it() {
     assert!(!rustix::fs::fcntl_getfl(&socket).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
     drop(socket);
     assert_eq!(reader.join().unwrap().unwrap().len(), 100_007);
+}
+
+#[test]
+fn a_socket_whose_mode_cannot_be_changed_is_an_error_and_the_file_stays() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&[b'f'; 20_000]).unwrap();
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let mut queue = WriteQueue::new();
+    queue.push(FileRegion::new(file, 0..20_000));
+    let operation = begin(&mut queue);
+    let plan = |call, _| match call {
+        Call::SetBlocking => Outcome::Fail(libc::EPERM),
+        _ => Outcome::Pass,
+    };
+    let error = with_plan(plan, || queue.settle_file(operation, &socket)).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+    assert_eq!((queue.pending_bytes(), queue.flushed_bytes()), (20_000, 0));
+    let operation = begin(&mut queue);
+    assert_eq!(queue.settle_file(operation, &socket).unwrap(), Flush::Done(20_000));
+    peer.read_exact(&mut [0; 20_000]).unwrap();
 }
 
 #[test]
