@@ -390,3 +390,45 @@ fn pictures_have_only_the_tags_that_we_draw() {
     }
     nothing("not a picture", wrong);
 }
+
+/// Returns the programs of a folder: its files, its folders with a `main.rs`, and packages of its own.
+fn programs(folder: &str, ends: &[&str]) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).expect(folder);
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let path = entry.expect("an entry of a folder").path();
+            let name = path.file_name()?.to_str()?.to_owned();
+            if path.join("main.rs").exists() || path.join("Cargo.toml").exists() {
+                return Some(name);
+            }
+            ends.iter().any(|end| name.ends_with(end)).then(|| name.replace(".rs", ""))
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "the programs of {folder} were not found");
+    found
+}
+
+/// Each test program and each benchmark has a row, and each row has a program.
+#[test]
+fn every_program_has_a_row() {
+    let mut wrong = Vec::new();
+    for (folder, ends) in [("tests", &[".rs"][..]), ("benches", &[".rs", ".sh"])] {
+        let page = fs::read_to_string(root().join(folder).join("README.md")).expect("README.md");
+        let rows = page.lines().skip_while(|line| !line.starts_with("| program |")).skip(2);
+        let rows: BTreeSet<_> =
+            rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+        let programs = programs(folder, ends);
+        // `instructions.sh` runs `instructions.rs`: one row.
+        let is_script_of = |name: &str, rows: &BTreeSet<&str>| {
+            name.strip_suffix(".sh").is_some_and(|program| rows.contains(program))
+        };
+        let lacks = programs
+            .iter()
+            .filter(|program| !rows.contains(program.as_str()) && !is_script_of(program, &rows));
+        wrong.extend(lacks.map(|program| format!("{folder}/{program} has no row")));
+        let gone = rows.iter().filter(|row| !programs.iter().any(|program| program == *row));
+        wrong.extend(gone.map(|row| format!("{folder}/{row} does not exist")));
+    }
+    nothing("the tables of tests/README.md or benches/README.md", wrong);
+}
