@@ -5,7 +5,7 @@
 
 use crate::sync::{AtomicU8, Ordering::Relaxed};
 
-/// The block must not be written to: its memory belongs to a value that only lent it.
+/// The block must not be written to: its memory belongs to a value that is only borrowed.
 pub(crate) const READ_ONLY: u8 = 1;
 
 /// Threads may cache references to the block.

@@ -12,7 +12,7 @@
 //!   that has just created it, taken it from a place for free blocks, or learnt from the count that no other
 //!   reference exists.
 //! * **H3** `data` is valid for reads and writes of the block's capacity while the block is not free. If the
-//!   block is read-only, it is valid for reads of the bytes that its owner lent.
+//!   block is read-only, it is valid for reads of the bytes that its owner exposes.
 //! * **H4** Any holder of a reference may record that a block is [in flight](Flags::is_in_flight); only the
 //!   exclusive owner clears it. A thread that learns from the count that it owns the block exclusively sees the
 //!   flag (C3). While the flag is set, no byte of the block is written; its pages are replaced first.

@@ -1,4 +1,4 @@
-//! Tells memory checkers when a block changes owners; without this a pool hides faults from them.
+//! Reports to memory checkers when a block changes owners; without this a pool hides faults from them.
 //!
 //! In normal builds the hooks do nothing. Under Miri each owner gets an allocation of its own, exactly as large
 //! as it asked for, so that Miri sees late accesses, overruns and uninitialised reads although the pool recycles
@@ -69,13 +69,13 @@ mod each {
     }
 
     pub(super) fn allocate(size: usize) -> NonNull<u8> {
-        // SAFETY: at least one byte was asked for.
+        // SAFETY: at least one byte is requested.
         let data = unsafe { std::alloc::alloc(layout(size)) };
         NonNull::new(data).expect("memory under Miri")
     }
 
     pub(super) fn deallocate(data: NonNull<u8>, size: usize) {
-        // SAFETY: `allocate` made it with the same layout, and its owner is gone.
+        // SAFETY: `allocate` made it with the same layout, and it has no owner any more.
         unsafe { std::alloc::dealloc(data.as_ptr(), layout(size)) }
     }
 }
@@ -116,14 +116,14 @@ mod each {
 mod each {
     use core::ptr::NonNull;
 
-    /// What memcheck is asked: "MC" and a number, as its header has them.
+    /// The requests to memcheck: "MC" and a number, as in its header.
     #[derive(Clone, Copy)]
     enum Request {
         NoAccess = 0x4d43_0000,
         Undefined = 0x4d43_0001,
     }
 
-    /// Asks memcheck something about a range of memory.
+    /// Sends a request about a range of memory to memcheck.
     fn request(what: Request, data: NonNull<u8>, len: usize) {
         let request = [what as usize, data.addr().get(), len, 0, 0, 0];
         // SAFETY: the sequence by which valgrind knows a request. Outside of it, it does nothing: the

@@ -28,7 +28,7 @@ struct Erased {
     free: unsafe fn(NonNull<Header>),
 }
 
-/// What an adopted value shows.
+/// The bytes that an adopted value exposes.
 pub(crate) struct Shown {
     pub(crate) data: NonNull<u8>,
     pub(crate) len: usize,
@@ -36,14 +36,14 @@ pub(crate) struct Shown {
     pub(crate) kept: usize,
 }
 
-/// Returns a block of the bytes that `show` finds in `value`. Without `READ_ONLY` in `flags` the bytes must be the
-/// value's to write.
+/// Returns a block of the bytes that `show` finds in `value`. Without `READ_ONLY` in `flags` the value must have
+/// exclusive write access to the bytes.
 ///
 /// A panic in `show` drops the value and nothing else.
 ///
 /// # Safety
 ///
-/// The bytes must stay valid as H3 demands until the value is dropped, whatever thread that happens on.
+/// The bytes must stay valid as H3 requires until the value is dropped, on whatever thread.
 pub(crate) unsafe fn adopt<T: Send + 'static>(
     value: T,
     flags: u8,
@@ -71,7 +71,7 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
     header
 }
 
-/// Frees the value if it panics while it is asked for its bytes.
+/// Frees the value if `show` panics.
 struct Unfinished<T>(NonNull<Owned<T>>);
 
 impl<T> Drop for Unfinished<T> {

@@ -1,4 +1,4 @@
-//! Files: opened, sized, locked, read, written, brought to the disk.
+//! Files: opened, sized, locked, read, written, synced to the disk.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -168,7 +168,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 }
 
 /// Returns the position of the first byte at or behind `offset` that is not in a hole, or the end of the file.
-/// A system that cannot tell has no holes.
+/// A system without such a query reports no holes.
 pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
     retry(|| {
         fault::admit(Call::NextData, 0)?;

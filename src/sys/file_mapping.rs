@@ -2,8 +2,7 @@
 //!
 //! Unsafe because memory that the kernel maps has to be turned into a slice. Rules:
 //!
-//! * **FM1** `ptr` is the start of a mapping of `len` bytes that this value made and alone unmaps, when it is
-//!   dropped; `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page with the
+//! * **FM1** `ptr` is the start of a mapping of `len` bytes. This value made it, and only its drop unmaps it; `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page with the
 //!   requested range, and are never shown.
 //! * **FM2** A [`FileMapping`] is read and never written, so threads may share it. A [`FileMappingMut`] has one
 //!   owner, which alone reads and writes; once it is shared, it is not written any more.
@@ -69,13 +68,13 @@ impl FileMapping {
     /// While the mapping lives, this range of the file must not change, and the file must not
     /// become shorter than its end.
     pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<FileMapping> {
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         unsafe { FileMapping::with(file, range, ProtFlags::READ) }
     }
 
     /// # Safety
     ///
-    /// As [`new`](Self::new), but for changes through the mapping itself.
+    /// As [`new`](Self::new), except for changes through the mapping itself.
     unsafe fn with(file: &File, range: Range<u64>, access: ProtFlags) -> io::Result<FileMapping> {
         let refused = || io::Error::from(io::ErrorKind::OutOfMemory);
         let lead = range.start % rustix::param::page_size() as u64;
@@ -84,7 +83,7 @@ impl FileMapping {
         let len = isize::try_from(range.end - offset).map_err(|_| refused())? as usize;
         let ptr = retry(|| {
             fault::admit(Call::Map, 0)?;
-            // SAFETY: no address is asked for, so no memory in use is replaced.
+            // SAFETY: the kernel chooses the address, so no memory in use is replaced.
             let ptr =
                 unsafe { mm::mmap(ptr::null_mut(), len, access, MapFlags::SHARED, file, offset) };
             Ok(ptr?)
@@ -100,12 +99,12 @@ impl FileMapping {
         NonNull::slice_from_raw_parts(start, self.len - self.lead)
     }
 
-    /// Tells the kernel how the memory will be used.
+    /// Advises the kernel how the memory will be used.
     pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
         self.advise_raw(advice.raw())
     }
 
-    /// Brings the bytes into memory and waits for that.
+    /// Reads the bytes into memory and waits until they are there.
     pub(crate) fn populate(&self) -> io::Result<()> {
         os::populate(self)
     }
@@ -162,7 +161,7 @@ impl FileMappingMut {
     /// While the mapping lives, shared or not, this range of the file must be read and written
     /// through it alone, and the file must not become shorter than its end.
     pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<FileMappingMut> {
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         let mapping = unsafe { FileMapping::with(file, range, ProtFlags::READ | ProtFlags::WRITE) };
         mapping.map(FileMappingMut)
     }
@@ -266,7 +265,7 @@ pub(crate) fn sealable_file() -> io::Result<File> {
     })
 }
 
-/// Forbids writing to a file and shortening it, for ever.
+/// Seals a file against writing and shrinking. The seals cannot be removed.
 pub(crate) fn seal(file: &File) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::Seal, 0)?;

@@ -1,19 +1,18 @@
 //! All system calls of the crate.
 //!
-//! Every other module reaches the kernel through the functions here and through nothing else. The
-//! files of this folder say what a call means on every system. `linux/` and `fallback/` say how it is
-//! made: they have files of the same names with functions of the same names, and one of them is
-//! compiled; `platform/` has what differs between kinds of systems alone. `--cfg bytebuf_portable` selects `fallback/` on Linux too, and so does Miri, which has no
-//! kernel.
+//! Every other module reaches the kernel only through the functions here. The files of this folder define what a call
+//! means on every system. `linux/` and `fallback/` make the calls: they have files of the same names with functions of
+//! the same names, and one of the two is compiled. `platform/` has what differs between Unix, Windows and other
+//! systems. `--cfg bytebuf_portable` selects `fallback/` on Linux too, and so does Miri, which has no kernel.
 //!
 //! Rules that every function keeps:
 //!
 //! * **SC1** `EINTR` is not a failure: the call is repeated. A call that reports it has moved nothing. The
-//!   functions that fill memory leave the repeating to their caller, by [`retry`].
+//!   functions that fill memory let their caller repeat the call with [`retry`].
 //! * **SC2** A call moves at most [`MAX_BYTES`] bytes and takes at most [`MAX_SLICES`] slices; the callers clip
 //!   to both.
 //! * **SC3** A call passes through [`fault`], where a test's plan may refuse it or shorten it. Outside of tests
-//!   that is an empty inlined function.
+//!   it is an empty inlined function.
 
 use std::io;
 
@@ -93,9 +92,9 @@ pub(crate) const MAX_SLICES: usize = 1024;
 
 /// Whether more bytes follow at once, so that TCP can keep a partial segment back for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(unix), allow(dead_code, reason = "only descriptors are told"))]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only descriptors use it"))]
 pub(crate) enum More {
-    /// Send what there is.
+    /// No bytes follow: TCP sends a partial segment at once.
     No,
     /// The next call follows without delay.
     Follows,

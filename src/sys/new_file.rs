@@ -57,7 +57,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // What failed before is the error to tell.
+            // The first error is the one to report.
             let _ = unlink(temporary);
         }
     }

@@ -36,7 +36,7 @@ impl Pipe {
 /// Moves up to `len` bytes into a pipe, inside the kernel, from a descriptor's cursor or from a
 /// file at `offset`.
 ///
-/// Neither 0 nor `WouldBlock` says what it says of a read. TCP stops in front of urgent data with either
+/// Neither 0 nor `WouldBlock` means what it means for a read. TCP stops in front of urgent data with either
 /// of them, whatever follows. Blocking unix sockets and pipes give `WouldBlock`, as the pipe is not
 /// waited for. A file gives 0 at the length that the kernel knows.
 pub(crate) fn splice_in(

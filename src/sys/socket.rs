@@ -137,7 +137,7 @@ pub(crate) struct Target<'fd> {
     /// `send` can keep a dead peer from raising SIGPIPE, `write` cannot; so a descriptor counts as
     /// a socket until the kernel says `ENOTSOCK`.
     socket: bool,
-    /// The last call was told that more follows, and the kernel took all that it was offered.
+    /// The last call passed `More::Follows`, and the kernel took all bytes that it was offered.
     more_expected: bool,
     /// A file was sent in front of more, so that its end may be a segment of its own.
     sent_file: bool,
@@ -207,9 +207,9 @@ impl<'fd> Target<'fd> {
 
     /// Sends a partial segment: setting `TCP_NODELAY` does that, also where it is set. Nagle's algorithm keeps one
     /// back if it follows another that is not acknowledged, such as the end of a file. With `TCP_NODELAY` only what
-    /// was said to be followed by more is kept back. Where the caller has set `TCP_CORK`, all of it stays back.
+    /// was sent with `More::Follows` is kept back. Where the caller has set `TCP_CORK`, all of it stays back.
     ///
-    /// An error says that this is not TCP, or that there is no connection any more.
+    /// An error means that this is not TCP, or that the connection has ended.
     #[cold]
     fn push(&mut self) -> io::Result<()> {
         self.may_wait = false;

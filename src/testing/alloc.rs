@@ -1,4 +1,4 @@
-//! Allocations that fail where a test wants them to.
+//! Allocations that fail where a test says so.
 
 use super::LeakGuard;
 use crate::Pool;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// A child of `pool` in which those allocations fail that `fails` says so of, by their number, from 0
-/// on. A buffer that grows asks for a new block with room to spare, and if it is refused, for one of just
-/// the size that is needed.
+/// Returns a child of `pool` in which an allocation fails if `fails` returns true for its number, counted from 0.
+/// A buffer that grows requests a block with spare capacity first, and if that fails, one of the size that it
+/// needs.
 ///
 /// They fail as if the system had no memory left
 /// ([`AllocErrorKind::OutOfMemory`](crate::AllocErrorKind::OutOfMemory)).
@@ -25,16 +25,16 @@ use std::thread;
 /// ```
 #[must_use]
 pub fn failing_pool(pool: &Pool, fails: impl Fn(u64) -> bool + Send + Sync + 'static) -> Pool {
-    // Relaxed, as each is a number of its own and no more.
+    // Relaxed: each allocation gets a number of its own, and nothing else depends on it.
     let next = AtomicU64::new(0);
     pool.with_fail_point(Box::new(move || fails(next.fetch_add(1, Ordering::Relaxed))))
 }
 
-/// Runs `scenario` with a pool whose first allocation fails, then with one whose second does, and so
-/// on, until a run has no allocation left to fail. Returns how many allocations that run made.
+/// Runs `scenario` with a pool whose first allocation fails, then with one whose second allocation fails, and so
+/// on, until a run succeeds without a failing allocation. Returns the number of allocations of that run.
 ///
-/// Each allocation fails twice: once alone, once with all that follow it. Each run has a pool of its own
-/// and must leave no buffer of it behind. If one panics, it is printed which allocation had failed.
+/// Each allocation fails twice: once alone, once with all that follow it. Each run has its own pool and must not
+/// leak a buffer of it. If a run panics, the number of the allocation that failed is printed.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! `Arbitrary` of the crate of that name, for fuzzers: the input decides the bytes, their memory and
-//! every border.
+//! `Arbitrary` of the crate of that name, for fuzzers: the input selects the bytes, their memory and
+//! every boundary.
 
 use super::segment::{composite, pick};
 use super::{Backing, FaultPlan};
@@ -7,7 +7,7 @@ use crate::{ByteBuf, ByteView, CompositeByteBuf};
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 impl<'a> Arbitrary<'a> for Backing {
-    /// One that does not leak.
+    /// Returns a kind that does not leak.
     fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
         Ok(pick(input.arbitrary::<u8>()?.into()))
     }
@@ -38,14 +38,14 @@ impl<'a> Arbitrary<'a> for ByteBuf {
 }
 
 impl<'a> Arbitrary<'a> for CompositeByteBuf {
-    /// As many parts as the input gives, empty ones among them.
+    /// Returns as many parts as the input gives; some may be empty.
     fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
         input.arbitrary_iter::<ByteView>()?.collect::<Result<Vec<_>>>().map(composite)
     }
 }
 
 impl<'a> Arbitrary<'a> for FaultPlan {
-    /// [Hostile](FaultPlan::hostile) or not, by a seed that the input gives.
+    /// Returns a [hostile](FaultPlan::hostile) plan or another, with a seed from the input.
     fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
         let seed = input.arbitrary()?;
         Ok(if input.arbitrary()? { Self::hostile(seed) } else { Self::seeded(seed) })

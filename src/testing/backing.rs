@@ -3,7 +3,9 @@
 use crate::{ByteBuf, ByteView};
 use bytes::{Buf, Bytes};
 
-/// What memory the bytes of a view can lie in. To the reader it is all the same; a test can make sure.
+/// The kinds of memory behind a view. A reader of the view must not depend on the kind; a test can check that.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::Backing;
@@ -20,25 +22,25 @@ pub enum Backing {
     Pooled,
     /// A part of a block of the pool, with other bytes on both sides.
     PooledPart,
-    /// A `Vec` that was taken over.
+    /// An adopted `Vec`.
     Vec,
-    /// A part of a `Vec` that was taken over.
+    /// A part of an adopted `Vec`.
     VecPart,
-    /// A value of somebody else's type.
+    /// A value of a foreign type.
     Owner,
     /// A `Bytes`.
     Bytes,
     /// A part of a `Bytes`.
     BytesPart,
-    /// Leaked memory, as a static is. Every view of it leaks its bytes.
+    /// Leaked memory, which is like a static. Every view of it leaks its bytes.
     Static,
 }
 
-/// What stands beside a part: to be recognised, if it ever shows.
+/// The bytes on both sides of a part; a test recognises them if they are read by mistake.
 const BESIDE: &[u8] = &[0xEE; 5];
 
 impl Backing {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Pooled,
         Self::PooledPart,
@@ -50,7 +52,7 @@ impl Backing {
         Self::Static,
     ];
 
-    /// A view of a copy of `bytes`, in memory of this kind.
+    /// Returns a view of a copy of `bytes` in memory of this kind.
     #[must_use]
     pub fn view(self, bytes: &[u8]) -> ByteView {
         let beside = || [BESIDE, bytes, BESIDE].concat();
@@ -67,10 +69,10 @@ impl Backing {
         }
     }
 
-    /// A buffer of a copy of `bytes`: in memory of this kind, where a buffer can be.
+    /// Returns a buffer of a copy of `bytes`, in memory of this kind if a buffer can use it.
     ///
-    /// A part has been read up to and has had more behind it. Without memory that can be written, the
-    /// bytes are copied into the pool.
+    /// For a part, the buffer is advanced past the bytes in front and truncated before those behind. If the memory
+    /// is read-only, the bytes are copied into the pool.
     #[must_use]
     pub fn buf(self, bytes: &[u8]) -> ByteBuf {
         match self {

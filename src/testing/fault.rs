@@ -1,25 +1,27 @@
-//! A sink and a source that behave as badly as a socket may.
+//! A sink and a source that fail in every way in which a socket may fail.
 
 use super::random::Random;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
-/// What becomes of one call.
+/// The result of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It moves all it can.
+    /// The call moves all bytes that it is offered.
     Pass,
-    /// It moves at most so many bytes, and at least one.
+    /// The call moves at most this number of bytes, and at least one.
     Short(usize),
-    /// It moves nothing, and fails with this kind: `WouldBlock` and `Interrupted` among them. The next
+    /// The call moves nothing and fails with this kind, which may be `WouldBlock` or `Interrupted`. The next
     /// call may pass.
     Error(ErrorKind),
-    /// The peer is gone: this call fails and so do all after it, `BrokenPipe` for those who write,
-    /// `ConnectionReset` for those who read.
+    /// The peer has disconnected. This call and all later ones fail: a write with `BrokenPipe`, a read with
+    /// `ConnectionReset`.
     Disconnect,
 }
 
-/// What becomes of the calls, one after the other. The same plan gives the same faults.
+/// The results of consecutive calls. The same plan gives the same faults.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::{Fault, FaultPlan};
@@ -47,20 +49,20 @@ enum Then {
 }
 
 impl FaultPlan {
-    /// No faults.
+    /// Returns a plan without faults.
     #[must_use]
     pub fn none() -> Self {
         Self::of([])
     }
 
-    /// These, and none after them.
+    /// Returns a plan of these faults, with no fault after them.
     #[must_use]
     pub fn of(script: impl IntoIterator<Item = Fault>) -> Self {
         Self { script: script.into_iter().collect(), then: Then::Pass }
     }
 
-    /// Short counts, `WouldBlock` and `Interrupted`, in an order that depends on `seed`. Whoever goes on
-    /// gets everything moved in the end.
+    /// Returns a plan of short counts, `WouldBlock` and `Interrupted`, in an order that depends on `seed`. A caller
+    /// that retries moves all bytes in the end.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let random = Random::new(seed);
@@ -68,7 +70,7 @@ impl FaultPlan {
         Self { script: VecDeque::new(), then }
     }
 
-    /// As [`seeded`](Self::seeded), with other errors now and then, and a disconnect sooner or later.
+    /// Returns a plan as [`seeded`](Self::seeded) does, with occasional other errors and at last a disconnect.
     #[must_use]
     pub fn hostile(seed: u64) -> Self {
         let random = Random::new(seed);
@@ -76,7 +78,7 @@ impl FaultPlan {
         Self { script: VecDeque::new(), then }
     }
 
-    /// The same without `WouldBlock`, as a blocking descriptor behaves.
+    /// Returns the same plan without `WouldBlock`, as for a blocking descriptor.
     #[must_use]
     pub fn blocking(mut self) -> Self {
         let is_block = |fault: &Fault| *fault == Fault::Error(ErrorKind::WouldBlock);
@@ -87,7 +89,7 @@ impl FaultPlan {
         self
     }
 
-    /// What becomes of the next call.
+    /// Returns the result of the next call.
     pub fn next_fault(&mut self) -> Fault {
         if let Some(fault) = self.script.pop_front() {
             return fault;
@@ -114,7 +116,7 @@ fn choose(random: &mut Random, fatal: bool, blocking: bool) -> Fault {
     }
 }
 
-/// A plan, and whether the peer is gone.
+/// A plan, and whether the peer has disconnected.
 #[derive(Debug, Clone)]
 struct Line {
     plan: FaultPlan,
@@ -126,7 +128,7 @@ impl Line {
         Self { plan, is_gone: false }
     }
 
-    /// How many of `len` bytes, which is not 0, the next call moves.
+    /// Returns how many of `len` bytes, at least one, the next call moves.
     fn admit(&mut self, len: usize, gone: ErrorKind) -> io::Result<usize> {
         if self.is_gone {
             return Err(gone.into());
@@ -143,10 +145,12 @@ impl Line {
     }
 }
 
-/// Takes bytes as a plan allows, and keeps them.
+/// A writer that takes bytes as a plan allows, and keeps them.
 ///
-/// A vectored write is cut at any byte, within a slice and between two. Writing nothing is `Ok(0)` and
-/// no step of the plan.
+/// A short vectored write may end at any byte, within a slice or between two. A write of no bytes returns `Ok(0)`
+/// and takes no step of the plan.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::{Fault, FaultPlan, FaultSink};
@@ -166,19 +170,19 @@ pub struct FaultSink {
 }
 
 impl FaultSink {
-    /// A sink that has received nothing.
+    /// Creates a sink that has received nothing.
     #[must_use]
     pub fn new(plan: FaultPlan) -> Self {
         Self { line: Line::new(plan), received: Vec::new() }
     }
 
-    /// All bytes that it took.
+    /// Returns all bytes that the sink has taken.
     #[must_use]
     pub fn received(&self) -> &[u8] {
         &self.received
     }
 
-    /// Whether it has disconnected.
+    /// Returns whether the plan has disconnected.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.line.is_gone
@@ -201,15 +205,17 @@ impl Write for FaultSink {
         Ok(taken)
     }
 
-    /// Fails if the sink has disconnected; there is nothing else to do.
+    /// Does nothing; fails if the plan has disconnected.
     fn flush(&mut self) -> io::Result<()> {
         if self.line.is_gone { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 }
 
-/// Gives bytes as a plan allows, then the end.
+/// A reader that gives bytes as a plan allows, then the end.
 ///
-/// Reading into no room is `Ok(0)` and no step of the plan; so is reading at the end.
+/// A read into an empty slice, or at the end, returns `Ok(0)` and takes no step of the plan.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::{Fault, FaultPlan, FaultSource};
@@ -217,11 +223,11 @@ impl Write for FaultSink {
 ///
 /// let plan = FaultPlan::of([Fault::Short(2), Fault::Error(ErrorKind::WouldBlock)]);
 /// let mut source = FaultSource::new(*b"abcd", plan);
-/// let mut room = [0; 8];
-/// assert_eq!(source.read(&mut room)?, 2);
-/// assert_eq!(source.read(&mut room).unwrap_err().kind(), ErrorKind::WouldBlock);
-/// assert_eq!(source.read(&mut room)?, 2);
-/// assert_eq!(source.read(&mut room)?, 0);
+/// let mut buf = [0; 8];
+/// assert_eq!(source.read(&mut buf)?, 2);
+/// assert_eq!(source.read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+/// assert_eq!(source.read(&mut buf)?, 2);
+/// assert_eq!(source.read(&mut buf)?, 0);
 /// # Ok::<_, std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -231,19 +237,19 @@ pub struct FaultSource {
 }
 
 impl FaultSource {
-    /// A source of these bytes.
+    /// Creates a source of these bytes.
     #[must_use]
     pub fn new(content: impl Into<Vec<u8>>, plan: FaultPlan) -> Self {
         Self { line: Line::new(plan), left: content.into().into() }
     }
 
-    /// How many bytes it has not given yet.
+    /// Returns the number of bytes that have not been read.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.left.len()
     }
 
-    /// Whether it has disconnected.
+    /// Returns whether the plan has disconnected.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.line.is_gone
@@ -251,13 +257,13 @@ impl FaultSource {
 }
 
 impl Read for FaultSource {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        if room.is_empty() || (self.left.is_empty() && !self.line.is_gone) {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() || (self.left.is_empty() && !self.line.is_gone) {
             return Ok(0);
         }
-        let offered = room.len().min(self.left.len());
+        let offered = buf.len().min(self.left.len());
         let given = self.line.admit(offered, ErrorKind::ConnectionReset)?;
-        for (to, from) in room.iter_mut().zip(self.left.drain(..given)) {
+        for (to, from) in buf.iter_mut().zip(self.left.drain(..given)) {
             *to = from;
         }
         Ok(given)

@@ -5,11 +5,13 @@ use crate::{Pool, Track};
 use std::ops::Deref;
 use std::thread;
 
-/// A pool that panics when it is dropped while any of its buffers, or a view of one, is alive: so a
-/// leak fails the test, by the lines that allocated what is left.
+/// A pool that panics when it is dropped while one of its buffers, or a view of one, is alive. So a leak fails the
+/// test, and the message names the lines that allocated the leaked buffers.
 ///
-/// Declare it before the buffers, so that it is dropped after them. It keeps silent while the thread
-/// is panicking already, so that the first failure is the one that is reported.
+/// Declare it before the buffers, so that it is dropped after them. It does not check while the thread is already
+/// panicking, so that the first failure is reported.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::LeakGuard;
@@ -35,15 +37,17 @@ pub struct LeakGuard {
 }
 
 impl LeakGuard {
-    /// A pool of its own, in which every allocation is tracked.
+    /// Creates a guard over a new pool in which every allocation is tracked.
     pub fn new() -> Self {
         Self::over(Pool::builder().track(Track::All).build())
     }
 
-    /// Guards a pool: all of it, or, if it is a [budget](Pool::budget), what the budget gave. The
-    /// message has lines if the pool is tracked.
+    /// Creates a guard over a pool, or, if it is a [budget](Pool::budget), over the buffers of that budget. The
+    /// message names lines if the pool is tracked.
     ///
-    /// A budget of the global pool keeps apart the tests that run at the same time:
+    /// # Examples
+    ///
+    /// A budget of the global pool separates tests that run at the same time:
     ///
     /// ```
     /// use bytebuf::{Pool, testing::LeakGuard};
@@ -55,16 +59,18 @@ impl LeakGuard {
         Self { pool }
     }
 
-    /// The pool.
+    /// Returns the pool.
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// Checks now, as dropping the guard will.
+    /// Checks for leaks now, as the drop of the guard does.
     ///
     /// # Panics
     ///
     /// If any buffer is alive.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::testing::LeakGuard;
@@ -85,10 +91,13 @@ impl LeakGuard {
     }
 }
 
-/// How many bytes all pools of this process have mapped, those included that are gone but for a buffer.
+/// Returns the number of bytes that all pools of this process have mapped, including dropped pools of which a buffer
+/// is alive.
 ///
-/// No tool sees a mapping that is lost. A test that compares this with what it was before does, if no other
+/// Leak checkers do not see a lost mapping. A test finds one by comparing this number before and after, if no other
 /// thread uses a pool meanwhile.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::{Pool, testing::mapped_bytes};
@@ -110,6 +119,8 @@ pub fn mapped_bytes() -> usize {
 ///
 /// It is 0 when every queue has [reaped](crate::WriteQueue::reap_completions) all completions, or was
 /// dropped, and always on systems other than Linux.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::{ByteView, WriteQueue, testing::sends_in_flight};

@@ -1,17 +1,17 @@
-//! What it takes to test code that works on buffers: yours as well as ours.
+//! Tools for testing code that works on buffers, in this crate and in others.
 //!
 //! - [`segmentations`] and [`borders`] cut the same bytes in many ways, so that a parser meets a
-//!   border inside every field; [`byte_views`], [`byte_bufs`] and [`composites`] (or proptest's
+//!   boundary inside every field; [`byte_views`], [`byte_bufs`] and [`composites`] (or proptest's
 //!   `any`) vary the memory behind the bytes too, as [`Backing`] lists it. The same types are
 //!   `arbitrary::Arbitrary`, for fuzzers.
 //! - [`FaultSink`] and [`FaultSource`] move bytes by a [`FaultPlan`]: a few at a time, with
 //!   `WouldBlock`, `Interrupted`, errors and disconnects between them.
-//! - [`failing_pool`] and [`each_failing_allocation`] let one allocation after the other fail.
-//! - [`LeakGuard`] fails a test that leaves a buffer behind, and says which line allocated it;
-//!   [`mapped_bytes`] tells what all pools have mapped, [`sends_in_flight`] how many zero-copy sends have not
-//!   completed.
+//! - [`failing_pool`] and [`each_failing_allocation`] make chosen allocations fail.
+//! - [`LeakGuard`] fails a test that leaks a buffer, and names the line that allocated it;
+//!   [`mapped_bytes`] returns the bytes that all pools have mapped, [`sends_in_flight`] the number of zero-copy sends
+//!   that have not completed.
 //!
-//! Everything is a function of its seed or plan: what failed once fails again.
+//! Everything depends on its seed or plan alone, so a failure can be reproduced.
 //!
 #![doc = include_str!("../../docs/testing.md")]
 

@@ -1,6 +1,6 @@
-//! A small generator of numbers, the same for each seed on every machine.
+//! A small generator of random numbers: a seed gives the same numbers on every machine.
 
-/// A counter, mixed until no pattern of it is left. Good enough to choose faults by.
+/// A counter whose values are hashed. Good enough to choose faults.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
@@ -17,7 +17,7 @@ impl Random {
         (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 8
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`, which must not be 0.
     pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }

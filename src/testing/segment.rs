@@ -3,7 +3,7 @@
 use super::Backing;
 use crate::{ByteView, CompositeByteBuf};
 
-/// A composite of these parts, with every border kept.
+/// Makes a composite of these parts and keeps every boundary.
 pub(super) fn composite(parts: impl IntoIterator<Item = ByteView>) -> CompositeByteBuf {
     let mut composite = CompositeByteBuf::new();
     for part in parts {
@@ -12,7 +12,7 @@ pub(super) fn composite(parts: impl IntoIterator<Item = ByteView>) -> CompositeB
     composite
 }
 
-/// `bytes`, cut at these places, which are in order.
+/// Cuts `bytes` at these places, which are in order.
 pub(super) fn cut(bytes: &[u8], at: &[usize], backing: impl Fn(usize) -> Backing) -> Vec<ByteView> {
     let starts = std::iter::once(0).chain(at.iter().copied());
     let ends = at.iter().copied().chain([bytes.len()]);
@@ -20,10 +20,12 @@ pub(super) fn cut(bytes: &[u8], at: &[usize], backing: impl Fn(usize) -> Backing
     parts.map(|(i, (start, end))| backing(i).view(&bytes[start..end])).collect()
 }
 
-/// `bytes` as composites: whole, with one border at each place, and with a border at every place. So
-/// there is a border inside every field, and none is missed by chance.
+/// Returns `bytes` as composites: whole, with one boundary at each place, and with a boundary at every place. So
+/// there is a boundary inside every field.
 ///
 /// The parts lie in memory of all kinds. There are `bytes.len() + 1` composites (1 for no bytes).
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::borders;
@@ -43,7 +45,7 @@ pub fn borders(bytes: &[u8]) -> impl Iterator<Item = CompositeByteBuf> {
     one.chain([cut(bytes, &everywhere, pick)]).map(composite)
 }
 
-/// One kind of memory after the other, but not such as leaks.
+/// Returns the kinds of memory in turn, except the kind that leaks.
 pub(super) fn pick(number: usize) -> Backing {
     Backing::ALL[number % (Backing::ALL.len() - 1)]
 }

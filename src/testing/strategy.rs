@@ -1,4 +1,4 @@
-//! Strategies of proptest: the bytes, how they are cut, and what memory they lie in.
+//! Strategies for proptest: they choose the bytes, how these are cut, and the memory behind them.
 
 use super::segment::{composite, cut, pick};
 use super::{Backing, FaultPlan};
@@ -8,14 +8,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// A component for each byte is as good as done after so many.
+/// The most parts that a strategy makes; more components of one byte each find nothing new.
 const MOST_PARTS: usize = 20_000;
 
 fn backing() -> impl Strategy<Value = Backing> + Clone {
     any::<Index>().prop_map(|index| pick(index.index(usize::MAX)))
 }
 
-/// Places to cut `len` bytes at, in order, some of them twice: for none, a few, or all borders.
+/// Generates sorted places to cut `len` bytes at, some of them twice: none, a few, or all.
 fn places(len: usize) -> impl Strategy<Value = Vec<usize>> {
     let few = vec(0..=len, 0..8).prop_map(|mut places| {
         places.sort_unstable();
@@ -32,8 +32,10 @@ fn places(len: usize) -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![1 => Just(Vec::new()), 4 => few, 1 => twice, 1 => Just(ends), 1 => Just(all)]
 }
 
-/// `bytes` in parts, as they might arrive: whole, byte by byte, with empty parts between them, in
+/// Generates `bytes` in parts, as they may arrive: whole, byte by byte, with empty parts between them, in
 /// memory of all kinds.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::cuts;
@@ -51,7 +53,9 @@ pub fn cuts(bytes: impl Into<Vec<u8>>) -> impl Strategy<Value = Vec<ByteView>> {
     })
 }
 
-/// `bytes` as a composite, cut in many ways: the same content each time.
+/// Generates composites of `bytes`, cut in many ways: the same content each time.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::segmentations;
@@ -66,7 +70,9 @@ pub fn segmentations(bytes: impl Into<Vec<u8>>) -> impl Strategy<Value = Composi
     cuts(bytes).prop_map(composite)
 }
 
-/// Views of what `content` gives, in memory of all kinds.
+/// Generates views of the bytes of `content`, in memory of all kinds.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::byte_views;
@@ -80,8 +86,10 @@ pub fn byte_views(content: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Valu
     (content, backing()).prop_map(|(bytes, backing)| backing.view(&bytes))
 }
 
-/// Buffers of what `content` gives: with and without room, headroom, and bytes that were read and can
-/// be read again.
+/// Generates buffers with the bytes of `content`: with and without spare capacity, headroom, and bytes that were read
+/// and can be read again.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::byte_bufs;
@@ -110,7 +118,9 @@ pub fn byte_bufs(content: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value
     })
 }
 
-/// Composites of what `content` gives, as [`segmentations`] cuts it.
+/// Generates composites of the bytes of `content`, cut as by [`segmentations`].
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::composites;
@@ -126,7 +136,9 @@ pub fn composites(
     content.prop_flat_map(segmentations)
 }
 
-/// Plans of faults that never end a stream: [`FaultPlan::seeded`].
+/// Generates plans of faults that never end a stream: [`FaultPlan::seeded`].
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::testing::{FaultSource, fault_plans};
@@ -143,7 +155,7 @@ pub fn fault_plans() -> impl Strategy<Value = FaultPlan> {
     any::<u64>().prop_map(FaultPlan::seeded)
 }
 
-/// Bytes as traffic has them: mostly few, sometimes none, sometimes more than any block of a class.
+/// Generates bytes as in network traffic: mostly few, sometimes none, sometimes more than the largest size class has.
 fn content() -> impl Strategy<Value = Vec<u8>> {
     let huge = (1 << 20)..(1 << 20) + 3_usize;
     let len = prop_oneof![6 => 2000..20_000_usize, 1 => huge];
@@ -156,7 +168,7 @@ fn content() -> impl Strategy<Value = Vec<u8>> {
 
 macro_rules! any_content {
     ($($type:ty: $strategy:expr;)+) => { $(
-        /// `any` content: of 0 to 200 bytes mostly, of a little more than 1 MiB at most.
+        /// Generates any content: mostly 0 to 200 bytes, at most a little more than 1 MiB.
         impl Arbitrary for $type {
             type Parameters = ();
             type Strategy = BoxedStrategy<Self>;

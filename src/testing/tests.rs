@@ -76,7 +76,7 @@ fn a_leak_on_a_failure_path_is_found() {
 }
 
 #[test]
-fn borders_are_everywhere() {
+fn borders_cuts_at_every_place() {
     for len in 0..if cfg!(miri) { 8 } else { 20 } {
         let bytes: Vec<u8> = (0..len).collect();
         let mut at = HashSet::new();

@@ -32,7 +32,7 @@ pub(in crate::sys) fn link_file(_: &File, _: &Path) -> io::Result<()> {
 /// Renames a file, unless there is one of that name.
 pub(in crate::sys) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::hard_link(from, to)?;
-    // It has its name; the other one does no harm.
+    // The file has its name; the second name is harmless.
     let _ = std::fs::remove_file(from);
     Ok(())
 }

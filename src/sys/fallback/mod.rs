@@ -1,4 +1,4 @@
-//! Any system: reads and writes alone. The same streams come out, by more copies.
+//! Any system: only reads and writes. The same bytes arrive, with more copies.
 //!
 //! There is no flag against SIGPIPE here; Rust's runtime ignores that signal before `main`, a
 //! program in another language has to.

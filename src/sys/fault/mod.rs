@@ -64,7 +64,7 @@ mod planned {
         Nothing,
         /// The call fails with this errno and moves nothing.
         Fail(i32),
-        /// The error queue is not read; this is taken for its contents.
+        /// The error queue is not read; this takes the place of its contents.
         #[cfg(unix)]
         #[allow(dead_code, reason = "the tests of zero-copy sends use it, which Linux alone has")]
         Completed(crate::sys::Completion),
@@ -138,7 +138,7 @@ mod planned {
 
     fn asked(call: Call, len: usize) -> Option<Outcome> {
         let ask = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
-        // The plan of a thread that ends may be gone already.
+        // The plan of a thread that ends may be dropped already.
         PLAN.try_with(ask).ok().flatten()
     }
 

@@ -35,11 +35,11 @@ pub(in crate::sys) fn zero_range(file: &File, offset: u64, len: u64) -> io::Resu
     Ok(rustix::fs::fallocate(file, flags, offset, len)?)
 }
 
-/// A file without a name, which [`link_file`] gives it one.
+/// Makes a file without a name; [`link_file`] gives it one.
 pub(in crate::sys) fn linkable_file(directory: &Path) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     match rustix::fs::openat(CWD, directory, flags, Mode::from_raw_mode(0o666)) {
-        // Not every file system can, and a kernel that cannot takes it for opening a directory.
+        // Not every file system can, and a kernel that cannot tries to open a directory.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             Err(io::ErrorKind::Unsupported.into())
         }
@@ -58,7 +58,7 @@ pub(in crate::sys) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         // Not every file system can.
         Err(Errno::INVAL | Errno::NOSYS) => {
             std::fs::hard_link(from, to)?;
-            // It has its name; the other one does no harm.
+            // The file has its name; the second name is harmless.
             let _ = std::fs::remove_file(from);
             Ok(())
         }

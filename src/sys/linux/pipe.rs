@@ -33,7 +33,7 @@ pub(in crate::sys) fn copy_range(
     len: usize,
 ) -> io::Result<usize> {
     match rustix::fs::copy_file_range(file, Some(&mut offset), dst, None, len) {
-        // Not a file, appending, on another file system, not open for this: a write will tell.
+        // Not a file, appending, on another file system, not open for this: a write reports the error.
         Err(Errno::BADF | Errno::XDEV | Errno::ISDIR | Errno::TXTBSY) => {
             Err(io::ErrorKind::Unsupported.into())
         }

@@ -71,7 +71,7 @@ impl Mapping {
         unsafe { self.base.add(offset) }
     }
 
-    /// Asks for huge pages. A hint: failure is no error.
+    /// Asks for huge pages. This is a hint, so a failure is ignored.
     pub(crate) fn advise_huge(&self) {
         let _ = retry(|| {
             fault::admit(Call::AdviseMemory, 0)?;
