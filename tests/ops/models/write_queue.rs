@@ -41,6 +41,8 @@ pub enum Op {
     Read(u16),
     Reap,
     Budget(u16),
+    /// Other watermarks: the low one, and how far the high one is above it.
+    Watermarks(u16, u16),
     /// What is unsent goes on to another queue.
     Requeue,
     Clear,
@@ -164,6 +166,9 @@ pub struct Queue {
     /// How much this queue has sent before.
     sent: u64,
     budget: u64,
+    /// The low and the high one.
+    watermarks: (u64, u64),
+    was_writable: bool,
     #[cfg(unix)]
     socket: Option<(UnixStream, UnixStream)>,
     #[cfg(unix)]
@@ -260,7 +265,9 @@ impl Queue {
         let unsent = self.queue.take_unsent();
         assert!(self.queue.is_empty() && self.queue.pending_bytes() == 0);
         self.sent = 0;
-        self.queue = new_queue().with_budget(self.budget);
+        let (low, high) = self.watermarks;
+        self.queue = new_queue().with_budget(self.budget).with_watermarks(low, high);
+        self.was_writable = true;
         // The zero-copy sends of a connection are those of one queue.
         self.read(usize::MAX);
         #[cfg(unix)]
@@ -271,12 +278,19 @@ impl Queue {
         }
     }
 
-    fn check(&self) {
+    fn check(&mut self, is_push: bool) {
         assert!(self.pushed.starts_with(&self.received), "the stream differs");
         let pending = self.pushed.len() - self.received.len();
         assert_eq!(self.queue.pending_bytes(), pending as u64);
         assert_eq!(self.queue.flushed_bytes(), self.sent + self.received.len() as u64);
         assert_eq!(self.queue.is_empty(), pending == 0);
+        let (low, high) = self.watermarks;
+        let (pending, is_writable) = (pending as u64, self.queue.is_writable());
+        assert!(pending > 0 || is_writable, "an empty queue is writable");
+        assert!(pending <= high || !is_writable, "above the high watermark");
+        let must_wait = !self.was_writable && (is_push || pending > low);
+        assert!(!must_wait || !is_writable, "above the low watermark");
+        self.was_writable = is_writable;
     }
 
     /// What was sent and is right need not be looked at again.
@@ -339,6 +353,11 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
             state.budget = (*budget).into();
             state.rebuild();
         }
+        Op::Watermarks(low, above) => {
+            let low = u64::from(*low);
+            state.watermarks = (low, low + u64::from(*above));
+            state.rebuild();
+        }
         Op::FlushAll => {
             while !state.queue.is_empty() {
                 state.flush(&[]);
@@ -353,7 +372,11 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
             state.pushed.truncate(state.received.len());
         }
     }
-    state.check();
+    let is_push = matches!(
+        op,
+        Op::Push(..) | Op::Large(_) | Op::Composite(_) | Op::Copy(_) | Op::File { .. }
+    );
+    state.check(is_push);
     state.forget();
     soil(pool(), &[ZERO_COPY, 2 * ZERO_COPY]);
 }
@@ -375,6 +398,8 @@ impl Model for Queue {
             received: Vec::new(),
             sent: 0,
             budget: 64 * 1024,
+            watermarks: (32 * 1024, 64 * 1024),
+            was_writable: true,
             #[cfg(unix)]
             socket: None,
             #[cfg(unix)]
