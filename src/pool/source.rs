@@ -1,6 +1,6 @@
 //! [`Source`]: the pool and the budget that a buffer's memory comes from.
 
-use crate::memory::header::{ExtHead, HeaderRef};
+use crate::memory::header::{ExtHead, HeaderRef, Kind};
 use crate::pool::block::Block;
 use crate::pool::block_ext::{self, BlockExt};
 use crate::pool::budget::{Budget, Charge};
@@ -117,7 +117,7 @@ impl Block {
     #[inline]
     pub(crate) fn may_be_copied_into(&self, other: &Self) -> bool {
         let (from, to) = (self.header(), other.header());
-        from.plain_home() == to.plain_home() || from.home().is_null() || shares_source(from, to)
+        from.kind == Kind::Owned || from.plain_home() == to.plain_home() || shares_source(from, to)
     }
 
     /// Returns whether the block's pool overwrites it with zeros when the last handle is dropped.

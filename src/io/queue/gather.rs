@@ -74,11 +74,14 @@ impl Gather {
                 return None;
             }
         };
-        if self.taken == 0 {
+        if zero_copy != self.zero_copy {
+            if self.taken > 0 {
+                return None;
+            }
             self.zero_copy = zero_copy;
         }
         let left = self.allowance.bytes.saturating_sub(self.bytes);
-        if left == 0 || zero_copy != self.zero_copy {
+        if left == 0 {
             return None;
         }
         let len = self.allowance.clip(len, left);

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::collections::vec_deque::Iter;
 
 use super::payload::{Held, Part};
+use crate::buf::ByteView;
 use crate::io::progress::settle;
 
 /// Parts in the order of the stream; none of them is empty.
@@ -28,8 +29,13 @@ impl Sums {
     /// If the parts would have 2^64 bytes, which takes files of made-up length; nothing changes then.
     #[inline(always)]
     fn add(&mut self, part: &Part) {
-        self.bytes = self.bytes.checked_add(part.len()).expect("2^64 bytes in one queue");
+        self.add_bytes(part.len());
         self.held += part.held();
+    }
+
+    #[inline(always)]
+    fn add_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.checked_add(bytes).expect("2^64 bytes in one queue");
     }
 
     #[inline(always)]
@@ -89,10 +95,17 @@ impl Parts {
     }
 
     /// Appends a part; panics as [`Sums::add`] does.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push_back(&mut self, part: Part) {
         self.sums.add(&part);
         self.list.push_back(part);
+    }
+
+    /// Appends a view that does not count its block; panics as [`Sums::add`] does. The view is moved once.
+    #[inline(always)]
+    pub(super) fn push_back_view(&mut self, view: ByteView) {
+        self.sums.add_bytes(view.len() as u64);
+        self.list.push_back(Part::View(view));
     }
 
     pub(super) fn pop_back(&mut self) -> Option<Part> {

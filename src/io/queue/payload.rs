@@ -116,7 +116,7 @@ const SMALL_BLOCK: usize = 512;
 
 /// Whether a view uses less than half of its block, which is not small itself.
 #[inline(always)]
-fn is_small_beside_its_block(view: &ByteView) -> bool {
+pub(super) fn is_small_beside_its_block(view: &ByteView) -> bool {
     let pinned = view.pinned();
     pinned / 2 > view.len() && pinned > SMALL_BLOCK && !is_mapped_file(view)
 }
@@ -200,13 +200,6 @@ impl Part {
             Part::View(view) | Part::Pinning(view) => Some(view),
             Part::Block(_) | Part::File(_) => None,
         }
-    }
-
-    /// Whether it is a view that is small beside its block, which does not count yet.
-    #[inline(always)]
-    pub(super) fn pins_more_than_it_shows(&self) -> bool {
-        let Part::View(view) = self else { return false };
-        is_small_beside_its_block(view)
     }
 
     /// Has the block of a view count if the view is small beside it.

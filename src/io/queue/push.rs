@@ -1,7 +1,7 @@
 //! How parts are pushed: small neighbours are copied together.
 
 use super::WriteQueue;
-use super::payload::{Part, Payload};
+use super::payload::{Part, Payload, is_small_beside_its_block};
 use super::tail::{SMALL, Tail};
 use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
@@ -253,12 +253,10 @@ impl WriteQueue {
     #[inline(always)]
     fn append_view(&mut self, bytes: ByteView) {
         self.close_tail();
-        // Looked at where it is now, for the same reason.
-        self.parts.push_back(Part::View(bytes));
-        if self.parts.back().is_some_and(Part::pins_more_than_it_shows)
-            && let Some(Part::View(bytes)) = self.parts.pop_back()
-        {
+        if is_small_beside_its_block(&bytes) {
             self.append_pinning(bytes);
+        } else {
+            self.parts.push_back_view(bytes);
         }
     }
 

@@ -56,7 +56,9 @@ impl Tail {
     /// and the budget of their own.
     #[inline]
     pub(super) fn try_append_view(&mut self, view: &ByteView) -> bool {
-        self.block.may_take_from(view.block()) && self.try_append(view)
+        view.len() <= self.spare()
+            && self.block.may_take_from(view.block())
+            && self.try_append(view)
     }
 
     /// The number of bytes that it takes without another block.
