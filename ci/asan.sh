@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The unit tests, and the integration tests of threads, losses, secrets and completion rings, under AddressSanitizer and
 # LeakSanitizer. With `--cfg asan` the pool poisons its free blocks, so that a late access is seen though the
-# memory stays mapped; seeded faults show that it is.
+# memory stays mapped; deliberate faults show that it is.
 source "$(dirname "$0")/lib.sh"
 need_nightly rust-src
 own_target
@@ -11,13 +11,13 @@ export RUSTFLAGS="-Zsanitizer=address --cfg asan"
 short && export PROPTEST_CASES=64 BYTEBUF_STRESS=2
 test=(cargo +nightly test --target "$(host)" --features testing,io-uring)
 
-"${test[@]}" --quiet --test seeded --no-run
-seeded none none "${test[@]}" --test seeded
-seeded read_after_release use-after-poison "${test[@]}" --test seeded
-seeded overrun use-after-poison "${test[@]}" --test seeded
-seeded leak LeakSanitizer "${test[@]}" --test seeded
+"${test[@]}" --quiet --test sanitizer_selftest --no-run
+selftest none none "${test[@]}" --test sanitizer_selftest
+selftest read_after_release use-after-poison "${test[@]}" --test sanitizer_selftest
+selftest overrun use-after-poison "${test[@]}" --test sanitizer_selftest
+selftest leak LeakSanitizer "${test[@]}" --test sanitizer_selftest
 
 logged "${test[@]}" --lib --test stress --test secrets --test uring
 # These forget handles on purpose.
-ASAN_OPTIONS=detect_leaks=0 logged "${test[@]}" --test threads --test hostile
-ran "$(passed)" "tests, 3 seeded faults caught"
+ASAN_OPTIONS=detect_leaks=0 logged "${test[@]}" --test threads --test adversarial
+ran "$(passed)" "tests, 3 deliberate faults caught"

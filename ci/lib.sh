@@ -42,16 +42,16 @@ passed() { awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log"; }
 # each other's artefacts.
 own_target() { export CARGO_TARGET_DIR=$target/$check; }
 
-# Sees that a fault of tests/seeded.rs is found, by what the tool says of it; and nothing where none is.
-seeded() { # FAULT WORDS COMMAND...
-    local fault=$1 words=$2 said=$target/ci/$check.seeded
+# Sees that a fault of tests/sanitizer_selftest.rs is found, by what the tool says of it; and nothing where none is.
+selftest() { # FAULT WORDS COMMAND...
+    local fault=$1 words=$2 said=$target/ci/$check.selftest
     shift 2
     if BYTEBUF_FAULT=$fault "$@" >"$said" 2>&1; then
         [[ $fault == none ]] || { echo "NOT CAUGHT: $fault"; exit 1; }
     else
         grep -q "$words" "$said" || { tail -40 "$said"; echo "failed by something else than $fault"; exit 1; }
     fi
-    echo "seeded fault, caught: $fault"
+    echo "deliberate fault, caught: $fault"
 }
 
 # Has the command, or installs the package where that can be done; fails otherwise.

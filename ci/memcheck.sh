@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The unit tests of memory, pool and buffers under valgrind's memcheck. With `--cfg valgrind` the pool tells
-# it which blocks are free and which have no value yet; seeded faults show that it listens.
+# it which blocks are free and which have no value yet; deliberate faults show that it listens.
 source "$(dirname "$0")/lib.sh"
 [[ $(uname -m) == x86_64 ]] || skip "the requests to valgrind are written for x86-64"
 have valgrind valgrind || skip "no valgrind, and it can't be installed"
@@ -11,14 +11,14 @@ export CARGO_PROFILE_DEV_DEBUG=line-tables-only RUSTFLAGS="--cfg valgrind --cfg 
 checked="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes"
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$checked
 
-cargo test --quiet --features testing --test seeded --no-run
-seeded none none cargo test --features testing --test seeded
-seeded read_after_release "Invalid read" cargo test --features testing --test seeded
-seeded overrun "Invalid read" cargo test --features testing --test seeded
-seeded uninitialised "uninitialised value" cargo test --features testing --test seeded
-seeded leak "definitely lost" cargo test --features testing --test seeded
+cargo test --quiet --features testing --test sanitizer_selftest --no-run
+selftest none none cargo test --features testing --test sanitizer_selftest
+selftest read_after_release "Invalid read" cargo test --features testing --test sanitizer_selftest
+selftest overrun "Invalid read" cargo test --features testing --test sanitizer_selftest
+selftest uninitialised "uninitialised value" cargo test --features testing --test sanitizer_selftest
+selftest leak "definitely lost" cargo test --features testing --test sanitizer_selftest
 
 filters=(memory:: pool:: buf::)
 short && filters=(memory:: pool:: buf::byte_)
 logged timeout 600 cargo test --features testing --lib -- "${filters[@]}"
-ran "$(passed)" "tests, 4 seeded faults caught"
+ran "$(passed)" "tests, 4 deliberate faults caught"

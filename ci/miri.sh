@@ -15,14 +15,14 @@ miri() { # FLAGS ARGUMENTS OF CARGO AND THE TESTS...
 }
 
 export MIRIFLAGS=$strict
-faulty=(cargo +nightly miri test --test seeded)
+faulty=(cargo +nightly miri test --test sanitizer_selftest)
 "${faulty[@]}" --quiet --no-run
-seeded none none "${faulty[@]}"
-seeded read_after_release "has been freed" "${faulty[@]}"
-seeded overrun "beyond the end of the allocation" "${faulty[@]}"
-seeded uninitialised "uninitialized" "${faulty[@]}"
-seeded leak "memory leaked" "${faulty[@]}"
-seeded race "Data race detected" "${faulty[@]}"
+selftest none none "${faulty[@]}"
+selftest read_after_release "has been freed" "${faulty[@]}"
+selftest overrun "beyond the end of the allocation" "${faulty[@]}"
+selftest uninitialised "uninitialized" "${faulty[@]}"
+selftest leak "memory leaked" "${faulty[@]}"
+selftest race "Data race detected" "${faulty[@]}"
 
 if short; then
     # Only time may end any of them.
@@ -41,13 +41,13 @@ if short; then
     within 90 "" --lib --target i686-unknown-linux-gnu -- "${few[@]}"
     within 90 "" --lib --target s390x-unknown-linux-gnu -- "${few[@]}"
     within 90 -Zmiri-many-seeds=0..4 --lib -- pool::tests::a_charge_ends
-    ran "$(grep -c '^test .* ok$' "$log")" "tests in some minutes, 5 seeded faults caught; all tests with ci/miri.sh"
+    ran "$(grep -c '^test .* ok$' "$log")" "tests in some minutes, 5 deliberate faults caught; all tests with ci/miri.sh"
 else
     limit=0
     # What makes no system calls of its own.
     parts=(buf:: interop::bytes interop::serde interop::std_io memory:: pool:: testing::)
     # Named, as the others start processes, or speak to a kernel, or go on for hours.
-    whole=(--test=conversions --test=events --test=hostile --test=secrets --test=stress --test=bytes_compat --test=threads)
+    whole=(--test=conversions --test=events --test=adversarial --test=secrets --test=stress --test=bytes_compat --test=threads)
     features=(--features "serde testing tracing")
     each() { # FLAGS ARGUMENTS OF CARGO...
         miri "$1" "${features[@]}" "${@:2}" --lib -- "${parts[@]}"
@@ -60,5 +60,5 @@ else
     each "" --target s390x-unknown-linux-gnu
     miri -Zmiri-many-seeds=0..64 --lib -- pool::tests::a_charge_ends pool::tests::closing
     miri -Zmiri-many-seeds=0..16 "${features[@]}" --test threads --test stress
-    ran "$(passed)" "tests, 5 seeded faults caught"
+    ran "$(passed)" "tests, 5 deliberate faults caught"
 fi

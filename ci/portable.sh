@@ -5,6 +5,6 @@ source "$(dirname "$0")/lib.sh"
 own_target
 
 tests=(file_server kafka_broker proxy)
-short || tests+=(budgets conformance contract conversions ecosystem events hostile)
+short || tests+=(budgets conformance contract conversions ecosystem events adversarial)
 RUSTFLAGS="--cfg bytebuf_portable" logged cargo test --all-features --lib "${tests[@]/#/--test=}"
 ran "$(passed)" tests

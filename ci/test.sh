@@ -7,5 +7,5 @@ have curl curl || echo "no curl: the test that drives the file server with it do
 export PLANS=100000
 logged cargo test --all-features --no-fail-fast
 # What is out of range is refused also where the compiler does not check sums.
-logged cargo test --release --features testing,tokio --test hostile
+logged cargo test --release --features testing,tokio --test adversarial
 ran "$(passed)" tests

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests with threads under ThreadSanitizer, again and again: what it sees depends on the schedule. The
-# standard library is built with it. A seeded race shows that it sees one.
+# standard library is built with it. A deliberate race shows that it sees one.
 source "$(dirname "$0")/lib.sh"
 need_nightly rust-src
 own_target
@@ -11,12 +11,12 @@ test=(cargo +nightly test -Zbuild-std --target "$(host)" --features testing)
 times=20
 short && times=2 && export BYTEBUF_STRESS=2
 
-"${test[@]}" --quiet --test seeded --no-run
-seeded none none "${test[@]}" --test seeded
-seeded race "data race" "${test[@]}" --test seeded
+"${test[@]}" --quiet --test sanitizer_selftest --no-run
+selftest none none "${test[@]}" --test sanitizer_selftest
+selftest race "data race" "${test[@]}" --test sanitizer_selftest
 
 for ((round = 0; round < times; round++)); do
     logged "${test[@]}" --test threads --test stress
 done
 logged "${test[@]}" --lib -- pool:: memory::
-ran "$(passed)" "tests, a seeded race caught"
+ran "$(passed)" "tests, a deliberate race caught"

@@ -1,8 +1,8 @@
 //! Queues into asynchronous writers: those of tokio and rustls, and made-up ones that wait, fail and lie.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use std::io::{self, IoSlice, Write};
 use std::pin::{Pin, pin};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytebuf::{ByteView, CompositeByteBuf, FileRegion, WriteQueue};
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -64,7 +64,7 @@ async fn arrives_whole(
 
 #[test]
 fn pipes_in_memory_get_everything() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for size in [7, 100, 5000, 1 << 20] {
         let (writer, reader) = tokio::io::duplex(size);
         run(arrives_whole(writer, reader)).unwrap();
@@ -73,7 +73,7 @@ fn pipes_in_memory_get_everything() {
 
 #[test]
 fn split_halves_get_everything() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (near, far) = tokio::net::UnixStream::pair().unwrap();
         let (_reader, writer) = tokio::io::split(near);
@@ -121,7 +121,7 @@ async fn tls(
 
 #[test]
 fn tls_streams_get_everything() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         // A smaller pipe would not hold the session tickets, which the client does not read.
         for size in [20_000, 1 << 20] {
@@ -173,7 +173,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Compressor<W> {
 
 #[test]
 fn a_compressor_is_flushed_also_when_the_queue_is_empty_already() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (mut queue, stream) = queue_and_stream();
         let (out, mut reader) = tokio::io::duplex(1000);
@@ -311,7 +311,7 @@ impl futures_io::AsyncWrite for Moody {
 /// Each poll is by a future of its own, which is dropped when it is pending: nothing may be lost with it.
 #[test]
 fn a_writer_that_waits_fails_and_lies_gets_each_byte_once() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for seed in 0..60 {
         let (mut queue, stream) = queue_and_stream();
         queue = {
@@ -372,7 +372,7 @@ impl AsyncWrite for Takes {
 
 #[test]
 fn waiting_for_the_low_watermark_ends_there_and_sends_no_more_than_it_must() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut cx = Context::from_waker(Waker::noop());
     let mut queue = WriteQueue::new();
     queue.push(pattern(60_000));
@@ -391,7 +391,7 @@ fn waiting_for_the_low_watermark_ends_there_and_sends_no_more_than_it_must() {
 
 #[test]
 fn a_producer_that_awaits_the_watermark_holds_little() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (near, mut far) = tokio::net::UnixStream::pair().unwrap();
         let send = async move {

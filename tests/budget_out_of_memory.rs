@@ -3,11 +3,11 @@
 
 #![allow(unsafe_code, reason = "a global allocator that fails where a test says so")]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::{AllocError, AllocErrorKind, ByteBuf, Pool};
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::Future;
@@ -133,7 +133,7 @@ fn tenants(server: &Pool, a: &Pool, b: &Pool) {
 
 #[test]
 fn each_allocation_of_a_budget_may_fail() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let server = pool.budget("server", 8192);
     let (a, b) = (server.budget("a", 8192), server.budget("b", 8192));
@@ -153,7 +153,7 @@ fn each_allocation_of_a_budget_may_fail() {
 
 #[test]
 fn serving_waiters_allocates_nothing() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let server = pool.budget("server", 8192);
     let (a, b) = (server.budget("a", 8192), server.budget("b", 4096));

@@ -1,12 +1,12 @@
 //! Budgets: the limit holds, tenants are isolated, each waiter is served, all bytes come back.
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::{AllocError, AllocErrorKind, ByteBuf, Pool, Track};
-use floor::Floor;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
+use resource_baseline::ResourceBaseline;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -78,7 +78,7 @@ fn work(pool: &Pool, seed: u64, check: impl Fn()) {
 
 #[test]
 fn a_soak_under_a_hard_limit_stays_under_it() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let root = Pool::builder().max_memory(LIMIT + OVERHEAD).build();
     let pool = root.budget("soak", LIMIT);
     std::thread::scope(|scope| {
@@ -106,7 +106,7 @@ fn a_soak_under_a_hard_limit_stays_under_it() {
 
 #[test]
 fn tenants_do_not_touch_what_is_the_others() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let root = Pool::builder().build();
     let (greedy, modest) = (root.budget("greedy", LIMIT), root.budget("modest", 1 << 20));
     let mut hoard = Vec::new();
@@ -135,7 +135,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 
 #[test]
 fn a_tenant_that_waits_makes_no_other_fail_or_wait() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let server = Pool::builder().build().budget("server", 1 << 20);
     let (a, b) = (server.budget("a", 1 << 20), server.budget("b", 1 << 20));
     let mut held = a.alloc(1000);
@@ -155,7 +155,7 @@ fn a_tenant_that_waits_makes_no_other_fail_or_wait() {
 
 #[test]
 fn a_small_request_of_another_tenant_passes_a_large_one_that_does_not_fit() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let server = Pool::builder().build().budget("server", 8192);
     let [a, b, c] = ["a", "b", "c"].map(|name| server.budget(name, 8192));
     let (half, rest) = (a.alloc(4096), a.alloc(4096));
@@ -171,7 +171,7 @@ fn a_small_request_of_another_tenant_passes_a_large_one_that_does_not_fit() {
 
 #[test]
 fn an_allocation_that_may_not_pass_waiters_says_so() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build().budget("tenant", 4096);
     let held = pool.alloc(1024);
     let mut waits = Box::pin(pool.alloc_wait(4096));
@@ -194,7 +194,7 @@ fn an_allocation_that_may_not_pass_waiters_says_so() {
 /// What grew with the square or the cube of their number took minutes.
 #[test]
 fn a_hundred_thousand_tenants_wait_and_leave() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let tenants = if cfg!(miri) { 100 } else { 100_000 };
     let server = Pool::builder().build().budget("server", 1 << 40);
     let tenants: Vec<_> = (0..tenants).map(|_| server.budget("tenant", 64)).collect();
@@ -245,7 +245,7 @@ impl Wake for Inline {
 
 #[test]
 fn wakers_that_release_at_once_do_not_nest() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let waiters = if cfg!(miri) { 50 } else { 50_000 };
     let small_stack = std::thread::Builder::new().stack_size(128 << 10);
     let waits = move || {
@@ -274,7 +274,7 @@ fn wakers_that_release_at_once_do_not_nest() {
 /// A charge that fails at a budget above is not seen meanwhile in those below.
 #[test]
 fn a_request_that_can_not_be_served_makes_no_other_fail() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let parent = Pool::builder().build().budget("parent", 64 << 10);
     let tenant = parent.budget("tenant", 80 << 10);
     let held = parent.alloc(8 << 10);
@@ -320,7 +320,7 @@ fn fill(pool: &Pool, cache: &Cache) {
 
 #[test]
 fn a_wait_asks_the_shedder_before_it_joins_the_queue() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (pool, cache, calls) = cached(&Pool::builder().build(), 16 << 10);
     fill(&pool, &cache);
     let below = pool.budget("below", 16 << 10);
@@ -334,7 +334,7 @@ fn a_wait_asks_the_shedder_before_it_joins_the_queue() {
 
 #[test]
 fn a_shedder_goes_with_the_last_pool_of_its_budget() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let root = Pool::builder().build();
     let (pool, cache, calls) = cached(&root, 16 << 10);
     fill(&pool, &cache);
@@ -353,7 +353,7 @@ fn a_shedder_goes_with_the_last_pool_of_its_budget() {
 
 #[test]
 fn a_shedder_may_allocate_and_is_not_called_for_that() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let root = Pool::builder().build();
     let own = Arc::new(Mutex::new(None::<Pool>));
     let (seen, calls) = (Arc::clone(&own), Arc::new(AtomicUsize::new(0)));
@@ -374,7 +374,7 @@ fn a_shedder_may_allocate_and_is_not_called_for_that() {
 
 #[test]
 fn a_chain_of_shedding_budgets_may_be_as_long_as_any() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut deep = Pool::builder().build().budget("root", 4096);
     for _ in 0..if cfg!(miri) { 100 } else { 200_000 } {
         deep = deep.budget_shedding("one more", 4096, |_| false);
@@ -390,7 +390,7 @@ fn a_chain_of_shedding_budgets_may_be_as_long_as_any() {
 
 #[test]
 fn a_buffer_that_was_waited_for_is_tracked_by_the_line_that_asked() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().track(Track::All).build();
     for tenant in [pool.clone(), pool.budget("tenant", 4096)] {
         let (waits, line) = (tenant.alloc_wait(100), line!());

@@ -1,9 +1,9 @@
 //! What other types give and take without copying, and that owners are dropped exactly once.
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ fn empty_handles_and_queues_are_made_in_statics() {
     static QUEUE: Mutex<WriteQueue> = Mutex::new(WriteQueue::new());
     static SIZER: Mutex<RecvSizer> = Mutex::new(RecvSizer::new());
 
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     BUF.lock().unwrap().extend_from_slice(&VIEW);
     let buf = mem::take(&mut *BUF.lock().unwrap());
     PARTS.lock().unwrap().push_back(buf);
@@ -39,7 +39,7 @@ fn empty_handles_and_queues_are_made_in_statics() {
 
 #[test]
 fn memory_is_taken_over_as_it_is() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let vec = TEXT.as_bytes().to_vec();
     let at = vec.as_ptr();
     assert_eq!(ByteView::from(vec).as_ptr(), at);
@@ -71,7 +71,7 @@ fn memory_is_taken_over_as_it_is() {
 
 #[test]
 fn a_vector_comes_back_with_its_room() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut vec = Vec::with_capacity(1000);
     vec.extend_from_slice(TEXT.as_bytes());
     let (at, capacity) = (vec.as_ptr(), vec.capacity());
@@ -91,7 +91,7 @@ fn a_vector_comes_back_with_its_room() {
 
 #[test]
 fn a_part_comes_back_in_the_vector_it_is_of() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let vec = TEXT.as_bytes().to_vec();
     let at = vec.as_ptr();
     let part = ByteView::from(vec).slice(5..9);
@@ -107,7 +107,7 @@ fn a_part_comes_back_in_the_vector_it_is_of() {
 
 #[test]
 fn a_vector_that_others_read_is_copied() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let view = ByteView::from(TEXT.as_bytes().to_vec());
     let other = view.slice(..4);
     let at = view.as_ptr();
@@ -123,7 +123,7 @@ fn a_vector_that_others_read_is_copied() {
 
 #[test]
 fn bytes_come_back_as_they_were() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = Bytes::from(TEXT.as_bytes().to_vec());
     let at = bytes.as_ptr();
     let view = ByteView::from(bytes);
@@ -139,7 +139,7 @@ fn bytes_come_back_as_they_were() {
 
 #[test]
 fn ours_go_out_as_bytes_without_copying() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let view = ByteView::copy_from_slice(TEXT.as_bytes());
     let at = view.as_ptr();
     let bytes = Bytes::from(view.clone());
@@ -158,7 +158,7 @@ fn ours_go_out_as_bytes_without_copying() {
 
 #[test]
 fn a_composite_gives_what_lies_in_one_component_without_copying() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let views = [TEXT, TEXT].map(|text| ByteView::copy_from_slice(text.as_bytes()));
     let mut parts = CompositeByteBuf::from_iter(views.clone());
     let first = parts.copy_to_bytes(4);
@@ -199,7 +199,7 @@ fn owner(panics_in: &'static str) -> (Owner, impl Fn() -> usize) {
 
 #[test]
 fn an_owner_is_dropped_once_with_the_last_view() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (owner, drops) = owner("");
     let at = owner.bytes.as_ptr();
     let view = ByteView::from_owner(owner);
@@ -215,7 +215,7 @@ fn an_owner_is_dropped_once_with_the_last_view() {
 
 #[test]
 fn an_owner_without_bytes_is_kept_as_well() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (mut owner, drops) = owner("");
     owner.bytes.clear();
     let view = ByteView::from_owner(owner);
@@ -226,7 +226,7 @@ fn an_owner_without_bytes_is_kept_as_well() {
 
 #[test]
 fn an_owner_that_panics_when_asked_is_dropped_once() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (owner, drops) = owner("as_ref");
     assert!(catch_unwind(AssertUnwindSafe(|| ByteView::from_owner(owner))).is_err());
     assert_eq!(drops(), 1);
@@ -234,7 +234,7 @@ fn an_owner_that_panics_when_asked_is_dropped_once() {
 
 #[test]
 fn an_owner_that_panics_when_dropped_is_dropped_once() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (owner, drops) = owner("drop");
     let view = ByteView::from_owner(owner);
     let other = view.clone();
@@ -246,7 +246,7 @@ fn an_owner_that_panics_when_dropped_is_dropped_once() {
 
 #[test]
 fn an_owner_is_asked_once() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     /// Shows other bytes each time.
     struct Fickle(AtomicUsize);
 

@@ -3,15 +3,15 @@
 
 #[path = "support/example.rs"]
 mod example;
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 
 /// What the example says where the kernel or its configuration allows no ring.
 fn is_refused(stderr: &str) -> bool {
@@ -33,7 +33,7 @@ impl Drop for Server {
 
 #[test]
 fn all_connections_get_back_what_they_sent() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for incremental in [&[][..], &["--incremental"]] {
         let mut child = Command::new(example::build("echo_uring"))
             .args(["--listen", "127.0.0.1:0", "--blocks", "4"])
@@ -88,7 +88,7 @@ fn echo(address: &str, len: usize) -> bool {
 
 #[test]
 fn idle_connections_of_a_ring_hold_the_ring_alone() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let output = Command::new(example::build("echo_uring")).args(["--idle", "200"]).output();
     let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,11 +1,11 @@
 //! What a pool tells `tracing`.
 #![cfg(feature = "tracing")]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::{Pool, Track};
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::fmt::{Debug, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -52,7 +52,7 @@ impl Subscriber for Scribe {
 
 #[test]
 fn a_pool_tells_what_it_does() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().chunk_size(1 << 20).track(Track::All).build();
     let scribe = Scribe { lines: Arc::default(), pool: pool.clone() };
     let told = || scribe.lines.lock().unwrap().join("\n");

@@ -2,12 +2,12 @@
 //! programs. Neither they nor the pool notice.
 #![cfg(unix)]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::Pool;
 use bytes::BufMut;
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ fn forked(program: &str) -> Command {
 
 #[test]
 fn children_that_exec_and_a_busy_pool_do_not_meet() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().thread_cache(64 * 1024).build();
     let (done, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {

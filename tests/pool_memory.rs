@@ -1,11 +1,11 @@
 //! Memory comes back: what a pool holds once load has fallen, without anybody calling anything.
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::{ByteBuf, Pool, PoolStats, Purge};
 use bytes::BufMut;
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ fn falls_to(pool: &Pool, most: usize) {
 
 #[test]
 fn a_producer_and_a_consumer_go_idle() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = pool();
     let (sender, receiver) = mpsc::channel::<ByteBuf>();
     let (end, idle) = mpsc::channel::<()>();
@@ -82,7 +82,7 @@ fn a_producer_and_a_consumer_go_idle() {
 
 #[test]
 fn ten_thousand_connections_come_and_go_and_a_hundred_stay() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = pool();
     // A read buffer of 16 KiB and a small head for each.
     let mut open: Vec<_> =
@@ -106,7 +106,7 @@ fn ten_thousand_connections_come_and_go_and_a_hundred_stay() {
 
 #[test]
 fn a_thread_that_only_frees_hoards_nothing() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = pool();
     let (sender, receiver) = mpsc::sync_channel::<ByteBuf>(64);
     let consumer = thread::spawn(move || receiver.iter().count());
@@ -125,7 +125,7 @@ fn a_thread_that_only_frees_hoards_nothing() {
 /// What the depot holds is idle, and no part of what the reserve is a share of.
 #[test]
 fn idle_memory_falls_to_the_reserve_after_a_burst() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     drop((0..1024).map(|_| pool.alloc(64 << 10)).collect::<Vec<_>>());
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -138,7 +138,7 @@ fn idle_memory_falls_to_the_reserve_after_a_burst() {
 /// Large blocks stay warm for a while, and not for ever.
 #[test]
 fn large_blocks_go_back() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = pool();
     for size in [2 << 20, 5 << 20, 17 << 20] {
         drop(filled(&pool, size));
@@ -178,7 +178,7 @@ impl Drop for IdleThreads {
 
 #[test]
 fn idle_threads_do_not_use_up_a_limit() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().max_memory(8 << 20).build();
     let its = pool.clone();
     let threads = idle_threads(16, move |i| {
@@ -195,7 +195,7 @@ fn idle_threads_do_not_use_up_a_limit() {
 /// Two idle threads that cache references to each block keep at most half of the limit.
 #[test]
 fn cached_references_do_not_use_up_a_limit() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().max_memory(4 << 20).build();
     let views: Vec<_> = (0..60).map(|_| filled(&pool, 64 << 10).freeze()).collect();
     let twins = std::sync::Mutex::new(vec![views.clone(), views]);
@@ -207,7 +207,7 @@ fn cached_references_do_not_use_up_a_limit() {
 
 #[test]
 fn survivors_in_each_slab_leave_the_limit_to_other_sizes() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().max_memory(16 << 20).build();
     let mut all: Vec<_> = std::iter::from_fn(|| pool.try_alloc(64).ok()).collect();
     assert_eq!(all.len(), (16 << 20) / 64);
@@ -224,7 +224,7 @@ fn survivors_in_each_slab_leave_the_limit_to_other_sizes() {
 /// What one size leaves behind in its slabs does not add up with what the next sizes take, although no purger helps.
 #[test]
 fn resident_memory_of_a_limited_pool_stays_near_its_limit() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let limit = 8 << 20;
     let pool = Pool::builder().max_memory(limit).thread_cache(0).purge(Purge::Manual).build();
     let mut survivors = Vec::new();
@@ -250,7 +250,7 @@ fn resident_memory_of_a_limited_pool_stays_near_its_limit() {
 /// A refusal looks at no slab and at no block.
 #[test]
 fn a_refused_request_costs_the_same_at_any_limit() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let fastest = |limit| {
         let pool = Pool::builder().max_memory(limit).build();
         let all: Vec<_> = std::iter::from_fn(|| pool.try_alloc(4096).ok()).collect();
@@ -273,7 +273,7 @@ fn a_refused_request_costs_the_same_at_any_limit() {
 /// References that an idle thread caches are no leak.
 #[test]
 fn dropped_handles_are_no_leak_whichever_thread_dropped_them() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let view = filled(&pool, 1000).freeze();
     let twin = std::sync::Arc::new(std::sync::Mutex::new(Some(view.clone())));
@@ -287,7 +287,7 @@ fn dropped_handles_are_no_leak_whichever_thread_dropped_them() {
 #[test]
 #[cfg(target_os = "linux")]
 fn many_pools_share_one_purger() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let purgers = || {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
         let names =

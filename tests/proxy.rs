@@ -1,10 +1,10 @@
 //! Starts the real proxy between real sockets, by both of its paths.
 #![cfg(unix)]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -90,7 +90,7 @@ fn rest(mut stream: &TcpStream) -> Vec<u8> {
 
 #[test]
 fn both_directions_arrive_whole_and_are_counted() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for path in ["splice", "copy"] {
         let mut proxy = Proxy::start(path);
         let (client, server) = proxy.connect();
@@ -109,7 +109,7 @@ fn both_directions_arrive_whole_and_are_counted() {
 
 #[test]
 fn a_client_that_has_said_all_still_gets_its_answer() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for path in ["splice", "copy"] {
         let proxy = Proxy::start(path);
         let (client, server) = proxy.connect();
@@ -122,7 +122,7 @@ fn a_client_that_has_said_all_still_gets_its_answer() {
 
 #[test]
 fn a_stalled_connection_does_not_hold_up_the_others() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for path in ["splice", "copy"] {
         let proxy = Proxy::start(path);
         let (stalled, _unread) = proxy.connect();
@@ -144,7 +144,7 @@ fn a_stalled_connection_does_not_hold_up_the_others() {
 
 #[test]
 fn whoever_vanishes_takes_only_the_own_connection_along() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for path in ["splice", "copy"] {
         let mut proxy = Proxy::start(path);
         for round in 0..20 {
@@ -172,7 +172,7 @@ fn whoever_vanishes_takes_only_the_own_connection_along() {
 
 #[test]
 fn a_server_that_is_not_there_is_told() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut proxy = Proxy::start("splice");
     proxy.server = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(proxy.address).unwrap();

@@ -5,12 +5,12 @@
 
 #![allow(unsafe_code, reason = "looks at the room, which the pool has zeroed")]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::{ByteBuf, ByteView, Pool};
 use bytes::{Buf, BufMut};
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::io::{self, Read};
 
 const ROUNDS: usize = if cfg!(miri) { 60 } else { 100_000 };
@@ -116,7 +116,7 @@ const WAYS: &[fn(ByteBuf) -> Vec<u8>] = &[
 
 #[test]
 fn the_marker_of_an_earlier_owner_is_never_seen() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let sizes = [64, 100, 1000, 4096, 5000, 16 * 1024];
     for round in 0..ROUNDS {
@@ -139,7 +139,7 @@ fn the_marker_of_an_earlier_owner_is_never_seen() {
 /// Large blocks are mapped on their own, and kept warm.
 #[test]
 fn neither_in_large_blocks() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let size = (1 << 20) + 1;
     for (round, way) in WAYS.iter().enumerate().take(if cfg!(miri) { 1 } else { usize::MAX }) {
@@ -154,7 +154,7 @@ fn neither_in_large_blocks() {
 /// With `zero_on_release` not even unsafe code finds it: the room is zeros, whoever wrote there.
 #[test]
 fn secrets_are_gone_from_memory() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().zero_on_release(true).build();
     for size in [64, 5000, 64 * 1024, 2 << 20] {
         let mut secret = pool.alloc(size);
@@ -180,7 +180,7 @@ fn secrets_are_gone_from_memory() {
 // It looks at memory that is free, which these tools forbid.
 #[cfg(not(any(miri, asan, valgrind)))]
 fn secrets_are_gone_with_the_last_handle_on_any_thread() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().zero_on_release(true).build();
     let mut secret = pool.alloc(4096);
     secret.put_bytes(MARKER, 4096);

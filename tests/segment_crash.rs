@@ -6,10 +6,10 @@
 
 #![cfg(unix)]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -102,7 +102,7 @@ const TEST: &str = "a_killed_writer_loses_nothing_that_was_flushed_and_invents_n
 #[test]
 fn a_killed_writer_loses_nothing_that_was_flushed_and_invents_nothing() {
     let _alone = steps::alone();
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     if let Some(path) = std::env::var_os(FILE) {
         return append_until_killed(Path::new(&path));
     }

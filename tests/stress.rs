@@ -3,12 +3,12 @@
 //!
 //! `BYTEBUF_STRESS=SECONDS` runs it for longer.
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::{ByteView, Pool};
 use bytes::BufMut;
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -115,7 +115,7 @@ fn live(pool: &Pool, inboxes: &[Inbox], owners: &AtomicU64, random: &mut Random,
 
 #[test]
 fn blocks_have_one_owner_at_a_time_and_all_come_home() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let seconds = std::env::var("BYTEBUF_STRESS").map_or(3, |seconds| seconds.parse().unwrap());
     let begun = Instant::now();
     let steps = if cfg!(miri) { 20 } else { 2_000 };

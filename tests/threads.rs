@@ -2,15 +2,15 @@
 //!
 //! All of it runs under Miri too, with smaller numbers.
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use bytebuf::{
     AllocError, ByteBuf, ByteView, CompositeByteBuf, FileRegion, IndexError, OutOfRange, Payload,
     Pool, PoolBuilder, PoolStats, RecvSizer, Segment, SegmentReader, TryReserveError, WriteQueue,
 };
 use bytes::{Buf, BufMut};
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::cell::RefCell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Barrier, mpsc};
@@ -45,7 +45,7 @@ fn assert_all_home(pool: &Pool) {
 
 #[test]
 fn handles_may_move_and_be_shared() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     macro_rules! all {
         ($($handle:ty),+ $(,)?) => {$(
             static_assertions::assert_impl_all!($handle: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe);
@@ -63,7 +63,7 @@ fn handles_may_move_and_be_shared() {
 
 #[test]
 fn views_are_cloned_cut_and_dropped_everywhere() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     // Small blocks, whose credits are banked, and one that is too large for that.
     for len in [64, 1000, 100_000] {
@@ -95,7 +95,7 @@ fn views_are_cloned_cut_and_dropped_everywhere() {
 
 #[test]
 fn asking_for_uniqueness_does_not_undo_a_clone_through_the_same_reference() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let view = stamped(&pool, 256, 1).freeze();
     let start = Barrier::new(2);
@@ -126,7 +126,7 @@ fn asking_for_uniqueness_does_not_undo_a_clone_through_the_same_reference() {
 
 #[test]
 fn one_of_two_at_most_gets_the_memory_back() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     for round in 0..ROUNDS / 10 {
         let view = stamped(&pool, 128, 3).freeze();
@@ -154,7 +154,7 @@ fn one_of_two_at_most_gets_the_memory_back() {
 
 #[test]
 fn a_thread_frees_what_another_allocated() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let (sender, receiver) = mpsc::sync_channel::<(ByteView, u8)>(8);
     thread::scope(|scope| {
@@ -176,7 +176,7 @@ fn a_thread_frees_what_another_allocated() {
 
 #[test]
 fn a_thread_that_ends_gives_its_counts_back() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let view = stamped(&pool, 100, 9).freeze();
     for _ in 0..ROUNDS / 200 + 2 {
@@ -196,7 +196,7 @@ fn a_thread_that_ends_gives_its_counts_back() {
 
 #[test]
 fn an_idle_thread_keeps_no_more_than_it_says() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let (sender, receiver) = mpsc::channel::<ByteView>();
     let (done, wait) = mpsc::channel();
@@ -240,7 +240,7 @@ thread_local! {
 /// after: then the thread's bank and caches are gone.
 #[test]
 fn drops_in_thread_local_destructors_come_home() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let shared = stamped(&pool, 500, 5).freeze();
     for _ in 0..ROUNDS / 400 + 2 {
@@ -264,7 +264,7 @@ fn drops_in_thread_local_destructors_come_home() {
 /// A destructor that uses the pool anew, after the crate has closed the thread's part of it.
 #[test]
 fn thread_local_destructors_may_allocate() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     struct Allocates(Pool);
     impl Drop for Allocates {
         fn drop(&mut self) {
@@ -293,7 +293,7 @@ fn thread_local_destructors_may_allocate() {
 
 #[test]
 fn buffers_outlive_their_pool_on_any_thread() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for len in [100, 5000, 2 << 20] {
         let pool = Pool::builder().zero_on_release(true).build();
         let (buf, view) = (stamped(&pool, len, 1), stamped(&pool, len, 2).freeze());
@@ -318,7 +318,7 @@ fn buffers_outlive_their_pool_on_any_thread() {
 /// A thread is in the middle of its exchanges while the last handle of the pool is dropped.
 #[test]
 fn a_pool_may_close_while_others_allocate_and_free() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for round in 0..ROUNDS / 100 + 3 {
         let pool = Pool::builder().thread_cache(0).build();
         let full: Vec<_> = (0..200).map(|_| stamped(&pool, 1000, round as u8)).collect();
@@ -342,7 +342,7 @@ fn a_pool_may_close_while_others_allocate_and_free() {
 #[test]
 #[cfg_attr(miri, ignore = "leaks, as it says")]
 fn a_forgotten_handle_costs_its_block_and_nothing_else() {
-    let floor = Floor::take();
+    let baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     std::mem::forget(stamped(&pool, 1024, 1).freeze().clone());
     std::mem::forget(stamped(&pool, 2 << 20, 1));
@@ -354,6 +354,6 @@ fn a_forgotten_handle_costs_its_block_and_nothing_else() {
     }
     assert_eq!(pool.stats().live, lost.live);
     let PoolStats { mapped, headers, .. } = pool.stats();
-    floor.lose(mapped + headers, 0);
+    baseline.lose(mapped + headers, 0);
     drop(pool);
 }

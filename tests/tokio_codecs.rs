@@ -1,7 +1,7 @@
 //! A program over frames, compiled against `tokio_util::codec` and, as the same text, against `bytebuf::codec`.
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -10,10 +10,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
-use floor::Floor;
 use futures_core::Stream;
 use futures_sink::Sink;
 use proptest::prelude::*;
+use resource_baseline::ResourceBaseline;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -275,7 +275,7 @@ proptest! {
         cut in 1_usize..20,
         max in 0_usize..12,
     ) {
-        let _floor = Floor::take();
+        let _baseline = ResourceBaseline::take();
         let bytes = bytes.as_bytes();
         for (ours, mut theirs) in ours::read_text(bytes, cut, max).into_iter().zip(theirs::read_text(bytes, cut, max)) {
             if theirs.iter().filter(|what| *what == "error").count() > 1 {
@@ -298,7 +298,7 @@ proptest! {
         max in prop::option::of(0_usize..20),
         field in fields(),
     ) {
-        let _floor = Floor::take();
+        let _baseline = ResourceBaseline::take();
         let (offset, width, adjustment, skip, little) = field;
         let skipped = skip.unwrap_or(offset + width) - offset - width;
         let mut bytes = Vec::new();
@@ -324,7 +324,7 @@ proptest! {
         adjustment in -3_isize..3,
         max in 0_usize..40,
     ) {
-        let _floor = Floor::take();
+        let _baseline = ResourceBaseline::take();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         prop_assert_eq!(ours::write_text(&texts), theirs::write_text(&texts));
         field.2 = adjustment;
@@ -338,7 +338,7 @@ proptest! {
 
 #[test]
 fn a_connection_changes_its_protocol_and_loses_no_byte() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let log = ours::change_protocol();
     assert_eq!(log, theirs::change_protocol());
     assert_eq!(log.last().unwrap(), "queued\nm\0\x06answer");

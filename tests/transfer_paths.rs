@@ -1,10 +1,10 @@
 //! Runs the comparison on a small file: every path must deliver it, and be shown.
 #![cfg(target_os = "linux")]
 
-#[path = "support/floor.rs"]
-mod floor;
+#[path = "support/resource_baseline.rs"]
+mod resource_baseline;
 
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 use std::process::Command;
 
 #[path = "support/example.rs"]
@@ -15,7 +15,7 @@ const PATHS: [&str; 5] =
 
 #[test]
 fn every_path_delivers_and_is_shown() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let picture = directory.path().join("paths.svg");
     let run = |picture: &std::path::Path| {

@@ -1,6 +1,6 @@
 //! The models that the fuzz targets run: those of the crate's own tests.
 
-#[path = "../../tests/ops/models/mod.rs"]
+#[path = "../../tests/models/mod.rs"]
 pub mod models;
 
 use arbitrary::{Arbitrary, Result, Unstructured};

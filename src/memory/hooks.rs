@@ -4,7 +4,7 @@
 //! as it asked for, so that Miri sees late accesses, overruns and uninitialised reads although the pool recycles
 //! its blocks. With `--cfg asan` AddressSanitizer learns that a block is poisoned, except for the bytes that its
 //! owner asked for. With `--cfg valgrind` memcheck learns the same, and that the bytes of a new owner have no
-//! value yet. `tests/seeded` makes such faults, and the scripts in `ci/` check that they are caught.
+//! value yet. `tests/sanitizer_selftest.rs` makes such faults, and the scripts in `ci/` check that they are caught.
 #![cfg_attr(
     any(miri, asan, valgrind),
     allow(unsafe_code, reason = "allocates for Miri, speaks to the sanitizer and to valgrind")

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::{Buf, BufMut};
 
 use super::{Bytes, BytesMut};
-use crate::floor::Floor;
+use crate::resource_baseline::ResourceBaseline;
 
 fn panics<R>(f: impl FnOnce() -> R) -> bool {
     catch_unwind(AssertUnwindSafe(f)).is_err()
@@ -14,7 +14,7 @@ fn panics<R>(f: impl FnOnce() -> R) -> bool {
 #[test]
 #[allow(clippy::reversed_empty_ranges, reason = "it is to be refused")]
 fn what_is_out_of_bounds_panics_and_changes_nothing() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut bytes = Bytes::from(b"0123456789".to_vec());
     assert!(panics(|| bytes.slice(11..)));
     assert!(panics(|| bytes.slice(..=usize::MAX)));
@@ -45,7 +45,7 @@ fn what_is_out_of_bounds_panics_and_changes_nothing() {
 
 #[test]
 fn parts_share_memory_and_keep_addresses() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let whole = Bytes::from(b"0123456789".to_vec());
     let start = whole.as_ptr();
     let mut rest = whole.clone();
@@ -64,7 +64,7 @@ fn parts_share_memory_and_keep_addresses() {
 
 #[test]
 fn empty_parts_hold_no_memory() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut bytes = Bytes::from(vec![1, 2, 3]);
     let before = bytes.split_to(0);
     let behind = bytes.split_off(3);
@@ -75,7 +75,7 @@ fn empty_parts_hold_no_memory() {
 
 #[test]
 fn only_the_last_handle_gets_writing_back() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = Bytes::from(b"shared".to_vec());
     let other = bytes.clone();
     assert!(!bytes.is_unique());
@@ -96,7 +96,7 @@ fn only_the_last_handle_gets_writing_back() {
 
 #[test]
 fn split_buffers_join_again_without_copying() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut front = BytesMut::with_capacity(64);
     front.extend_from_slice(b"frontback");
     let start = front.as_ptr();
@@ -116,7 +116,7 @@ fn split_buffers_join_again_without_copying() {
 
 #[test]
 fn room_is_got_back_where_nobody_else_has_it() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut buf = BytesMut::with_capacity(64);
     buf.put_bytes(b'x', 64);
     let start = buf.as_ptr();
@@ -133,7 +133,7 @@ fn room_is_got_back_where_nobody_else_has_it() {
 
 #[test]
 fn methods_of_slices_are_not_hidden() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut buf = BytesMut::zeroed(4);
     buf.fill(7);
     buf[1..].fill_with(|| 8);
@@ -146,7 +146,7 @@ fn methods_of_slices_are_not_hidden() {
 
 #[test]
 fn sources_of_any_shape_are_put() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut buf = BytesMut::new();
     buf.put(Bytes::from("ab").chain(BytesMut::from("cd")).chain(&b"ef"[..]));
     buf.put(Bytes::from("ghij").take(2));

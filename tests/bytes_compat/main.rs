@@ -7,10 +7,10 @@ use std::ops::Range;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-#[path = "../support/floor.rs"]
-mod floor;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 
-use floor::Floor;
+use resource_baseline::ResourceBaseline;
 
 /// The types of `bytes`: the tests describe them rightly.
 #[path = "."]
@@ -86,7 +86,7 @@ proptest! {
         start in vec(any::<u8>(), 0..20),
         script in vec((any::<usize>(), step()), 0..40),
     ) {
-        let _floor = Floor::take();
+        let _baseline = ResourceBaseline::take();
         let (theirs, ours) = (theirs::script::play(&start, &script), ours::script::play(&start, &script));
         for ((step, theirs), ours) in script.iter().zip(theirs).zip(ours) {
             prop_assert_eq!(ours, theirs, "after {:?}", step);

@@ -11,7 +11,7 @@ use bytes::buf::IntoIter;
 use bytes::{Buf, BufMut};
 
 use super::{Bytes, BytesMut};
-use crate::floor::Floor;
+use crate::resource_baseline::ResourceBaseline;
 
 trait Both<Other: ?Sized>: PartialEq<Other> + PartialOrd<Other> {}
 impl<T: PartialOrd<Other> + ?Sized, Other: ?Sized> Both<Other> for T {}
@@ -50,7 +50,7 @@ where
 
 #[test]
 fn every_trait_is_there() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     what_both_have::<Bytes>();
     what_both_have::<BytesMut>();
     what_shared_ones_have::<Bytes>();
@@ -66,13 +66,13 @@ const fn measure(bytes: &Bytes) -> (usize, bool) {
 
 #[test]
 fn constants_are_made_at_compile_time() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     assert_eq!((measure(&GREETING), measure(&EMPTY)), ((5, false), (0, true)));
 }
 
 #[test]
 fn keys_are_found_by_slices() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let map = HashMap::from([(Bytes::from("key"), 1), (Bytes::from("other"), 2)]);
     assert_eq!(map.get(&b"key"[..]), Some(&1));
     let map = BTreeMap::from([(BytesMut::from("key"), 1), (BytesMut::from("other"), 2)]);
@@ -81,7 +81,7 @@ fn keys_are_found_by_slices() {
 
 #[test]
 fn comparing_goes_by_content() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (bytes, mut buf) = (Bytes::from("abc"), BytesMut::from("abc"));
     assert_eq!(bytes, buf);
     assert_eq!(buf, bytes);
@@ -94,7 +94,7 @@ fn comparing_goes_by_content() {
 
 #[test]
 fn formats_are_those_of_byte_strings() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = Bytes::from(&b"a\"\\\n\r\t\0\x1F\x7F\xFF"[..]);
     let shown = format!("{bytes:?} {bytes:x} {:X}", BytesMut::from(&bytes[..]));
     let hex = "61225c0a0d09001f7fff";
@@ -103,14 +103,14 @@ fn formats_are_those_of_byte_strings() {
 
 #[test]
 fn unwinding_may_pass_them() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (bytes, buf) = (Bytes::from("abc"), BytesMut::from("abc"));
     assert!(catch_unwind(|| assert_eq!(bytes, buf)).is_ok());
 }
 
 #[test]
 fn collections_are_read_and_written() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut buf: BytesMut = [1, 2].iter().collect();
     buf.extend([3_u8]);
     buf.extend(&[4, 5]);

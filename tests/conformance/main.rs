@@ -11,8 +11,6 @@
 
 mod buf;
 mod differences;
-#[path = "../support/floor.rs"]
-mod floor;
 mod model;
 mod native;
 mod ops;
@@ -21,6 +19,8 @@ mod perturb;
 mod processor;
 mod replay;
 mod representation;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 mod rope;
 mod search;
 mod subject;
@@ -43,10 +43,10 @@ use std::{
 
 use self::{
     differences::DIFFERENCES,
-    floor::Floor,
     perturb::{Numbers, perturbed},
     replay::{Tally, replay},
     representation::Representation,
+    resource_baseline::ResourceBaseline,
     trace::Trace,
 };
 
@@ -61,7 +61,7 @@ const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/netty");
 
 #[test]
 fn every_representation_answers_as_netty_does() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let folder = std::env::var_os("BYTEBUF_TRACES").unwrap_or_else(|| RECORDED.into());
     let folder = PathBuf::from(folder);
     let traces = trace::load(&folder);
@@ -76,7 +76,7 @@ fn every_representation_answers_as_netty_does() {
 
 #[test]
 fn every_representation_answers_as_the_model_does() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut numbers = Numbers(4);
     let recorded = trace::load(RECORDED.as_ref());
     let some = recorded.iter().step_by(4).map(|trace| perturbed(trace, &mut numbers));

@@ -1,18 +1,18 @@
 //! The contract: whatever memory a buffer lies in and however it came about, it reads, searches,
 //! compares, converts and takes writes as a `Vec<u8>` does.
 //!
-//! Each trial is one kind of buffer (`kinds.rs`), one case (`reading.rs`, `searching.rs`, `typed.rs`,
-//! `relating.rs`, `writing.rs`, `room.rs`, `numbers.rs`) and one content (below), and makes a buffer of its own. Every memory that a kind shares
-//! with others must hold in the end what it held before.
+//! Each trial is one kind of buffer (`kinds.rs`), one case (`reading.rs`, `searching.rs`, `typed.rs`, `relating.rs`,
+//! `writing.rs`, `spare_capacity.rs`, `numbers.rs`) and one content (below), and makes a buffer of its own. Memory that a
+//! kind shares with others must hold in the end what it held before.
 
-#[path = "../support/floor.rs"]
-mod floor;
 mod kinds;
 mod numbers;
 mod reading;
 mod relating;
-mod room;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 mod searching;
+mod spare_capacity;
 mod subject;
 mod typed;
 mod writing;
@@ -23,8 +23,8 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
 use libtest_mimic::{Arguments, Trial};
 
-use floor::Floor;
 use kinds::Kind;
+use resource_baseline::ResourceBaseline;
 use subject::Subject;
 
 /// What is done with a subject, and what bytes it must have.
@@ -147,8 +147,8 @@ fn main() {
         }),
     ];
     let trials = trials.into_iter().flatten().collect();
-    let floor = Floor::take();
+    let baseline = ResourceBaseline::take();
     let conclusion = libtest_mimic::run(&args, trials);
-    drop(floor);
+    drop(baseline);
     conclusion.exit();
 }

@@ -6,12 +6,12 @@ use std::io::Write as _;
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
 use bytes::{Buf, BufMut, Bytes};
 
-use crate::{Case, beyond, cases, panics, places, room};
+use crate::{Case, beyond, cases, panics, places, spare_capacity};
 
 pub(crate) fn buf_cases() -> Vec<Case<ByteBuf>> {
     let mut cases = appending();
     cases.extend(placing());
-    cases.extend(room::cases());
+    cases.extend(spare_capacity::cases());
     cases
 }
 

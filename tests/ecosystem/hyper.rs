@@ -13,8 +13,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
 
-use crate::floor::Floor;
 use crate::recorder::{Recorder, Writes};
+use crate::resource_baseline::ResourceBaseline;
 use crate::tokio::run;
 
 /// A body of one frame; its length is sent ahead if it is `sized`, else it is sent in chunks.
@@ -104,7 +104,7 @@ fn composite() -> CompositeByteBuf {
 
 #[test]
 fn the_borders_of_a_composite_reach_the_socket() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (question, answer) = (composite(), composite().slice(50..));
         let bodies = (OneFrame::sized(question.clone()), OneFrame::sized(answer.clone()));
@@ -117,7 +117,7 @@ fn the_borders_of_a_composite_reach_the_socket() {
 
 #[test]
 fn the_borders_are_kept_in_chunked_bodies_too() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (question, answer) = (composite(), ByteView::from(vec![7; 5000]));
         let bodies = (OneFrame::chunked(question.clone()), OneFrame::chunked(answer.clone()));
@@ -130,7 +130,7 @@ fn the_borders_are_kept_in_chunked_bodies_too() {
 
 #[test]
 fn views_and_empty_bodies_pass() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let question = ByteView::copy_from_slice(b"a question");
         let bodies = (OneFrame::sized(question.clone()), OneFrame::sized(ByteView::new()));

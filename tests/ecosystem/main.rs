@@ -1,9 +1,9 @@
 //! The types in the hands of the libraries that they are made for.
 #![cfg(unix)]
 
-#[path = "../support/floor.rs"]
-mod floor;
 mod hyper;
 mod prost;
 mod recorder;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 mod tokio;

@@ -4,7 +4,7 @@ use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
 use bytes::Bytes;
 use prost::Message;
 
-use crate::floor::Floor;
+use crate::resource_baseline::ResourceBaseline;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Record {
@@ -37,7 +37,7 @@ fn cut(bytes: &ByteView, at: usize) -> CompositeByteBuf {
 
 #[test]
 fn a_message_is_encoded_into_a_buffer_that_grows() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut buf = ByteBuf::new();
     record().encode(&mut buf).unwrap();
     assert_eq!(buf, record().encode_to_vec());
@@ -47,7 +47,7 @@ fn a_message_is_encoded_into_a_buffer_that_grows() {
 
 #[test]
 fn a_maximum_is_an_error_of_the_encoder() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut buf = ByteBuf::new();
     buf.set_max_capacity(record().encoded_len() - 1).unwrap();
     let error = record().encode(&mut buf).unwrap_err();
@@ -57,7 +57,7 @@ fn a_maximum_is_an_error_of_the_encoder() {
 
 #[test]
 fn a_message_is_decoded_wherever_it_is_cut() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = ByteView::from(record().encode_length_delimited_to_vec());
     for at in 0..=bytes.len() {
         let mut parts = cut(&bytes, at);
@@ -74,7 +74,7 @@ fn a_message_is_decoded_wherever_it_is_cut() {
 
 #[test]
 fn what_is_cut_off_or_flipped_is_judged_as_in_a_slice() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = record().encode_to_vec();
     for at in 0..bytes.len() {
         let end = ByteView::copy_from_slice(&bytes[..at]);
@@ -88,7 +88,7 @@ fn what_is_cut_off_or_flipped_is_judged_as_in_a_slice() {
 
 #[test]
 fn a_payload_in_one_component_is_not_copied() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = ByteView::from(record().encode_to_vec());
     let within = bytes.as_ptr_range();
     for source in [CompositeByteBuf::from(bytes.clone()), cut(&bytes, 5)] {

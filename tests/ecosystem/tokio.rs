@@ -8,8 +8,8 @@ use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::floor::Floor;
 use crate::recorder::Recorder;
+use crate::resource_baseline::ResourceBaseline;
 
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
@@ -21,7 +21,7 @@ fn bytes(len: u32) -> Vec<u8> {
 
 #[test]
 fn a_buffer_is_read_into_and_grows() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (mut from, mut to) = UnixStream::pair().unwrap();
         let sent = bytes(100_000);
@@ -35,7 +35,7 @@ fn a_buffer_is_read_into_and_grows() {
 
 #[test]
 fn reading_stops_at_the_maximum() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (mut from, mut to) = UnixStream::pair().unwrap();
         to.write_all(&bytes(1000)).await.unwrap();
@@ -48,7 +48,7 @@ fn reading_stops_at_the_maximum() {
 
 #[test]
 fn a_composite_is_written_with_its_borders() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let [(mut to, writes), (mut from, _)] = Recorder::pair();
         let all: CompositeByteBuf = (1..9_u8).map(|i| vec![i; 1000]).collect();
@@ -63,7 +63,7 @@ fn a_composite_is_written_with_its_borders() {
 
 #[test]
 fn a_write_that_is_given_up_has_taken_what_it_sent() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     run(async {
         let (mut to, mut from) = UnixStream::pair().unwrap();
         let view = ByteView::from(bytes(3_000_000));

@@ -1,6 +1,6 @@
 //! The server with `--tls`, driven by clients that are not of this project.
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -35,7 +35,7 @@ fn have(program: &str) -> bool {
 
 #[test]
 fn curl_gets_what_is_on_the_disk() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     if !have("curl") {
         return;
     }
@@ -85,7 +85,7 @@ def get(target, fields=''):
 
 #[test]
 fn python_gets_pipelined_replies_and_a_clean_end() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     if !have("python3") {
         return;
     }
@@ -122,7 +122,7 @@ with connect() as tls:
 
 #[test]
 fn a_client_that_ends_its_side_still_gets_its_replies() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     if !have("python3") {
         return;
     }
@@ -150,7 +150,7 @@ while received < 3145735: received += len(step(lambda: tls.read(65536)))
 
 #[test]
 fn peers_that_do_not_speak_tls_are_cut_off_alone() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let (_site, server, certificate) = start(&["--timeout", "1"]);
     let mut garbage = server.connect();
     garbage.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -177,7 +177,7 @@ with connect() as tls:
 
 #[test]
 fn clients_that_do_not_read_hold_little_and_end_with_the_grace() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     if !have("python3") {
         return;
     }
@@ -211,7 +211,7 @@ print(open('/proc/PID/status').read().split('VmRSS:')[1].split()[0])
 
 #[test]
 fn a_pair_that_cannot_be_used_is_said_clearly() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new();
     let run = |options: &[&str]| {
         let output = Command::new(crate::harness::binary()).args(options).output().unwrap();

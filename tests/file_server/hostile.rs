@@ -1,6 +1,6 @@
 //! Clients that want what they may not have, or cost what they should not.
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use crate::harness::{PATHS, Server, Site, binary, hash, noise, request};
 
 #[test]
 fn nothing_outside_of_the_directory_is_served() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("inside/file", "inside");
     let root = site.root();
     fs::write(root.join("../secret"), "secret").unwrap();
@@ -72,7 +72,7 @@ fn nothing_outside_of_the_directory_is_served() {
 
 #[test]
 fn errors_say_why() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     let long = "x".repeat(20_000);
@@ -101,7 +101,7 @@ fn errors_say_why() {
 
 #[test]
 fn requests_cannot_be_smuggled_behind_a_body() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     for fields in [
@@ -129,7 +129,7 @@ fn requests_cannot_be_smuggled_behind_a_body() {
 
 #[test]
 fn a_client_that_sends_a_byte_at_a_time_is_served() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     let (mut slow, mut quick) = (server.connect(), server.connect());
@@ -143,7 +143,7 @@ fn a_client_that_sends_a_byte_at_a_time_is_served() {
 
 #[test]
 fn a_client_that_reads_a_byte_at_a_time_stops_nobody() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = noise(9, 8 << 20);
     let site = Site::new().with("large", &bytes).with("small", "x");
     for path in PATHS {
@@ -163,7 +163,7 @@ fn a_client_that_reads_a_byte_at_a_time_stops_nobody() {
 
 #[test]
 fn a_client_that_never_stops_sending_is_cut_off() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("file", "x");
     let server = site.start();
     let (mut endless, mut other) = (server.connect(), server.connect());
@@ -179,7 +179,7 @@ fn a_client_that_never_stops_sending_is_cut_off() {
 
 #[test]
 fn clients_that_vanish_leave_nothing_behind() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("large", noise(4, 16 << 20)).with("small", "x");
     let server = site.start();
     let mut client = server.connect();
@@ -206,7 +206,7 @@ fn clients_that_vanish_leave_nothing_behind() {
 
 #[test]
 fn idle_connections_cost_next_to_nothing() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("file", noise(1, 10_000));
     let server = site.start();
     let serve = |count: usize| {
@@ -226,7 +226,7 @@ fn idle_connections_cost_next_to_nothing() {
 
 #[test]
 fn a_client_that_never_reads_its_replies_is_not_read_either() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("file", noise(1, 10_000));
     let server = site.start();
     let mut client = server.connect();
@@ -247,7 +247,7 @@ fn a_client_that_never_reads_its_replies_is_not_read_either() {
 
 #[test]
 fn a_file_that_shrinks_ends_its_connection_alone() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     const LENGTH: u64 = 256 << 20;
     let site = Site::new().with("small", "x");
     let file = fs::File::create(site.root().join("shrinking")).unwrap();
@@ -273,7 +273,7 @@ fn start_with_descriptors(site: &Site, count: u32, options: &str) -> Server {
 
 #[test]
 fn more_clients_than_descriptors_are_served_one_after_another() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x").with("large", noise(1, 100_000));
     let server = start_with_descriptors(&site, 40, "");
     let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
@@ -289,7 +289,7 @@ fn more_clients_than_descriptors_are_served_one_after_another() {
 
 #[test]
 fn idle_connections_leave_descriptors_for_files() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x").with("large", noise(1, 100_000));
     site.with_empty_files("many", 500);
     for path in PATHS {
@@ -306,7 +306,7 @@ fn idle_connections_leave_descriptors_for_files() {
 
 #[test]
 fn a_log_that_has_lost_its_reader_does_not_end_the_server() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

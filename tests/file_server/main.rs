@@ -2,11 +2,11 @@
 #![cfg(target_os = "linux")]
 
 mod encrypted;
-#[path = "../support/floor.rs"]
-mod floor;
 mod harness;
 mod hostile;
 mod pages;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 mod serving;
 mod slow;
 mod stopping;

@@ -1,6 +1,6 @@
 //! Pages of directories that are too large for one piece.
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 
 use crate::harness::{Client, Site, request};
 
@@ -12,7 +12,7 @@ fn entries(page: &str) -> Vec<String> {
 
 #[test]
 fn a_large_page_lists_every_entry_in_order_and_the_connection_goes_on() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     let names = site.with_empty_files("many", 2000);
     let server = site.start();
@@ -24,7 +24,7 @@ fn a_large_page_lists_every_entry_in_order_and_the_connection_goes_on() {
 
 #[test]
 fn an_old_client_finds_the_end_of_a_large_page_by_the_end_of_its_connection() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new();
     let names = site.with_empty_files("many", 500);
     let server = site.start();
@@ -40,7 +40,7 @@ fn an_old_client_finds_the_end_of_a_large_page_by_the_end_of_its_connection() {
 
 #[test]
 fn the_head_of_a_large_page_comes_without_the_page() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     site.with_empty_files("many", 500);
     let server = site.start();
@@ -55,7 +55,7 @@ fn the_head_of_a_large_page_comes_without_the_page() {
 
 #[test]
 fn clients_that_do_not_read_a_large_page_hold_little_memory() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     site.with_empty_files("many", 4000);
     let server = site.start();
@@ -81,7 +81,7 @@ fn clients_that_do_not_read_a_large_page_hold_little_memory() {
 
 #[test]
 fn a_directory_that_is_removed_while_it_is_listed_ends_its_page() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     site.with_empty_files("many", 4000);
     let server = site.start();

@@ -1,6 +1,6 @@
 //! What every client relies on: files whole and in part, many at once.
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -20,7 +20,7 @@ fn sizes() -> Site {
 
 #[test]
 fn whole_files_arrive_intact_by_every_path() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = sizes();
     for path in PATHS {
         let server = site.start_with(&["--path", path]);
@@ -35,7 +35,7 @@ fn whole_files_arrive_intact_by_every_path() {
 
 #[test]
 fn curl_gets_what_is_on_the_disk() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Ok(version) = Command::new("curl").arg("--version").output() else {
         eprintln!("no curl here");
         return;
@@ -68,7 +68,7 @@ fn curl_gets_what_is_on_the_disk() {
 
 #[test]
 fn heads_have_the_length_and_no_body() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("page.html", "<p>hello");
     let server = site.start();
     let mut client = server.connect();
@@ -83,7 +83,7 @@ fn heads_have_the_length_and_no_body() {
 
 #[test]
 fn ranges_and_conditions() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = noise(7, 100_000);
     let site = Site::new().with("large", &bytes).with("small", &bytes[..1000]).with("empty", "");
     for path in PATHS {
@@ -125,7 +125,7 @@ fn ranges_and_conditions() {
 
 #[test]
 fn a_file_that_is_replaced_is_served_anew() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("news", "old");
     let server = site.start();
     let mut client = server.connect();
@@ -143,7 +143,7 @@ fn a_file_that_is_replaced_is_served_anew() {
 
 #[test]
 fn a_file_that_is_not_asked_for_is_closed() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("file", "content");
     let server = site.start();
     let before = server.open_files();
@@ -158,7 +158,7 @@ fn a_file_that_is_not_asked_for_is_closed() {
 
 #[test]
 fn a_large_file_costs_five_system_calls() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     const REQUESTS: u64 = 1000;
     let site = Site::new().with("large", noise(3, 65536));
     let server = site.start();
@@ -178,7 +178,7 @@ fn a_large_file_costs_five_system_calls() {
 
 #[test]
 fn five_gibibytes_by_ranges() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     const LENGTH: u64 = 5 << 30;
     let site = Site::new();
     let path = site.root().join("sparse");
@@ -208,7 +208,7 @@ fn five_gibibytes_by_ranges() {
 
 #[test]
 fn two_hundred_connections_at_once() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", noise(1, 1000)).with("large", noise(2, 300_000));
     let server = site.start();
     let mut clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
@@ -225,7 +225,7 @@ fn two_hundred_connections_at_once() {
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = sizes();
     for path in PATHS {
         let server = site.start_with(&["--path", path]);
@@ -264,7 +264,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn old_clients_and_closing_ones_get_their_reply_and_the_end() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("large", noise(3, 2 << 20));
     let server = site.start();
     for text in [
@@ -294,7 +294,7 @@ fn old_clients_and_closing_ones_get_their_reply_and_the_end() {
 
 #[test]
 fn a_browser_finds_every_file_by_clicking() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let names = [
         "plain.txt",
         "with space & <tag> \"quotes\" 'single'",

@@ -1,6 +1,6 @@
 //! Clients that keep a connection busy without getting anywhere.
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use std::io::{Read, Write};
 
 use crate::harness::{Client, Server, Site, request};
@@ -28,7 +28,7 @@ fn trickle_until_closed(server: &Server, slow: &Client, byte: u8) -> String {
 
 #[test]
 fn a_trickled_head_is_cut_off() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     let server = site.start_with(&TIMEOUT);
     let mut slow = server.connect();
@@ -38,7 +38,7 @@ fn a_trickled_head_is_cut_off() {
 
 #[test]
 fn trickled_blank_lines_before_a_request_are_cut_off() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     let server = site.start_with(&TIMEOUT);
     assert!(trickle_until_closed(&server, &server.connect(), b'\n').contains(" 408 "));
@@ -46,7 +46,7 @@ fn trickled_blank_lines_before_a_request_are_cut_off() {
 
 #[test]
 fn a_trickled_body_is_cut_off() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     let server = site.start_with(&TIMEOUT);
     for (method, status) in [("GET", 200), ("POST", 405)] {
@@ -60,7 +60,7 @@ fn a_trickled_body_is_cut_off() {
 
 #[test]
 fn silence_is_cut_off_in_every_state() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x").with("large", vec![0; 32 << 20]);
     site.with_empty_files("many", 4000);
     let server = site.start_with(&TIMEOUT);

@@ -1,6 +1,6 @@
 //! How the server starts and how it ends.
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use std::io::Read;
 use std::net::TcpStream;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::harness::{PATHS, Site, binary, hash, noise, request};
 
 #[test]
 fn a_signal_lets_it_finish_what_it_is_sending() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let bytes = noise(5, 32 << 20);
     let site = Site::new().with("large", &bytes).with("small", "x");
     for (path, signal) in PATHS.into_iter().zip([Signal::INT, Signal::TERM].into_iter().cycle()) {
@@ -41,7 +41,7 @@ fn a_signal_lets_it_finish_what_it_is_sending() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("large", noise(5, 32 << 20));
     let server = site.start();
     let mut busy = server.connect();
@@ -56,7 +56,7 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn a_client_that_does_not_read_delays_the_end_by_the_grace_at_most() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("large", noise(5, 32 << 20));
     for path in PATHS {
         let server = site.start_with(&["--path", path, "--grace", "0.2"]);
@@ -74,7 +74,7 @@ fn a_client_that_does_not_read_delays_the_end_by_the_grace_at_most() {
 
 #[test]
 fn a_client_that_reads_a_little_at_a_time_gets_no_more_than_the_grace() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("large", noise(5, 32 << 20));
     let server = site.start_with(&["--grace", "0.5"]);
     let mut slow = server.connect_narrow();
@@ -89,7 +89,7 @@ fn a_client_that_reads_a_little_at_a_time_gets_no_more_than_the_grace() {
 
 #[test]
 fn a_request_that_comes_with_the_signal_is_answered() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let site = Site::new().with("small", "x");
     let server = site.start();
     let mut client = server.connect();
@@ -106,7 +106,7 @@ fn a_request_that_comes_with_the_signal_is_answered() {
 
 #[test]
 fn what_cannot_be_done_is_said_clearly() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let run = |arguments: &[&str]| {
         let output = Command::new(binary()).args(arguments).output().unwrap();
         assert!(!output.status.success());

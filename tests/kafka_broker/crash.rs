@@ -9,8 +9,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::client::{ALL, Client, batch, records};
-use crate::floor::Floor;
 use crate::process::{Broker, command};
+use crate::resource_baseline::ResourceBaseline;
 
 fn chance(below: u64) -> u64 {
     RandomState::new().build_hasher().finish() % below
@@ -72,7 +72,7 @@ fn all(client: &mut Client) -> Vec<(i64, Vec<u8>)> {
 
 #[test]
 fn killed_at_any_moment_it_loses_nothing_acknowledged_and_keeps_nothing_twice() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let new = |id| Producer { id, acknowledged: 0, pending: 0, offsets: HashMap::new() };
     let mut producers: Vec<_> = (0..3).map(new).collect();
@@ -117,7 +117,7 @@ fn killed_at_any_moment_it_loses_nothing_acknowledged_and_keeps_nothing_twice() 
 
 #[test]
 fn a_damaged_segment_takes_its_partition_out_of_service_and_no_other() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let large = batch(&[&[b'x'; 500_000]], None);
     {

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use crate::floor::Floor;
 use crate::process::binary;
+use crate::resource_baseline::ResourceBaseline;
 
 #[test]
 fn the_demonstration_needs_no_client_and_draws_a_picture() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let picture = directory.path().join("picture.svg");
     let output = Command::new(binary())

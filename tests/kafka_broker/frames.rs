@@ -8,7 +8,7 @@ use bytebuf::Poke;
 
 use crate::api::{Api, Refused, Request, parse};
 use crate::batch;
-use crate::floor::Floor;
+use crate::resource_baseline::ResourceBaseline;
 
 /// Each frame with its client and its name.
 fn recorded() -> Vec<(String, Vec<u8>)> {
@@ -28,7 +28,7 @@ fn recorded() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn requests_of_real_clients_are_understood() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut seen = BTreeMap::<String, Vec<i16>>::new();
     for (name, frame) in recorded() {
         let (header, request) = parse(&frame).unwrap_or_else(|refused| panic!("{name}: {refused}"));
@@ -64,7 +64,7 @@ fn requests_of_real_clients_are_understood() {
 
 #[test]
 fn cut_frames_and_frames_with_more_behind_are_refused() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for (name, frame) in recorded() {
         if name.ends_with("api_versions-v4") {
             continue; // nothing of it is understood but its head
@@ -80,7 +80,7 @@ fn cut_frames_and_frames_with_more_behind_are_refused() {
 
 #[test]
 fn numbers_that_are_out_of_range_anywhere_are_survived() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for (_, frame) in recorded() {
         for at in 8..frame.len().saturating_sub(4) {
             for number in [i32::MAX, i32::MIN, -2, 1 << 24] {

@@ -5,14 +5,14 @@ use bytes::BufMut;
 
 use crate::api::Api;
 use crate::client::{ALL, Limits, batch, fetch, frame, produce, seal};
-use crate::floor::Floor;
 use crate::process::{Broker, command, command_with_descriptors};
+use crate::resource_baseline::ResourceBaseline;
 use crate::wire::{Reader, Write};
 
 /// What is wrong with a batch, and the code that says so.
 #[test]
 fn batches_that_are_wrong_are_refused_by_the_code_that_helps() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();
@@ -49,7 +49,7 @@ fn batches_that_are_wrong_are_refused_by_the_code_that_helps() {
 
 #[test]
 fn frames_that_are_no_requests_end_their_connection_and_no_other() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut other = broker.client();
@@ -86,7 +86,7 @@ fn frames_that_are_no_requests_end_their_connection_and_no_other() {
 
 #[test]
 fn names_of_topics_do_not_become_paths() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path().join("broker");
     let broker = Broker::start(&home);
@@ -101,7 +101,7 @@ fn names_of_topics_do_not_become_paths() {
 
 #[test]
 fn what_was_asked_before_a_bad_frame_is_answered() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();
@@ -115,7 +115,7 @@ fn what_was_asked_before_a_bad_frame_is_answered() {
 #[cfg(target_os = "linux")]
 #[test]
 fn consumers_that_vanish_while_they_wait_leave_nothing_behind() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut witness = broker.client();
@@ -138,7 +138,7 @@ fn consumers_that_vanish_while_they_wait_leave_nothing_behind() {
 #[cfg(target_os = "linux")]
 #[test]
 fn announced_bytes_take_no_memory_before_they_arrive() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut witness = broker.client();
@@ -161,7 +161,7 @@ fn announced_bytes_take_no_memory_before_they_arrive() {
 #[cfg(target_os = "linux")]
 #[test]
 fn requests_that_never_end_do_not_keep_small_ones_waiting() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start_with(directory.path(), ["--memory", "64"]);
     let before = broker.resident();
@@ -185,7 +185,7 @@ fn requests_that_never_end_do_not_keep_small_ones_waiting() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_broker_whose_complaints_cannot_be_written_goes_on() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = command(directory.path());
@@ -202,7 +202,7 @@ fn a_broker_whose_complaints_cannot_be_written_goes_on() {
 #[cfg(target_os = "linux")]
 #[test]
 fn connections_leave_descriptors_for_segments() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::run(command_with_descriptors(directory.path(), 64));
     let mut witness = broker.client();
@@ -218,7 +218,7 @@ fn connections_leave_descriptors_for_segments() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_group_members_send_is_kept_within_bounds() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();
@@ -249,7 +249,7 @@ fn what_group_members_send_is_kept_within_bounds() {
 
 #[test]
 fn partitions_made_on_demand_are_bounded() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start_with(directory.path(), ["--partitions", "1024"]);
     let topics = broker.client().topics(&["a", "b", "c", "d", "e", "f"]);
@@ -265,7 +265,7 @@ fn partitions_made_on_demand_are_bounded() {
 
 #[test]
 fn offsets_are_kept_for_partitions_that_exist() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();

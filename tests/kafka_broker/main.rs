@@ -1,8 +1,8 @@
 //! The real Kafka broker of `examples/`, spoken to frame by frame. `ci/kafka.sh` has the real clients.
 #![cfg(unix)]
 
-#[path = "../support/floor.rs"]
-mod floor;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 
 #[path = "../../examples/kafka_broker/api/mod.rs"]
 #[allow(dead_code, reason = "the broker writes what these tests read")]

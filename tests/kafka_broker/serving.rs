@@ -8,8 +8,8 @@ use bytes::BufMut;
 
 use crate::api::Api;
 use crate::client::{ALL, Client, Limits, batch, fetch, fetched, frame, produce, records, seal};
-use crate::floor::Floor;
 use crate::process::Broker;
+use crate::resource_baseline::ResourceBaseline;
 use crate::wire::{Reader, Write};
 
 /// Batches of one record each, of about this length, produced one by one.
@@ -46,7 +46,7 @@ fn read_all(client: &mut Client, topic: &str, limits: Limits) -> Vec<(i64, Vec<u
 
 #[test]
 fn records_come_back_in_order_whatever_the_limits() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start_with(directory.path(), ["--segment", "2", "--sync", "never"]);
     let mut client = broker.client();
@@ -64,7 +64,7 @@ fn records_come_back_in_order_whatever_the_limits() {
 
 #[test]
 fn several_batches_are_appended_together_or_not_at_all() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();
@@ -82,7 +82,7 @@ fn several_batches_are_appended_together_or_not_at_all() {
 
 #[test]
 fn a_fetch_at_the_end_waits_for_bytes_and_is_answered_in_turn() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let (mut consumer, mut producer) = (broker.client(), broker.client());
@@ -111,7 +111,7 @@ fn a_fetch_at_the_end_waits_for_bytes_and_is_answered_in_turn() {
 
 #[test]
 fn responses_that_are_ready_are_sent_together() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();
@@ -130,7 +130,7 @@ fn responses_that_are_ready_are_sent_together() {
 
 #[test]
 fn partitions_of_one_fetch_share_its_limit() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start_with(directory.path(), ["--partitions", "3"]);
     let mut client = broker.client();
@@ -150,7 +150,7 @@ fn partitions_of_one_fetch_share_its_limit() {
 
 #[test]
 fn a_batch_that_is_sent_again_is_in_the_log_once_even_after_a_restart() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let mut ids = Vec::new();
     for round in 0..2 {
@@ -181,7 +181,7 @@ fn a_batch_that_is_sent_again_is_in_the_log_once_even_after_a_restart() {
 
 #[test]
 fn offsets_are_found_by_time_and_at_both_ends() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start(directory.path());
     let mut client = broker.client();
@@ -217,7 +217,7 @@ fn offsets_are_found_by_time_and_at_both_ends() {
 
 #[test]
 fn a_second_broker_is_kept_off_the_directory() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let _first = Broker::start(directory.path());
     let second = crate::process::command(directory.path())

@@ -8,7 +8,7 @@ use std::process::Command;
 use bytebuf::SegmentReader;
 use tempfile::TempDir;
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use super::steps::{STEPS, alone, check};
 
 /// A small file system, if this process may mount one.
@@ -55,7 +55,7 @@ fn make_sparse(path: &Path) {
 #[test]
 fn a_full_disk_is_an_error_and_costs_nothing_that_was_safe() {
     let _alone = alone();
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(disk) = Disk::mount() else {
         println!("SKIPPED: no file system can be mounted here");
         return;

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use super::FILE;
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use super::steps::{STEPS, alone, check, say};
 
 /// The calls that working on a file makes.
@@ -59,7 +59,7 @@ fn a_kill_at_any_system_call_leaves_what_was_safe_and_a_file_to_go_on_with() {
         return;
     }
     let _alone = alone();
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     if std::env::var_os(STRACE).is_none() {
         println!("SKIPPED: run ci/segment_crash.sh, which sees to strace");
         return;

@@ -5,8 +5,8 @@
     reason = "submitting a request, and saying what completed, is the caller's word"
 )]
 
-#[path = "../support/floor.rs"]
-mod floor;
 mod receiving;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 mod ring;
 mod sending;

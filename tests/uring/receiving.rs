@@ -6,7 +6,7 @@ use std::thread;
 
 use bytebuf::{BufferRing, ByteBuf, Consume, Pool, Received, WriteQueue};
 
-use crate::floor::Floor;
+use crate::resource_baseline::ResourceBaseline;
 use crate::ring::{CANCEL, Completion, RECEIVE, Ring, SEND, Sender, connection, pattern};
 
 const GROUP: u16 = 3;
@@ -62,7 +62,7 @@ fn client(address: std::net::SocketAddr) {
 
 #[test]
 fn sixty_four_connections_share_eight_buffers() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let kinds = [Consume::Whole, Consume::Incremental];
     for (consume, is_bundle) in kinds.map(|kind| [(kind, false), (kind, true)]).concat() {
         let Some(mut ring) = Ring::new() else { return };
@@ -123,7 +123,7 @@ fn sixty_four_connections_share_eight_buffers() {
 
 #[test]
 fn a_cancelled_receive_leaves_its_bytes_in_the_socket() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
@@ -151,7 +151,7 @@ fn a_cancelled_receive_leaves_its_bytes_in_the_socket() {
 
 #[test]
 fn after_unregistering_nothing_is_written_and_the_next_registration_receives() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
@@ -181,7 +181,7 @@ fn after_unregistering_nothing_is_written_and_the_next_registration_receives() {
 
 #[test]
 fn a_ring_that_is_gone_has_written_nothing_and_its_memory_is_free() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
@@ -203,7 +203,7 @@ fn a_ring_that_is_gone_has_written_nothing_and_its_memory_is_free() {
 
 #[test]
 fn a_pool_at_its_limit_starves_the_ring_until_views_are_dropped() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build().budget("two blocks", 2 * BLOCK);
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };

@@ -7,7 +7,7 @@ use std::thread;
 
 use bytebuf::{ByteView, FileRegion, Pool, WriteQueue};
 
-use crate::floor::Floor;
+use crate::resource_baseline::ResourceBaseline;
 use crate::ring::{Ring, SEND, Sender, connection, pattern};
 
 const LARGE: usize = 64 * 1024;
@@ -52,7 +52,7 @@ fn reader(mut peer: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
 
 #[test]
 fn buffers_and_files_arrive_once_by_every_method() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     for threshold in [usize::MAX, LARGE] {
@@ -76,7 +76,7 @@ fn buffers_and_files_arrive_once_by_every_method() {
 /// Such a socket refuses, and the refused operation still owes a notification.
 #[test]
 fn a_socket_that_must_copy_gets_the_stream_by_copying() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let (out, peer) = UnixStream::pair().unwrap();
@@ -94,7 +94,7 @@ fn a_socket_that_must_copy_gets_the_stream_by_copying() {
 /// that is, and the rest continues.
 #[test]
 fn a_cancelled_send_continues_where_it_ended() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     for threshold in [usize::MAX, LARGE] {
         let pool = Pool::builder().build();
@@ -126,7 +126,7 @@ fn a_cancelled_send_continues_where_it_ended() {
 /// The kernel owes notifications for what it was lent, and the queue ends before they come.
 #[test]
 fn a_queue_may_end_while_its_sends_are_in_flight() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let (out, peer) = connection();

@@ -8,7 +8,7 @@ use bytebuf::{ByteView, CompositeByteBuf};
 use bytes::{Buf, BufMut};
 
 use super::Model;
-use super::ground::{pattern, pool, range, within};
+use super::fixtures::{pattern, pool, range, within};
 
 #[derive(Arbitrary, Debug)]
 pub enum Source {

@@ -12,7 +12,7 @@ use arbitrary::Arbitrary;
 use bytebuf::{FileRegion, FileTruncated};
 
 use super::Model;
-use super::ground::{pattern, pool, within};
+use super::fixtures::{pattern, pool, within};
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

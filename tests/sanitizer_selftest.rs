@@ -1,5 +1,7 @@
-//! Faults that a memory checker must find, one a run, named by `BYTEBUF_FAULT`: the scripts in `ci/` ask for
-//! them, so that a tool that has gone blind is noticed. The process ends well if nobody notices the fault.
+//! Makes one fault that a memory checker must report, named by `BYTEBUF_FAULT`.
+//!
+//! The scripts in `ci/` run each fault and require the report, so that a checker that reports nothing is noticed. Without
+//! a checker the process ends successfully.
 #![allow(unsafe_code, reason = "each of these is wrong, on purpose")]
 
 use bytebuf::{ByteBuf, Pool};

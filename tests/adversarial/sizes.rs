@@ -1,7 +1,7 @@
 //! Every length, range and index, with numbers from both ends and pairs of them that overflow.
 
-use super::floor::Floor;
 use super::outcome;
+use super::resource_baseline::ResourceBaseline;
 use bytebuf::{
     AllocErrorKind, BufExt, ByteBuf, ByteView, CompositeByteBuf, FileRegion, Peek, Poke, Pool,
     RecvSizer, TryReserveErrorKind, WriteQueue,
@@ -63,7 +63,7 @@ fn bounds((a, b): (usize, usize)) -> [(Bound<usize>, Bound<usize>); 6] {
 
 #[test]
 fn a_range_is_that_of_a_slice_or_a_panic() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let view = ByteView::from_static(TEXT);
     let parts = composite();
     for range in pairs().flat_map(bounds) {
@@ -88,7 +88,7 @@ fn a_range_is_that_of_a_slice_or_a_panic() {
 
 #[test]
 fn an_index_is_checked_by_all() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for n in NUMBERS {
         let fits = n <= TEXT.len();
         let mut view = ByteView::from_static(TEXT);
@@ -131,7 +131,7 @@ fn an_index_is_checked_by_all() {
 
 #[test]
 fn an_offset_and_a_length_are_checked_together() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for (offset, count) in pairs() {
         let mut expected = TEXT.to_vec();
         let there = offset.checked_add(count).and_then(|end| expected.get_mut(offset..end));
@@ -148,7 +148,7 @@ fn an_offset_and_a_length_are_checked_together() {
 
 #[test]
 fn room_that_nobody_has_is_an_error_that_changes_nothing() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     for n in ABSURD {
         let error = pool.try_alloc(n).unwrap_err();
@@ -180,7 +180,7 @@ fn room_that_nobody_has_is_an_error_that_changes_nothing() {
 
 #[test]
 fn two_sizes_are_added_with_care() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().max_memory(64 << 20).build();
     for (front, n) in pairs() {
         let small = front.checked_add(n).is_some_and(|sum| sum < 1000);
@@ -203,7 +203,7 @@ fn two_sizes_are_added_with_care() {
 
 #[test]
 fn a_maximum_is_kept_whatever_it_is() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for max in NUMBERS.into_iter().filter(|&max| max >= TEXT.len()) {
         for headroom in [0, 1, 100] {
             for more in [1, 60, 200] {
@@ -228,7 +228,7 @@ fn a_maximum_is_kept_whatever_it_is() {
 
 #[test]
 fn a_pool_of_any_settings_works_or_refuses() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for (a, b) in pairs().step_by(if cfg!(miri) { 13 } else { 1 }) {
         let pool = Pool::builder().chunk_size(a).max_memory(b).thread_cache(a).build();
         for size in [0, 100, 100_000] {
@@ -254,7 +254,7 @@ fn a_pool_of_any_settings_works_or_refuses() {
 
 #[test]
 fn a_region_of_a_file_stays_within() -> std::io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let numbers = [0, 1, 10, 11, u64::MAX / 2, i64::MAX as u64 + 1, u64::MAX - 1, u64::MAX];
     let file = std::sync::Arc::new(tempfile::tempfile()?);
     for (a, b) in numbers.into_iter().flat_map(|a| numbers.map(|b| (a, b))) {

@@ -10,7 +10,7 @@ use bytebuf::{
 };
 
 use super::Model;
-use super::ground::range;
+use super::fixtures::range;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

@@ -12,7 +12,7 @@ use arbitrary::Arbitrary;
 use bytebuf::{Splice, Spliced};
 
 use super::Model;
-use super::ground::pattern;
+use super::fixtures::pattern;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

@@ -9,7 +9,7 @@ use bytebuf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::Model;
-use super::ground::pattern;
+use super::fixtures::pattern;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

@@ -5,5 +5,5 @@ source "$(dirname "$0")/lib.sh"
 
 sequences=1000000
 short && sequences=50000
-BYTEBUF_SEQUENCES=$sequences logged cargo test --release --all-features --test ops
+BYTEBUF_SEQUENCES=$sequences logged cargo test --release --all-features --test models
 ran "$sequences" "sequences of operations beside $(passed) models"

@@ -1,7 +1,7 @@
-//! Numbers, liars and losses of what holds descriptors: files, queues, splices, segments.
+//! Sizes, lying traits and losses for what holds descriptors: files, queues, splices, segments.
 
-use super::floor::Floor;
 use super::outcome;
+use super::resource_baseline::ResourceBaseline;
 use bytebuf::{
     ByteBuf, ByteView, CompositeByteBuf, FileRegion, MappedFile, MappedFileMut, Pool, RecvSizer,
     Segment, Splice, Spliced, WriteQueue,
@@ -35,10 +35,10 @@ fn pairs() -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// For what may go by a pipe, which stays behind for the next one who needs one.
-fn floor_and_a_pipe() -> Floor {
-    let floor = Floor::take();
-    floor.lose_descriptors(2);
-    floor
+fn baseline_and_a_pipe() -> ResourceBaseline {
+    let baseline = ResourceBaseline::take();
+    baseline.lose_descriptors(2);
+    baseline
 }
 
 /// A file that holds [`TEXT`].
@@ -63,7 +63,7 @@ fn received(mut peer: UnixStream) -> Vec<u8> {
 
 #[test]
 fn a_region_that_is_not_there_is_sent_as_far_as_it_is() -> io::Result<()> {
-    let _floor = floor_and_a_pipe();
+    let _baseline = baseline_and_a_pipe();
     let file = text()?;
     for (a, b) in pairs().filter(|(a, b)| a <= b) {
         let there = TEXT.get(a.min(10) as usize..b.min(10) as usize).unwrap_or_default();
@@ -86,7 +86,7 @@ fn a_region_that_is_not_there_is_sent_as_far_as_it_is() -> io::Result<()> {
 
 #[test]
 fn a_mapped_range_is_there_or_refused() -> io::Result<()> {
-    let _floor = floor_and_a_pipe();
+    let _baseline = baseline_and_a_pipe();
     let file = text()?;
     let directory = tempfile::tempdir()?;
     for (a, b) in pairs() {
@@ -110,7 +110,7 @@ fn a_mapped_range_is_there_or_refused() -> io::Result<()> {
 
 #[test]
 fn a_segment_of_any_size_works_or_refuses() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("log");
     for capacity in NUMBERS {
@@ -136,7 +136,7 @@ fn a_segment_of_any_size_works_or_refuses() -> io::Result<()> {
 
 #[test]
 fn limits_of_a_splice_are_kept_whatever_they_are() -> io::Result<()> {
-    let _floor = floor_and_a_pipe();
+    let _baseline = baseline_and_a_pipe();
     let file = text()?;
     for (a, b) in pairs() {
         let ((source, mut sender), (target, peer)) = (connection()?, connection()?);
@@ -162,7 +162,7 @@ fn limits_of_a_splice_are_kept_whatever_they_are() -> io::Result<()> {
 
 #[test]
 fn limits_of_a_queue_are_kept_whatever_they_are() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let file = text()?;
     let large = vec![1; 40_000];
     let expected = [b"head", &large[..], &large[..], TEXT].concat();
@@ -199,7 +199,7 @@ fn limits_of_a_queue_are_kept_whatever_they_are() -> io::Result<()> {
 
 #[test]
 fn a_receive_of_any_size_is_what_came_or_an_error() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for (min, max) in pairs().filter(|&(min, max)| 0 < min && min <= max) {
         let sizer = || RecvSizer::with_range(min as usize, max as usize);
         let (socket, mut peer) = connection()?;
@@ -232,7 +232,7 @@ impl AsFd for Fickle {
 
 #[test]
 fn a_descriptor_that_changes_gets_no_byte_twice() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut queue = WriteQueue::new().with_zero_copy(1);
     (0..100_u8).for_each(|i| _ = queue.push(ByteView::from(vec![i; 20_000])));
     let ((a, mut from_a), (b, mut from_b)) = (connection()?, connection()?);
@@ -256,7 +256,7 @@ fn a_descriptor_that_changes_gets_no_byte_twice() -> io::Result<()> {
 
 #[test]
 fn memory_of_a_file_that_shrank_is_an_error_to_send() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let file = tempfile::tempfile()?;
     file.set_len(65_536)?;
     // SAFETY: the promise is broken below, and the memory left to the kernel alone from then on.
@@ -279,7 +279,7 @@ fn memory_of_a_file_that_shrank_is_an_error_to_send() -> io::Result<()> {
 
 #[test]
 fn what_holds_descriptors_may_be_forgotten() -> io::Result<()> {
-    let floor = floor_and_a_pipe();
+    let baseline = baseline_and_a_pipe();
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("log");
     let file = text()?;
@@ -317,8 +317,8 @@ fn what_holds_descriptors_may_be_forgotten() -> io::Result<()> {
     assert!(std::fs::read(&path)?.windows(10).any(|window| window == TEXT));
 
     // A file, a pipe and a file in memory each time, and the log.
-    floor.lose_descriptors(2 * (1 + 2 + 1) + 1);
+    baseline.lose_descriptors(2 * (1 + 2 + 1) + 1);
     // A queue's block each time, and a log's buffer, in as many chunks.
-    floor.lose(3 * ((4 << 20) + (256 << 10)), 3);
+    baseline.lose(3 * ((4 << 20) + (256 << 10)), 3);
     Ok(())
 }

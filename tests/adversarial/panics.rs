@@ -1,6 +1,6 @@
 //! Owners, closures and traits that panic: at each of their calls, in each operation that calls them.
 
-use super::floor::Floor;
+use super::resource_baseline::ResourceBaseline;
 use super::{Owner, outcome};
 use bytebuf::testing::{LeakGuard, failing_pool};
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Payload, Pool, Search, WriteQueue};
@@ -24,7 +24,7 @@ type Operation = fn(&mut CompositeByteBuf);
 
 #[test]
 fn an_owner_that_panics_costs_nobody_elses_bytes() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     const PARTS: usize = 6;
     let operations: [(&str, Operation); 14] = [
         ("advance", |parts| parts.advance(9)),
@@ -67,7 +67,7 @@ fn an_owner_that_panics_costs_nobody_elses_bytes() {
 
 #[test]
 fn an_owner_may_panic_in_whoever_drops_it_last() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let drops = Arc::new(AtomicUsize::new(0));
     let owner = || Owner { bytes: vec![1; 10_000], drops: Arc::clone(&drops), panics: true };
     let last: [fn(ByteView); 8] = [
@@ -96,7 +96,7 @@ fn an_owner_may_panic_in_whoever_drops_it_last() {
 
 #[test]
 fn an_owner_may_use_the_pool_that_its_drop_interrupts() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     struct Busy(Pool, Vec<u8>);
 
     impl AsRef<[u8]> for Busy {
@@ -157,7 +157,7 @@ impl Iterator for Fuse {
 
 #[test]
 fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for fuse in 0..if cfg!(miri) { 5 } else { 50 } {
         let pool = LeakGuard::new();
         let mut buf = pool.alloc(8);
@@ -187,7 +187,7 @@ fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
 
 #[test]
 fn a_search_may_be_left_by_a_panic() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let parts = CompositeByteBuf::from_iter(["abc", "def"]);
     for fuse in 0..6 {
         let mut burning = Fuse(fuse);
@@ -231,7 +231,7 @@ impl Write for Sink {
 
 #[test]
 fn a_queue_goes_on_where_a_writer_panicked() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let parts = (0..20_u8).map(|i| vec![i; usize::from(i) * 3]);
     let expected = parts.clone().collect::<Vec<_>>().concat();
     for fuse in (0..100).step_by(if cfg!(miri) { 9 } else { 1 }) {
@@ -248,7 +248,7 @@ fn a_queue_goes_on_where_a_writer_panicked() {
 
 #[test]
 fn a_queue_sends_on_when_an_owner_panics() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     const PARTS: usize = 8;
     for panics in (0..PARTS).step_by(if cfg!(miri) { PARTS - 1 } else { 1 }) {
         let drops = Arc::new(AtomicUsize::new(0));
@@ -273,7 +273,7 @@ fn a_queue_sends_on_when_an_owner_panics() {
 
 #[test]
 fn a_shedder_may_panic() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let guard = LeakGuard::new();
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
@@ -304,7 +304,7 @@ impl Wake for Sleeper {
 
 #[test]
 fn a_waker_may_panic_and_keeps_nobody_asleep() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     const LINE: usize = 5;
     for panics in 0..=LINE {
         let guard = LeakGuard::new();
@@ -360,7 +360,7 @@ impl From<Refusal> for Payload {
 
 #[test]
 fn a_conversion_or_an_iterator_of_parts_may_panic() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let mut parts = CompositeByteBuf::from_iter(["ab", "cd"]);
     let operations: [Operation; 4] = [
         |parts| parts.push_back(Refusal),
@@ -385,7 +385,7 @@ fn a_conversion_or_an_iterator_of_parts_may_panic() {
 
 #[test]
 fn a_pool_of_failures_may_panic_instead() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for fuse in 0..6 {
         let guard = LeakGuard::new();
         let pool = failing_pool(guard.pool(), move |nth| {

@@ -5,7 +5,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytebuf::{ByteBuf, CompositeByteBuf, WriteQueue};
 
 use super::Model;
-use super::ground::{pattern, pool};
+use super::fixtures::{pattern, pool};
 
 /// A number that lies near something: 0, a power of two, the end of `isize` or `usize`.
 #[derive(Debug, Clone, Copy)]

@@ -1,17 +1,17 @@
-//! Callers who mean no good, in safe code: they may get errors and panics, and nothing else.
+//! Safe code that attacks the crate gets errors and panics, and causes nothing else.
 //!
-//! `sizes.rs`: every length, range and index there is. `liars.rs`: traits that lie. `panics.rs`: owners,
-//! closures and traits that panic at any of their calls. `losses.rs`: no memory, forgotten handles, drops
-//! in any order. `files.rs`: all this for what holds descriptors. `tasks.rs`: readiness that lies, and
-//! futures that are forgotten.
+//! `sizes.rs`: lengths, ranges and indexes at every limit. `lying_traits.rs`: traits that return false results.
+//! `panics.rs`: owners, closures and traits that panic at any of their calls. `losses.rs`: no memory, forgotten handles,
+//! drops in any order. `files.rs`: all this for what holds descriptors. `tasks.rs`: false readiness, and forgotten
+//! futures.
 
 #[cfg(all(unix, not(miri)))]
 mod files;
-#[path = "../support/floor.rs"]
-mod floor;
-mod liars;
 mod losses;
+mod lying_traits;
 mod panics;
+#[path = "../support/resource_baseline.rs"]
+mod resource_baseline;
 mod sizes;
 #[cfg(all(unix, feature = "tokio", not(miri)))]
 mod tasks;

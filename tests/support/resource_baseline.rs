@@ -1,13 +1,15 @@
-//! The floor: what the process holds before any test. Every test of a file takes it first; whenever the last
-//! one that runs lets go, nothing is above it, or that test fails.
+//! Checks that a program's tests give back all that they take from the system and from the pool.
 //!
-//! These do without:
+//! The baseline is what the process holds before its first test. Every test of a program takes it first. When the
+//! last running test lets go of it, the process must hold no more than the baseline, or that test fails.
 //!
-//! * `ops`: pools, files and threads that its sequences share live as long as the process. A sequence that
-//!   left blocks behind would exhaust its pool, which is small, in the course of the others.
+//! These programs do not take it:
+//!
+//! * `models`: pools, files and threads that its sequences share live as long as the process. Blocks that a sequence
+//!   leaks exhaust its small pool during the later sequences.
 //! * `slow_wire`: leaves sockets and memory behind on purpose, and ends with no zero-copy send of its queues in flight.
-//! * `seeded`: its faults are leaks, among others. `netty_page`, `tidy`: read text.
-//! * `loom`, `shuttle`: run the crate on other atomics, and look themselves at what is left.
+//! * `sanitizer_selftest`: its faults are leaks, among others. `netty_page`, `tidy`: read text.
+//! * `loom`, `shuttle`: run the crate on other atomics, and check themselves what is left.
 
 use bytebuf::Pool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,11 +33,11 @@ impl Held {
         Self { descriptors: descriptors(), mapped: mapped(), live_blocks, sends: sends() }
     }
 
-    fn is_above(self, floor: Self) -> bool {
-        self.descriptors > floor.descriptors
-            || self.mapped > floor.mapped
-            || self.live_blocks > floor.live_blocks
-            || self.sends > floor.sends
+    fn is_above(self, baseline: Self) -> bool {
+        self.descriptors > baseline.descriptors
+            || self.mapped > baseline.mapped
+            || self.live_blocks > baseline.live_blocks
+            || self.sends > baseline.sends
     }
 }
 
@@ -60,45 +62,45 @@ fn sends() -> usize {
 
 struct State {
     running: usize,
-    floor: Option<Held>,
+    baseline: Option<Held>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { running: 0, floor: None });
+static STATE: Mutex<State> = Mutex::new(State { running: 0, baseline: None });
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One test that runs.
-pub(crate) struct Floor(());
+/// A running test.
+pub(crate) struct ResourceBaseline(());
 
-impl Floor {
+impl ResourceBaseline {
     pub(crate) fn take() -> Self {
         let mut state = state();
-        state.floor.get_or_insert_with(Held::now);
+        state.baseline.get_or_insert_with(Held::now);
         state.running += 1;
         Self(())
     }
 
-    /// So many bytes of mappings, and blocks of the global pool, are lost for good, as the test knows.
+    /// Raises the baseline by mapped bytes and blocks of the global pool that the test leaks on purpose.
     #[allow(dead_code, reason = "not every file has such a test")]
     pub(crate) fn lose(&self, mapped: usize, live_blocks: usize) {
-        if let Some(floor) = &mut state().floor {
-            floor.mapped += mapped;
-            floor.live_blocks += live_blocks;
+        if let Some(baseline) = &mut state().baseline {
+            baseline.mapped += mapped;
+            baseline.live_blocks += live_blocks;
         }
     }
 
-    /// So many descriptors are lost.
+    /// Raises the baseline by descriptors that the test leaks on purpose.
     #[allow(dead_code, reason = "not every file has such a test")]
     pub(crate) fn lose_descriptors(&self, descriptors: usize) {
-        if let Some(floor) = &mut state().floor {
-            floor.descriptors += descriptors;
+        if let Some(baseline) = &mut state().baseline {
+            baseline.descriptors += descriptors;
         }
     }
 }
 
-impl Drop for Floor {
+impl Drop for ResourceBaseline {
     fn drop(&mut self) {
         state().running -= 1;
         if thread::panicking() {
@@ -107,18 +109,18 @@ impl Drop for Floor {
         // Threads that were joined may be in their last destructors; the purger may still have memory to give back.
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            // Let go between two looks: a thread that waits for it, to take the floor once more, may have
-            // free blocks from its last time.
+            // Unlock between two checks: a thread that waits for the lock, to take the baseline again, may have
+            // free blocks in its cache.
             let state = state();
             if state.running > 0 {
                 return;
             }
-            let (now, floor) = (Held::now(), state.floor.expect("taken"));
-            if !now.is_above(floor) {
+            let (now, baseline) = (Held::now(), state.baseline.expect("taken"));
+            if !now.is_above(baseline) {
                 return;
             }
             drop(state);
-            assert!(Instant::now() < deadline, "{now:?} is above the floor, {floor:?}");
+            assert!(Instant::now() < deadline, "{now:?} is above the baseline, {baseline:?}");
             thread::park_timeout(Duration::from_millis(5));
         }
     }

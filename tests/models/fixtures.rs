@@ -1,18 +1,17 @@
-//! What the models share: recognisable bytes, and memory that a former owner has written.
+//! What the models share: recognisable bytes, and memory that an earlier owner has written.
 //!
-//! The crate under test promises that nobody sees what an earlier owner of a block wrote. So all bytes
-//! that models write are below [`MARK`], blocks are recycled full of `MARK`, and no model may ever
-//! read one.
+//! The crate must not show what an earlier owner of a block wrote. All bytes that models write are below [`MARK`],
+//! blocks are recycled full of `MARK`, and no model may ever read one.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytebuf::Pool;
 
-/// What the former owners of the pool's blocks wrote, and nobody else does.
+/// The byte that only earlier owners of the pool's blocks wrote.
 pub const MARK: u8 = 0xEE;
 
-/// `len` bytes that differ along the way and by `salt`, so that a lost, repeated or foreign stretch shows.
+/// Returns `len` bytes that differ by position and by `salt`, so that a lost, repeated or foreign range shows.
 pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
     (0..len).map(|i| (i.wrapping_mul(31) as u8 ^ (i >> 8) as u8 ^ salt) & 0x7F).collect()
 }
@@ -23,8 +22,8 @@ pub fn pool() -> &'static Pool {
     POOL.get_or_init(|| Pool::builder().chunk_size(1 << 20).max_memory(64 << 20).build())
 }
 
-/// Writes `MARK` all over the blocks that the next buffers of these sizes get.
-pub fn soil(pool: &Pool, sizes: &[usize]) {
+/// Fills the blocks that the next buffers of these sizes get with `MARK`.
+pub fn dirty(pool: &Pool, sizes: &[usize]) {
     for &size in sizes {
         pool.alloc(size).resize(size, MARK);
     }

@@ -1,7 +1,7 @@
 //! Readiness that lies or panics, and futures that are forgotten.
 
-use super::floor::Floor;
 use super::outcome;
+use super::resource_baseline::ResourceBaseline;
 use bytebuf::{ByteBuf, ReadReady, RecvSizer, Splice, WriteQueue, WriteReady};
 use std::cell::Cell;
 use std::future::Future;
@@ -104,7 +104,7 @@ fn poll_and_forget<T>(
 
 #[test]
 fn a_stream_that_denies_what_it_did_gets_every_byte_once() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for panics in [NEVER, 0, 1, 2, 3, 7] {
         let (ours, mut peer) = UnixStream::pair()?;
         let out = Liar::new(ours, panics)?;
@@ -119,9 +119,9 @@ fn a_stream_that_denies_what_it_did_gets_every_byte_once() -> io::Result<()> {
 
 #[test]
 fn a_splice_between_liars_moves_every_byte_once() -> io::Result<()> {
-    let floor = Floor::take();
+    let baseline = ResourceBaseline::take();
     // Its pipe is kept for the next one.
-    floor.lose_descriptors(2);
+    baseline.lose_descriptors(2);
     for panics in [NEVER, 0, 1, 2, 3, 7] {
         let ((mut sender, from), (to, mut peer)) = (UnixStream::pair()?, UnixStream::pair()?);
         let (from, to) = (Liar::new(from, panics)?, Liar::new(to, panics)?);
@@ -139,7 +139,7 @@ fn a_splice_between_liars_moves_every_byte_once() -> io::Result<()> {
 
 #[test]
 fn what_a_liar_received_is_there() -> io::Result<()> {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for panics in [NEVER, 0, 1, 2, 3, 7] {
         let (mut sender, from) = UnixStream::pair()?;
         sender.write_all(&bytes())?;

@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut};
 use std::mem::MaybeUninit;
 
 use super::Model;
-use super::ground::{MARK, pattern, pool, range, soil, within};
+use super::fixtures::{MARK, dirty, pattern, pool, range, within};
 
 /// An operation on one of the handles.
 #[derive(Arbitrary, Debug)]
@@ -424,7 +424,7 @@ impl Model for ByteBufs {
     type Op = Step;
 
     fn new() -> Self {
-        soil(pool(), &[64, 256, 1024, 2048, 4096, 9000, 16_384]);
+        dirty(pool(), &[64, 256, 1024, 2048, 4096, 9000, 16_384]);
         Self(vec![Handle::Buffer(Buffer::new(pool().alloc(300)))])
     }
 

@@ -12,7 +12,7 @@ use bytebuf::{Repair, Segment, SegmentDamaged, SegmentReader};
 use tempfile::TempDir;
 
 use super::Model;
-use super::ground::{pattern, within};
+use super::fixtures::{pattern, within};
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

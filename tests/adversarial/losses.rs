@@ -1,7 +1,7 @@
 //! Memory that is not there, handles that are never dropped, and drops in any order.
 
-use super::floor::Floor;
 use super::outcome;
+use super::resource_baseline::ResourceBaseline;
 use bytebuf::testing::{LeakGuard, each_failing_allocation};
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 use bytes::{Buf, BufMut, Bytes};
@@ -23,7 +23,7 @@ fn or_nothing(buf: &mut ByteBuf, model: &mut Vec<u8>, operation: impl Fn(&mut By
 
 #[test]
 fn every_allocation_may_fail_and_changes_nothing() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let allocations = each_failing_allocation(|pool| {
         let Ok(mut buf) = outcome(|| pool.alloc(16)) else { return };
         let mut model = Vec::new();
@@ -65,7 +65,7 @@ fn every_allocation_may_fail_and_changes_nothing() {
 
 #[test]
 fn reads_without_memory_are_errors_that_lose_nothing() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     each_failing_allocation(|pool| {
         let Ok(mut buf) = pool.try_alloc(8) else { return };
         let content: Vec<u8> = (0..=if cfg!(miri) { 70 } else { 255 }).collect();
@@ -84,7 +84,7 @@ fn reads_without_memory_are_errors_that_lose_nothing() {
 #[test]
 #[cfg_attr(miri, ignore = "leaks, as it says")]
 fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
-    let floor = Floor::take();
+    let baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let filled = || {
         let mut buf = pool.alloc(100);
@@ -108,14 +108,14 @@ fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
     drop(filled());
     pool.trim();
     let stats = pool.stats();
-    floor.lose(stats.mapped + stats.headers, 0);
+    baseline.lose(stats.mapped + stats.headers, 0);
     drop(pool);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "leaks, as it says")]
 fn a_place_in_line_may_be_forgotten() {
-    let floor = Floor::take();
+    let baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let budget = pool.budget("small", 4096);
     let held = budget.alloc(4096);
@@ -132,12 +132,12 @@ fn a_place_in_line_may_be_forgotten() {
     assert!(buf.capacity() >= 1000);
     assert!(budget.try_alloc(1000).is_ok());
     let stats = pool.stats();
-    floor.lose(stats.mapped + stats.headers, 0);
+    baseline.lose(stats.mapped + stats.headers, 0);
 }
 
 #[test]
 fn budgets_may_be_nested_however_deep() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let pool = LeakGuard::new();
     let mut deep = pool.pool().clone();
     for _ in 0..if cfg!(miri) { 100 } else { 300_000 } {
@@ -165,7 +165,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn handles_are_dropped_in_any_order_on_any_thread() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for order in orders(5).into_iter().step_by(if cfg!(miri) { 17 } else { 1 }) {
         let pool = LeakGuard::new();
         let mut buf = pool.alloc(200);

@@ -10,7 +10,7 @@ use bytebuf::{
 use bytes::Buf;
 
 use super::Model;
-use super::ground::pool;
+use super::fixtures::pool;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

@@ -13,7 +13,7 @@ use arbitrary::Arbitrary;
 use bytebuf::{AllocErrorKind, ByteBuf, ByteView, Pool};
 
 use super::Model;
-use super::ground::MARK;
+use super::fixtures::MARK;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {

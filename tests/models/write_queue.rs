@@ -18,7 +18,7 @@ use bytebuf::{ByteView, CompositeByteBuf, FileRegion, Flush, Payload, WriteQueue
 use bytes::BufMut;
 
 use super::Model;
-use super::ground::{pattern, pool, soil};
+use super::fixtures::{dirty, pattern, pool};
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
@@ -378,7 +378,7 @@ fn step(state: &mut Queue, op: &Op, salt: u8) {
     );
     state.check(is_push);
     state.forget();
-    soil(pool(), &[ZERO_COPY, 2 * ZERO_COPY]);
+    dirty(pool(), &[ZERO_COPY, 2 * ZERO_COPY]);
 }
 
 fn new_queue() -> WriteQueue {

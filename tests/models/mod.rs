@@ -8,7 +8,7 @@ pub mod byte_buf;
 pub mod composite;
 pub mod conversions;
 pub mod extremes;
-mod ground;
+mod fixtures;
 pub mod pool;
 #[cfg(unix)]
 pub mod region;

@@ -1,10 +1,11 @@
-//! Random sequences of up to 100 operations, each done to the crate and to a model of it.
+//! Applies random sequences of up to 100 operations to the crate and to a model of it, and compares.
 //!
-//! 50 000 sequences in all; `BYTEBUF_SEQUENCES=NUMBER` draws as many instead. A sequence that fails is
-//! made short before it is shown. The targets of `fuzz/` run the same models.
+//! Runs 50,000 sequences in all, or `BYTEBUF_SEQUENCES`. A failing sequence is shrunk before it is printed. The
+//! targets of `fuzz/` run the same models.
 
 // `fuzz/` makes a library of them.
 #[allow(unreachable_pub)]
+#[path = "mod.rs"]
 mod models;
 
 use std::cell::Cell;

@@ -1,7 +1,7 @@
 //! Traits that promise one thing and do another.
 
-use super::floor::Floor;
 use super::outcome;
+use super::resource_baseline::ResourceBaseline;
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Finder, MultiFinder, Search, WriteQueue};
 use bytes::{Buf, BufMut};
 use std::cell::Cell;
@@ -33,7 +33,7 @@ impl Write for Boaster {
 
 #[test]
 fn a_reader_that_claims_too_much_is_found_out() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for more in [1, 100, usize::MAX / 2, usize::MAX] {
         let mut buf = ByteBuf::from(&b"kept"[..]);
         let error = buf.read_from(&mut Boaster(more)).unwrap_err();
@@ -44,7 +44,7 @@ fn a_reader_that_claims_too_much_is_found_out() {
 
 #[test]
 fn a_reader_that_writes_nothing_shows_nobody_elses_bytes() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     struct Idle;
 
     impl Read for Idle {
@@ -64,7 +64,7 @@ fn a_reader_that_writes_nothing_shows_nobody_elses_bytes() {
 
 #[test]
 fn a_writer_that_claims_too_much_takes_nothing_from_the_queue_beyond_it() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for more in [1, 100, usize::MAX / 2, usize::MAX] {
         let mut queue = WriteQueue::new();
         queue.push("some bytes");
@@ -100,7 +100,7 @@ impl Buf for Fable {
 
 #[test]
 fn a_buf_that_makes_up_its_length_is_put_or_refused() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for first in [0, 1, 3, 4, 100, usize::MAX / 2, usize::MAX] {
         for second in [0, 1, 5, usize::MAX] {
             for chunk in [&b""[..], b"abc"] {
@@ -118,7 +118,7 @@ fn a_buf_that_makes_up_its_length_is_put_or_refused() {
 
 #[test]
 fn a_buf_without_end_that_shows_nothing_is_refused() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     struct Void;
 
     impl Buf for Void {
@@ -156,7 +156,7 @@ impl<I: Iterator> Iterator for Hinting<I> {
 
 #[test]
 fn hints_are_not_believed() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     for hint in [(0, Some(0)), (1, None), (usize::MAX, None), (usize::MAX, Some(0)), (7, Some(3))] {
         let bytes = || Hinting(b"abcdef".iter().copied(), hint);
         assert_eq!(ByteBuf::from_iter(bytes()), "abcdef");
@@ -181,7 +181,7 @@ impl AsRef<[u8]> for Fickle {
 
 #[test]
 fn needles_that_change_are_some_needle() {
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     let text = CompositeByteBuf::from_iter(["xa", "bcx"]);
     for start in 0..4 {
         let needle = || Fickle(Cell::new(start));
@@ -224,7 +224,7 @@ impl RangeBounds<usize> for Shifting {
 #[test]
 fn a_range_that_changes_is_some_range() {
     use Bound::{Excluded, Included, Unbounded};
-    let _floor = Floor::take();
+    let _baseline = ResourceBaseline::take();
     const TEXT: &[u8] = b"0123456789";
     let far = usize::MAX;
     for bounds in [
