@@ -1,5 +1,5 @@
-//! The fault matrix: every system call of the crate, failing in every way, at each of its first
-//! turns. `docs/faults.md` says what comes of it.
+//! The fault matrix: every system call of the crate fails in every way, at each of its first
+//! turns. `docs/faults.md` lists the results.
 //!
 //! Each job of `faults/jobs.rs` moves a known stream and continues after an error, as a caller that
 //! wants to recover does. One call fails once. Then:
@@ -37,10 +37,10 @@ const ERRNOS: [(&str, Errno); 12] = [
     ("EMFILE", Errno::MFILE),
 ];
 
-/// Turns at which a call fails, until it is not made that often.
+/// The turns at which a call fails, as long as it is made that many times.
 const TURNS: [usize; 5] = [1, 2, 4, 16, 50];
 
-/// A job, the calls that fail in it, and those that never work there.
+/// A job, the calls that fail in it, and the calls that always fail there.
 type Row = (Job, &'static [Call], &'static [Call]);
 
 const ROWS: &[Row] = &[
@@ -76,29 +76,29 @@ const ROWS: &[Row] = &[
 
 const PATHS: &[Call] = &[Call::Sendfile, Call::SpliceIn, Call::CopyRange];
 
-/// Whether an error of this call may be told (FA2).
-fn may_be_told(call: Call, errno: Errno) -> bool {
-    // Where no kernel is asked, none refuses two descriptors by number.
+/// Returns whether the caller may get this error of this call (FA2).
+fn may_be_reported(call: Call, errno: Errno) -> bool {
+    // Without transfers in the kernel, no call refuses a pair of descriptors.
     let refusal = TRANSFERS_IN_KERNEL && [Errno::INVAL, Errno::PERM, Errno::NOSYS].contains(&errno);
     match call {
         _ if errno == Errno::INTR => false,
-        // Conveniences: what they are for is done without them.
+        // The work is done without these calls if they fail.
         Call::Pipe | Call::PipeSize | Call::Poll => false,
         Call::SetZeroCopy | Call::Cork => false,
         Call::Unmap | Call::UnmapMemory | Call::AdviseMemory | Call::Unlink => false,
         Call::NextData | Call::ZeroRange => false,
-        // A file system that can't is no failure.
+        // A file system that lacks these is not a failure.
         Call::Allocate | Call::MemoryFile => errno != Errno::NOSYS,
         Call::Sendfile | Call::SpliceIn | Call::SpliceOut | Call::CopyRange => !refusal,
         _ => true,
     }
 }
 
-/// Whether this is how the failure is told.
-fn is_told_by(call: Call, errno: Errno, error: &io::Error) -> bool {
+/// Returns whether `error` is how this failure is reported.
+fn is_reported_by(call: Call, errno: Errno, error: &io::Error) -> bool {
     match call {
         Call::MapMemory => error.kind() == io::ErrorKind::OutOfMemory,
-        // What can't be sealed is not sealed.
+        // A file that cannot be sealed is not sealed.
         Call::Seal if errno == Errno::INVAL && error.raw_os_error().is_none() => {
             error.kind() == io::ErrorKind::InvalidInput
         }
@@ -106,8 +106,8 @@ fn is_told_by(call: Call, errno: Errno, error: &io::Error) -> bool {
     }
 }
 
-/// Has call number `turn` of one kind end so, once; those that are not to be used never work. None
-/// if it is not made that often.
+/// Runs a job in which call number `turn` of one kind has this outcome, once, and the `unused` calls always fail.
+/// Returns `None` if the call is made fewer times.
 fn ending(
     call: Call,
     outcome: Outcome,
@@ -115,7 +115,7 @@ fn ending(
     unused: &'static [Call],
     job: Job,
 ) -> Option<Run> {
-    // Where syncing costs nothing, if there is such a place: it is done two thousand times.
+    // In memory, if possible: the jobs sync two thousand times, which costs nothing there.
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     pipes::forget_all();
     let mut turns = 0;
@@ -142,19 +142,19 @@ fn ending(
     is_made.get().then_some(run)
 }
 
-/// A call fails in every way at one turn of a job, and comes up short. How often: 0 if it is not
-/// made that often.
+/// Runs a job with each failure of a call at one turn, and with short counts. Returns the number of runs per way: 0 if
+/// the call is made fewer times.
 fn fail(call: Call, turn: usize, unused: &'static [Call], job: Job) -> [usize; 14] {
     let mut cells = [0; 14];
     for (cell, (_, errno)) in cells.iter_mut().zip(ERRNOS) {
         let outcome = Outcome::Fail(errno.raw_os_error());
-        // A pipe that another test gives back meanwhile spares this one the call.
+        // If another test releases a pipe meanwhile, this run does not make the call.
         let tries = if matches!(call, Call::Pipe | Call::PipeSize) { 20 } else { 1 };
         let run = (0..tries).find_map(|_| ending(call, outcome, turn, unused, job));
         let Some(run) = run else { return cells };
         for error in run.errors {
-            assert!(may_be_told(call, errno), "{call:?} {errno:?}: {error}");
-            assert!(is_told_by(call, errno, &error), "{call:?} {errno:?}: {error:?}");
+            assert!(may_be_reported(call, errno), "{call:?} {errno:?}: {error}");
+            assert!(is_reported_by(call, errno, &error), "{call:?} {errno:?}: {error:?}");
         }
         *cell += 1;
     }

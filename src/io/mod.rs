@@ -1,6 +1,6 @@
-//! Bytes and files on their way to the kernel and back.
+//! Sends bytes and files to the kernel, and receives them.
 //!
-//! `progress.rs` owns the one rule that everything here must keep, "sent once". `file/` has ranges of
+//! `progress.rs` has the one rule that every sender here keeps, "sent once". `file/` has ranges of
 //! files and files in memory. `queue/` keeps buffers and regions in order and sends them. `relay/` moves
 //! bytes between two descriptors. `uring/` receives by a completion ring. `segment/` is a log file that survives
 //! crashes. `recv.rs` sizes what is received, and `scratch.rs` is the memory for what has to be read.

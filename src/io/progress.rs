@@ -3,25 +3,24 @@
 //! **Sent once.** A stream is a sequence of parts, none of them empty. A call is offered a run of
 //! bytes from the very front and reports how many it took. Then:
 //!
-//! * **PW1** exactly the first `moved` bytes of the sequence are gone: whole parts leave, at most one part is
-//!   cut, at its front, and every later part is untouched;
-//! * **PW2** a call that failed moved nothing;
-//! * **PW3** a report of more than was offered is a lie that can't be acted on: it is refused, and nothing
-//!   leaves.
+//! * **PW1** Exactly the first `moved` bytes of the sequence are removed: whole parts, and then a prefix of at
+//!   most one part. Every later part is untouched.
+//! * **PW2** A call that failed moved nothing.
+//! * **PW3** A report of more bytes than were offered is wrong: it is refused, and nothing is removed.
 //!
 //! Nothing else in the crate decides what has been sent.
 
-/// What leaves the front of the sequence after a call.
+/// What a call removes from the front of the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
-    /// So many parts have gone whole.
+    /// The number of whole parts that are removed.
     pub(crate) whole: usize,
-    /// The first part that stays has lost so many bytes at its front; less than its length.
+    /// The number of bytes removed from the front of the first part that stays; less than its length.
     pub(crate) cut: u64,
 }
 
-/// Applies PW1 to the lengths of the parts, front first. `None` if more went than was offered,
-/// or than there is (PW3).
+/// Applies PW1 to the lengths of the parts, front first. `None` if `moved` is more than was offered,
+/// or than the parts have (PW3).
 pub(crate) fn settle(
     moved: u64,
     offered: u64,
@@ -43,7 +42,7 @@ pub(crate) fn settle(
     (cut_one || settled.cut == 0).then_some(settled)
 }
 
-/// `len` cut down to what is allowed, as the `usize` that a system call takes.
+/// Clips `len` to what is allowed, as the `usize` that a system call takes.
 pub(crate) fn clip(len: u64, allowed: usize) -> usize {
     usize::try_from(len).map_or(allowed, |len| len.min(allowed))
 }

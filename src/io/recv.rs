@@ -1,4 +1,4 @@
-//! How much spare capacity to offer the next read.
+//! How much spare capacity the next read gets.
 
 #[cfg(unix)]
 use std::{io, os::fd::AsFd};
@@ -18,14 +18,14 @@ use crate::{
 /// costs 0.7 of the CPU of 64 KiB, and more gains nothing.
 const RANGE: (usize, usize) = (1024, 256 * 1024);
 
-/// Where a new connection begins.
+/// The first size of a new connection.
 const FIRST: usize = 2048;
 
 /// The largest of the blocks that one receive spreads over: a view of a few bytes keeps no more.
 #[cfg(unix)]
 const LARGEST_BLOCK: usize = 64 * 1024;
 
-/// Learns how much a connection sends at a time, so that each receive gets fitting capacity.
+/// Learns how much a connection sends at a time, so that each receive gets a capacity that fits.
 ///
 /// The size grows fourfold when a receive filled its capacity, and falls at once to what the peer
 /// really sends when three quarters stayed empty. Between two receives it holds no memory: an
@@ -52,12 +52,12 @@ pub struct RecvSizer {
 }
 
 impl RecvSizer {
-    /// Sizes between 1 KiB and 256 KiB.
+    /// Creates a sizer with sizes between 1 KiB and 256 KiB.
     pub const fn new() -> RecvSizer {
         RecvSizer { size: FIRST, min: RANGE.0, max: RANGE.1 }
     }
 
-    /// Sizes between `min` and `max` bytes, beginning with `min`.
+    /// Creates a sizer with sizes between `min` and `max` bytes, starting at `min`.
     ///
     /// # Panics
     ///
@@ -72,7 +72,7 @@ impl RecvSizer {
         self.size
     }
 
-    /// Learns from a receive that got `received` bytes of the `offered` ones.
+    /// Records a receive that got `received` bytes into `offered` bytes of capacity.
     pub fn record(&mut self, received: usize, offered: usize) {
         if received >= offered {
             self.size = self.size.saturating_mul(4).min(self.max);
@@ -81,7 +81,7 @@ impl RecvSizer {
         }
     }
 
-    /// Receives into the spare capacity of `into`, which is made to fit this connection, and gives the
+    /// Receives into the spare capacity of `into`, which grows to fit this connection, and returns the
     /// number of bytes; 0 at the end of the stream.
     ///
     /// What `into` holds stays in front of it, and its maximum is kept. When nothing was received, memory
@@ -140,12 +140,12 @@ impl RecvSizer {
         Ok(received)
     }
 
-    /// Receives into several blocks of `pool` by one system call, appends what came to `into`, and
-    /// gives the number of bytes; 0 at the end of the stream.
+    /// Receives into several blocks of `pool` by one system call, appends the received bytes to `into`, and
+    /// returns their number; 0 at the end of the stream.
     ///
     /// The blocks are small first and then as large as all before them together, up to 64 KiB each.
-    /// Those that nothing came into go back at once, so what is received keeps about twice
-    /// its length of memory at most, or [the least size](Self::with_range) if that is more; and nothing is
+    /// Blocks that stay empty return to the pool at once, so received bytes keep about twice
+    /// their length of memory at most, or [the least size](Self::with_range) if that is more; and nothing is
     /// copied to make space for more.
     ///
     /// # Errors
@@ -197,29 +197,29 @@ impl RecvSizer {
         Ok(received)
     }
 
-    /// Blocks for the next receive, and the bytes that they hold together.
+    /// Returns blocks for the next receive, and their capacity in sum.
     #[cfg(unix)]
     fn blocks(&self, pool: &Pool) -> io::Result<(SmallVec<[ByteBuf; 16]>, usize)> {
-        let (mut blocks, mut room) = (SmallVec::new(), 0);
+        let (mut blocks, mut capacity) = (SmallVec::new(), 0);
         let size = self.size.min(sys::MAX_BYTES);
-        while room < size && blocks.len() < sys::MAX_SLICES {
-            let next = room.max(self.min).min(LARGEST_BLOCK).min(size - room);
+        while capacity < size && blocks.len() < sys::MAX_SLICES {
+            let next = capacity.max(self.min).min(LARGEST_BLOCK).min(size - capacity);
             match pool.try_alloc(next) {
                 Ok(block) => blocks.push(block),
-                Err(_) if room > 0 => break,
+                Err(_) if capacity > 0 => break,
                 Err(_) => {
                     let (block, least) = smaller_block(pool, next)?;
                     blocks.push(block);
                     return Ok((blocks, least));
                 }
             }
-            room += next;
+            capacity += next;
         }
-        Ok((blocks, room))
+        Ok((blocks, capacity))
     }
 }
 
-/// The largest block, of a quarter of `size` bytes or a quarter of that and so on, that the pool gives.
+/// Returns the largest block that the pool gives, of a quarter of `size` bytes, a quarter of that, and so on.
 #[cfg(unix)]
 fn smaller_block(pool: &Pool, mut size: usize) -> Result<(ByteBuf, usize), AllocError> {
     loop {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_comes_whole_through_growing_room() {
+    fn a_stream_arrives_whole_through_a_growing_buffer() {
         let stream: Vec<u8> = (0..500_000_u32).map(|i| (i / 3) as u8).collect();
         let (mut peer, socket) = UnixStream::pair().unwrap();
         let send = stream.clone();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_comes_whole_through_many_blocks() {
+    fn a_stream_arrives_whole_through_many_blocks() {
         let stream: Vec<u8> = (0..500_000_u32).map(|i| (i / 3) as u8).collect();
         let (mut peer, socket) = UnixStream::pair().unwrap();
         let send = stream.clone();
@@ -361,7 +361,7 @@ mod tests {
 
     /// Every boundary of the blocks, and every way that a call ends.
     #[test]
-    fn what_many_blocks_get_is_exactly_what_came() {
+    fn many_blocks_hold_exactly_what_was_received() {
         let pool = Pool::builder().build();
         let mut dirty = pool.alloc(LARGEST_BLOCK);
         dirty.resize(LARGEST_BLOCK, 0xAA);
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_with_little_left_gives_less_room_and_an_empty_one_an_error() {
+    fn a_pool_with_little_left_gives_less_capacity_and_an_empty_one_an_error() {
         let pool = Pool::builder().build();
         let tenant = pool.budget("tenant", 3000);
         let (mut peer, socket) = UnixStream::pair().unwrap();
@@ -406,7 +406,7 @@ mod tests {
         (0..3).for_each(|_| sizer.record(64 * 1024, 64 * 1024));
         let mut input = CompositeByteBuf::new();
         assert_eq!(sizer.receive_vectored(&socket, &tenant, &mut input).unwrap(), 2048);
-        // Less than the least size that the sizer would like: still a receive.
+        // Less than the least size of the sizer: it still receives.
         let mut last = 2048;
         let error = loop {
             match sizer.receive_vectored(&socket, &tenant, &mut input) {
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receive_uses_the_room_there_is_when_the_pool_has_no_more() {
+    fn a_receive_uses_the_spare_capacity_when_the_pool_has_no_more() {
         let tenant = Pool::builder().build().budget("tenant", 8192);
         let (mut peer, socket) = UnixStream::pair().unwrap();
         let mut sizer = RecvSizer::with_range(16 * 1024, 64 * 1024);
@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 9);
         assert_eq!(input, b"held a request"[..]);
 
-        // The sizer would like 16 KiB, the tenant has room for 4 KiB beside what is held.
+        // The sizer requests 16 KiB; the tenant has 4 KiB left beside the held bytes.
         drop(input);
         let mut input = tenant.budget("part", 5120).alloc(1024);
         input.resize(1024, b'.');
@@ -447,7 +447,7 @@ mod tests {
         let received = sizer.receive(&socket, &mut input).unwrap();
         assert!(received > 0 && input.len() == 1024 + received && input.iter().all(|&b| b == b'.'));
 
-        // Full, with no memory at all: an error, and never the 0 that means the end.
+        // Full, with no memory left: an error, and never 0, which means the end.
         let mut full = tenant.budget("full", 64).alloc(64);
         full.resize(64, 1);
         let error = sizer.receive(&socket, &mut full).unwrap_err();
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_keeps_its_maximum_and_draws_on_its_own_pool() {
+    fn a_buffer_keeps_its_maximum_and_allocates_from_its_own_pool() {
         let (mut peer, socket) = UnixStream::pair().unwrap();
         socket.set_nonblocking(true).unwrap();
         let mut sizer = RecvSizer::with_range(4096, 4096);
@@ -479,7 +479,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "receive sizes from 0 to 10")]
-    fn room_for_nothing_is_refused() {
+    fn a_least_size_of_zero_is_refused() {
         let _ = RecvSizer::with_range(0, 10);
     }
 }

@@ -13,10 +13,10 @@ use crate::sys;
 /// show, small enough that the bytes are still in the cache when the kernel takes them.
 pub(crate) const SCRATCH: usize = 64 * 1024;
 
-/// What direct I/O asks of memory, offsets and lengths: to be multiples of this.
+/// Direct I/O requires memory, offsets and lengths that are multiples of this.
 const DIRECT_BLOCK: usize = 4096;
 
-/// Returns a block of at least `size` bytes; a pool that has none is an error like any other of I/O.
+/// Returns a block of at least `size` bytes; an I/O error if the pool has none.
 pub(crate) fn block(size: usize) -> io::Result<ByteBuf> {
     Pool::global().try_alloc(size).map_err(out_of_memory)
 }
@@ -49,8 +49,8 @@ pub(crate) fn fill_from_blocks(
     read_at: impl for<'a> Fn(&'a mut [MaybeUninit<u8>], u64) -> io::Result<&'a mut [u8]>,
 ) -> io::Result<usize> {
     let before = (at % DIRECT_BLOCK as u64) as usize;
-    let room = most.min(buf.capacity() - buf.len()).min(SCRATCH);
-    let span = (before + room).next_multiple_of(DIRECT_BLOCK).min(SCRATCH);
+    let spare = most.min(buf.capacity() - buf.len()).min(SCRATCH);
+    let span = (before + spare).next_multiple_of(DIRECT_BLOCK).min(SCRATCH);
     // In the buffer's own pool and budget, which may have no memory for more than one.
     let blocks = |len| buf.try_aligned_beside(len, DIRECT_BLOCK);
     let mut blocks = blocks(span).or_else(|_| blocks(DIRECT_BLOCK)).map_err(out_of_memory)?;

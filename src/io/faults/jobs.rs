@@ -1,4 +1,4 @@
-//! What is done while calls fail: each job moves a known stream, by every way that there is.
+//! What runs while calls fail: each job moves a known stream by one transfer method.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -12,10 +12,10 @@ use crate::io::*;
 use crate::pool::Pool;
 use crate::sys::TRANSFERS_IN_KERNEL;
 
-/// Moves a stream under whatever plan stands, and gives what was meant to arrive, what arrived, and
-/// the errors on the way.
+/// Moves a stream under the current fault plan.
 pub(super) type Job = fn(&Path) -> Run;
 
+/// The bytes that were meant to arrive, those that arrived, and the errors.
 #[derive(Default)]
 pub(super) struct Run {
     pub(super) meant: Vec<u8>,
@@ -24,13 +24,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Notes an error, and gives up when one comes again and again.
+    /// Records an error, and panics after too many.
     fn note(&mut self, error: io::Error) {
         self.errors.push(error);
         assert!(self.errors.len() < 10, "it does not recover: {:?}", self.errors);
     }
 
-    /// Calls until it works.
+    /// Calls until the call succeeds.
     fn again<T>(&mut self, mut call: impl FnMut() -> io::Result<T>) -> T {
         loop {
             match call() {
@@ -40,7 +40,7 @@ impl Run {
         }
     }
 
-    /// The same of a transfer, which says by its result that it would block.
+    /// As [`note`](Self::note), for a transfer, whose result reports that it would block.
     fn note_transfer(&mut self, error: io::Error) {
         assert_ne!(error.kind(), io::ErrorKind::WouldBlock);
         self.note(error);
@@ -72,7 +72,7 @@ fn nonblocking_pair() -> (UnixStream, UnixStream) {
     (near, far)
 }
 
-/// Heads, a small file, a large one: every way that the queue has.
+/// Sends heads, a small file and a large one: every transfer method of the queue.
 fn queue_and_stream(dir: &Path) -> (WriteQueue, Vec<u8>) {
     let contents = pattern(120_000);
     let file = file(dir, &contents);
@@ -102,7 +102,7 @@ pub(super) fn queue_to_socket(dir: &Path) -> Run {
     run
 }
 
-/// Large views, sent without copying.
+/// Sends large views without copying.
 pub(super) fn zero_copy_to_socket(_: &Path) -> Run {
     let pool = Pool::builder().build();
     let mut queue = WriteQueue::new().with_budget(80_000).with_zero_copy(32 * 1024);
@@ -164,7 +164,7 @@ pub(super) fn relay(_: &Path) -> Run {
     run
 }
 
-/// A file into a blocking pipe that is smaller.
+/// Sends a file into a blocking pipe that is smaller.
 pub(super) fn relay_to_pipe(dir: &Path) -> Run {
     let mut run = Run { meant: pattern(300_000), ..Run::default() };
     let file = file(dir, &run.meant);
@@ -243,7 +243,7 @@ pub(super) fn receive_vectored(_: &Path) -> Run {
     run
 }
 
-/// A socket into a file.
+/// Splices a socket into a file.
 pub(super) fn upload(dir: &Path) -> Run {
     let (mut client, server) = nonblocking_pair();
     let mut run = Run { meant: pattern(300_000), ..Run::default() };
@@ -262,7 +262,7 @@ pub(super) fn upload(dir: &Path) -> Run {
     run
 }
 
-/// A file opened, asked for in advance, and read.
+/// Opens a file, prefetches it, and reads it.
 pub(super) fn region(dir: &Path) -> Run {
     let mut run = Run { meant: pattern(100_000), ..Run::default() };
     let path = dir.join("source");
@@ -273,18 +273,18 @@ pub(super) fn region(dir: &Path) -> Run {
     run
 }
 
-/// Logs that cannot be made, as their directory cannot be synced.
+/// Fails to create logs, because their directory cannot be synced.
 pub(super) fn no_log(dir: &Path) -> Run {
     let path = dir.join("log");
     for _ in 0..16 {
         assert!(Segment::create(&path, 4096).is_err());
-        // It is gone already, unless removing it was what failed.
+        // It is removed already, unless the removal failed.
         let _ = std::fs::remove_file(&path);
     }
     Run::default()
 }
 
-/// Everything that is done with a log.
+/// Makes every call on a log.
 pub(super) fn log(dir: &Path) -> Run {
     let mut run = Run::default();
     let path = dir.join("log");
@@ -296,14 +296,14 @@ pub(super) fn log(dir: &Path) -> Run {
     }
     let end = run.again(|| segment.publish());
     drop(segment);
-    // What a crash may leave, and the first append clears.
+    // A crash may leave these bytes; the first append clears them.
     let torn = File::options().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&torn, &pattern(100_000), end).unwrap();
     drop(torn);
     let mut segment = run.again(|| Segment::open(&path));
     let record = pattern(1000);
     run.meant.extend_from_slice(&record);
-    // After a sync that failed, only opening again tells what the disk holds.
+    // After a failed sync, only opening again finds out what the disk holds.
     while let Err(e) = segment.append(&record).map(drop) {
         run.note(e);
         drop(segment);
@@ -333,7 +333,7 @@ pub(super) fn log(dir: &Path) -> Run {
     run
 }
 
-/// A copy of a file in memory, read there.
+/// Reads a copy of a file in memory.
 pub(super) fn snapshot(dir: &Path) -> Run {
     let mut run = Run { meant: pattern(100_000), ..Run::default() };
     let file = file(dir, &run.meant);
@@ -345,7 +345,7 @@ pub(super) fn snapshot(dir: &Path) -> Run {
     run
 }
 
-/// A file written in memory, a part of it before the rest, and given a name.
+/// Writes a file in memory, one part before the rest, and gives it a name.
 pub(super) fn in_place(dir: &Path) -> Run {
     let mut run = Run { meant: pattern(100_000), ..Run::default() };
     let path = dir.join("named");
@@ -354,7 +354,7 @@ pub(super) fn in_place(dir: &Path) -> Run {
     run.again(|| map.warm());
     run.again(|| map.lock());
     map.copy_from_slice(&run.meant);
-    // What the disk holds is not known after a failure: then there is no going on.
+    // After a failure the contents of the disk are not known, so the job ends.
     let done = map.flush(..5000).and_then(|()| map.flush(5000..)).and_then(|()| map.persist(&path));
     if let Err(e) = done {
         run.note(e);
@@ -369,7 +369,7 @@ pub(super) fn in_place(dir: &Path) -> Run {
     run
 }
 
-/// Memory of a pool, drawn, given back, and drawn again.
+/// Allocates memory of a pool, frees it, and allocates it again.
 pub(super) fn memory(_: &Path) -> Run {
     let mut run = Run::default();
     let pool = Pool::builder().thread_cache(0).huge_pages(true).build();

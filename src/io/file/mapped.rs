@@ -1,13 +1,13 @@
 //! Files in memory, as views.
 //!
-//! Unsafe in one signature: [`MappedFile::map`] hands the promise of FM3 of `sys/file_mapping.rs` to
-//! its caller. The safe constructors keep it themselves:
+//! Unsafe in one signature: the caller of [`MappedFile::map`] must keep FM3 of `sys/file_mapping.rs`. The safe
+//! constructors keep it themselves:
 //!
 //! * **MF1** [`MappedFile::sealed`] takes only files whose seals forbid both writing and shrinking, and seals
 //!   cannot be removed.
 //! * **MF2** [`MappedFile::snapshot`] copies into a new file that it seals, or into memory.
 
-#![allow(unsafe_code, reason = "mapping a file that may change is the caller's promise")]
+#![allow(unsafe_code, reason = "mapping a file that may change is unsafe for the caller")]
 
 use std::fs::File;
 use std::io;
@@ -22,11 +22,12 @@ use crate::sys::{self, Advice, FileMapping};
 ///
 /// It reads as a [`ByteView`], whose clones and slices keep the mapping alive.
 ///
-/// A mapping shows the current contents of the file: if the file is shortened, reading behind its end
+/// A mapping shows the current contents of the file. If the file is shortened, reading behind its end
 /// kills the process (SIGBUS); if it is written to, bytes change under a shared reference. So the
 /// safe constructors take files that cannot change, or copy; [`map`](Self::map) is for callers that
-/// know that their file does not change. [`MappedFileMut`](crate::MappedFileMut) writes one. To send a file, or to read a changing one, use a
-/// [`FileRegion`]: measured, sending from a mapping costs more than `sendfile` at every size.
+/// know that their file does not change. [`MappedFileMut`](crate::MappedFileMut) writes one. To send a
+/// file, or to read a changing one, use a [`FileRegion`]: measured, sending from a mapping costs more
+/// than `sendfile` at every size.
 ///
 /// # Examples
 ///
@@ -170,7 +171,7 @@ impl MappedFile {
         if !is_there(file, &range)? {
             return Ok(MappedFile::default());
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         Ok(MappedFile::over(unsafe { FileMapping::new(file, range)? }))
     }
 
@@ -185,7 +186,7 @@ impl MappedFile {
         &self.view
     }
 
-    /// Tells the kernel how the memory will be used.
+    /// Advises the kernel how the memory will be used.
     ///
     /// # Errors
     ///
@@ -198,7 +199,7 @@ impl MappedFile {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
-    /// Brings all of it into memory and waits for that, so that later accesses do not wait.
+    /// Reads all of it into memory and waits until it is there, so that later accesses do not wait.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
 //! A file in memory that is written there.
 //!
-//! Unsafe in one signature, as in `mapped.rs`: [`MappedFileMut::map`] hands the promise of
-//! FM3 of `sys/file_mapping.rs` to its caller. Rules:
+//! Unsafe in one signature, as in `mapped.rs`: the caller of [`MappedFileMut::map`] must keep FM3 of
+//! `sys/file_mapping.rs`. Rules:
 //!
 //! * **MM1** A file made by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped, so
 //!   nothing else shortens or writes it; and disk blocks are allocated for all of it.
-//! * **MM2** Its descriptor is given away, and it gets a name, only when the mapping ends.
+//! * **MM2** The caller gets its descriptor, and it gets a name, only when the mapping ends.
 //! * **MM3** After a failed flush every further flush fails: the kernel may have dropped the pages, and a
 //!   second `msync` would not report it.
 
@@ -22,7 +22,7 @@ use crate::sys::{self, Advice, FileMappingMut};
 
 /// A file, or a part of one, mapped into memory to be written there.
 ///
-/// It is a mutable slice; [`flush`](Self::flush) brings a range of it to the disk. When it is
+/// It is a mutable slice; [`flush`](Self::flush) syncs a range of it to the disk. When it is
 /// written, [`freeze`](Self::freeze) turns it into a [`MappedFile`], whose views are shared, or
 /// [`persist`](Self::persist) gives the file a name atomically: other processes find it whole or not
 /// at all.
@@ -127,7 +127,7 @@ impl MappedFileMut {
     /// # }
     /// ```
     pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<MappedFileMut> {
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         unsafe { MappedFileMut::over(sys::duplicate(file)?, range) }
     }
 
@@ -136,7 +136,7 @@ impl MappedFileMut {
     /// As [`map`](Self::map).
     unsafe fn over(file: File, range: Range<u64>) -> io::Result<MappedFileMut> {
         let mapping = match is_there(&file, &range)? {
-            // SAFETY: the caller's promise.
+            // SAFETY: as the caller promises.
             true => Some(unsafe { FileMappingMut::new(&file, range)? }),
             false => None,
         };
@@ -192,12 +192,12 @@ impl MappedFileMut {
         }
     }
 
-    /// Brings all of it to the disk, gives the file a name that was free, and returns the file: after
+    /// Syncs all of it to the disk, gives the file a name that must be free, and returns the file: after
     /// a crash it is there whole, or not at all.
     ///
     /// This value is empty then, as the file can now be opened and shortened. After an error it is
     /// unchanged, with one exception: if it is empty, the file has its name, and only the directory
-    /// could not be brought to the disk.
+    /// could not be synced to the disk.
     ///
     /// # Errors
     ///
@@ -220,7 +220,7 @@ impl MappedFileMut {
         Ok(file)
     }
 
-    /// Tells the kernel how the memory will be used.
+    /// Advises the kernel how the memory will be used.
     ///
     /// # Errors
     ///
@@ -233,7 +233,7 @@ impl MappedFileMut {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
-    /// Brings all of it into memory, ready to be written, and waits for that, so that later accesses
+    /// Reads all of it into memory, ready to be written, and waits until it is there, so that later accesses
     /// do not wait.
     ///
     /// # Errors

@@ -217,7 +217,7 @@ impl FileRegion {
         self.next += n;
     }
 
-    /// Shortens the region to its first `len` bytes; does nothing if it is no longer than that.
+    /// Shortens the region to its first `len` bytes; does nothing if it has at most that many.
     pub fn truncate(&mut self, len: u64) {
         self.end -= self.len().saturating_sub(len);
     }
@@ -297,12 +297,12 @@ impl FileRegion {
         Ok(bytes.freeze())
     }
 
-    /// Asks the kernel to read the region from the disk in the background, so that sending it does
+    /// Asks the kernel to read the region from the disk in the background, so that a later send does
     /// not stall the thread.
     ///
     /// # Errors
     ///
-    /// Those of `posix_fadvise`; a pipe or a socket gives an error, nothing else should.
+    /// Those of `posix_fadvise`, which fails for a pipe or a socket.
     ///
     /// # Cost
     ///
@@ -312,7 +312,7 @@ impl FileRegion {
         sys::will_need(&self.file, self.next, self.len())
     }
 
-    /// Whether earlier calls found that the bytes have to go through a pipe, which they do in pieces.
+    /// Returns whether earlier calls found that the bytes must pass through a pipe, in pieces.
     #[cfg(unix)]
     pub(crate) fn is_sent_in_pieces(&self) -> bool {
         self.method == Method::Splice
@@ -338,7 +338,7 @@ impl fmt::Debug for FileRegion {
     }
 }
 
-/// A file ended before a [`FileRegion`] of it did: it was truncated, or the range was never all
+/// A file ended before a [`FileRegion`] of it: it was truncated, or the range was never all
 /// there.
 ///
 /// It comes as the source of an [`io::Error`] of the kind [`io::ErrorKind::UnexpectedEof`].
@@ -375,7 +375,7 @@ impl FileTruncated {
         self.expected
     }
 
-    /// Returns the offset at which there was nothing more to read. The file is at most that long.
+    /// Returns the offset at which the file ended. The file is at most this long.
     pub fn found(&self) -> u64 {
         self.found
     }

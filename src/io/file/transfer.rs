@@ -14,7 +14,7 @@ use crate::io::scratch::{self, SCRATCH};
 use crate::sys::{self, More, Target};
 
 impl FileRegion {
-    /// Sends as much as `dst` takes in one call, moves on by that, and gives the number of bytes.
+    /// Sends as many bytes as `dst` takes in one call, advances by that number, and returns it.
     ///
     /// `dst` is anything that can be written to: a socket, a pipe, a terminal, another file. The
     /// kernel moves the bytes by itself where it can (`sendfile`, else `splice`, else
@@ -31,11 +31,11 @@ impl FileRegion {
     ///
     /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full;
     /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// region does; those of writing otherwise. Whatever the error, the region stands exactly
+    /// region does; those of writing otherwise. After any error, the region starts exactly
     /// behind the bytes that were sent.
     ///
-    /// `sendfile` to a peer that is gone raises SIGPIPE. Rust programs ignore that signal and get
-    /// [`io::ErrorKind::BrokenPipe`]; a program that resets it has to block it.
+    /// `sendfile` to a disconnected peer raises SIGPIPE. Rust programs ignore that signal and get
+    /// [`io::ErrorKind::BrokenPipe`]; a program that resets the signal's disposition must block it.
     ///
     /// # Cost
     ///
@@ -63,8 +63,8 @@ impl FileRegion {
         }
     }
 
-    /// Sends up to `limit` bytes without reading them, and does not move on; `None` if this has to
-    /// be done by copying.
+    /// Sends up to `limit` bytes without reading them, and does not advance; `None` if the bytes must
+    /// be copied.
     pub(crate) fn send_in_kernel(
         &mut self,
         dst: BorrowedFd<'_>,
@@ -92,8 +92,8 @@ impl FileRegion {
     }
 
     /// Fails if the file ends at the region's next byte. That the kernel moved nothing does not prove
-    /// it: files that are made up while they are read, and files whose length another machine knows
-    /// better, have bytes behind the length that the kernel trusts.
+    /// it: files that are generated while they are read, and files on a server that has a newer length,
+    /// have bytes behind the length that the kernel knows.
     fn prove_not_truncated(&self) -> io::Result<()> {
         self.read_at(0, &mut scratch::block(1)?).map(drop)
     }

@@ -1,8 +1,8 @@
 //! Pipes for splicing, kept for the next transfer.
 //!
 //! A pipe costs three system calls, and a user without privileges may have 64 MiB of them in all:
-//! beyond that the kernel makes pipes of 8 KiB, for every program of the user. So a transfer takes
-//! a pipe when bytes come and gives it back when none are left. Rules:
+//! beyond that the kernel makes pipes of 8 KiB, for every program of the user. So a transfer acquires
+//! a pipe when bytes arrive and releases it when none are left. Rules:
 //!
 //! * **PI1** An idle pipe is empty: a transfer that holds one with bytes in it closes it instead.
 //! * **PI2** There are never more than [`MAX_PIPES`], in use or idle, and at most [`MAX_IDLE_PIPES`] are idle.
@@ -81,7 +81,7 @@ struct Places(AtomicUsize);
 
 impl Places {
     fn take(&'static self) -> Option<Place> {
-        // Dropped at once if it is one too many.
+        // Dropped at once if the limit is exceeded.
         let place = Place(self);
         (self.0.fetch_add(1, Ordering::Relaxed) < MAX_PIPES).then_some(place)
     }

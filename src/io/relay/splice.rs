@@ -3,15 +3,15 @@
 //! Bytes that were read from the source and not written to the target are *held*: in a pipe on
 //! the kernel's path, in memory on the copying one. Rules:
 //!
-//! * **SP1** The source is read only when nothing is held, so a full pipe is never taken for an empty source,
+//! * **SP1** The source is read only when nothing is held. So a full pipe is never mistaken for an empty source,
 //!   and a slow target stops the reading.
 //! * **SP2** `moved` grows when the target took bytes, never before.
-//! * **SP3** When nothing is held there is no pipe and no memory either: an idle transfer costs nothing.
-//! * **SP4** A pipe with bytes in it is never given back for reuse.
+//! * **SP3** When nothing is held, the transfer has no pipe and no memory: an idle transfer costs nothing.
+//! * **SP4** A pipe with bytes in it is never reused.
 //! * **SP5** Only a plain read says that the source is empty or has ended. `splice` gives 0 or `WouldBlock`
 //!   also in front of a byte that TCP calls urgent, for a blocking source that it does not wait for, and for a
 //!   file that is longer than the kernel knows.
-//! * **SP6** A target that takes no more leaves no more memory in use than what is held needs.
+//! * **SP6** While the target is full, the transfer keeps only the memory that the held bytes need.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -25,7 +25,7 @@ use crate::io::relay::pipes::{self, Pipe};
 use crate::io::scratch::{self, SCRATCH};
 use crate::sys::{self, More, Target};
 
-/// The number of bytes that one call moves before it gives way to other connections.
+/// The number of bytes that one call moves before other connections get their turn.
 const BUDGET: u64 = 1024 * 1024;
 
 /// The number of bytes that the copying path reads at a time for a file. Measured against 64 KiB: 0.67 to
@@ -93,9 +93,9 @@ pub struct Splice {
     /// Bytes that may still be read from the source.
     limit: u64,
     ended: bool,
-    /// Every byte goes through memory.
+    /// Every byte passes through memory.
     copies: bool,
-    /// The next bytes go through memory (SP5).
+    /// The next bytes pass through memory (SP5).
     probes: bool,
     /// The target is a file: bytes are gathered to whole blocks of [`FILE_COPY`] before they are written.
     gathers: bool,
@@ -214,7 +214,7 @@ impl Splice {
         self
     }
 
-    /// Sets the number of bytes that one call moves before it gives way to other connections (1 MiB
+    /// Sets the number of bytes that one call moves before other connections get their turn (1 MiB
     /// unless set); 0 counts as 1. Bytes that have left the source by then are still delivered.
     #[must_use]
     pub fn with_budget(mut self, bytes: u64) -> Splice {
@@ -243,16 +243,16 @@ impl Splice {
     /// spent.
     ///
     /// A call continues where the one before it stopped, so pass the same two descriptors. Both
-    /// should be non-blocking: a blocking one is waited for. A file as `to` is written at its
-    /// cursor; one opened for direct I/O takes whole blocks only. Bytes that TCP or a unix socket calls urgent (`MSG_OOB`) are not a part of the stream,
-    /// as for a read.
+    /// should be non-blocking: the call waits for a blocking one. A file as `to` is written at its
+    /// cursor; one opened for direct I/O takes whole blocks only. Bytes that TCP or a unix socket
+    /// calls urgent (`MSG_OOB`) are not a part of the stream, as for a read.
     ///
     /// # Errors
     ///
     /// Those of reading and writing. None loses bytes: what has left the source is
     /// [held](Self::held_bytes), and the next call continues with it.
     ///
-    /// A target that is gone raises SIGPIPE, which Rust programs ignore, and gives
+    /// A disconnected target raises SIGPIPE, which Rust programs ignore, and gives
     /// [`io::ErrorKind::BrokenPipe`].
     ///
     /// # Cost
@@ -402,7 +402,7 @@ impl Splice {
     pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
         let drained = self.write_held(Target::new(to.as_fd()));
         if drained.is_err() {
-            // SP6.
+            // Release spare capacity (SP6).
             self.bytes = mem::take(&mut self.bytes).compact();
         }
         drained
@@ -442,7 +442,7 @@ impl Splice {
         Ok(())
     }
 
-    /// The target cannot be spliced to: what is in the pipe goes on through memory.
+    /// Copies the bytes that are in the pipe through memory: the target cannot be spliced to.
     fn read_pipe(&mut self) -> io::Result<()> {
         let Some(pipe) = &self.pipe else { unreachable!("bytes are held, and not in memory") };
         let most = self.in_pipe.min(STREAM_COPY);

@@ -14,20 +14,20 @@ use crate::buf::ByteBuf;
 use crate::io::scratch;
 use crate::sys;
 
-/// What is written at a time: so much of the file, from one multiple of it to the next. The page
-/// cache then takes one large folio per write, where pieces that lie askew make it put together
-/// many small ones. Measured, per KiB of a fresh file, against 1250 ns for a `write` each: 134 ns;
-/// askew 182, and at 64 KiB 173 and 283. 1 MiB is no cheaper.
+/// The number of bytes written at a time, from one multiple of it to the next. The page cache then
+/// allocates one large folio per write; for unaligned pieces it allocates many small ones. Measured,
+/// per KiB of a fresh file, against 1250 ns for a `write` each: 134 ns; unaligned 182, and at 64 KiB
+/// 173 and 283. 1 MiB is not cheaper.
 const PIECE: usize = 256 * 1024;
 
-/// The buffer: one piece, and room for the record that crosses its end.
+/// The size of the buffer: one piece, and space for the record that crosses its end.
 const BUFFER: usize = PIECE + 64 * 1024;
 
 /// The one writer of an append-only log file of fixed capacity.
 ///
 /// [`append`](Self::append) copies a record into a buffer; [`publish`](Self::publish) hands it to
 /// the file, where readers find it; [`flush`](Self::flush) makes it durable. Disk space for the full
-/// capacity is allocated beforehand, so that appending does not run into a full disk.
+/// capacity is allocated in advance, so that appending does not fail on a full disk.
 ///
 /// After a crash, [`open`](Self::open) finds the exact end: everything that was durable is there,
 /// and nothing that was not appended. Each record carries its length and a checksum that holds
@@ -63,28 +63,28 @@ const BUFFER: usize = PIECE + 64 * 1024;
 #[derive(Debug)]
 pub struct Segment<F: Framing = Checksummed> {
     reader: SegmentReader<F>,
-    /// What is appended and not in the file, where it is going to begin at `written`.
+    /// The appended bytes that are not in the file yet; they begin at `written` there.
     buffer: ByteBuf,
     written: u64,
     /// The position of the last append, which may be in the file in part.
     last: u64,
-    /// Whether what lies behind the end is clear and allocated.
+    /// Whether the range behind the end is cleared and allocated.
     is_prepared: bool,
-    /// What has to be cleared before that.
+    /// The range to clear before that.
     stale: Option<Range<u64>>,
 }
 
 impl Segment<Checksummed> {
     /// Appends a record and returns its position.
     ///
-    /// It is in this process until it is published, which happens by itself whenever 256 KiB have
-    /// come together.
+    /// The record stays in this process until it is published, which also happens automatically
+    /// whenever 256 KiB have been appended.
     ///
     /// # Errors
     ///
-    /// [`SegmentFull`] (as the source of the error) if the segment has no room for it;
-    /// [`io::ErrorKind::InvalidInput`] if it is longer than 16 MiB; those of writing to a file,
-    /// and then the record has not been appended, and what was appended before is still there.
+    /// [`SegmentFull`] (as the source of the error) if the segment has no space for it;
+    /// [`io::ErrorKind::InvalidInput`] if it is longer than 16 MiB; those of writing to a file. After
+    /// an error the record is not appended, and earlier records are unchanged.
     ///
     /// # Cost
     ///
@@ -95,7 +95,7 @@ impl Segment<Checksummed> {
             let message = format!("a record of {} bytes; {MAX_PAYLOAD} are allowed", record.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let position = self.make_room(FRAME + record.len())?;
+        let position = self.reserve(FRAME + record.len())?;
         let frame = framing::frame(self.reader.place(position), record);
         self.put(position, &frame, record)
     }
@@ -134,8 +134,8 @@ impl<F: Framing> Segment<F> {
     /// Appends records that are framed already and publishes them, as [`append_framed`](Self::append_framed) and
     /// [`publish`](Self::publish) do, from where they are. Returns the position of the first.
     ///
-    /// It is for records that arrive many at a time, as a batch of a network protocol. Single small ones are
-    /// cheaper appended, and published together.
+    /// Use it for records that arrive many at a time, such as a batch of a network protocol. Single small records
+    /// cost less if they are appended and then published together.
     ///
     /// # Examples
     ///
@@ -181,17 +181,17 @@ impl<F: Framing> Segment<F> {
     ///
     /// # Cost
     ///
-    /// One check of each record by the framing and one system call. Nothing is copied but by the kernel. Records that
-    /// were appended before, and not published, are written by a call of their own first.
+    /// One check of each record by the framing and one system call. Only the kernel copies. Records that
+    /// were appended before and not published are first written by a separate call.
     pub fn publish_framed(&mut self, records: &[u8]) -> io::Result<u64> {
         let position = self.check_framed(records)?;
         self.publish()?;
         self.write_through(position, &[], records)
     }
 
-    /// Returns the end, behind which there is room for these records, if all of them are whole and valid there.
+    /// Returns the end, behind which there is space for these records, if all of them are complete and valid there.
     fn check_framed(&mut self, records: &[u8]) -> io::Result<u64> {
-        let position = self.make_room(records.len())?;
+        let position = self.reserve(records.len())?;
         let (log, mut at) = (self.reader.log(), 0);
         while at < records.len() {
             let place = position + at as u64;
@@ -208,7 +208,7 @@ impl<F: Framing> Segment<F> {
     }
 
     /// Returns the end, behind which there are `len` bytes for more records.
-    fn make_room(&mut self, len: usize) -> io::Result<u64> {
+    fn reserve(&mut self, len: usize) -> io::Result<u64> {
         let position = self.end();
         let (needed, left) = (len as u64, self.reader.capacity() - position);
         if needed > left {
@@ -220,8 +220,8 @@ impl<F: Framing> Segment<F> {
         Ok(position)
     }
 
-    /// Clears what lies behind the end, durably, so that it cannot become a record again when one is appended that
-    /// ends where it begins; and allocates disk space.
+    /// Allocates disk space and durably clears the range behind the end. Otherwise an old record there would become
+    /// valid again behind a new one that ends where it begins.
     #[cold]
     fn prepare(&mut self) -> io::Result<()> {
         let file = self.reader.file();
@@ -235,7 +235,7 @@ impl<F: Framing> Segment<F> {
         Ok(())
     }
 
-    /// Appends the bytes, for which there is room, at the end.
+    /// Appends the bytes, for which there is space, at the end.
     fn put(&mut self, position: u64, frame: &[u8], record: &[u8]) -> io::Result<u64> {
         let len = frame.len() + record.len();
         let boundary = position - position % PIECE as u64;
@@ -261,7 +261,7 @@ impl<F: Framing> Segment<F> {
         let written = write_all_at(file, frame, position)
             .and_then(|()| write_all_at(file, record, position + frame.len() as u64));
         if let Err(e) = written {
-            // A part of it must not be found there, behind what is appended next, or after a crash.
+            // No part of it may be found there behind the next append, or after a crash.
             self.stale = Some(position..end);
             self.is_prepared = false;
             let _ = self.prepare();
@@ -311,8 +311,8 @@ impl<F: Framing> Segment<F> {
     ///
     /// # Errors
     ///
-    /// Those of writing and syncing. After a sync failed, this fails always: what the disk holds
-    /// is not known then. Open the segment again to find out.
+    /// Those of writing and syncing. After a failed sync this always fails, because the contents of
+    /// the disk are not known. Open the segment again to find out.
     ///
     /// # Cost
     ///
@@ -328,7 +328,7 @@ impl<F: Framing> Segment<F> {
         SegmentSyncer { reader: self.reader.clone() }
     }
 
-    /// Flushes, and gives the disk space behind the end back: the file is as long as its records.
+    /// Flushes, and releases the disk space behind the end: the file is then as long as its records.
     ///
     /// The capacity stays. The next append allocates disk space for it again.
     ///
@@ -349,7 +349,7 @@ impl<F: Framing> Segment<F> {
         Ok(end)
     }
 
-    /// Flushes, gives the disk space behind the end back, and returns a reader of the segment, which has no writer
+    /// Flushes, releases the disk space behind the end, and returns a reader of the segment, which has no writer
     /// any more. The file is in use until the last reader is dropped.
     ///
     /// # Errors
@@ -364,7 +364,7 @@ impl<F: Framing> Segment<F> {
         Ok(self.reader)
     }
 
-    /// Returns the position at which the next record will stand.
+    /// Returns the position of the next record.
     pub fn end(&self) -> u64 {
         self.written + self.buffer.len() as u64
     }
@@ -383,7 +383,7 @@ impl<F: Framing> Deref for Segment<F> {
     }
 }
 
-/// Makes what the writer of a segment has published durable, in a thread of its own.
+/// Makes published records durable, from another thread than the writer's.
 ///
 /// # Examples
 ///
@@ -410,8 +410,8 @@ pub struct SegmentSyncer<F: Framing = Checksummed> {
 }
 
 impl<F: Framing> SegmentSyncer<F> {
-    /// Syncs what is published to the disk and returns the durable end, which
-    /// [`SegmentReader::durable`] tells from then on.
+    /// Syncs the published records to the disk and returns the durable end, which
+    /// [`SegmentReader::durable`] returns from then on.
     ///
     /// # Errors
     ///
@@ -419,14 +419,14 @@ impl<F: Framing> SegmentSyncer<F> {
     ///
     /// # Cost
     ///
-    /// The disk's time to sync. One sync of a segment runs at a time; whatever waited for it may find that it need
-    /// not sync again.
+    /// The disk's time to sync. One sync of a segment runs at a time; a caller that waited for one may not need
+    /// another.
     pub fn sync(&self) -> io::Result<u64> {
         self.reader.durability().sync(self.reader.file(), self.reader.published())
     }
 }
 
-/// Makes the part of the range that the file has zeros. After an error, the range is what is left to do.
+/// Overwrites the part of the range that the file has with zeros. After an error, the range is what is left to do.
 pub(super) fn clear(file: &File, range: &mut Range<u64>) -> io::Result<()> {
     range.end = range.end.min(sys::len_of(file)?);
     sys::fill_range_with_zeros(file, range)

@@ -91,7 +91,7 @@ impl<F: Framing> Segment<F> {
             Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
         });
         if created.is_err() {
-            // If this fails too, the first error is the one to tell.
+            // If this fails too, the first error is the one to report.
             let _ = sys::unlink(path);
         }
         created

@@ -2,7 +2,7 @@
 //!
 //! * **SD1** One sync runs at a time. It covers what was published before it began.
 //! * **SD2** After a sync failed nothing becomes durable any more: the kernel may have dropped the pages, and a
-//!   second sync would not tell.
+//!   second sync would not report it.
 //! * **SD3** Records that opening found behind the durable position are written once more before they are
 //!   synced: after a failed sync of another process they can be in memory alone, and no sync would write them.
 
@@ -24,9 +24,9 @@ pub(super) struct Durability {
 
 #[derive(Debug)]
 struct State {
-    /// As it stands in the file.
+    /// The header as it is in the file.
     header: Header,
-    /// What is to be written once more (SD3).
+    /// The range to write once more (SD3).
     again: Range<u64>,
     has_failed: bool,
 }
@@ -52,14 +52,14 @@ impl Durability {
                 state.sync(file)?;
                 self.durable.set(end);
                 state.header.durable = end;
-                // The records are durable. Without this, damage to them would be taken for what a crash left.
+                // The records are durable. Without this, damage to them would be mistaken for the effect of a crash.
                 let _ = state.write_header(file);
             }
         }
         Ok(self.durable.get())
     }
 
-    /// Makes a change to the bytes behind the records durable, by which none of an earlier life are left there.
+    /// Makes a change behind the records durable that removes the bytes of an earlier life.
     pub(super) fn sync_cleared(&self, file: &File) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.sync(file)?;
@@ -87,7 +87,7 @@ impl State {
     }
 }
 
-/// Writes bytes of a file as they are.
+/// Rewrites a range of a file with the bytes that it has.
 fn write_again(file: &File, range: &mut Range<u64>) -> io::Result<()> {
     const PIECE: u64 = 256 * 1024;
     while !range.is_empty() {

@@ -39,8 +39,7 @@ impl From<SegmentFull> for io::Error {
     }
 }
 
-/// There is no valid record at a position of a segment where one should be: the position is not
-/// the start of one, or the file was damaged.
+/// A position of a segment has no valid record: it is not the start of a record, or the file is damaged.
 ///
 /// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]; of the kind
 /// [`io::ErrorKind::InvalidInput`] if the record is one that was to be appended.

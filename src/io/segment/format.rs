@@ -1,4 +1,4 @@
-//! What a segment looks like on the disk, as pure functions. All numbers are little-endian.
+//! The format of a segment on the disk, as pure functions. All numbers are little-endian.
 //!
 //! ```text
 //! offset 0      a copy of the header, 64 bytes:

@@ -1,9 +1,9 @@
-//! How the records of a segment are framed: what finds the next one, and says whether it is whole.
+//! How the records of a segment are framed: finds the next record and checks whether it is complete.
 //!
 //! * **FR1** A framing decides from the bytes of a record, and from its place, alone. So recovery, readers of
-//!   other processes and consumers of a sent range come to the same answer.
-//! * **FR2** No record is longer than [`Framing::max_len`], so a length made of garbage costs bounded memory.
-//! * **FR3** The check of [`Checksummed`] is made of epoch, position, length and payload: a record is valid
+//!   other processes and consumers of a sent range get the same result.
+//! * **FR2** No record is longer than [`Framing::max_len`], so a corrupt length costs bounded memory.
+//! * **FR3** The checksum of [`Checksummed`] covers epoch, position, length and payload: a record is valid
 //!   only where it was written and only in the life of the segment that wrote it.
 
 use std::fmt::Debug;
@@ -39,8 +39,8 @@ pub enum Parsed {
 /// [`region`](crate::SegmentReader::region), one `sendfile`. [`Checksummed`] is the framing that a segment has
 /// by default.
 ///
-/// A framing must tell a run of zeros from a record, since zeros stand behind the last record: the bytes that it asks
-/// for first are not all zeros in any record.
+/// A framing must distinguish a run of zeros from a record, because zeros follow the last record. So the bytes that
+/// it requests first must not be all zeros in any record.
 ///
 /// # Examples
 ///
@@ -213,6 +213,6 @@ fn check_of(place: Place, len: u32, payload: &[u8]) -> u32 {
     let mix = (mix ^ u64::from(len)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     let mut hasher = Hasher::new_with_initial((mix >> 32) as u32);
     hasher.update(payload);
-    // Never 0, so that the zeros behind the end are no empty record.
+    // Never 0, so that the zeros behind the end are not an empty record.
     hasher.finalize().max(1)
 }

@@ -1,16 +1,16 @@
 //! An append-only log file.
 //!
 //! `format.rs` is the header and `framing.rs` the records; `scan.rs` finds one record and `recover.rs` all of
-//! them; `durable.rs` syncs; `read.rs` is what readers see, `append.rs` the writer, `create.rs` and `open.rs` where
-//! both come from. Rules:
+//! them; `durable.rs` syncs; `read.rs` has the reader, `append.rs` the writer; `create.rs` and `open.rs` make
+//! both. Rules:
 //!
 //! * **SG1** `published <= end`; what lies before `published` is in the file and never changes, so it can be
 //!   read and sent while more is appended. `published` is always the end of a record.
 //! * **SG2** `durable <= published`; what lies before `durable` has been synced and survives a crash of the
 //!   machine.
 //! * **SG3** Opening a segment changes nothing in its file. The first append clears what lies behind the end,
-//!   and waits until that is durable, before it writes: so no bytes of an earlier time become a record again.
-//! * **SG4** The file is never made shorter, except by `trim` and `close`.
+//!   and waits until that is durable, before it writes: so no earlier bytes become a record again.
+//! * **SG4** Only `trim` and `close` shorten the file.
 //! * **SG5** Records are copied into a buffer and written in large pieces, never through a mapping: a full disk
 //!   is an error and not a signal. Measured, per record of 1 KiB: `write` each 1, a mapping that is not in
 //!   memory yet 0.27 to 0.44, this 0.11 to 0.14 with its checksum.

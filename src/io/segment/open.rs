@@ -52,10 +52,10 @@ impl Segment<Checksummed> {
         Segment::open_with(path, Checksummed)
     }
 
-    /// Makes a damaged segment one that can be opened, and opens it.
+    /// Repairs a damaged segment, so that it can be opened, and opens it.
     ///
-    /// [`recovered`](SegmentReader::recovered) tells the first range that was damaged. Keep a copy of the file if the
-    /// damaged bytes may be of use.
+    /// [`recovered`](SegmentReader::recovered) returns the first range that was damaged. Keep a copy of the file if
+    /// the damaged bytes may be useful.
     ///
     /// # Examples
     ///
@@ -162,11 +162,11 @@ impl SegmentReader<Checksummed> {
     ///
     /// A writer may append meanwhile, in this process or another. The reader sees the records that are whole in the
     /// file now, also those that the writer has not made durable, which a crash may lose:
-    /// [`durable`](Self::durable) says what is. Open another reader to see more. If the segment is recycled
+    /// [`durable`](Self::durable) returns the durable end. Open another reader to see more. If the segment is recycled
     /// meanwhile, reading ends with errors.
     ///
-    /// Damage is no error here. [`recovered`](Self::recovered) tells where it is, and reading a record there
-    /// fails; [`next_valid`](Self::next_valid) finds where to go on.
+    /// Damage is not an error here. [`recovered`](Self::recovered) returns where it is, and reading a record there
+    /// fails; [`next_valid`](Self::next_valid) finds the next record to read.
     ///
     /// # Examples
     ///

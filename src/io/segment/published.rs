@@ -2,8 +2,8 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The end of what readers may read. What is written before an end is published, the bytes in the file and
-/// whatever a program hangs on the position besides, comes before what is done by who sees that end.
+/// The end of what readers may read. Everything that the writer does before it publishes an end, in the file and in
+/// memory, happens before what a thread does that has read this end.
 #[derive(Debug)]
 pub(super) struct Published(AtomicU64);
 
@@ -12,7 +12,7 @@ impl Published {
         Self(AtomicU64::new(end))
     }
 
-    /// Only for the one writer.
+    /// Publishes an end. Only the one writer may call this.
     pub(super) fn set(&self, end: u64) {
         self.0.store(end, Ordering::Release);
     }

@@ -115,7 +115,7 @@ impl<F: Framing> SegmentReader<F> {
         self.shared.capacity
     }
 
-    /// Returns the number of the segment's life: random, another one whenever the file is created or recycled.
+    /// Returns the number of the segment's life: random, and new whenever the file is created or recycled.
     pub fn epoch(&self) -> u64 {
         self.shared.epoch
     }
@@ -136,7 +136,7 @@ impl<F: Framing> SegmentReader<F> {
     }
 
     /// Returns the position of the first valid record behind `position` that was durable, or the end of what was
-    /// durable: where reading can go on behind damage.
+    /// durable: where reading can continue behind damage.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl<F: Framing> SegmentReader<F> {
     /// # Cost
     ///
     /// Reads the bytes up to there twice, and checks at most 4 GiB of what looks like records in between, each time:
-    /// a second or two for 256 MiB. It is no part of reading a segment that has no damage.
+    /// a second or two for 256 MiB. Reading a segment without damage does not need this call.
     pub fn next_valid(&self, position: u64) -> io::Result<u64> {
         recover::next_valid(&self.log(), position, self.durable(), sys::len_of(&self.file)?)
     }
@@ -183,7 +183,7 @@ impl<F: Framing> SegmentReader<F> {
         Ok(FileRegion::new(self.file.clone(), range))
     }
 
-    /// Where a record at `position` would stand.
+    /// Returns the place of a record at `position`.
     pub(super) fn place(&self, position: u64) -> Place {
         Place { epoch: self.shared.epoch, position }
     }
@@ -198,17 +198,17 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns where it stands in the segment.
+    /// Returns the position of the record in the segment.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Returns where it ends in the segment, which is the position of the next record.
+    /// Returns the end of the record in the segment, which is the position of the next record.
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// Returns what was appended; of a record that a framing of the caller's found, all of it behind
+    /// Returns the bytes that were appended; with a framing of the caller's, all bytes of the record behind
     /// [`Framing::HEAD`]. It shares memory with its neighbours; see
     /// [`ByteView::pinned`](crate::ByteView::pinned).
     pub fn payload(&self) -> &ByteView {
@@ -224,8 +224,8 @@ impl Record {
 /// The published records of a segment, each checked; made by
 /// [`SegmentReader::records`](crate::SegmentReader::records).
 ///
-/// It ends at what is published when it gets there, and after an error. Call `records` again with
-/// [`position`](Self::position) to go on later.
+/// It ends at the published end of that moment, and after an error. Call `records` again with
+/// [`position`](Self::position) to continue later.
 ///
 /// # Cost
 ///
@@ -243,7 +243,7 @@ impl<F: Framing> Records<F> {
         self.window.position()
     }
 
-    /// The next record before `end`, if it is whole and valid.
+    /// Returns the next record before `end`, if it is complete and valid.
     fn read(&mut self, end: u64) -> io::Result<Option<Record>> {
         while self.window.position() != end {
             let position = self.window.position();

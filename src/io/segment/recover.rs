@@ -1,6 +1,6 @@
-//! Finding the end of a log, what a crash has left behind it, and damage in front of it.
+//! Finds the end of a log, the bytes that a crash has left behind it, and damage in front of it.
 //!
-//! * **SR1** The records are a run from the start on, without a gap. Where it ends before the position that was
+//! * **SR1** The records are contiguous from the start on. Where it ends before the position that was
 //!   durable, bytes are damaged; where it ends behind that position is the end of the log. A crash may leave
 //!   anything behind the durable position: whole records, torn ones, zeros, in any order.
 //! * **SR2** Behind damage, the log goes on with the first record that ends before the durable position, or at
@@ -49,12 +49,12 @@ const SEARCH: u64 = 4 << 30;
 pub struct Recovered {
     /// The end of the last record.
     pub end: u64,
-    /// Where bytes stand behind the end that are no whole record: what a crash has left of records that were not
+    /// The bytes behind the end that are not a complete record: a crash has left them of records that were not
     /// durable. The first append clears them.
     ///
-    /// None of a recycled segment, where they cannot be told from those of an earlier life.
+    /// `None` for a recycled segment, where they cannot be distinguished from those of an earlier life.
     pub torn: Option<Range<u64>>,
-    /// The first bytes that were durable and are no valid records any more.
+    /// The first bytes that were durable and are not valid records any more.
     pub damaged: Option<SegmentDamaged>,
 }
 
@@ -64,13 +64,13 @@ impl Recovered {
     }
 }
 
-/// What opening found, and where other bytes than zeros stand behind the end.
+/// What opening found, and the range behind the end that has bytes other than zero.
 pub(super) struct Scan {
     pub(super) recovered: Recovered,
     pub(super) stale: Option<Range<u64>>,
 }
 
-/// Reads the whole file and tells what it holds.
+/// Reads the whole file and returns what it holds.
 pub(super) fn scan<F: Framing>(log: &Log<'_, F>, header: &Header, len: u64) -> io::Result<Scan> {
     let mut damaged = None;
     let end = walk(log, header, len, |bytes| {
@@ -106,7 +106,7 @@ pub(super) fn walk<F: Framing>(
     }
 }
 
-/// Where the log goes on behind the damage at `from` (SR2 and SR3), in a file that may end before the durable
+/// Returns where the log continues behind the damage at `from` (SR2 and SR3), in a file that may end before the durable
 /// position, at `limit`.
 pub(super) fn next_valid<F: Framing>(
     log: &Log<'_, F>,
@@ -118,7 +118,7 @@ pub(super) fn next_valid<F: Framing>(
     if from >= limit {
         return Ok(durable);
     }
-    // As many bytes as the framing needs to tell the length.
+    // As many bytes as the framing needs to find the length.
     let head = match log.parse(from, &[]) {
         Parsed::Incomplete(head) => head,
         _ => 1,
@@ -128,8 +128,8 @@ pub(super) fn next_valid<F: Framing>(
     if let Parsed::Incomplete(len) = search.head_at(from)?
         && search.is_record_at(from + len as u64)?
     {
-        // The length is right, most likely, and what it counts is damaged. What is valid at any place may be a
-        // copy in there.
+        // The length is probably right, and the payload is damaged. A record that is valid at any place may be a
+        // copy within the payload.
         next = from + len as u64;
         if !F::IS_BOUND_TO_PLACE {
             return Ok(next);
@@ -139,7 +139,7 @@ pub(super) fn next_valid<F: Framing>(
     let followed = |end| Ok(end == durable || search.head_at(end)? != Parsed::Corrupt);
     next = search.first_before(next, followed)?.unwrap_or(next);
     if F::IS_BOUND_TO_PLACE {
-        // The last one in front of more damage is followed by anything.
+        // The last record before more damage may be followed by any bytes.
         next = search.first_before(next, |_| Ok(true))?.unwrap_or(next);
     }
     Ok(next)
@@ -148,7 +148,7 @@ pub(super) fn next_valid<F: Framing>(
 struct Search<'a, F> {
     log: &'a Log<'a, F>,
     from: u64,
-    /// The bytes that the framing needs to tell the length of a record.
+    /// The number of bytes that the framing needs to find the length of a record.
     head: usize,
     durable: u64,
     /// The end of the bytes to search: no later than `durable`.
@@ -156,8 +156,8 @@ struct Search<'a, F> {
 }
 
 impl<F: Framing> Search<'_, F> {
-    /// Finds the first record behind `from` and in front of `until`, among those whose end `may_be` one; none if too
-    /// many bytes would have to be checked (SR3).
+    /// Finds the first record behind `from` and in front of `until` for whose end `may_be` returns true; `None` if it
+    /// would have to check too many bytes (SR3).
     fn first_before(
         &self,
         until: u64,
@@ -173,7 +173,7 @@ impl<F: Framing> Search<'_, F> {
                 return Ok(None);
             }
             if head.iter().all(|&byte| byte == 0) {
-                // No record begins so.
+                // No record begins with these bytes.
                 bytes.skip_zeros(self.head);
                 continue;
             }
@@ -201,7 +201,7 @@ impl<F: Framing> Search<'_, F> {
         }
     }
 
-    /// What the front of a record at the position says.
+    /// Parses the front of a record at the position.
     fn head_at(&self, position: u64) -> io::Result<Parsed> {
         let bytes = match position.checked_add(self.head as u64) {
             Some(end) if end <= self.limit => read_at(self.log.file, position, self.head)?,
@@ -210,7 +210,7 @@ impl<F: Framing> Search<'_, F> {
         Ok(self.log.parse(position, &bytes))
     }
 
-    /// Whether a record stands there, or all that was durable ends there.
+    /// Returns whether a record starts at the position, or the durable bytes end there.
     fn is_record_at(&self, position: u64) -> io::Result<bool> {
         if position >= self.durable {
             return Ok(position == self.durable);
@@ -220,7 +220,7 @@ impl<F: Framing> Search<'_, F> {
     }
 }
 
-/// The bytes at a position that moves on by single bytes.
+/// The bytes at a position that advances by single bytes.
 struct Bytes<'a> {
     file: &'a File,
     window: Window,
@@ -233,13 +233,13 @@ impl Bytes<'_> {
         self.window.position() + self.at as u64
     }
 
-    /// Moves on to the last position at which there are still `len` zeros, as far as the window shows.
+    /// Advances to the last position in the window at which `len` zeros start.
     fn skip_zeros(&mut self, len: usize) {
         let zeros = self.window.bytes()[self.at..].iter().take_while(|&&byte| byte == 0).count();
         self.at += zeros.saturating_sub(len);
     }
 
-    /// The `len` bytes at the position, if there are so many in front of `limit`.
+    /// Returns the `len` bytes at the position, if as many lie in front of `limit`.
     fn get(&mut self, len: usize, limit: u64) -> io::Result<Option<&[u8]>> {
         if len as u64 > limit.saturating_sub(self.position()) {
             return Ok(None);
@@ -247,14 +247,14 @@ impl Bytes<'_> {
         if self.at + len > self.window.bytes().len() {
             self.window.skip(self.at);
             self.at = 0;
-            // Twice the length, so that long candidates side by side are not read once each.
+            // Twice the length, so that neighbouring long candidates are not read once each.
             self.window.need(self.file, len.saturating_mul(2), limit)?;
         }
         Ok(self.window.bytes().get(self.at..self.at + len))
     }
 }
 
-/// The position of the last byte that is not zero.
+/// Returns the position of the last byte that is not zero.
 fn last_nonzero(file: &File, range: Range<u64>) -> io::Result<Option<u64>> {
     const PIECE: u64 = 64 * 1024;
     static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];

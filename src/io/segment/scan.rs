@@ -10,20 +10,20 @@ use crate::buf::ByteView;
 use crate::io::scratch;
 use crate::sys;
 
-/// What is read at a time.
+/// The number of bytes read at a time.
 const WINDOW: usize = 64 * 1024;
 
-/// What a file has at a position.
+/// The bytes at a position of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The first so many bytes of the window are a record.
+    /// The first bytes of the window, as many as this, are a record.
     Record(usize),
-    /// So many bytes are to be skipped.
+    /// This many bytes must be skipped.
     Filler(usize),
     Nothing,
 }
 
-/// A file whose records are looked for.
+/// A file that is searched for records.
 #[derive(Debug)]
 pub(super) struct Log<'a, F> {
     pub(super) file: &'a File,
@@ -31,7 +31,7 @@ pub(super) struct Log<'a, F> {
     pub(super) epoch: u64,
 }
 
-/// Bytes of a file from a position on.
+/// The bytes of a file from a position on.
 #[derive(Debug)]
 pub(super) struct Window {
     position: u64,
@@ -51,7 +51,7 @@ impl Window {
         &self.bytes
     }
 
-    /// Moves on by `len` bytes, be they in the window or not.
+    /// Advances by `len` bytes, which may lie behind the window.
     pub(super) fn skip(&mut self, len: usize) {
         self.bytes.advance(len.min(self.bytes.len()));
         self.position += len as u64;
@@ -69,7 +69,7 @@ impl Window {
         if self.bytes.len() >= len || self.bytes.len() as u64 >= left {
             return Ok(());
         }
-        // Room behind the record, so that the next one is there as well.
+        // Also bytes behind the record, so that the next record is read as well.
         let want = usize::try_from(left).unwrap_or(usize::MAX).min(len.max(WINDOW));
         self.bytes = read_at(file, self.position, want)?;
         Ok(())
@@ -82,7 +82,7 @@ pub(super) fn read_at(file: &File, position: u64, len: usize) -> io::Result<Byte
     while bytes.len() < len {
         let at = position + bytes.len() as u64;
         let most = len - bytes.len();
-        if scratch::fill(&mut bytes, most, |room| sys::read_at(file, room, at))? == 0 {
+        if scratch::fill(&mut bytes, most, |spare| sys::read_at(file, spare, at))? == 0 {
             break;
         }
     }
@@ -90,7 +90,7 @@ pub(super) fn read_at(file: &File, position: u64, len: usize) -> io::Result<Byte
 }
 
 impl<F: Framing> Log<'_, F> {
-    /// Finds what stands at the front of the window and ends at `end` at the latest.
+    /// Parses the front of the window, up to `end` at most.
     pub(super) fn find(&self, window: &mut Window, end: u64) -> io::Result<Found> {
         let left = end.saturating_sub(window.position);
         loop {
@@ -108,7 +108,7 @@ impl<F: Framing> Log<'_, F> {
         }
     }
 
-    /// What the framing says, held to what a framing may say.
+    /// Returns the result of the framing, checked against the limits of a framing.
     pub(super) fn parse(&self, position: u64, bytes: &[u8]) -> Parsed {
         let parsed = self.framing.parse(Place { epoch: self.epoch, position }, bytes);
         let may_be = match parsed {

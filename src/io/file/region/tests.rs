@@ -357,9 +357,9 @@ fn files_that_the_kernel_generates_are_sent() {
 
 /// Calls an opener on another thread, so that one that waits fails the test.
 fn returns_at_once<T: Send + 'static>(open: impl FnOnce() -> T + Send + 'static) -> T {
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || tell.send(open()));
-    told.recv_timeout(std::time::Duration::from_secs(20)).expect("the opener waits")
+    let (opened, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || opened.send(open()));
+    result.recv_timeout(std::time::Duration::from_secs(20)).expect("the opener waits")
 }
 
 #[test]

@@ -281,17 +281,17 @@ fn a_blocking_pipe_is_waited_for_as_a_target() {
     let mut source = tempfile::tempfile().unwrap();
     source.write_all(&stream).unwrap();
     let (mut from, to) = io::pipe().unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let act = move || {
         let mut arrived = vec![0; 300_000];
         from.read_exact(&mut arrived).unwrap();
-        tell.send(arrived).unwrap();
+        sender.send(arrived).unwrap();
     };
     let waiting = if TRANSFERS_IN_KERNEL { Call::Poll } else { Call::Send };
     let mut splice = Splice::new().with_offset(0).with_limit(300_000);
     let ended = waits(waiting, None, act, || splice.transfer(&source, &to).unwrap());
     assert_eq!(ended, Spliced::Done(300_000));
-    assert!(told.recv().unwrap() == stream);
+    assert!(receiver.recv().unwrap() == stream);
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
     read_available(&mut server, &mut arrived);
     assert!(arrived == pattern(1000));
 
-    // Nor does a source that has plenty fill a large one.
+    // A source with many bytes does not fill a large block either.
     let mut source = tempfile::tempfile().unwrap();
     source.write_all(&pattern(4_000_000)).unwrap();
     let mut splice = Splice::new().with_offset(0);
@@ -383,7 +383,7 @@ fn undelivered_bytes_never_reach_another_transfer() {
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     assert_eq!((splice.moved_bytes(), splice.held_bytes()), (0, 11));
     drop(splice);
-    // Were its pipe reused, the next stream would begin with those bytes.
+    // If its pipe were reused, the next stream would begin with those bytes.
     for _ in 0..20 {
         relays(b"another stream", u64::MAX, |_, _| Outcome::Pass);
     }

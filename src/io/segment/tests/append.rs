@@ -124,8 +124,8 @@ fn readers_see_whole_records_while_more_are_appended() {
     follower.join().unwrap();
 }
 
-/// Records that cross one border of a piece or two, or go past the buffer, and a file that takes
-/// only a part of what it is given, or nothing.
+/// Records that cross one or two boundaries of a piece, or exceed the buffer, and a file that takes
+/// only a part of each write, or nothing.
 #[test]
 fn what_is_published_is_whole_and_in_the_file_however_it_was_written() {
     let (_dir, path) = place();
@@ -270,7 +270,7 @@ fn a_segment_gets_its_name_when_it_is_complete_and_leaves_nothing_else_behind() 
 }
 
 #[test]
-fn unused_room_is_given_back_and_the_capacity_stays() {
+fn unused_disk_space_is_released_and_the_capacity_stays() {
     let (_dir, path) = place();
     let mut segment = Segment::create(&path, 8 << 20).unwrap();
     segment.append(b"one record").unwrap();

@@ -242,7 +242,7 @@ fn what_is_durable_is_read_without_a_look_at_the_records() {
     let reader = SegmentReader::open_durable(&path, Batches).unwrap();
     let error = reader.records(reader.start()).next().unwrap().unwrap_err();
     assert_eq!(source::<CorruptRecord>(&error).position(), first);
-    // A file that has become too short is no durable segment.
+    // A file that has become too short is not a durable segment.
     File::options().write(true).open(&path).unwrap().set_len(end - 1).unwrap();
     let damaged: SegmentDamaged = source(&SegmentReader::open_durable(&path, Batches).unwrap_err());
     assert_eq!((damaged.offset(), damaged.length()), (end - 1, 1));

@@ -33,7 +33,7 @@ fn hit(positions: &[u64], share: f64) -> (u64, usize) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// The last record is damaged as well, where only the header tells that it was durable.
+    /// The last record is damaged as well; only the header shows that it was durable.
     #[test]
     fn damage_to_what_was_durable_is_an_error_that_names_it_and_changes_nothing(
         share in 0.0..1.0_f64,
@@ -81,7 +81,7 @@ proptest! {
         prop_assert_eq!(damaged, None);
         prop_assert_eq!(segment.durable(), positions[20]);
         let found = payloads(&segment);
-        // Zeros in place of zeros are no tear.
+        // Zeros in place of zeros are not torn.
         prop_assert!(found.len() == hit || by.is_none() && found.len() > hit);
         prop_assert_eq!(end, positions[found.len()]);
         prop_assert!(found.iter().enumerate().all(|(i, found)| *found == record(i)));
@@ -246,8 +246,8 @@ fn one_copy_of_the_header_is_enough() {
     assert_eq!(source::<SegmentFormatError>(&error), SegmentFormatError::NotASegment);
 }
 
-/// Tools that copy may cut zeros off the end of a file, or leave more of them; a full disk, or a kill, may have kept
-/// room from being allocated.
+/// Copying tools may remove zeros from the end of a file, or add some; a full disk or a kill may have prevented the
+/// allocation.
 #[test]
 fn the_capacity_does_not_depend_on_the_length_of_the_file() {
     let (_dir, path) = place();
