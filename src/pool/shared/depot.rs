@@ -1,8 +1,9 @@
 //! The depot: full *rounds* of free blocks of one class, which change hands as a whole.
 //!
-//! After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001). A list under a lock that is held for a few
-//! instructions: a lock-free queue would allocate when a round is put back, and giving memory back must not need
-//! any.
+//! After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001). A list under a lock that is held for a few instructions.
+//! The queues of crossbeam do not fit, although they are faster (push + pop 12 ns instead of 27 on one thread): `SegQueue`
+//! allocates in `push`, and `ArrayQueue` aborts the process when there is no memory to make one. Returning memory must not
+//! allocate, and an allocation that fails must be an error. An `ArrayQueue` made in advance takes 1.4 KiB for each class and pool.
 
 use crate::memory::header::HeaderRef;
 use crate::memory::try_box::try_box;
