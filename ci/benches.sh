@@ -6,4 +6,10 @@ cd benches/peers
 for program in buffers pool; do
     cargo run --quiet --release --bin "$program" -- --quick | tee -a "$log"
 done
-ran "$(grep -c '^| .* ns' "$log")" workloads
+workloads=$(grep -c '^| .* ns' "$log")
+
+# Whole servers, each on two allocators.
+cd ../end_to_end
+cargo build --quiet --release
+target/release/end_to_end --quick | tee -a "$log"
+ran "$workloads" workloads, "$(grep -cE '^\| .* \| (glibc|mimalloc) \|' "$log")" servers

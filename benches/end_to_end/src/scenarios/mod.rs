@@ -1,0 +1,83 @@
+//! The programs. Each file has one server, written once for each way, and the work of its clients.
+
+mod burst;
+mod file;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) use file::write_files;
+
+type Task<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+
+/// A job for a server, in several variants of which the first is on `bytebuf`.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) variants: &'static [Variant],
+    /// Does a fixed amount of work, less if it is to be quick, and returns the connections that stay open.
+    pub(crate) load: fn(SocketAddr, bool) -> Task<Vec<TcpStream>>,
+}
+
+/// A way to write the server.
+pub(crate) struct Variant {
+    pub(crate) name: &'static str,
+    pub(crate) serve: fn(TcpListener, PathBuf) -> Task<()>,
+}
+
+pub(crate) const SCENARIOS: &[Scenario] = &[burst::SCENARIO, file::SCENARIO];
+
+/// Accepts connections for good, each with a task of its own.
+async fn accept<F>(
+    listener: TcpListener,
+    dir: PathBuf,
+    serve: impl Fn(TcpStream, std::sync::Arc<Path>) -> F,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let dir: std::sync::Arc<Path> = dir.into();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let conversation = serve(stream, dir.clone());
+        tokio::spawn(async move {
+            if let Err(error) = conversation.await {
+                eprintln!("a connection failed: {error}");
+            }
+        });
+    }
+}
+
+/// Receives so many bytes, through the buffer.
+async fn skip(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut [u8],
+    mut bytes: usize,
+) -> io::Result<()> {
+    while bytes > 0 {
+        let wanted = bytes.min(buffer.len());
+        match stream.read(&mut buffer[..wanted]).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            received => bytes -= received,
+        }
+    }
+    Ok(())
+}
+
+/// Waits for all tasks of the clients.
+async fn join<T: 'static>(
+    tasks: Vec<tokio::task::JoinHandle<io::Result<T>>>,
+) -> io::Result<Vec<T>> {
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        results.push(task.await??);
+    }
+    Ok(results)
+}
