@@ -40,7 +40,6 @@ mod zero_copy;
 
 use parts::Parts;
 use payload::Held;
-use push::BLOCK;
 use tail::Tail;
 
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
@@ -54,6 +53,9 @@ pub(crate) use poll::PollWriter;
 pub use stats::QueueStats;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use zero_copy::sends_in_flight;
+
+/// The smallest and the largest block for small parts.
+const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
 
 /// The bytes that a part counts in addition to its length, so that a peer that reads nothing can't make
 /// the queue grow without limit by empty or small messages.

@@ -1,14 +1,11 @@
 //! How parts are pushed: small neighbours are copied together.
 
-use super::WriteQueue;
 use super::payload::{Part, Payload, is_small_beside_its_block};
 use super::tail::{SMALL, Tail};
+use super::{BLOCK, WriteQueue};
 use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
 use crate::pool::{AllocError, Block, Pool};
-
-/// The smallest and the largest block for small parts.
-pub(super) const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
 
 /// No tail is opened behind more bytes than this, so that the sum of both can't overflow: no block holds
 /// as many bytes again.
