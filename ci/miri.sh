@@ -34,7 +34,7 @@ if short; then
     within 180 "" --lib -- buf::byte_ memory:: pool::
     # A few of them, under other rules, on other machines and in other orders.
     few=(memory:: pool::bits pool::chunk pool::headers pool::slab pool::tests::each_class buf::peek)
-    few+=(buf::byte_buf::tests::a_ buf::byte_buf::tests::room)
+    few+=(buf::byte_buf::tests::a_ buf::byte_buf::tests::spare)
     # A made-up kernel finds memory by its address.
     within 60 -Zmiri-permissive-provenance --features io-uring --lib -- io::uring
     within 90 -Zmiri-tree-borrows --lib -- "${few[@]}"

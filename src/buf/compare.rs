@@ -1,4 +1,4 @@
-//! Comparison of every buffer type with everything that is bytes, in both directions.
+//! Comparison of every buffer type with every type of bytes, in both directions.
 //!
 //! A type takes part by [`Content`], which a contiguous one has through `Deref<Target = [u8]>`:
 //!
@@ -12,7 +12,7 @@
 
 use std::cmp::Ordering;
 
-/// Something that compares itself with bytes.
+/// A type that compares itself with bytes.
 pub(crate) trait Content {
     fn eq_bytes(&self, other: &[u8]) -> bool;
     fn cmp_bytes(&self, other: &[u8]) -> Ordering;

@@ -1,4 +1,4 @@
-//! Bytes for people to read: hexadecimal, boxed dumps, a `Debug` that never floods a log.
+//! Readable forms of bytes: hexadecimal, boxed dumps, a `Debug` of limited length.
 //!
 //! [`Dump`] has the methods; `inherent_dump!(T, |this| target)` gives `T` the same ones as its own, carried
 //! out by `target: &impl Dump`.
@@ -13,7 +13,7 @@ use super::{
     composite::{ByteIter, Components, CompositeByteBuf},
 };
 
-/// What `Debug` shows at most of any content.
+/// The maximum number of bytes that `Debug` prints.
 const DEBUG_LIMIT: usize = 512;
 const ROW: usize = 16;
 
@@ -131,7 +131,7 @@ impl fmt::Display for HexDump<'_> {
 ///
 /// # Errors
 ///
-/// If there is an odd number of them, or one of them is none.
+/// If the number of digits is odd, or a character is not a digit.
 ///
 /// ```
 /// use bytebuf::{HexError, decode_hex};
@@ -167,14 +167,14 @@ pub fn decode_hex(digits: impl AsRef<[u8]>) -> Result<Vec<u8>, HexError> {
 pub enum HexError {
     /// The last byte lacks a digit.
     OddLength {
-        /// How many digits there are.
+        /// The number of digits.
         len: usize,
     },
-    /// Something else than a digit.
+    /// A character is not a digit.
     NotADigit {
-        /// Where it is.
+        /// Its index.
         offset: usize,
-        /// What it is.
+        /// Its value.
         byte: u8,
     },
 }
@@ -308,7 +308,7 @@ pub(crate) use inherent_dump;
 mod tests {
     use super::*;
 
-    /// Netty 4.2's answer for these bytes.
+    /// The output of Netty 4.2 for these bytes.
     const BOX: &str = "\
          +-------------------------------------------------+
          |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |
@@ -318,7 +318,7 @@ mod tests {
 +--------+-------------------------------------------------+----------------+";
 
     #[test]
-    fn the_box_is_netty_s_whatever_the_borders() {
+    fn the_dump_equals_nettys_at_any_boundary() {
         let bytes = [&[0; 26][..], b",,,"].concat();
         assert_eq!(bytes.hex_dump().to_string(), format!("         {BOX}"));
         for cut in (0..bytes.len()).step_by(if cfg!(miri) { 7 } else { 1 }) {

@@ -30,7 +30,7 @@ use super::{
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub trait BufExt: Buf {
-    /// What can be read, to look at.
+    /// Returns the readable bytes without consuming them.
     fn readable(&self) -> &(impl Peek + ?Sized);
 
     /// Reads an unsigned integer in LEB128, as protocol buffers write it: 1 to 10 bytes.
@@ -90,7 +90,7 @@ pub trait BufExt: Buf {
     ///
     /// # Errors
     ///
-    /// If there are not so many, or they are not UTF-8.
+    /// If the buffer has fewer bytes, or they are not UTF-8.
     ///
     /// ```
     /// use bytebuf::BufExt;
@@ -101,7 +101,7 @@ pub trait BufExt: Buf {
     #[doc(alias = "readCharSequence")]
     #[doc(alias = "readString")]
     fn try_get_str(&mut self, len: usize) -> Result<String, StrError> {
-        // First of all, so that no length, however large, is allocated for nothing.
+        // Checked first, so that a wrong length allocates nothing.
         OutOfRange::check(0, len, self.remaining()).map_err(StrError::TooShort)?;
         let mut bytes = vec![0; len];
         self.readable().peek_slice(0, &mut bytes).map_err(StrError::TooShort)?;
@@ -218,7 +218,7 @@ pub trait BufMutExt: BufMut {
 
 impl<B: BufMut + ?Sized> BufMutExt for B {}
 
-/// An integer of variable length that could not be read; nothing was taken.
+/// The error of a variable-length integer that could not be read; the cursor has not moved.
 ///
 /// ```
 /// use bytebuf::{BufExt, VarintError};
@@ -231,7 +231,7 @@ impl<B: BufMut + ?Sized> BufMutExt for B {}
 pub enum VarintError {
     /// Its last byte is not there.
     TooShort {
-        /// How many bytes are there.
+        /// The number of bytes present.
         len: usize,
     },
     /// It has more than 64 bits.
@@ -291,7 +291,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_cut_off_is_told_and_not_taken(value in integers()) {
+        fn a_truncated_integer_is_an_error_and_not_consumed(value in integers()) {
             let (mut leb, mut quic) = (Vec::new(), Vec::new());
             leb.put_varint(value);
             quic.put_quic_varint(value >> 2);
@@ -307,7 +307,7 @@ mod tests {
         }
 
         #[test]
-        fn text_is_judged_across_borders(
+        fn utf8_is_checked_across_boundaries(
             text: String, noise in vec(any::<u8>(), 0..3), sizes in vec(0..4_usize, 0..40),
         ) {
             let bytes = [text.as_bytes(), &noise, text.as_bytes()].concat();
@@ -336,7 +336,7 @@ mod tests {
         let more = [&[0xFF; 9][..], &[2]].concat();
         assert_eq!(more.peek_varint(0), Err(VarintOverflow { offset: 0 }));
         assert_eq!([0x80; 10].peek_varint(0), Err(VarintOverflow { offset: 0 }));
-        // Longer than it need be, as some writers pad.
+        // Longer than necessary, because some writers pad.
         assert_eq!([0x80, 0x80, 0].peek_varint(0), Ok(Some((0, 3))));
         assert_eq!([0; 4].peek_varint(usize::MAX), Ok(None));
         assert_eq!([0; 4].peek_quic_varint(usize::MAX), None);

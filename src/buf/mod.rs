@@ -31,8 +31,8 @@ pub use self::{
 /// Makes a value of `source`, and drops `source` afterwards.
 ///
 /// The last handle of a foreign owner may panic as it is dropped. If that happens at the end of a function,
-/// which is where its arguments go, the compiler forgets what it was about to return
-/// (<https://github.com/rust-lang/rust/issues/47949>); here it is a local, and goes as well.
+/// where its arguments are dropped, the compiler leaks the value that it was about to return
+/// (<https://github.com/rust-lang/rust/issues/47949>); here the value is a local, and is dropped as well.
 pub(crate) fn drop_after<S, T>(source: S, make: impl FnOnce(&S) -> T) -> T {
     let made = make(&source);
     drop(source);

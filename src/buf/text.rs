@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error, fmt, str};
 use super::{CompositeByteBuf, OutOfRange};
 
 impl CompositeByteBuf {
-    /// Whether the content is UTF-8. O(bytes), copies nothing.
+    /// Returns whether the content is UTF-8. O(bytes), copies nothing.
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter([b"caf\xC3".to_vec(), b"\xA9".to_vec()]);
@@ -39,7 +39,7 @@ impl CompositeByteBuf {
         len == 0
     }
 
-    /// Whether the content is ASCII. O(bytes), copies nothing.
+    /// Returns whether the content is ASCII. O(bytes), copies nothing.
     ///
     /// ```
     /// assert!(bytebuf::CompositeByteBuf::from_iter(["GET ", "/"]).is_ascii());
@@ -50,7 +50,7 @@ impl CompositeByteBuf {
         self.chunks().all(<[u8]>::is_ascii)
     }
 
-    /// The content as text: borrowed where it is one component, else copied.
+    /// Returns the content as text: borrowed if it is one component, otherwise copied.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl CompositeByteBuf {
     }
 }
 
-/// Text that could not be read; nothing was taken.
+/// The error of a text that could not be read; the cursor has not moved.
 ///
 /// ```
 /// use bytebuf::{BufExt, StrError};
@@ -88,7 +88,7 @@ impl CompositeByteBuf {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StrError {
-    /// There are not so many bytes.
+    /// The buffer has fewer bytes.
     TooShort(OutOfRange),
     /// The bytes are not UTF-8.
     NotUtf8(str::Utf8Error),

@@ -6,7 +6,7 @@ use super::Peek;
 
 /// The most bytes that 64 bits need in LEB128.
 pub(super) const MAX_LEN: usize = 10;
-/// QUIC's largest: two bits of the first byte tell the length.
+/// QUIC's largest value: two bits of the first byte encode the length.
 pub(super) const QUIC_MAX: u64 = (1 << 62) - 1;
 
 /// A variable-length integer of more than 64 bits.
@@ -19,7 +19,7 @@ pub(super) const QUIC_MAX: u64 = (1 << 62) - 1;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VarintOverflow {
-    /// Where the integer begins.
+    /// Returns the offset of the integer.
     pub offset: usize,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for VarintOverflow {
 
 impl Error for VarintOverflow {}
 
-/// The LEB128 integer at `offset` and its length; `None` if its last byte is not there yet.
+/// Returns the LEB128 integer at `offset` and its length; `None` if its last byte is not there yet.
 pub(super) fn peek(
     bytes: &(impl Peek + ?Sized),
     offset: usize,
@@ -60,7 +60,7 @@ fn decode(byte: impl Fn(usize) -> Option<u8>) -> Option<Option<(u64, usize)>> {
     None
 }
 
-/// `value` in LEB128: some bytes, and how many of them count.
+/// Encodes `value` in LEB128: returns an array, and how many of its bytes are used.
 pub(super) fn encode(mut value: u64) -> ([u8; MAX_LEN], usize) {
     let mut bytes = [0; MAX_LEN];
     let mut len = 0;
@@ -73,7 +73,7 @@ pub(super) fn encode(mut value: u64) -> ([u8; MAX_LEN], usize) {
     (bytes, len + 1)
 }
 
-/// Numbers near 0, of either sign, become small ones.
+/// Maps integers near 0, of either sign, to small ones.
 pub(super) fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63).cast_unsigned()
 }
@@ -82,7 +82,7 @@ pub(super) fn from_zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-/// QUIC's integer at `offset` and its length; `None` if its last byte is not there yet.
+/// Returns QUIC's integer at `offset` and its length; `None` if its last byte is not there yet.
 pub(super) fn peek_quic(bytes: &(impl Peek + ?Sized), offset: usize) -> Option<(u64, usize)> {
     let (value, len) = match bytes.peek_u8(offset)? >> 6 {
         0 => (bytes.peek_u8(offset)?.into(), 1),

@@ -328,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_maximum_is_room_that_ends() {
+    fn a_maximum_limits_the_spare_capacity() {
         let mut buf = ByteBuf::with_capacity(10);
         buf.set_max_capacity(30).unwrap();
         buf.put_bytes(b'x', 10);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_that_lies_costs_nothing_but_room() {
+    fn a_wrong_size_hint_costs_only_capacity() {
         struct Liar;
 
         impl Iterator for Liar {

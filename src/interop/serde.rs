@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_wherever_the_borders_were() {
+    fn a_value_is_read_back_from_any_boundaries() {
         let message = Message {
             view: ByteView::from_static(b"\x00view"),
             buf: ByteBuf::new(),

@@ -84,9 +84,9 @@ mod tests {
     struct Scripted(Vec<io::Result<usize>>);
 
     impl Read for Scripted {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            assert!(room.iter().all(|&byte| byte == 0));
-            assert!(!room.is_empty(), "a read of nothing looks like the end");
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            assert!(buf.iter().all(|&byte| byte == 0));
+            assert!(!buf.is_empty(), "a read of nothing looks like the end");
             self.0.pop().unwrap_or(Ok(0))
         }
     }

@@ -398,11 +398,11 @@ impl RecvSizer {
     /// Waits until there is something, then [receives](Self::receive) it; gives the number of
     /// bytes, 0 at the end of the stream.
     ///
-    /// Who waits with an empty buffer holds no memory.
+    /// While it waits with an empty buffer, the buffer holds no memory.
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive), but for [`io::ErrorKind::WouldBlock`].
+    /// As [`receive`](Self::receive), except [`io::ErrorKind::WouldBlock`].
     ///
     /// # Cost
     ///

@@ -1,4 +1,4 @@
-//! The allocating methods of `Pool`, and which pool a copy is drawn from.
+//! The allocating methods of `Pool`, and the choice of the pool for a copy.
 
 use super::ByteBuf;
 use crate::buf::ByteView;
@@ -6,8 +6,8 @@ use crate::pool::{AllocError, Block, Pool, Source};
 use crate::sys::memory::PAGE;
 
 impl Pool {
-    /// Creates a buffer with capacity for `n` bytes. Zeroes nothing, and shows nothing of what an earlier
-    /// owner wrote.
+    /// Creates a buffer with capacity for `n` bytes. Does not zero memory, and never exposes the bytes of an earlier
+    /// owner.
     ///
     /// # Panics
     ///
@@ -38,7 +38,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If the pool gives no memory: over its limit, the system has none, or no memory could hold so much.
+    /// If the pool gives no memory: its limit is reached, the system has none, or the size exceeds `isize::MAX`.
     ///
     /// # Cost
     ///
@@ -59,8 +59,8 @@ impl Pool {
     /// 2. Requests of different budgets never wait for each other, only for bytes: one that finds its
     ///    bytes free takes them, whatever other budgets wait for.
     /// 3. A budget with waiters is queued, for the first of them, at the lowest budget that lacks its bytes.
-    /// 4. Bytes that come back go to the budget that was queued first of those whose request fits; at a
-    ///    shared budget before those below. It goes to the end of the queue then: budgets take turns.
+    /// 4. Released bytes serve the budget that was queued first of those whose request fits; at a
+    ///    shared budget before those below. It then moves to the end of the queue: budgets take turns.
     /// 5. So a large request waits for as long as smaller ones of *other* budgets keep a shared budget too
     ///    full for it. Where the children's limits add up to no more than the parent's, that never happens.
     ///
@@ -71,8 +71,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// At the first poll, if the budget, or one above it, is smaller than what is asked for, or if there is no
-    /// memory for a place in the queue; when it is served, if the pool gives no memory.
+    /// At the first poll, if the budget, or one above it, is smaller than the request, or if there is no
+    /// memory for a queue entry; when it is served, if the pool gives no memory.
     ///
     /// # Examples
     ///
@@ -89,7 +89,7 @@ impl Pool {
         &self,
         n: usize,
     ) -> impl Future<Output = Result<ByteBuf, AllocError>> + Send + '_ {
-        // Not by a closure: the caller's line is tracked.
+        // Not in a closure: the caller's line is tracked.
         let block = if n > 0 { Some(self.block_wait(n)) } else { None };
         async move {
             match block {
@@ -227,7 +227,7 @@ impl ByteBuf {
 fn allocate_aligned(source: &Source, n: usize, align: usize) -> Result<ByteBuf, AllocError> {
     let front = |block: &Block| block.data().addr().get().wrapping_neg() & (align - 1);
     if align <= PAGE {
-        // Blocks whose size is a multiple of it lie at multiples of it, unless a checker spaces them.
+        // Blocks whose size is a multiple of `align` lie at multiples of it, unless a memory checker spaces them.
         let rounded = n.max(1).checked_next_multiple_of(align).unwrap_or(usize::MAX);
         let block = source.allocate(rounded)?;
         if front(&block) == 0 {
@@ -239,13 +239,13 @@ fn allocate_aligned(source: &Source, n: usize, align: usize) -> Result<ByteBuf, 
     Ok(ByteBuf::over(block, front, n))
 }
 
-/// Returns the source that a copy of a block's bytes is drawn from: its own pool and budget, so that the
-/// copy is charged and zeroed as the block is. Memory of no pool is copied into the global one.
+/// Returns the source for a copy of a block's bytes: its own pool and budget, so that the copy is charged and zeroed
+/// as the block is. Memory of no pool is copied into the global one.
 pub(in crate::buf) fn source_of(block: Option<&Block>) -> Source {
     block.and_then(Block::source).unwrap_or_else(|| Pool::global().source().clone())
 }
 
-/// Returns the source that one copy of several views' bytes is drawn from: that of the first view whose pool
+/// Returns the source for one copy of several views' bytes: that of the first view whose pool
 /// overwrites its memory on release, or else of the first view that comes from a pool.
 pub(in crate::buf) fn source_among<'a>(views: impl Iterator<Item = &'a ByteView>) -> Source {
     let mut first = None;
@@ -266,8 +266,8 @@ pub(in crate::buf) fn copy_from(source: &Source, bytes: &[u8]) -> Result<ByteBuf
     Ok(copy)
 }
 
-// Inlined into its few callers, and what is rare gives a block, not a buffer: a buffer that is returned by
-// memory is copied in wider pieces than it was written in, and stalls.
+// Inlined into its few callers; the rare path returns a block, not a buffer. A buffer that is returned through
+// memory would be copied in wider pieces than it was written in, so that store forwarding fails.
 #[inline(always)]
 #[track_caller]
 pub(in crate::buf) fn allocate(
@@ -297,7 +297,7 @@ fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
 #[cold]
 #[track_caller]
 fn allocate_slowly(source: &Source, size: usize) -> Result<Option<Block>, AllocError> {
-    // No closure: it would be the caller that a leak is blamed on.
+    // Not a closure: tracking would record it as the caller of the allocation.
     if size == 0 { Ok(None) } else { Ok(Some(source.allocate(size)?)) }
 }
 
@@ -310,7 +310,7 @@ fn allocate_slowly_or_panic(source: &Source, size: usize) -> Option<Block> {
     }
 }
 
-/// Returns what was allocated, or panics.
+/// Returns the allocation, or panics.
 #[track_caller]
 pub(in crate::buf) fn or_panic<T>(allocated: Result<T, AllocError>) -> T {
     match allocated {

@@ -3,7 +3,7 @@
 //! Growing by `additional` takes the first of these that gives enough spare capacity:
 //!
 //! 1. the end of the block, where no other handle holds the block any more: nothing is copied;
-//! 2. the space of what was read, or of handles that no longer exist, if the readable bytes are at most as many
+//! 2. the space of consumed bytes, or of handles that no longer exist, if the readable bytes are at most as many
 //!    as the bytes gained: they are moved down, at an amortised O(1) for each byte read;
 //! 3. a new block from the same pool, of twice the capacity (of twice the block that is replaced, where no
 //!    other handle holds that), of what the buffer was made with ([`MadeWith`]), or of what is needed,
@@ -18,8 +18,8 @@ use crate::pool::{AllocError, Block};
 /// The least capacity of a buffer that grows from nothing.
 const LEAST: usize = 64;
 
-/// The capacity that a buffer was made with, which its new blocks have as well: after parts of it were
-/// split off and are held, one block still serves as many reads as the first one did.
+/// The capacity that a buffer was made with, which its new blocks have too. So while parts that were split off are
+/// held, each new block serves as many reads as the first one.
 #[derive(Clone, Copy)]
 pub(super) struct MadeWith {
     /// In units of [`UNIT`](Self::UNIT) bytes; zero for the requested length of the block.
@@ -29,10 +29,10 @@ pub(super) struct MadeWith {
 impl MadeWith {
     const UNIT: usize = 16;
 
-    /// More is not remembered: a held part should not pin more than this.
+    /// The limit of what is remembered: a held part should not pin more than this.
     const MAX: usize = 64 * 1024;
 
-    /// What the block was requested with: the buffer has not moved from its first block.
+    /// The requested length of the block: the buffer still has its first block.
     pub(super) const BLOCK: Self = Self { units: 0 };
 
     fn new(capacity: usize) -> Self {
@@ -43,7 +43,7 @@ impl MadeWith {
 impl ByteBuf {
     /// Makes spare capacity for `additional` bytes.
     ///
-    /// The space of bytes that were read may be used for it: then they can't be read again, and a new
+    /// It may use the space of consumed bytes: then these can't be read again, and a new
     /// region begins with the reader index at zero.
     ///
     /// # Panics
@@ -53,7 +53,7 @@ impl ByteBuf {
     ///
     /// # Cost
     ///
-    /// None with the spare capacity there; else amortised O(1) for each byte written.
+    /// None if the spare capacity suffices; otherwise amortised O(1) for each byte written.
     #[inline]
     #[track_caller]
     #[doc(alias = "ensureWritable")]
@@ -67,7 +67,7 @@ impl ByteBuf {
     ///
     /// # Errors
     ///
-    /// Instead of panicking. The buffer is as it was.
+    /// Where `reserve` panics. The buffer is unchanged then.
     ///
     /// # Cost
     ///
@@ -95,7 +95,7 @@ impl ByteBuf {
     /// Allocates nothing; may move the readable bytes.
     #[must_use = "the spare capacity is there only if this is true"]
     pub fn try_reclaim(&mut self, additional: usize) -> bool {
-        additional <= self.end - self.writer || self.reclaim_room(additional)
+        additional <= self.end - self.writer || self.reclaim_space(additional)
     }
 
     /// Makes spare capacity for `n` more bytes, or for as many as the maximum and the pool allow, and
@@ -147,10 +147,10 @@ impl ByteBuf {
     #[track_caller]
     fn grow(&mut self, additional: usize) -> Result<(), TryReserveError> {
         let needed = self.needed(additional)?;
-        if self.reclaim_room(additional) {
+        if self.reclaim_space(additional) {
             return Ok(());
         }
-        // A block of its own is replaced by one twice its size, whatever of it was read and split off.
+        // A block without other handles is replaced by one of twice its size, however much was consumed and split off.
         let held = match &self.block {
             Some(block) if block.is_unique() => block.requested(),
             _ => self.capacity(),
@@ -188,7 +188,7 @@ impl ByteBuf {
     }
 
     /// Steps 1 and 2 of growing.
-    fn reclaim_room(&mut self, additional: usize) -> bool {
+    fn reclaim_space(&mut self, additional: usize) -> bool {
         let Some(block) = &self.block else { return false };
         let (data, requested) = (block.data(), block.requested());
         let len = self.len();
@@ -196,7 +196,7 @@ impl ByteBuf {
         let start = self.base.addr().get() - data.addr().get();
         let end = (requested - start).min(self.max);
         if end.saturating_sub(self.writer) >= additional && self.claim() {
-            // The handle is alone, so that the rest of the block is its own (W1).
+            // No other handle exists, so the rest of the block belongs to this one (W1).
             self.end = end;
             return true;
         }
@@ -207,7 +207,7 @@ impl ByteBuf {
         let (gained, end) = (start + self.reader, requested.min(self.max));
         if gained >= len && needed <= end && self.claim() {
             let from = self.at(self.reader);
-            // SAFETY: the handle is alone, so that both ranges are its own; they may overlap.
+            // SAFETY: no other handle exists, so both ranges belong to this one (W1); they may overlap.
             unsafe { data.copy_from(from, len) };
             (self.base, self.owns_front, self.reader) = (data, true, 0);
             (self.writer, self.initialised, self.end) = (len, len, end);
@@ -227,7 +227,7 @@ impl ByteBuf {
     pub(super) fn make_headroom(&mut self, n: usize) -> Result<(), TryReserveError> {
         self.needed(n)?;
         let len = self.len();
-        // As much as there is to move, so that prepending byte by byte costs O(1) each.
+        // At least as much as the bytes to move, so that prepending single bytes costs O(1) each.
         let moved = self.moved(n.max(len), self.capacity()).or_else(|_| self.moved(n, len));
         *self = moved.map_err(|error| self.cannot_add(n, TryReserveErrorKind::Alloc(error)))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Reader and writer index, headroom: the part of a `ByteBuf` that Netty's users know.
+//! Reader index, writer index and headroom of a `ByteBuf`, as in Netty.
 #![allow(unsafe_code, reason = "copies within the handle's own range (W1)")]
 
 use super::{ByteBuf, TryReserveError, bytes_ptr};
@@ -57,7 +57,7 @@ impl ByteBuf {
         self.writer
     }
 
-    /// Sets the reader index: back, to read again what was read, or forward to skip.
+    /// Sets the reader index: back, to read consumed bytes again, or forward, to skip bytes.
     ///
     /// # Errors
     ///
@@ -115,12 +115,12 @@ impl ByteBuf {
         Ok(())
     }
 
-    /// Moves what is readable to the start of the region, so that the space of what was read becomes
-    /// spare capacity. The reader index is zero then.
+    /// Moves the readable bytes to the start of the region, so that the space of the consumed bytes becomes
+    /// spare capacity. Then the reader index is zero.
     ///
     /// # Cost
     ///
-    /// Copies the readable bytes, if anything was read.
+    /// Copies the readable bytes, if any were consumed.
     #[doc(alias = "discardReadBytes")]
     #[doc(alias = "discardSomeReadBytes")]
     pub fn discard_read(&mut self) {
@@ -135,8 +135,8 @@ impl ByteBuf {
         self.writer = len;
     }
 
-    /// Returns the number of bytes that can be prepended without moving the others: those that were read,
-    /// and those in front of the region.
+    /// Returns the number of bytes that can be prepended without moving the others: the consumed bytes, and those in
+    /// front of the region.
     #[inline]
     #[must_use]
     pub fn headroom(&self) -> usize {
@@ -152,11 +152,10 @@ impl ByteBuf {
         }
     }
 
-    /// Puts `bytes` before what is readable.
+    /// Puts `bytes` before the readable bytes.
     ///
-    /// The space comes from what was read, then from the headroom in front of the region, which then
-    /// starts earlier: the reader index is zero in that case. Without headroom enough, the readable bytes
-    /// are moved.
+    /// It uses the space of the consumed bytes, then the headroom in front of the region. In that case the region
+    /// starts earlier and the reader index is zero. If the headroom is too small, the readable bytes are moved.
     ///
     /// # Panics
     ///
@@ -189,7 +188,7 @@ impl ByteBuf {
     ///
     /// # Errors
     ///
-    /// Instead of panicking. The buffer is as it was.
+    /// Where `prepend` panics. The buffer is unchanged then.
     ///
     /// # Examples
     ///
@@ -212,13 +211,13 @@ impl ByteBuf {
             self.shift_base_back(n - self.reader);
         }
         self.reader -= n;
-        // SAFETY: `n` bytes of the handle's own range (W1), before what is readable.
+        // SAFETY: `n` bytes of the handle's own range (W1), before the readable bytes.
         unsafe { self.at(self.reader).copy_from_nonoverlapping(bytes_ptr(bytes), n) };
         Ok(())
     }
 
-    /// Takes `more` bytes of headroom into the region. They are about to be written. Spare capacity that
-    /// would pass the maximum is given up (W4).
+    /// Extends the region by `more` bytes of headroom, which the caller is about to write. Releases spare capacity
+    /// that would exceed the maximum (W4).
     fn shift_base_back(&mut self, more: usize) {
         assert!(more <= self.front_len());
         // SAFETY: the headroom is part of the handle's range (W1).
@@ -237,17 +236,17 @@ impl ByteBuf {
         self.reader += n;
     }
 
-    /// Returns the most bytes that the region ever holds: `usize::MAX` unless it was set.
+    /// Returns the maximum number of bytes that the region may hold: `usize::MAX` unless it was set.
     #[must_use]
     #[doc(alias = "maxCapacity")]
     pub const fn max_capacity(&self) -> usize {
         self.max
     }
 
-    /// Sets the most bytes that the region may hold; gives up spare capacity that is above it.
+    /// Sets the maximum number of bytes that the region may hold; releases spare capacity above it.
     ///
-    /// Every buffer that is split off, and every clone, has the same maximum, each for itself. A view has
-    /// none: [`freeze`](Self::freeze) and [`try_into_mut`](super::ByteView::try_into_mut) forget it.
+    /// Every buffer that is split off, and every clone, has the same maximum for its own bytes. A view has
+    /// none: [`freeze`](Self::freeze) and [`try_into_mut`](super::ByteView::try_into_mut) drop it.
     /// [`unsplit`](Self::unsplit) keeps that of the buffer it is called on.
     ///
     /// # Errors

@@ -11,13 +11,13 @@
 //! Rules:
 //!
 //! * **W1** The range `base .. base + end` lies in the block and belongs to this handle alone: no other
-//!   handle reads or writes it. Where `owns_front` is set, so does everything from the start of the block
-//!   to `base`. Without a block, `end = 0`.
+//!   handle reads or writes it. Where `owns_front` is set, the range from the start of the block to `base`
+//!   belongs to it too. Without a block, `end = 0`.
 //! * **W2** `reader <= writer <= end`.
 //! * **W3** *Initialised, and the owner's.* This owner of the block wrote the bytes
 //!   `0 .. max(initialised, writer)` from base, or set them to zero. No other byte is ever shown as `u8`:
-//!   what an earlier owner of the block wrote can't be seen. A call that hands bytes out as `MaybeUninit`
-//!   or `UninitSlice` first takes them out of that range, as safe code may un-initialise them.
+//!   the bytes of an earlier owner of the block can't be seen. A call that returns bytes as `MaybeUninit`
+//!   or `UninitSlice` first removes them from that range, because safe code may un-initialise them.
 //! * **W4** `end <= max`: a buffer never grows over its maximum.
 #![allow(unsafe_code, reason = "slices of a block that the handle owns alone (W1, W3)")]
 
@@ -50,14 +50,14 @@ pub use reserve_error::{TryReserveError, TryReserveErrorKind};
 /// A unique, writable, growable range of bytes in pooled memory.
 ///
 /// It does all that [`bytes::BytesMut`] does, under the same names, and what Netty's `ByteBuf` does
-/// beyond it: a reader and a writer index that can be set back, headroom in front, a maximum, spare
+/// beyond it: reader and writer indexes that can be moved back, headroom in front, a maximum, spare
 /// capacity that can be filled in place.
 ///
 /// Like `BytesMut`, it does not implement `io::Read` and `io::Write`, whose methods clash with those of `Buf`:
 /// see [`read_from`](Self::read_from), [`bytes::Buf::reader`] and [`bytes::BufMut::writer`].
 ///
-/// What has been read stays there, so that a half-parsed message can be rewound, until
-/// [`discard_read`](Self::discard_read), or until growing needs the space.
+/// Consumed bytes stay in the buffer, so that a half-parsed message can be read again, until
+/// [`discard_read`](Self::discard_read), or until the buffer needs their space to grow.
 ///
 /// # Examples
 ///
@@ -102,7 +102,7 @@ impl ByteBuf {
         self.writer - self.reader
     }
 
-    /// Returns whether there is nothing to read.
+    /// Returns whether the buffer has no readable bytes.
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -130,7 +130,7 @@ impl ByteBuf {
         self.initialised.max(self.writer)
     }
 
-    /// Zeroes what is not initialised below `index`, `index <= end`.
+    /// Zeroes the bytes below `index` that are not initialised, `index <= end`.
     fn initialise_to(&mut self, index: usize) {
         let from = self.initialised_len();
         if index > from {
@@ -140,7 +140,7 @@ impl ByteBuf {
         }
     }
 
-    /// Moves the writer index. Where it goes down, what is above it stays initialised.
+    /// Moves the writer index. Bytes above a lower index stay initialised.
     #[inline]
     fn set_writer(&mut self, index: usize) {
         debug_assert!(index <= self.end && (index <= self.initialised_len()));

@@ -39,7 +39,7 @@ impl TryReserveError {
 
 impl fmt::Display for TryReserveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no room for {} more bytes behind {}: ", self.additional, self.len)?;
+        write!(f, "no space for {} more bytes behind {}: ", self.additional, self.len)?;
         match &self.kind {
             TryReserveErrorKind::CapacityOverflow => f.write_str("capacity overflow"),
             TryReserveErrorKind::OverMaximum(max) => write!(f, "the maximum is {max}"),

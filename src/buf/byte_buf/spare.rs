@@ -1,4 +1,4 @@
-//! The spare capacity of a `ByteBuf`, for others to fill: safely, by the kernel, or as raw memory.
+//! Access to the spare capacity of a `ByteBuf`: safely, for the kernel, or as raw memory.
 #![allow(unsafe_code, reason = "slices of the handle's own range (W1, W3)")]
 
 use super::ByteBuf;
@@ -8,8 +8,8 @@ use core::ptr::NonNull;
 use smallvec::SmallVec;
 
 impl ByteBuf {
-    /// Returns the spare capacity behind the writer index as bytes that can be written and read. What was
-    /// not written before is set to zero, once.
+    /// Returns the spare capacity behind the writer index as bytes that can be written and read. Bytes that
+    /// were never written are set to zero, once.
     ///
     /// Follow it by [`commit`](Self::commit).
     ///
@@ -45,7 +45,7 @@ impl ByteBuf {
     ///
     /// # Cost
     ///
-    /// Zeroes what was not written since the pool handed the memory out; nothing after
+    /// Zeroes the bytes that were not written since the pool handed the memory out; none after
     /// [`writable`](Self::writable).
     pub fn commit(&mut self, n: usize) {
         let spare = self.end - self.writer;
@@ -89,8 +89,8 @@ impl ByteBuf {
         let most = spare.len();
         let filled = f(spare)?;
         let n = filled.len();
-        // A slice of initialised bytes that starts where the spare capacity does and is no longer is the proof
-        // that they are written.
+        // A slice of initialised bytes that starts at the spare capacity and is at most as long proves that these
+        // bytes are written.
         assert!(
             n == 0 || (filled.as_ptr() == start.as_ptr() && n <= most),
             "what was filled is not the start of the spare capacity"
@@ -150,7 +150,7 @@ impl ByteBuf {
     /// Nothing is readable afterwards: safe code may un-initialise bytes through the slice, so that none of
     /// them counts as initialised any more. The bytes stay where they are. Once some are written, or if
     /// nothing was un-initialised, [`set_len`](Self::set_len) makes them readable (again).
-    /// [`spare_capacity_mut`](Self::spare_capacity_mut) leaves what is readable alone.
+    /// [`spare_capacity_mut`](Self::spare_capacity_mut) does not change the readable bytes.
     ///
     /// # Cost
     ///
@@ -173,12 +173,12 @@ impl ByteBuf {
     #[inline]
     #[must_use]
     pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        // W3: what is handed out is no longer in the initialised range.
+        // W3: the returned bytes leave the initialised range.
         (self.writer, self.initialised) = (self.reader, self.reader);
         self.spare_capacity_mut()
     }
 
-    /// Returns what [`as_uninit_mut`](Self::as_uninit_mut) does, and leaves readable what is readable.
+    /// Returns the same as [`as_uninit_mut`](Self::as_uninit_mut), and keeps the readable bytes readable.
     ///
     /// # Safety
     ///
@@ -187,7 +187,7 @@ impl ByteBuf {
     pub(crate) unsafe fn capacity_as_uninit(&mut self) -> &mut [MaybeUninit<u8>] {
         self.initialised = self.writer;
         let start = self.at(self.reader).cast();
-        // SAFETY: the handle's own range (W1); the caller keeps what is initialised initialised (W3).
+        // SAFETY: the handle's own range (W1); the caller un-initialises nothing (W3).
         unsafe { NonNull::slice_from_raw_parts(start, self.capacity()).as_mut() }
     }
 

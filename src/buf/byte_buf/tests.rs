@@ -14,7 +14,7 @@ fn dirty_pool() -> Pool {
 }
 
 #[test]
-fn room_of_a_recycled_block_reads_as_zero() {
+fn spare_capacity_of_a_recycled_block_reads_as_zero() {
     let pool = dirty_pool();
     let mut buf = pool.alloc(4000);
     assert!(buf.writable().iter().all(|&byte| byte == 0));
@@ -29,14 +29,14 @@ fn room_of_a_recycled_block_reads_as_zero() {
 }
 
 #[test]
-fn bytes_above_the_writer_stay_until_room_is_handed_out() {
+fn bytes_above_the_writer_stay_until_spare_capacity_is_handed_out() {
     let mut buf = ByteBuf::with_capacity(8);
     buf.put_slice(b"abcdefgh");
     buf.set_writer_index(2).unwrap();
     buf.set_writer_index(8).unwrap();
     assert_eq!(buf, b"abcdefgh"[..]);
     buf.truncate(2);
-    // Safe code could have un-initialised the room through this slice.
+    // Safe code could have un-initialised the spare capacity through this slice.
     let _ = buf.spare_capacity_mut();
     buf.commit(6);
     assert_eq!(buf, b"ab\0\0\0\0\0\0"[..]);
@@ -83,24 +83,26 @@ fn filling_other_memory_is_refused() {
 }
 
 #[test]
-fn several_rooms_are_filled_exactly_and_not_shown_otherwise() {
+fn several_spares_are_filled_exactly_and_not_shown_otherwise() {
     let pool = dirty_pool();
     let mut bufs = [pool.alloc(4), pool.alloc(4), pool.alloc(4)];
     bufs[0].put_slice(b"ab");
-    let filled = ByteBuf::read_into_spares(&mut bufs, |rooms| {
-        let mut rooms = rooms.into_iter();
-        let first = rooms.next().unwrap().write_copy_of_slice(b"cd");
-        let second = rooms.next().unwrap()[..1].write_copy_of_slice(b"e");
+    let filled = ByteBuf::read_into_spares(&mut bufs, |spares| {
+        let mut spares = spares.into_iter();
+        let first = spares.next().unwrap().write_copy_of_slice(b"cd");
+        let second = spares.next().unwrap()[..1].write_copy_of_slice(b"e");
         Ok::<_, ()>([first, second].into_iter().collect())
     });
     assert_eq!(filled, Ok(3));
     assert_eq!((&bufs[0][..], &bufs[1][..], &bufs[2][..]), (&b"abcd"[..], &b"e"[..], &b""[..]));
-    assert_eq!(bufs[1].writable(), [0; 3], "nobody else's bytes");
+    assert_eq!(bufs[1].writable(), [0; 3], "bytes of an earlier owner");
     assert_eq!(ByteBuf::read_into_spares(&mut bufs, |_| Err("no")), Err("no"));
     let swapped = std::panic::AssertUnwindSafe(|| {
-        ByteBuf::read_into_spares(&mut bufs, |rooms| {
-            let parts =
-                rooms.into_iter().rev().map(|room| room.write_copy_of_slice(&[7; 4][..room.len()]));
+        ByteBuf::read_into_spares(&mut bufs, |spares| {
+            let parts = spares
+                .into_iter()
+                .rev()
+                .map(|spare| spare.write_copy_of_slice(&[7; 4][..spare.len()]));
             Ok::<_, ()>(parts.collect())
         })
     });
@@ -229,7 +231,7 @@ fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
     drop(full);
 }
 
-/// The least that is needed is asked for, where there is no memory for what would be comfortable.
+/// If there is no memory for the preferred size, a buffer requests the least size that it needs.
 #[test]
 fn growing_and_prepending_take_less_where_the_budget_has_less() {
     let tenant = Pool::builder().build().budget("tenant", 64 + 96);
@@ -342,7 +344,7 @@ fn an_aligned_buffer_takes_no_more_than_its_size_rounded_up() {
 }
 
 #[test]
-fn a_vector_is_pinned_with_its_spare_room() {
+fn a_vector_is_pinned_with_its_spare_capacity() {
     let mut vec = Vec::with_capacity(100_000);
     vec.push(1);
     let view = ByteView::from(vec);
@@ -412,7 +414,7 @@ fn a_compact_copy_is_charged_where_the_block_was() {
     let full = tenant.alloc(128);
     let same = view.as_ptr();
     let view = view.compact();
-    assert_eq!(view.as_ptr(), same, "no room for a copy: as it was");
+    assert_eq!(view.as_ptr(), same, "no memory for a copy: unchanged");
     drop(full);
     let view = view.compact();
     assert_eq!((view.len(), tenant.budget_stats().unwrap().used), (9, 64));

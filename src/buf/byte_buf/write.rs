@@ -128,7 +128,7 @@ impl ByteBuf {
         self.writer += n;
     }
 
-    /// Drops what is behind the first `len` readable bytes. Nothing happens if there are no more.
+    /// Drops the readable bytes behind the first `len`; does nothing if there are none.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         if len < self.len() {

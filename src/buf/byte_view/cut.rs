@@ -91,7 +91,7 @@ impl ByteView {
         rest
     }
 
-    /// Drops what is behind the first `len` bytes. Nothing happens if there are no more.
+    /// Drops the bytes behind the first `len`; does nothing if there are none.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         if len == 0 {

@@ -1,4 +1,4 @@
-//! The memory behind a view: what it pins, copies out of it, taking it back for writing.
+//! The memory behind a view: how much it pins, copies out of it, and its return to a writable buffer.
 #![allow(unsafe_code, reason = "makes a buffer of a block that is alone (R1)")]
 
 use super::ByteView;
@@ -10,8 +10,8 @@ impl ByteView {
     /// Returns whether no other handle holds the memory, so that it could be written to. Static bytes and
     /// those of a foreign owner are never unique.
     ///
-    /// Answers `true` only if this is the only handle. Answers `false` although it is the only one while another
-    /// thread, which has dropped a handle of the block, keeps a reference to it: until that thread shares other
+    /// Returns `true` only if this is the only handle. May return `false` for the only handle while another thread,
+    /// which has dropped a handle of the block, caches a reference to it: until that thread shares other
     /// blocks, allocates after its cache was empty, calls [`Pool::flush_thread`] or ends.
     ///
     /// # Cost
@@ -22,9 +22,9 @@ impl ByteView {
         self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
     }
 
-    /// Returns the number of bytes that this view keeps from being freed: the size of its whole block.
-    /// Zero for static and empty views. A foreign owner, such as a `Bytes`, counts with the bytes that it
-    /// shows, as it does not say how much memory it keeps.
+    /// Returns the number of bytes that this view keeps allocated: the size of its whole block.
+    /// Zero for static and empty views. A foreign owner, such as a `Bytes`, counts as the bytes that it
+    /// exposes, because its real size is not known.
     ///
     /// # Examples
     ///
@@ -46,11 +46,11 @@ impl ByteView {
     /// Returns this view, or a copy of its bytes where that takes at most half of the memory that the
     /// view pins.
     ///
-    /// The copy is drawn from the block's own pool and budget. Where these have no memory for it, the view
-    /// comes back as it is: [`pinned`](Self::pinned) tells.
+    /// The copy is allocated from the block's own pool and budget. If these have no memory, the view
+    /// is returned as it is: [`pinned`](Self::pinned) shows that.
     ///
-    /// A `Bytes` does not say how much memory it keeps, nor which pool that is from. One that is alone in
-    /// a `Vec` becomes that `Vec`, shrunk; any other is copied into a `Vec`, whatever its length.
+    /// A `Bytes` does not report how much memory it keeps. If it is the only handle of
+    /// a `Vec`, it becomes that `Vec`, shrunk; any other is copied into a `Vec`, whatever its length.
     ///
     /// # Cost
     ///
@@ -76,7 +76,7 @@ impl ByteView {
         self.compacted(None)
     }
 
-    /// Does as [`compact`](Self::compact), and draws the copy from `pool`.
+    /// Does as [`compact`](Self::compact), and allocates the copy from `pool`.
     ///
     /// # Cost
     ///
@@ -96,7 +96,7 @@ impl ByteView {
         }
     }
 
-    /// Returns the copy that a compact view is, where that saves memory and there is memory for it.
+    /// Returns a compact copy, if that saves memory and there is memory for it.
     #[track_caller]
     pub(in crate::buf) fn compact_copy(&self, pool: Option<&Pool>) -> Option<Self> {
         let block = self.block.as_ref()?;
@@ -155,7 +155,7 @@ impl ByteView {
     #[inline]
     pub fn try_into_mut(mut self) -> Result<ByteBuf, Self> {
         match self.block.take_if(|block| block.is_writable() && block.claim()) {
-            // SAFETY: the block is alone and writable, and R1 says that the bytes lie in it.
+            // SAFETY: no other handle holds the block, it is writable, and the bytes lie in it (R1).
             Some(block) => Ok(unsafe { ByteBuf::reclaim(self.ptr, self.len, block) }),
             None => Err(self),
         }

@@ -22,7 +22,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// A shared, read-only range of bytes: cheap to clone, to slice and to send to other threads.
 ///
 /// It does all that [`bytes::Bytes`] does, under the same names. Views of pooled memory keep their whole
-/// block alive: [`pinned`](Self::pinned) tells how much that is, [`compact`](Self::compact) copies out of
+/// block alive: [`pinned`](Self::pinned) returns how much that is, [`compact`](Self::compact) copies out of
 /// it.
 ///
 /// # Cost

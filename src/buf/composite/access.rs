@@ -29,12 +29,12 @@ impl CompositeByteBuf {
     }
 
     /// Copies the components that hold bytes of `range` and share their memory, so that `set_*` calls
-    /// within the range change them in place and allocate nothing. Each copy is drawn from the pool and
+    /// within the range change them in place and allocate nothing. Each copy is allocated from the pool and
     /// budget of its component.
     ///
     /// # Errors
     ///
-    /// If these have no memory for a copy. The content is as it was.
+    /// If these have no memory for a copy. The content is unchanged then.
     ///
     /// # Panics
     ///
@@ -73,7 +73,7 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Changes bytes of component `index`: in place where it is alone in its memory, else in a copy
+    /// Changes bytes of component `index`: in place if no other handle holds its memory, otherwise in a copy
     /// of it.
     #[track_caller]
     fn change(&mut self, index: usize, change: impl FnOnce(&mut [u8])) {
@@ -84,7 +84,7 @@ impl CompositeByteBuf {
     }
 
     /// Changes the `len` bytes from `offset` on, which must be there, component by component;
-    /// `change` is told how many came before.
+    /// `change` gets the number of bytes before its slice.
     fn change_range(&mut self, offset: usize, len: usize, change: impl Fn(usize, &mut [u8])) {
         let (mut index, mut at) = self.locate(offset).map_or((0, 0), |(i, start, _)| (i, start));
         let mut done = 0;
@@ -102,8 +102,8 @@ impl CompositeByteBuf {
     }
 }
 
-/// Takes the bytes of a component to be written: its own memory where it is alone there, else a copy. On an
-/// error the component stays; else another is to be put in its place.
+/// Takes the bytes of a component for writing: its own memory if no other handle holds it, otherwise a copy. After an
+/// error the component is unchanged; otherwise the caller must replace it.
 #[track_caller]
 fn writable(slot: &mut ByteView) -> Result<ByteBuf, AllocError> {
     match mem::take(slot).try_into_mut() {
@@ -138,12 +138,12 @@ impl Peek for CompositeByteBuf {
 }
 
 impl Poke for CompositeByteBuf {
-    /// Where a component is not alone in its memory, it is copied first, in its own pool and budget.
+    /// A component whose memory another handle holds is copied first, in its own pool and budget.
     ///
     /// # Panics
     ///
     /// If these have no memory for the copy:
-    /// [`try_make_writable`](CompositeByteBuf::try_make_writable) makes sure that none is needed.
+    /// [`try_make_writable`](CompositeByteBuf::try_make_writable) ensures that none is needed.
     fn set_slice(&mut self, offset: usize, src: &[u8]) -> Result<(), OutOfRange> {
         OutOfRange::check(offset, src.len(), self.len())?;
         self.change_range(offset, src.len(), |done, bytes| {

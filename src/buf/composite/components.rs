@@ -1,4 +1,4 @@
-//! A composite's components: how many, which, where.
+//! A composite's components: their number, their content, their offsets.
 
 use std::ops::{Range, RangeBounds};
 
@@ -30,7 +30,7 @@ impl CompositeByteBuf {
         self.front.len() + self.rest.bytes()
     }
 
-    /// Returns whether there are no bytes in it.
+    /// Returns whether the composite is empty.
     ///
     /// ```
     /// assert!(!bytebuf::CompositeByteBuf::from("a").is_empty());

@@ -1,4 +1,4 @@
-//! What a composite can be made of, and made into.
+//! Conversions from and into a composite.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::CompositeByteBuf;
 use crate::buf::{ByteBuf, ByteStr, ByteView, drop_after};
 
-/// From something that is, or becomes, one view without copying where the memory allows it.
+/// Converts from a type that is one view, or becomes one, without copying where the memory allows it.
 macro_rules! from_contiguous {
     ($($type:ty),*) => { $(
         impl From<$type> for CompositeByteBuf {
@@ -47,14 +47,14 @@ impl From<CompositeByteBuf> for ByteView {
     }
 }
 
-/// Takes over the only component's memory where that is alone in it, else copies.
+/// Takes the only component's memory if no other handle holds it, otherwise copies.
 impl From<CompositeByteBuf> for ByteBuf {
     fn from(composite: CompositeByteBuf) -> Self {
         ByteView::from(composite).into()
     }
 }
 
-/// Takes over the only component's memory where that is alone in it, else copies.
+/// Takes the only component's memory if no other handle holds it, otherwise copies.
 impl From<CompositeByteBuf> for Vec<u8> {
     fn from(composite: CompositeByteBuf) -> Self {
         if composite.rest.is_empty() {

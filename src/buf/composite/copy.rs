@@ -21,7 +21,7 @@ impl CompositeByteBuf {
     /// A composite of one component shares it; else the bytes are copied, once, and the composite
     /// stays as it is.
     ///
-    /// The copy is drawn from the pool and budget of the first component, or of the first one whose pool
+    /// The copy is allocated from the pool and budget of the first component, or of the first one whose pool
     /// overwrites its memory on release, if there is such a component.
     ///
     /// # Panics
@@ -62,7 +62,7 @@ impl CompositeByteBuf {
         bytes
     }
 
-    /// Copies everything into one component, if there are more: O(bytes). The copy is drawn from the pool
+    /// Copies everything into one component, if there are more: O(bytes). The copy is allocated from the pool
     /// that [`to_byte_view`](Self::to_byte_view) names.
     ///
     /// # Panics
@@ -80,7 +80,7 @@ impl CompositeByteBuf {
     }
 
     /// Copies the components whose indexes are in `range` into one, if they are more than one: O(bytes of
-    /// these), and O(n). The copy is drawn from the pool that [`to_byte_view`](Self::to_byte_view) names.
+    /// these), and O(n). The copy is allocated from the pool that [`to_byte_view`](Self::to_byte_view) names.
     ///
     /// # Panics
     ///
@@ -102,7 +102,7 @@ impl CompositeByteBuf {
     ///
     /// # Errors
     ///
-    /// If there is no memory for the copy. The composite is as it was.
+    /// If there is no memory for the copy. The composite is unchanged then.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Putting components in, and taking them out.
+//! Inserts and removes components.
 
 use std::mem;
 
@@ -26,7 +26,7 @@ impl CompositeByteBuf {
     #[doc(alias = "addComponent")]
     pub fn push_back(&mut self, part: impl Into<ByteView>) {
         let part = part.into();
-        self.check_room(part.len());
+        self.check_total_len(part.len());
         let tiny = (1..MERGE_BELOW).contains(&part.len());
         if tiny && self.components().len() >= MERGE_AFTER {
             self.merge_back(part);
@@ -48,7 +48,7 @@ impl CompositeByteBuf {
     /// ```
     pub fn push_front(&mut self, part: impl Into<ByteView>) {
         let part = part.into();
-        self.check_room(part.len());
+        self.check_total_len(part.len());
         if part.is_empty() {
             return;
         }
@@ -78,7 +78,7 @@ impl CompositeByteBuf {
         let part = part.into();
         let count = self.components().len();
         assert!(index <= count, "component index {index} is more than their number {count}");
-        self.check_room(part.len());
+        self.check_total_len(part.len());
         if part.is_empty() {
             return;
         }
@@ -88,7 +88,7 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Takes component `index` out, if there is one. O(n), and O(1) at both ends.
+    /// Removes component `index`, if there is one. O(n), and O(1) at both ends.
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "b", "c"]);
@@ -120,11 +120,11 @@ impl CompositeByteBuf {
     /// ```
     #[doc(alias = "addFlattenedComponents")]
     pub fn append(&mut self, other: Self) {
-        self.check_room(other.len());
+        self.check_total_len(other.len());
         other.into_iter().for_each(|part| self.append_part(part));
     }
 
-    /// Takes the last component out.
+    /// Removes the last component.
     pub(super) fn pop_back(&mut self) -> Option<ByteView> {
         self.rest.pop_back().or_else(|| self.remove(0))
     }
@@ -138,8 +138,8 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Appends a small component to a long list. It goes behind the last one's bytes, where that is alone
-    /// in its block and the block has spare capacity; else into a new block, together with the last
+    /// Appends a small component to a long list. It is copied behind the last one's bytes, if no other handle holds
+    /// that block and the block has spare capacity; otherwise into a new block, together with the last
     /// component if that is small too.
     ///
     /// A new block is small, so that a held slice of it pins little: it is larger only behind a block that
@@ -164,7 +164,7 @@ impl CompositeByteBuf {
             self.rest.push_back(last);
             return self.rest.push_back(part);
         };
-        // Without memory for a block, nothing is lost but the chance to save some.
+        // Without memory for a block, the components stay separate.
         let Ok(mut block) = allocate(&source_among([&last, &part].into_iter()), 0, size) else {
             self.rest.push_back(last);
             return self.rest.push_back(part);
@@ -179,7 +179,7 @@ impl CompositeByteBuf {
     }
 
     #[track_caller]
-    fn check_room(&self, more: usize) {
+    fn check_total_len(&self, more: usize) {
         assert!(
             self.len().checked_add(more).is_some(),
             "{more} bytes more than {} do not fit a usize",

@@ -1,4 +1,4 @@
-//! Walking a composite: by component, by byte, by giving it up.
+//! Iterators of a composite: by component, by byte, by value.
 
 use std::{iter::FusedIterator, mem, slice};
 
@@ -114,7 +114,7 @@ pub struct ByteIter<'a> {
 }
 
 impl<'a> ByteIter<'a> {
-    /// Puts the next run of bytes in front, the last one perhaps empty; nothing is left there.
+    /// Makes the next run of bytes the front run, which must be used up. The last run may be empty.
     fn next_run(&mut self) -> &mut slice::Iter<'a, u8> {
         match self.middle.next() {
             Some(view) => {
@@ -131,7 +131,7 @@ impl<'a> ByteIter<'a> {
         self.next_run().next().copied()
     }
 
-    /// Runs a loop over each run of bytes, until one gives an answer.
+    /// Runs a loop over each run of bytes, until one returns a result.
     fn walk<B>(&mut self, mut run: impl FnMut(&mut slice::Iter<'a, u8>) -> Option<B>) -> Option<B> {
         loop {
             match run(&mut self.front) {
@@ -149,7 +149,7 @@ impl<'a> ByteIter<'a> {
 }
 
 impl CompositeByteBuf {
-    /// The bytes, one by one, from both ends.
+    /// Returns the bytes, one by one, from both ends.
     ///
     /// For work on runs of bytes, [`components`](Self::components) is faster.
     ///
@@ -184,7 +184,7 @@ impl Iterator for ByteIter<'_> {
         (len, Some(len))
     }
 
-    // The loops that can end early: `next` would ask at each byte where it is.
+    // The loops that can end early: `next` would check the run at each byte.
 
     fn any<F: FnMut(u8) -> bool>(&mut self, mut f: F) -> bool {
         self.walk(|run| run.any(|&byte| f(byte)).then_some(())).is_some()

@@ -2,16 +2,16 @@
 //!
 //! Rules:
 //!
-//! * **CP1** Positions count bytes from an arbitrary origin, modulo 2^64 (or 2^32): only differences mean
-//!   something, so neither pushing in front nor endless reading ever renumbers them.
+//! * **CP1** Positions count bytes from an arbitrary origin, modulo 2^64 (or 2^32). Only their differences have a
+//!   meaning, so neither a push in front nor endless reading renumbers them.
 //! * **CP2** `ends[i]` is the position behind the last byte of `views[i]`, `origin` that of the first byte of
 //!   all.
 //! * **CP3** `views[..head]` is a gap of empty views (and `ends[..head]` of numbers without meaning) that
 //!   `pop_front` leaves and `push_front` fills. `push_front` opens it as large as what is in use, and every
 //!   call that takes views out closes it once it is three quarters of the list, so that a push or a removal
 //!   pays for every element that is moved.
-//! * **CP4** A view that is dropped may be the last of an owner whose `drop` panics: views are dropped when the
-//!   list is in order again.
+//! * **CP4** A dropped view may be the last handle of an owner whose `drop` panics. So views are dropped only when
+//!   the list is consistent again.
 
 use std::{iter, mem};
 
@@ -24,7 +24,7 @@ const KEEP: usize = 64;
 
 pub(super) struct Parts {
     views: SmallVec<[ByteView; 4]>,
-    // Apart from the views: a search by offset touches eight bytes a step, and no view but one.
+    // Apart from the views: a search by offset reads eight bytes per step, and only one view.
     ends: SmallVec<[usize; 4]>,
     head: usize,
     origin: usize,
@@ -85,7 +85,7 @@ impl Parts {
         let (views, ends) = (&self.views[self.head..], &self.ends[self.head..]);
         let is_behind = |end: usize| end.wrapping_sub(self.origin) > offset;
         let holds = |&i: &usize| is_behind(ends[i]) && (i == 0 || !is_behind(ends[i - 1]));
-        // Where all are of about one size, as in most streams, this is the one.
+        // If all have about the same size, as in most streams, this is the right one.
         let guess = offset.checked_mul(views.len()).map(|scaled| scaled / self.bytes);
         let index = match guess.filter(holds) {
             Some(index) => index,
@@ -149,7 +149,7 @@ impl Parts {
         }
     }
 
-    /// Replaces the views `from..to`, which must exist and be some, by one of the same length.
+    /// Replaces the views `from..to`, which must exist and be at least one, by one of the same length.
     pub(super) fn replace(&mut self, from: usize, to: usize, view: ByteView) {
         let (from, to) = (self.head + from, self.head + to);
         self.ends.drain(from..to - 1);
@@ -172,7 +172,7 @@ impl Parts {
         Some(view)
     }
 
-    /// Cuts off and gives back everything from `offset` on. O(log n) and what is cut off.
+    /// Removes and returns everything from `offset` on. O(log n) and the number of views removed.
     pub(super) fn split_off(&mut self, offset: usize) -> Self {
         let Some((index, start, _)) = self.locate(offset) else { return Self::default() };
         let at = self.head + index;
@@ -233,7 +233,7 @@ impl Default for Parts {
 }
 
 impl Clone for Parts {
-    /// Copies what is in use, without the gap.
+    /// Copies the views in use, without the gap.
     fn clone(&self) -> Self {
         Self {
             views: self.views[self.head..].iter().cloned().collect(),

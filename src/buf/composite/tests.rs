@@ -1,4 +1,4 @@
-//! The composite against a plain `Vec<u8>`: whatever the borders, the same answers.
+//! The composite beside a plain `Vec<u8>`: the same results with any boundaries.
 
 use std::{
     hash::{Hash, Hasher},
@@ -11,7 +11,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use super::*;
 use crate::buf::{ByteBuf, Peek, Poke};
 
-/// What a component may be: alone in its memory, shared, static, with room behind it.
+/// The kinds of components: unique, shared, static, with spare capacity behind it.
 fn part() -> impl Strategy<Value = ByteView> {
     let len = prop_oneof![3 => 0..4_usize, 2 => 0..70_usize, 1 => 0..300_usize];
     (len, 0..4_u8, any::<u8>()).prop_map(|(len, kind, first)| {
@@ -240,7 +240,7 @@ proptest! {
     }
 
     #[test]
-    fn reads_ignore_borders(parts in parts()) {
+    fn reads_ignore_boundaries(parts in parts()) {
         let (model, composite) = (parts.concat(), exact(&parts));
         prop_assert_eq!(composite.to_byte_view(), &model);
         prop_assert_eq!(ByteView::from(composite.clone()), &model);
@@ -274,7 +274,7 @@ proptest! {
     }
 
     #[test]
-    fn loops_over_bytes_ignore_borders(parts in parts(), stop: u8, back in any::<bool>()) {
+    fn loops_over_bytes_ignore_boundaries(parts in parts(), stop: u8, back in any::<bool>()) {
         let (model, composite) = (parts.concat(), exact(&parts));
         let (mut bytes, mut expected) = (composite.iter_bytes(), model.iter().copied());
         if back {
@@ -290,7 +290,7 @@ proptest! {
     }
 
     #[test]
-    fn typed_access_ignores_borders(parts in parts(), at in any::<Index>(), value: u128) {
+    fn typed_access_ignores_boundaries(parts in parts(), at in any::<Index>(), value: u128) {
         let (mut model, mut composite) = (parts.concat(), exact(&parts));
         for at in [at.index(model.len() + 20), usize::MAX - at.index(20)] {
             prop_assert_eq!(composite.peek_u8(at), model.peek_u8(at));
@@ -309,7 +309,7 @@ proptest! {
     }
 
     #[test]
-    fn relative_reads_ignore_borders(parts in parts()) {
+    fn relative_reads_ignore_boundaries(parts in parts()) {
         let (model, mut composite) = (parts.concat(), exact(&parts));
         let mut plain = &model[..];
         while plain.len() >= 15 {
@@ -324,7 +324,7 @@ proptest! {
     }
 
     #[test]
-    fn comparison_and_hash_ignore_borders(a in parts(), b in parts(), cut in any::<Index>()) {
+    fn comparison_and_hash_ignore_boundaries(a in parts(), b in parts(), cut in any::<Index>()) {
         let (x, y) = (a.concat(), b.concat());
         let (first, second) = (exact(&a), exact(&b));
         prop_assert_eq!(first.cmp(&second), x.cmp(&y));
@@ -342,11 +342,11 @@ proptest! {
     }
 
     #[test]
-    fn io_slices_cover_a_prefix_in_order(parts in parts(), room in 0..50_usize) {
+    fn io_slices_cover_a_prefix_in_order(parts in parts(), slots in 0..50_usize) {
         let composite = exact(&parts);
-        let mut slices = vec![IoSlice::new(&[]); room];
+        let mut slices = vec![IoSlice::new(&[]); slots];
         let filled = composite.io_slices(&mut slices);
-        prop_assert_eq!(filled, room.min(composite.components().len()));
+        prop_assert_eq!(filled, slots.min(composite.components().len()));
         let seen: Vec<&[u8]> = slices[..filled].iter().map(|slice| &slice[..]).collect();
         prop_assert!(composite.components().take(filled).eq(seen));
     }
@@ -423,7 +423,7 @@ fn copies_are_charged_and_zeroed_where_the_bytes_were() {
     let merged = many.components().next_back().unwrap();
     assert_eq!((merged.len(), used() - before), (3, merged.pinned()));
 
-    // A part that is secret makes the whole secret, wherever it stands.
+    // A secret part at any place makes the whole copy secret.
     let secrets = crate::Pool::builder().zero_on_release(true).build();
     let mixed = [part(100), secrets.copy_from_slice(b"key"), part(100)];
     let live = secrets.stats().live;
@@ -479,7 +479,7 @@ fn shared_tails_are_not_written_to() {
 }
 
 #[test]
-fn few_or_large_components_keep_their_borders() {
+fn few_or_large_components_keep_their_boundaries() {
     let few: CompositeByteBuf = std::iter::repeat_n("x", MERGE_AFTER).collect();
     assert_eq!(few.components().len(), MERGE_AFTER);
     let large: CompositeByteBuf = (0..100).map(|_| vec![0; MERGE_BELOW]).collect();

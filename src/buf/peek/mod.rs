@@ -9,7 +9,7 @@ use std::{error::Error, fmt};
 
 use self::table::{peek_methods, poke_methods};
 
-/// A range that does not lie within a buffer.
+/// The error of an access to a range that is not within the buffer.
 ///
 /// ```
 /// use bytebuf::Poke;
@@ -20,16 +20,16 @@ use self::table::{peek_methods, poke_methods};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OutOfRange {
-    /// Where the access was to begin, counted from the first readable byte.
+    /// Returns the offset of the access, counted from the first readable byte.
     pub offset: usize,
-    /// How many bytes it was to cover.
+    /// Returns the number of bytes to access.
     pub width: usize,
-    /// How many readable bytes there were.
+    /// Returns the number of readable bytes.
     pub len: usize,
 }
 
 impl OutOfRange {
-    /// The end of the range, if it lies within `len` bytes.
+    /// Returns the end of the range, if it lies within `len` bytes.
     #[inline]
     pub(crate) fn check(offset: usize, width: usize, len: usize) -> Result<usize, Self> {
         let end = offset.checked_add(width).filter(|&end| end <= len);
@@ -46,7 +46,7 @@ impl fmt::Display for OutOfRange {
 
 impl Error for OutOfRange {}
 
-/// Reads at an offset that move nothing.
+/// Reads at an offset, which do not move the cursor.
 ///
 /// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf).
 /// Offsets count from the first readable byte. What is out of range is `None`, whatever the offset;
@@ -75,7 +75,7 @@ pub trait Peek {
     ///
     /// # Errors
     ///
-    /// If there are not so many; `dst` is then as it was.
+    /// If there are fewer; `dst` is unchanged then.
     ///
     /// ```
     /// use bytebuf::Peek;
@@ -105,7 +105,7 @@ impl Peek for [u8] {
     }
 }
 
-/// Writes at an offset that move nothing.
+/// Writes at an offset, which do not move the cursor.
 ///
 /// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf),
 /// which copies a component first if it is not alone in its memory. Offsets count from the first
@@ -182,7 +182,7 @@ impl Poke for [u8] {
     }
 }
 
-/// 24-bit integers in the low bits of 32; what does not fit is cut off, as `as` does it.
+/// 24-bit integers in the low bits of 32; higher bits are truncated, as by `as`.
 pub(crate) mod medium {
     pub(crate) fn u24_from_be([a, b, c]: [u8; 3]) -> u32 {
         u32::from_be_bytes([0, a, b, c])

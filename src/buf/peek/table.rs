@@ -242,8 +242,8 @@ macro_rules! poke_methods {
 
 macro_rules! inherent_peek {
     ($type:ty, |$this:ident| $target:expr) => {
-        /// Typed reads at an offset, as in [`Peek`](crate::Peek): nothing moves, and what is out of
-        /// range is `None`.
+        /// Typed reads at an offset, as in [`Peek`](crate::Peek): the cursor stays, and a range outside
+        /// the buffer gives `None`.
         impl $type {
             /// Reads `N` bytes at `offset`.
             ///
@@ -280,8 +280,8 @@ macro_rules! inherent_peek {
 
 macro_rules! inherent_poke {
     ($type:ty, |$this:ident| $target:expr) => {
-        /// Typed writes at an offset, as in [`Poke`](crate::Poke): nothing moves, and what is out
-        /// of range is an error.
+        /// Typed writes at an offset, as in [`Poke`](crate::Poke): the cursor stays, and a range outside
+        /// the buffer is an error.
         impl $type {
             /// Copies all of `src` to `offset`.
             ///

@@ -1,4 +1,4 @@
-//! Search: bytes, sets of bytes, needles, conditions; in one go, or chunk after chunk.
+//! Search for bytes, sets of bytes, needles and conditions; in one buffer, or chunk by chunk.
 //!
 //! [`Search`] has the methods; `inherent_search!` gives a type the same ones as its own. A composite is
 //! searched component by component, at the speed of `memchr`; only the bytes around a boundary are
@@ -19,7 +19,7 @@ pub use self::stream::{Finder, Found, MultiFinder, NeedleError};
 
 /// Search in everything that holds bytes.
 ///
-/// For `[u8]` and [`CompositeByteBuf`]. Answers are offsets from the first readable byte.
+/// For `[u8]` and [`CompositeByteBuf`]. Results are offsets from the first readable byte.
 /// Nothing is copied or moved. O(n) whatever the needle; `memchr` does the work.
 ///
 /// # Examples
@@ -78,7 +78,7 @@ impl Search for CompositeByteBuf {
         }
         let whole = memmem::Finder::new(needle);
         let mut partial = Partial::new(needle.iter());
-        // A match can begin in an earlier component than that where it ends.
+        // A match can begin in an earlier component than the one in which it ends.
         let end = first(self, |chunk| feed(&whole, &mut partial, chunk))?;
         Some(end - needle.len())
     }
@@ -134,7 +134,7 @@ impl Search for CompositeByteBuf {
     }
 }
 
-/// The first component in which `find` finds something, and where that is.
+/// Searches the components from the front, until `find` finds a match.
 fn first(
     composite: &CompositeByteBuf,
     mut find: impl FnMut(&[u8]) -> Option<usize>,
@@ -147,7 +147,7 @@ fn first(
     })
 }
 
-/// The last component in which `find` finds something, and where that is.
+/// Searches the components from the back, until `find` finds a match.
 fn last(
     composite: &CompositeByteBuf,
     mut find: impl FnMut(&[u8]) -> Option<usize>,
@@ -159,7 +159,7 @@ fn last(
     })
 }
 
-/// Some bytes to look for. `memchr` takes up to three; above that, a table answers for each byte.
+/// A set of bytes to find. `memchr` takes up to three; for more, a table is indexed by each byte.
 enum ByteSet {
     Few(u8, u8, u8),
     Many(Box<[bool; 256]>),

@@ -1,4 +1,4 @@
-//! Search in a stream: what an earlier chunk began, a later one can end.
+//! Search in a stream: a match may begin in one chunk and end in a later one.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -12,10 +12,10 @@ use smallvec::SmallVec;
 
 use crate::buf::{ByteIter, dump::Literal};
 
-/// Looks for one needle in a stream that arrives in chunks.
+/// Searches for one needle in a stream that arrives in chunks.
 ///
-/// Keeps what the chunks so far have begun, so that a match may lie across any number of them; and
-/// when it goes on behind a match, it finds those that overlap it. Chunks are searched at the speed
+/// Remembers a partial match across chunks, so that a match may span any number of them. When the
+/// search continues behind a match, it also finds those that overlap it. Chunks are searched at the speed
 /// of `memmem`, the bytes around a boundary one by one; O(n) in all, however small the chunks.
 ///
 /// ```
@@ -40,7 +40,7 @@ impl<'n> Finder<'n> {
     ///
     /// # Errors
     ///
-    /// If the needle is empty: it would be everywhere, and no search would get on.
+    /// If the needle is empty: it would match everywhere, and no search would advance.
     ///
     /// ```
     /// assert!(bytebuf::Finder::new(b"").is_err());
@@ -53,10 +53,10 @@ impl<'n> Finder<'n> {
         Ok(Self { whole: memmem::Finder::new(needle), partial: Partial::new(needle.iter()) })
     }
 
-    /// Searches on in the next bytes of the stream, and stops behind the first match.
+    /// Searches the next bytes of the stream, and stops behind the first match.
     ///
-    /// The answer is how many bytes of `chunk` it took, the last of them being the last one of the
-    /// match; go on with the rest of the chunk. `None` if it took all of them and found nothing.
+    /// Returns the number of bytes of `chunk` up to the end of the match; continue with the rest of the
+    /// chunk. Returns `None` if the whole chunk was searched without a match.
     ///
     /// ```
     /// let mut finder = bytebuf::Finder::new(b"aa")?;
@@ -83,7 +83,7 @@ impl<'n> Finder<'n> {
         self.partial.forget();
     }
 
-    /// The needle.
+    /// Returns the needle.
     ///
     /// ```
     /// assert_eq!(bytebuf::Finder::new(b"ab")?.needle(), b"ab");
@@ -94,7 +94,7 @@ impl<'n> Finder<'n> {
         self.whole.needle()
     }
 
-    /// The same search with a copy of the needle, to be kept beside the stream. One allocation.
+    /// Returns the same search with a copy of the needle, which can be stored beside the stream. One allocation.
     ///
     /// ```
     /// let boundary = format!("--{}", 7);
@@ -125,7 +125,7 @@ pub(super) fn feed(
 ) -> Option<usize> {
     let needle_len = whole.needle().len();
     let mut at = 0;
-    // As long as a match can have begun before this chunk.
+    // While a match may have begun before this chunk.
     while partial.matched() > at {
         let byte = *chunk.get(at)?;
         at += 1;
@@ -146,14 +146,14 @@ pub(super) fn feed(
 /// A match of one of a [`MultiFinder`]'s needles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Found {
-    /// Which needle, counted from 0: the longest that ends here.
+    /// The index of the needle, the longest that ends here.
     #[doc(alias = "getFoundNeedleId")]
     pub needle: usize,
-    /// How many bytes of the chunk were taken, the last of them being the last one of the match.
+    /// The number of bytes of the chunk up to the end of the match.
     pub end: usize,
 }
 
-/// Looks for many needles at once in a stream that arrives in chunks.
+/// Searches for many needles at once in a stream that arrives in chunks.
 ///
 /// As [`Finder`], for any number of needles: one step a byte, however many they are. A clone shares
 /// the tables, so prepare a search once and clone it for each stream.
@@ -198,9 +198,9 @@ impl MultiFinder {
         Ok(Self { automaton: Arc::new(automaton), start, state: start })
     }
 
-    /// Searches on in the next bytes of the stream, and stops behind the first match.
+    /// Searches the next bytes of the stream, and stops behind the first match.
     ///
-    /// `None` if it took the whole chunk and found nothing; else go on with what is behind
+    /// Returns `None` if the whole chunk was searched without a match; otherwise continue behind
     /// [`end`](Found::end). Where several needles end at one byte, only the longest is reported.
     ///
     /// ```
@@ -242,7 +242,7 @@ impl fmt::Debug for MultiFinder {
     }
 }
 
-/// Needles that can't be searched for.
+/// The error of needles that can't be searched for.
 ///
 /// ```
 /// use bytebuf::{Finder, NeedleError};
@@ -254,12 +254,12 @@ impl fmt::Debug for MultiFinder {
 pub enum NeedleError {
     /// A needle is empty.
     Empty {
-        /// Which one, counted from 0.
+        /// Its index.
         index: usize,
     },
     /// The needles are too many, or too long.
     TooLarge {
-        /// What the search tables say to that.
+        /// The error of the search tables.
         source: Box<dyn Error + Send + Sync>,
     },
 }
@@ -282,18 +282,18 @@ impl Error for NeedleError {
     }
 }
 
-/// How much of a needle the last bytes match: the automaton of Knuth, Morris and Pratt.
+/// The number of bytes of a needle that the last bytes match: the automaton of Knuth, Morris and Pratt.
 #[derive(Clone)]
 pub(super) struct Partial {
     /// For each number of bytes matched: the next byte, and how many still match without it.
     steps: SmallVec<[(u8, usize); 16]>,
-    /// How many still match behind a whole match.
+    /// The number of bytes that still match behind a whole match.
     again: usize,
     matched: usize,
 }
 
 impl Partial {
-    /// For a needle of at least one byte.
+    /// Creates the automaton for a needle of at least one byte.
     pub(super) fn new<'n>(needle: impl Iterator<Item = &'n u8>) -> Self {
         let mut steps: SmallVec<[(u8, usize); 16]> = SmallVec::new();
         let mut again = 0;
@@ -311,7 +311,7 @@ impl Partial {
         self.matched
     }
 
-    /// Takes one byte more, and says whether it ends a match.
+    /// Takes the next byte, and returns whether it ends a match.
     pub(super) fn step(&mut self, byte: u8) -> bool {
         self.matched = advance(&self.steps, self.matched, byte);
         let whole = self.matched == self.steps.len();
@@ -328,18 +328,18 @@ impl Partial {
         self.matched = rest.fold(0, |matched, &byte| advance(steps, matched, byte));
     }
 
-    /// Goes on behind a whole match.
+    /// Continues behind a whole match.
     pub(super) fn found(&mut self) {
         self.matched = self.again;
     }
 
-    /// Forgets the bytes taken so far, and says how many of them matched.
+    /// Resets the automaton, and returns the number of bytes that matched.
     pub(super) fn forget(&mut self) -> usize {
         std::mem::take(&mut self.matched)
     }
 }
 
-/// How much of the needle matches when `byte` comes behind `matched` bytes that do.
+/// Returns the length of the match after `byte` follows `matched` matching bytes.
 fn advance(steps: &[(u8, usize)], mut matched: usize, byte: u8) -> usize {
     while matched > 0 && steps[matched].0 != byte {
         matched = steps[matched].1;

@@ -7,10 +7,10 @@
 macro_rules! search_methods {
     ($mode:tt) => {
         $crate::buf::search::table::search_methods! { @each $mode
-            /// Returns the offset at which `needle` first begins; 0 for an empty one.
+            /// Returns the offset of the first match of `needle`; 0 for an empty one.
             #[doc(alias = "indexOf")]
             find(needle: impl AsRef<[u8]>), "b\"ca\"", "2";
-            /// Returns the offset at which `needle` last begins; the length for an empty one.
+            /// Returns the offset of the last match of `needle`; the length for an empty one.
             rfind(needle: impl AsRef<[u8]>), "b\"bc\"", "4";
             /// Returns the offset of the first `byte`.
             #[doc(alias = "bytesBefore")]
