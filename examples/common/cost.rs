@@ -1,4 +1,4 @@
-//! What it costs to move bytes: time, processor time of one thread, system calls.
+//! The cost of moving bytes: time, processor time of one thread, system calls.
 
 use std::io;
 use std::net::TcpStream;

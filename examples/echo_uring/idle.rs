@@ -1,4 +1,4 @@
-//! What idle connections hold: each kind of server in a process of its own, and its peer in another.
+//! The memory of idle connections: each kind of server runs in its own process, and its peer in another.
 #![allow(unsafe_code, reason = "the kernel writes to buffers that stay with their connections")]
 
 use std::io::{self, BufRead, BufReader, Read, Write};

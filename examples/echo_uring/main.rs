@@ -6,9 +6,9 @@
 //! cargo run --release --features io-uring --example echo_uring -- --idle 10000
 //! ```
 //!
-//! The first serves, and prints a line for each connection that ends and one for what the ring holds. The second
-//! opens so many connections to itself, has each of them echo once, and prints what they hold while they are idle, beside
-//! a receive buffer for each connection and beside `epoll` with `RecvSizer`.
+//! The first command serves. It prints a line for each connection that ends, and a line for the blocks that the ring holds. The
+//! second command opens that many connections to itself, lets each of them echo once, and prints the memory that they hold
+//! while they are idle; it compares this with one receive buffer per connection, and with `epoll` and `RecvSizer`.
 //!
 //! `server` is the server, `idle` the comparison.
 

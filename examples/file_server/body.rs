@@ -1,4 +1,4 @@
-//! A body that is too large, or not made, to be queued as a whole.
+//! A body that is too large for the queue, or not yet generated.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a connection receives from and sends to: a socket, or a TLS session over one.
+//! The peer of a connection: a socket, or a TLS session over one.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,9 +1,8 @@
-//! One connection: from readable bytes to requests, from requests to a write queue, from the
-//! queue to the socket.
+//! One connection: reads requests from the socket, answers them into a write queue, and flushes the queue to the socket.
 //!
-//! What a connection can cost, whatever its peer does: one receive buffer of [`HEAD_MAX`] bytes,
-//! and only while a request is incomplete; a queue that takes no new request while it is above its
-//! watermark; a few open files; and its place in the table for as long as the timeout allows.
+//! A connection costs at most, whatever its peer does: one receive buffer of [`HEAD_MAX`] bytes, and only while a request is
+//! incomplete; a queue that takes no new request while it is above its watermark; a few open files; and its place in the table
+//! until the timeout.
 
 use std::io;
 use std::time::{Duration, Instant};

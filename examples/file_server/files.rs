@@ -1,11 +1,9 @@
-//! From a request target to an open file that lies in the served directory, whatever the target
-//! says.
+//! Turns a request target into an open file inside the served directory, whatever the target contains.
 //!
-//! Two fences, each enough by itself for what it covers. The target is decoded and its dots are
-//! resolved as text, so that no `..` is left; then the kernel opens the path with
-//! `RESOLVE_BENEATH`, so that no symbolic link leads out either, not even one that is swapped in
-//! while the path is being walked. Where `openat2` is missing (kernels before 5.6, some
-//! sandboxes), the path is walked name by name and no symbolic link is followed at all.
+//! Two checks protect the directory, and each is enough alone. First the target is decoded and its dots are resolved as text, so
+//! that no `..` is left. Then the kernel opens the path with `RESOLVE_BENEATH`, so that no symbolic link leads outside, not even
+//! one that is replaced during the lookup. Where `openat2` is missing (kernels before 5.6, some sandboxes), the path is opened
+//! name by name, and no symbolic link is followed.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! What a request says, and what it asks of a file: pure functions from bytes to values, no I/O.
+//! Parses requests and evaluates what they ask of a file: pure functions from bytes to values, without I/O.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

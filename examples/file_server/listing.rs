@@ -1,9 +1,8 @@
 //! The names in a directory, in order, read with bounded memory.
 //!
-//! A directory gives its names in no useful order, and a page shows them sorted. Holding all names
-//! until a slow client has read the page would cost a megabyte for each client. A [`Listing`] holds
-//! the next names only, up to [`NAMES_MAX`] bytes of them, and reads the directory again when those
-//! are used up.
+//! A directory returns its names in no useful order, and a page shows them sorted. To hold all names until a slow client has read
+//! the page would cost a megabyte for each client. A [`Listing`] holds only the next names, up to [`NAMES_MAX`] bytes, and reads
+//! the directory again when they are used up.
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;

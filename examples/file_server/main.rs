@@ -5,15 +5,14 @@
 //! cargo run --release --example file_server -- --tls cert.pem key.pem --self-signed [DIR]
 //! ```
 //!
-//! One thread and one epoll serve every connection. A request is parsed where it was received, in
-//! a pooled buffer that goes back to the pool before the connection waits again; the head of the
-//! reply and the body, be it bytes or a range of a file, leave through one `WriteQueue`.
+//! One thread and one epoll serve every connection. The server parses a request in the pooled buffer that received it, and
+//! releases the buffer before the connection waits again. One `WriteQueue` sends the head of the reply and the body, which
+//! consists of bytes or of a range of a file.
 //!
-//! To read it from the top: `start` (the command line), `server` (the loop), `poller` and `trial`
-//! (its waiting), `conn` (one connection), `channel` and `tls` (what it receives from and sends
-//! to), `body` (what it sends past or piece by piece through its queue), `site` (one request),
-//! `files` (what may be opened), `shelf` (what stays open), `http` (what a request asks for),
-//! `reply`, `page` and `listing` (what is written back), `report` (the figures at the end).
+//! Read the files in this order: `start` (the command line), `server` (the loop), `poller` and `trial` (its waits), `conn` (one
+//! connection), `channel` and `tls` (what it receives from and sends to), `body` (bodies that bypass the queue or enter it in
+//! pieces), `site` (one request), `files` (which files may be opened), `shelf` (files that stay open), `http` (what a request
+//! asks for), `reply`, `page` and `listing` (the bytes of a reply), `report` (the figures at the end).
 
 #[cfg(target_os = "linux")]
 mod body;

@@ -1,4 +1,4 @@
-//! The page of a directory: names to click on, with sizes and dates, written piece by piece.
+//! The page of a directory: links with sizes and dates, written in pieces.
 
 use std::io;
 use std::os::fd::OwnedFd;

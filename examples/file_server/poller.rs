@@ -1,9 +1,8 @@
-//! Waiting for events: an epoll that may look for the next event for a moment before it sleeps.
+//! Waits for events by an epoll that may poll for a moment before it sleeps.
 //!
-//! Putting a thread to sleep and waking it costs more than answering a small request: on a virtual
-//! machine 20 us and more, on both ends of the connection. [`Trial`] finds out whether it pays to
-//! stay awake. While the thread is awake it yields the processor between its looks, so that a
-//! client on the same processor can run.
+//! To put a thread to sleep and wake it costs more than to answer a small request: on a virtual machine 20 us and more, at both
+//! ends of the connection. [`Trial`] measures whether it is better to stay awake. An awake thread yields the processor between
+//! polls, so that a client on the same processor can run.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread::yield_now;

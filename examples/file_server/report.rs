@@ -1,4 +1,4 @@
-//! What the server did, in figures.
+//! The statistics of the server.
 
 use std::fmt;
 use std::time::{Duration, Instant};

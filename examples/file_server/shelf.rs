@@ -1,14 +1,12 @@
-//! The files that clients asked for lately. They stay open for up to a second.
+//! Keeps recently requested files open for up to a second.
 //!
-//! To open a file, read its attributes, close it and write its header fields costs more than to
-//! answer from a file that is open. The server keeps a few files open. In each turn of the loop in
-//! which a file is asked for, it first compares the attributes of what the path leads to with
-//! those of the open file. If they differ in anything, it opens the path anew.
+//! To open a file, read its attributes, close it and format its header fields costs more than to answer from an open file. The
+//! server keeps a few files open. In each turn of the loop that requests a file, it first compares the attributes of the file at
+//! the path with those of the open file. If any attribute differs, it opens the path again.
 //!
-//! No client can tell: what is answered in a turn had begun to arrive before any file was
-//! compared or opened in it, as a connection receives once per turn and only what its event
-//! announced. Only a client that sends a request before it has the reply to its last one may find
-//! it answered as of then.
+//! Clients see no difference: a connection receives once per turn, and only bytes that its event announced, so a request that is
+//! answered in a turn began to arrive before the turn compared or opened any file. Only a client that sends a request before it
+//! has the reply to the previous one may get the state of that earlier time.
 
 use std::ops::Range;
 

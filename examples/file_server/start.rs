@@ -1,4 +1,4 @@
-//! The command line, the signals, and the last words.
+//! The command line, the signals, and the final report.
 
 use std::io::{self, Write};
 use std::net::TcpListener;

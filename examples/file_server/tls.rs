@@ -1,8 +1,7 @@
 //! TLS by rustls: the queue is flushed into a session, and the session's records to the socket.
 //!
-//! A session holds at most [`PLAINTEXT_MAX`] bytes that the socket has not taken, and one record of
-//! the peer's. The kernel can do TLS itself (kTLS), and `sendfile` through it; that is left out
-//! here: this server encrypts in the process.
+//! A session holds at most [`PLAINTEXT_MAX`] bytes that the socket has not taken, and one record of the peer. This server encrypts
+//! in the process; it does not use the TLS of the kernel (kTLS), which `sendfile` could use.
 
 use std::fs;
 use std::io::{self, BufRead, ErrorKind, IoSlice, Write};

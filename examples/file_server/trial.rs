@@ -1,16 +1,13 @@
-//! Finds out by trying whether staying awake between events pays.
+//! Measures whether to stay awake between events.
 //!
-//! To sleep and be woken costs both ends of a connection time. A server that stays awake saves
-//! that, but takes the processor from a client, or from others, that could use it. Which of the two
-//! counts for more depends on the machine, on the clients, and on what else runs; so the server
-//! measures it. Time is cut into periods. In a trial the server stays awake in some of them and
-//! sleeps in others, in turns. It then stays awake if that sent more, and each byte cost about as
-//! much processor time or less; else it sleeps. The winner is kept for a while, then there is a new
-//! trial. A server that sends less awake than it sent asleep in the trial begins a new one at
-//! once.
+//! Sleep and wake-up cost time at both ends of a connection. A server that stays awake saves this time, but takes the processor
+//! from a client, or from other processes. Which is better depends on the machine, on the clients, and on other load; so the
+//! server measures it. Time consists of periods. In a trial the server stays awake in some periods and sleeps in others, in
+//! turns. After the trial it stays awake if that sent more, and each byte cost about as much processor time or less; otherwise it
+//! sleeps. It keeps the winner for a while, then begins a new trial. A server that sends less awake than it sent asleep in the
+//! trial begins a new one at once.
 //!
-//! Trials take a fortieth of the time where the winner stays the same, and a server that does
-//! little always sleeps.
+//! Trials take a fortieth of the time if the winner stays the same. A server with little load always sleeps.
 
 use std::time::{Duration, Instant};
 

@@ -1,15 +1,15 @@
-//! A small server over frames, and a client that talks to it: requests and answers have their length in front, and
-//! an answer may be a file, which the kernel sends.
+//! A small server over frames, and its client: requests and answers are length-prefixed, and an answer may be a file, which
+//! the kernel sends.
 //!
 //! ```text
 //! cargo run --features tokio --example framed
 //! cargo run --features tokio --example framed -- --listen 127.0.0.1:7000 DIR
 //! ```
 //!
-//! The first serves a file of 64 MiB of its own to a client in the same process, prints every step, and ends. The second
-//! serves a directory until it is stopped: a request is `GET NAME`, `LIST` or any other text, which comes back.
+//! The first command serves its own file of 64 MiB to a client in the same process, prints every step, and ends. The second
+//! serves a directory until it is stopped. A request is `GET NAME`, `LIST` or any other text, which the server echoes.
 //!
-//! `server` has the protocol and the server, `client` the client.
+//! `server` contains the protocol and the server, `client` the client.
 
 #[cfg(unix)]
 mod client;

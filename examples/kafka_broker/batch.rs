@@ -7,9 +7,9 @@
 //! 53  base sequence i32    57  records i32         61  the records, compressed or not
 //! ```
 //!
-//! The broker writes the first 8 bytes and the leader epoch, which the checksum does not cover, and
-//! passes everything else on as it came. It does not look into the records: a batch whose records
-//! are not what its head says is the producer's fault, and reaches the consumers.
+//! The broker writes the first 8 bytes and the leader epoch, which the checksum does not cover, and passes all other bytes on
+//! unchanged. It does not read the records: a batch whose records contradict its head is a fault of the producer, and
+//! reaches the consumers.
 
 use std::error::Error;
 use std::fmt;

@@ -1,8 +1,8 @@
-//! One connection: requests come in, responses go out, in the same order.
+//! One connection: it receives requests and sends responses in the same order.
 //!
-//! Both directions run side by side in one task, so a request is received and carried out while the
-//! responses to those before it wait for a sync, for batches or for a peer that reads slowly. At most
-//! [`MAX_IN_FLIGHT`](limits::MAX_IN_FLIGHT) are answered later; then no more is received.
+//! One task runs both directions, so the broker receives and executes a request while earlier responses wait for a sync, for
+//! batches or for a slow peer. At most [`MAX_IN_FLIGHT`](limits::MAX_IN_FLIGHT) responses are outstanding; then the connection
+//! receives no more.
 
 use std::future::poll_fn;
 use std::io;

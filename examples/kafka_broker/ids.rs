@@ -1,4 +1,4 @@
-//! Producer ids, of which none is given twice, however often the broker is restarted or killed.
+//! Producer ids. The broker assigns each id once, however often it is restarted or killed.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

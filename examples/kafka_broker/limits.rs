@@ -1,4 +1,4 @@
-//! What a peer may ask for, and what all of them may use together.
+//! Limits of a single peer, and of all peers together.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! A broker that Kafka's clients use: producers append batches to partitions, consumers are answered
-//! out of the log by sendfile.
+//! A broker for Kafka's clients: producers append batches to partitions, and consumers get them from the log by `sendfile`.
 //!
 //! ```text
 //! cargo run --release --features tokio --example kafka_broker -- [--listen ADDR] [DIR]
@@ -9,19 +8,17 @@
 //! kcat -b 127.0.0.1:9092 -C -t events -e
 //! ```
 //!
-//! The first serves a directory until it is stopped, by whatever means: what was acknowledged with
-//! `acks=all` has been synced, and is there when the broker is started again. The second shows what
-//! batching does to the system calls for each record. `docs/kafka.md` says what real clients made of
-//! it.
+//! The first command serves a directory until it is stopped or killed. A batch that was acknowledged with `acks=all` is synced, and
+//! is there after a restart. The second command shows how batching changes the system calls for each record. `docs/kafka.md`
+//! reports the tests with real clients.
 //!
-//! It has topics on demand, idempotent producers, consumer groups with committed offsets, and long
-//! polling. It has no replication, transactions, TLS, SASL, compaction, retention, or topic ids, and
-//! does not look into the records of a batch.
+//! The broker has topics on demand, idempotent producers, consumer groups with committed offsets, and long polling. It has no
+//! replication, transactions, TLS, SASL, compaction, retention, or topic ids, and does not read the records of a batch.
 //!
-//! To read it from the top: `wire` and `batch` (bytes and numbers), `api` (what requests and
-//! responses hold), `log` (batches in files), `producers` (what was sent twice), `groups` (consumers
-//! that share partitions), `broker` (what each request does), `connection` (requests in, responses
-//! out), `sync` (one for all that wait), `limits`, `stats`, `output`, `start` (the command line), `demo`.
+//! Read the files in this order: `wire` and `batch` (bytes and numbers), `api` (the content of requests and responses), `log`
+//! (batches in files), `producers` (duplicate detection), `groups` (consumers that share partitions), `broker` (the work of each
+//! request), `connection` (requests in, responses out), `sync` (one sync for all waiting requests), `limits`, `stats`,
+//! `output`, `start` (the command line), `demo`.
 
 #[cfg(unix)]
 mod api;

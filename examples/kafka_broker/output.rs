@@ -1,5 +1,5 @@
-//! Lines for people. Where they cannot be written, the broker goes on: the disk that is full may be the one
-//! that holds them, and `println!` and `eprintln!` would panic.
+//! Prints lines to the terminal or a log. If a write fails, the broker continues: the full disk may be the one that holds the log,
+//! and `println!` and `eprintln!` would panic.
 
 use std::fmt::Arguments;
 use std::io::{self, Write};

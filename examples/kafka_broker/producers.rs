@@ -1,12 +1,10 @@
-//! What idempotent producers have appended to a partition, so that a batch that is sent again is not
-//! appended again.
+//! The batches that idempotent producers have appended to a partition, so that a batch that is sent again is not appended again.
 //!
-//! 1. A batch follows the last one of its producer, or is one of the last [`REMEMBERED`], or is
-//!    refused. Clients have at most that many requests in flight.
-//! 2. The state is that of the log: it is rebuilt from the batches when the log is opened, or from a
-//!    snapshot of it and the batches behind that.
-//! 3. At most [`MAX_PRODUCERS`] are remembered. Of a producer that was forgotten any sequence is
-//!    accepted, as Kafka does when the records of a producer have expired.
+//! 1. A batch follows the last one of its producer, or is one of the last [`REMEMBERED`]; otherwise it is refused. Clients have at
+//!    most that many requests in flight.
+//! 2. The state matches the log: opening the log rebuilds it from the batches, or from a snapshot and the later batches.
+//! 3. At most [`MAX_PRODUCERS`] producers are remembered. Any sequence of a forgotten producer is accepted, as Kafka does when
+//!    the records of a producer have expired.
 
 use std::collections::{HashMap, VecDeque};
 

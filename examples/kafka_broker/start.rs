@@ -1,4 +1,4 @@
-//! The command line, the signals, and the last words.
+//! The command line, the signals, and the final messages.
 
 use std::convert::Infallible;
 use std::fs::{self, File, TryLockError};

@@ -1,4 +1,4 @@
-//! What the broker did, in figures.
+//! The statistics of the broker.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! One sync for all that wait: what was written since the last one is synced together, on a thread of
-//! its own, while the connections go on.
+//! One sync for all waiting requests: a separate thread syncs everything that was written since the last sync, while the
+//! connections continue.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

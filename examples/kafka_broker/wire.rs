@@ -1,9 +1,8 @@
-//! Numbers, strings and arrays as Kafka's protocol encodes them: big-endian, with lengths in front.
+//! Numbers, strings and arrays in the encoding of Kafka's protocol: big-endian, length-prefixed.
 //!
-//! 1. [`Reader`] never reads past the frame and never panics: what does not fit is [`Malformed`].
-//! 2. A count is believed only as far as the bytes that are left can hold it, and all arrays of a frame
-//!    have at most [`MAX_ITEMS`] items: so what a frame makes the broker allocate, and do, is bounded by
-//!    the length of the frame, and by a constant.
+//! 1. [`Reader`] never reads past the frame and never panics: a value that does not fit is [`Malformed`].
+//! 2. A count is valid only if the remaining bytes can hold it, and all arrays of a frame have at most [`MAX_ITEMS`] items. So the
+//!    allocations and the work for a frame are bounded by the length of the frame, and by a constant.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A parser of one's own, and how the feature `testing` tests and fuzzes it.
+//! A user's own parser, with tests and a fuzz target from the feature `testing`.
 //!
 //! ```text
 //! cargo run --features testing --example parser -- [MESSAGE]...   # cut at every place, and read
@@ -6,8 +6,8 @@
 //! cargo +nightly fuzz run parser                                 # the same under a fuzzer
 //! ```
 //!
-//! `message.rs` is the parser, `tests.rs` what tests it in some 30 lines, `fuzz/fuzz_targets/parser.rs`
-//! what fuzzes it in as many.
+//! `message.rs` is the parser, `tests.rs` its tests in about 30 lines, `fuzz/fuzz_targets/parser.rs` its fuzz target in about
+//! 30 lines.
 
 mod message;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Messages with their length in front, two bytes, from input that arrives in any pieces.
+//! Messages with a length prefix of two bytes, from input that arrives in any pieces.
 
 use bytebuf::CompositeByteBuf;
 use bytes::Buf;

@@ -1,4 +1,4 @@
-//! What each path costs, between a source and a sink in threads of their own.
+//! The cost of each path, between a source and a sink in separate threads.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};

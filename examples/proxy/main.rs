@@ -1,15 +1,15 @@
-//! A TCP proxy: what either side sends goes to the other by splice, through pooled pipes, and
-//! never enters the process.
+//! A TCP proxy: it moves the bytes of each side to the other by splice, through pooled pipes, so that they never enter the
+//! process.
 //!
 //! ```text
 //! cargo run --release --features tokio --example proxy -- --demo
 //! cargo run --release --features tokio --example proxy -- --to HOST:PORT [--path splice|copy]
 //! ```
 //!
-//! The first needs nothing else: it sends a few GiB through itself by either path in turn, and
-//! prints what each costs. The second stands before a server and prints a line per connection,
-//! with the bytes in both directions. When one side has sent its last byte, the other is told so
-//! and can still answer; a connection on which nothing moves holds neither a pipe nor a buffer.
+//! The first command needs no other program: it sends a few GiB through itself by each path in turn, and prints the cost of each.
+//! The second relays to a server and prints a line per connection, with the bytes in both directions. When one side has sent its
+//! last byte, the proxy shuts down that direction to the other side, which can still answer. A connection without traffic holds
+//! neither a pipe nor a buffer.
 //!
 //! `relay` is the proxy, `demo` the demonstration.
 

@@ -1,4 +1,4 @@
-//! One connection: two flows, each of which ends by itself.
+//! One connection: two flows that end independently.
 
 use std::io;
 

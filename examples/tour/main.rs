@@ -4,9 +4,8 @@
 //! cargo run --release --example tour -- [--seconds N] [--picture FILE]
 //! ```
 //!
-//! Five chapters: a pool under load with a live line of its figures, slices that share one block, a composite, budgets
-//! that refuse and wait, and a file sent by each method. The figures of the first and the last chapter are drawn into
-//! `target/tour.svg`.
+//! It has five chapters: a pool under load with live statistics, slices that share one block, a composite, budgets that refuse and
+//! wait, and a file sent by each method. It draws the figures of the first and the last chapter into `target/tour.svg`.
 
 #[cfg(target_os = "linux")]
 mod budgets;

@@ -1,20 +1,18 @@
-//! The ways from a file to a socket, side by side.
+//! Compares the ways from a file to a socket.
 //!
 //! ```text
 //! cargo run --release --example transfer_paths -- [--size MIB] [--rounds N] [--picture FILE]
 //! ```
 //!
-//! A file of its own is sent over loopback by each path in turn, several times. While it runs, a
-//! line shows how far it is. At the end stands what each path cost the sender, in throughput,
-//! processor time and system calls, beside the copies that the processor made; and the same as a
-//! picture, `target/transfer_paths.svg` unless told otherwise.
+//! It creates a file and sends it over loopback by each path in turn, several times. A line shows the progress. At the end it
+//! prints the cost of each path to the sender (throughput, processor time, system calls) and the copies that the processor
+//! made, and draws a picture, by default `target/transfer_paths.svg`.
 //!
-//! The file lies in memory and is sealed, so that no disk is measured, and since only a file that
-//! can't change may be mapped safely. The receiver throws the bytes away unseen; but in a round
-//! before the others, which does not count, it compares every one.
+//! The file is in memory, so that no disk is measured. It is sealed, because only a file that cannot change may be mapped
+//! safely. The receiver discards the bytes unread; in one round before the others, which does not count, it compares each byte.
 //!
-//! Memory that is lent (`MSG_ZEROCOPY`) is copied by the kernel all the same over loopback; it says so, and
-//! after eight such sends the queue sends as without, so that this row ends near that of `mmap + write`.
+//! Over loopback the kernel copies zero-copy sends (`MSG_ZEROCOPY`) too, and reports this. After eight such sends the queue
+//! disables zero-copy, so this row ends near that of `mmap + write`.
 
 #[cfg(target_os = "linux")]
 #[path = "../common/cost.rs"]

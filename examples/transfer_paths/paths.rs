@@ -1,4 +1,4 @@
-//! Each way from a file to a socket, as a program would go it with this library.
+//! Each way from a file to a socket, as a program writes it with this library.
 
 use std::fs::File;
 use std::io::{self, Write};

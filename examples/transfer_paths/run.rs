@@ -1,4 +1,4 @@
-//! Runs every path in turn and tells what came of it.
+//! Runs every path in turn and reports the results.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};

@@ -1,7 +1,7 @@
-//! The thirteen APIs: what a frame asks for, and how the answer is written. No state, no I/O.
+//! The thirteen APIs: parses requests and writes responses, without state or I/O.
 //!
-//! Each API is spoken in exactly the versions of [`Api::versions`]. None of them is a flexible
-//! version, except `ApiVersions` 3, whose response clients need in order to find the others.
+//! The broker supports exactly the versions of [`Api::versions`] of each API. None of them is a flexible version, except
+//! `ApiVersions` 3, whose response clients need to find the others.
 
 pub(crate) mod code;
 pub(crate) mod coordinator;

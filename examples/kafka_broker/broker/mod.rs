@@ -1,6 +1,6 @@
-//! The broker: what the connections share, and how each request is carried out.
+//! The broker: the state that connections share, and the execution of each request.
 //!
-//! `produce.rs` and `fetch.rs` are the two that move bytes; the others are here.
+//! `produce.rs` and `fetch.rs` execute the two requests that move bytes; the others are here.
 
 mod fetch;
 mod produce;

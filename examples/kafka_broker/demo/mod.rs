@@ -1,7 +1,7 @@
-//! What batching does to the system calls of a broker, in figures and as a picture.
+//! Shows how batching changes the system calls of a broker, as figures and as a picture.
 //!
-//! The same records are produced in batches of 1, 10, 100 and 1000, compressed and not, and consumed
-//! again. Batching is the client's (`batch.size`, `linger.ms`); the broker passes it through.
+//! The demonstration produces the same records in batches of 1, 10, 100 and 1000, compressed and uncompressed, and consumes them
+//! again. The client forms the batches (`batch.size`, `linger.ms`); the broker passes them through.
 
 pub(crate) mod batches;
 mod client;

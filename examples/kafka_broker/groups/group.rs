@@ -1,12 +1,10 @@
 //! One consumer group.
 //!
-//! 1. While the group prepares a rebalance, members ask to join; what they wait on is answered when
-//!    the next generation begins, once for each.
-//! 2. A generation is stable when its leader has assigned the partitions; until then, those that ask
-//!    for their assignment wait.
-//! 3. No two members have the same instance, which is the name of a static member. One that joins without
-//!    an id takes the place of the member of its instance.
-//! 4. A member that is neither heard of within its session nor waits for an answer is gone.
+//! 1. While the group prepares a rebalance, members ask to join. Each request is answered once, when the next generation begins.
+//! 2. A generation is stable when its leader has assigned the partitions; until then, requests for the assignment wait.
+//! 3. No two members have the same instance, which is the name of a static member. A member that joins without an id takes the
+//!    place of the member of its instance.
+//! 4. A member that sends no request within its session, and has none waiting, is removed.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};

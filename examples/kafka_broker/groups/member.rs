@@ -1,4 +1,4 @@
-//! A member of a group, and what it takes.
+//! A member of a group, and its memory.
 
 use std::time::{Duration, Instant};
 

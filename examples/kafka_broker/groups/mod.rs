@@ -1,14 +1,13 @@
 //! Consumer groups: the classic protocol, in which the broker keeps the members and one of them, the
 //! leader, assigns the partitions.
 //!
-//! `group.rs` is the state of one group, as functions of the time, and `member.rs` that of a member; this file holds all groups, and
-//! wakes what waits; `committed.rs` keeps the committed offsets.
+//! `group.rs` is the state of one group, as functions of the time, and `member.rs` that of a member; this file holds all groups and
+//! wakes waiting requests; `committed.rs` keeps the committed offsets.
 //!
-//! A generation begins when all members have asked to join again, or when the time for that is over
-//! and those that did not are gone. A static member (`group.instance.id`, from JoinGroup 5 on) that
-//! restarts within its session takes the place of its predecessor, assignment included, and no other
-//! member notices; the predecessor, should it still run, is fenced. LeaveGroup and OffsetCommit, in the
-//! versions that are spoken, name no instance: there a fenced member is an unknown one.
+//! A generation begins when all members have asked to join again, or when the time for that has passed and the remaining members
+//! are removed. A static member (`group.instance.id`, from JoinGroup 5 on) that restarts within its session takes over the
+//! assignment of its predecessor, without a rebalance; a predecessor that still runs is fenced. LeaveGroup and OffsetCommit, in the
+//! supported versions, name no instance: for them a fenced member is an unknown member.
 
 mod committed;
 mod group;

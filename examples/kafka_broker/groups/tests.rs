@@ -1,4 +1,4 @@
-//! A group in made-up time.
+//! Tests of a group with simulated time.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Batches as the records of a [`Segment`](bytebuf::Segment): they say how long they are and carry
-//! their own checksum, so the file is what consumers are sent.
+//! Batches as the records of a [`Segment`](bytebuf::Segment): they contain their own length and checksum, so consumers get the bytes
+//! of the file.
 
 use bytebuf::{Framing, Parsed, Place};
 

@@ -1,9 +1,8 @@
-//! Where the batches of a segment are.
+//! The positions of the batches in a segment.
 //!
-//! 1. There is an entry for the first batch of every [`SPAN`] bytes, and one for each batch behind the
-//!    last of those. So the memory is bounded by the bytes of the log, and the end of the log, which
-//!    most consumers read, is known batch by batch.
-//! 2. Every entry is the start of a batch, so a range from one to another holds whole batches.
+//! 1. There is an entry for the first batch of every [`SPAN`] bytes, and one for each batch after the last of those. So the memory
+//!    is bounded by the bytes of the log, and each batch at the end of the log, which most consumers read, has an entry.
+//! 2. Every entry is the start of a batch, so a range between two entries holds whole batches.
 
 /// The least distance between two entries that stay.
 const SPAN: u64 = 4096;

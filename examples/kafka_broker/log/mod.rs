@@ -1,18 +1,16 @@
 //! The log of one partition: segments in a directory, each named by the offset of its first record.
 //!
-//! `framing.rs` makes batches the records of a segment, `index.rs` finds them, `sealed.rs` is a segment
-//! that is full, `snapshot.rs` keeps what is known of producers; `partition.rs` is what the connections
-//! share, `topics.rs` has all partitions; this file is the log alone, without any lock.
+//! `framing.rs` makes batches the records of a segment, `index.rs` finds them, `sealed.rs` is a full segment, `snapshot.rs` stores the
+//! state of producers; `partition.rs` is shared by the connections, `topics.rs` has all partitions; this file is the log
+//! itself, without locks.
 //!
-//! 1. Offsets go on without a gap, within a segment and from one to the next.
-//! 2. Batches go to the last segment only. One that is full never changes. It is synced before the next is
-//!    made, or soon after where nothing waits for syncs.
-//! 3. Consumers see what is before `visible`, which is the end of a batch in the last segment, or
-//!    its start.
-//! 4. A segment gets its name when it is whole, so every file of such a name is one, whenever the
-//!    process was killed.
-//! 5. Opening a log reads its last segment. One that was full before is read, and checked, before the first
-//!    consumer sees any of it; if it is damaged, the log is out of service from then on.
+//! 1. Offsets have no gaps, within a segment and between segments.
+//! 2. Batches go only to the last segment. A full segment never changes. It is synced before the next is created, or soon
+//!    after if no request waits for syncs.
+//! 3. Consumers see the log up to `visible`, which is the end of a batch in the last segment, or the start of that segment.
+//! 4. A segment gets its name when it is complete, so every file with such a name is a segment, whenever the process was killed.
+//! 5. Opening a log reads its last segment. An earlier segment is read and checked before a consumer sees any of it; if
+//!    it is damaged, the log is out of service from then on.
 
 pub(crate) mod framing;
 mod index;

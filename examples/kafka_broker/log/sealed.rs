@@ -1,4 +1,4 @@
-//! A segment that takes no more batches, which is read when it is asked for the first time.
+//! A full segment, which is read at the first request for it.
 
 use std::io;
 use std::path::{Path, PathBuf};

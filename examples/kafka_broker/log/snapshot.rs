@@ -1,8 +1,6 @@
-//! What is known of the producers at the start of a segment, in a file beside it: with it, opening a log
-//! reads the last segment alone.
+//! The state of the producers at the start of a segment, in a file beside it: with it, opening a log reads only the last segment.
 //!
-//! A snapshot that is missing or damaged costs time only: the segments before it are read instead. So it is
-//! not synced.
+//! A missing or damaged snapshot costs only time: the earlier segments are read instead. So snapshots are not synced.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! A log that is opened again.
+//! Tests of a log that is opened again.
 
 use std::fs;
 use std::path::{Path, PathBuf};

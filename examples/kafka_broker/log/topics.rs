@@ -1,4 +1,4 @@
-//! All topics: a directory for each, with one for each partition in it.
+//! All topics: each is a directory with one directory per partition.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
