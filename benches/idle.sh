@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What an idle keep-alive connection to examples/file_server occupies, beyond the kernel's part.
+# Measures the memory of an idle keep-alive connection to examples/file_server, without the kernel's part.
 #
 #   benches/idle.sh [CONNECTIONS]       (10000 by default)
 #
-# Each connection asks for a page, reads the answer, and then waits. The table gives the server's
-# resident memory before and after, and what there is of it per connection.
+# Each connection requests a page, reads the answer, and then waits. The table lists the server's resident memory before and
+# after, and the difference per connection.
 set -euo pipefail
 
 connections=${1:-10000}

@@ -3,7 +3,7 @@
 #
 #   benches/instructions.sh [NAME]       (all operations by default)
 #
-# Each operation runs 1000 and 11 000 times; the difference leaves out what happens once.
+# Each operation runs 1000 and 11 000 times; the difference excludes the cost of the start.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,21 +1,20 @@
 #!/usr/bin/env bash
-# Requests per second of examples/file_server beside nginx in its best setting, on this machine.
+# Compares the requests per second of examples/file_server with those of nginx in its best setting, on this machine.
 #
 #   benches/nginx.sh [ROUNDS] [SECONDS]       (4 rounds of 1 second per cell: 7 minutes)
 #   MODES="free" FILES="1KiB" CONNECTIONS="2" benches/nginx.sh      (some of the cells)
 #   OPTIONS="--path copy" benches/nginx.sh                          (options of file_server)
 #
-# Each server has one worker, and all serve the same directory. wrk asks for files of 1 KiB, 64 KiB
+# Each server has one worker, and all serve the same directory. wrk requests files of 1 KiB, 64 KiB
 # and 16 MiB over 2 and 64 connections that are kept alive, in three modes:
 #
 #   free     the scheduler places server and client
 #   pinned   the server has one CPU, the client another one
-#   busy     as free, beside a process that is always busy
+#   busy     as free, with a process that is always busy
 #
-# Within each round the servers take turns on a cell, and each round begins with another one, so
-# that what else the machine does meets all of them. A row compares our server with the setting of
-# nginx that served most. Ratios are medians of the ratios within the rounds. The bars: 1.1 times
-# the requests (1.0 in mode busy), and 0.9 of the processor time for each.
+# Within each round the servers take turns on a cell, and each round begins with another server, so that other load affects all
+# of them. A row compares our server with the setting of nginx that served most requests. Ratios are medians of
+# the ratios within the rounds. The bars: 1.1 times the requests (1.0 in mode busy), and 0.9 of the processor time for each.
 set -euo pipefail
 
 rounds=${1:-4} seconds=${2:-1}
@@ -54,7 +53,7 @@ for file in "${!bytes[@]}"; do
     head -c "${bytes[$file]}" /dev/urandom >"$home/www/$file"
 done
 
-address() { # of the server that writes to this file, once it listens
+address() { # FILE: prints the address of the server that writes to this file, once it listens
     until sed -n 's/^listening on //p' "$1" 2>/dev/null | grep .; do sleep 0.05; done
 }
 
@@ -65,7 +64,7 @@ bases=("$(address "$home/ours.out")") names=(ours) servers=($!)
 for setting in 'sendfile on;' 'sendfile off;' 'sendfile on; tcp_nopush on;' \
     'sendfile on; open_file_cache max=100;'; do
     at=${#names[@]}
-    # nginx can't be told to take a free port: it gets one that was free a moment ago.
+    # nginx cannot choose a free port itself: it gets one that was free a moment ago.
     "$server" --listen 127.0.0.1:0 "$home/www" >"$home/free$at.out" &
     base=$(address "$home/free$at.out")
     kill $! && wait $!
@@ -91,7 +90,7 @@ for base in "${bases[@]}"; do
     curl --silent --fail "$base/64KiB" | cmp - "$home/www/64KiB"
 done
 
-cpu_ns() { # that a process with one thread has used
+cpu_ns() { # PID: prints the processor time of a process with one thread
     cut -d' ' -f1 "/proc/$1/schedstat"
 }
 
@@ -122,11 +121,11 @@ measure() { # SERVER FILE CONNECTIONS MODE: requests per second, us of processor
         }' "$home/wrk"
 }
 
-median() { # of the numbers that come in
+median() { # prints the median of the input numbers
     sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
 }
 
-column() { # SERVER COLUMN: the median of what measure gave
+column() { # SERVER COLUMN: the median of the results of measure
     cut -d' ' -f"$2" "$home/$1.cell" | median
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The unit tests, and the integration tests of threads, losses, secrets and completion rings, under AddressSanitizer and
-# LeakSanitizer. With `--cfg asan` the pool poisons its free blocks, so that a late access is seen though the
-# memory stays mapped; deliberate faults show that it is.
+# Runs the unit tests, and the integration tests of threads, losses, secrets and completion rings, under AddressSanitizer
+# and LeakSanitizer. With `--cfg asan` the pool poisons its free blocks, so that a late access is reported although the
+# memory stays mapped. Deliberate faults prove this.
 source "$(dirname "$0")/lib.sh"
 need_nightly rust-src
 own_target
@@ -18,6 +18,6 @@ selftest overrun use-after-poison "${test[@]}" --test sanitizer_selftest
 selftest leak LeakSanitizer "${test[@]}" --test sanitizer_selftest
 
 logged "${test[@]}" --lib --test stress --test secrets --test uring
-# These forget handles on purpose.
+# These tests leak handles deliberately.
 ASAN_OPTIONS=detect_leaks=0 logged "${test[@]}" --test threads --test adversarial
 ran "$(passed)" "tests, 3 deliberate faults caught"

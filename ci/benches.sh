@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benchmarks run: each workload a few times, without asking how fast. They build many other crates.
+# Checks that the benchmarks run: each workload a few times, without a bound on its speed. They build many other crates.
 source "$(dirname "$0")/lib.sh"
 
 cd benches/peers

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints as errors: on every target of the crate, without features and with all, and on the fuzz targets.
+# Treats lints as errors: on every target of the crate, without features and with all, and on the fuzz targets.
 source "$(dirname "$0")/lib.sh"
 need_component clippy
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Licences, sources and known advisories of all dependencies, by deny.toml.
+# Checks licences, sources and known advisories of all dependencies, by deny.toml.
 source "$(dirname "$0")/lib.sh"
 
 command -v cargo-deny >/dev/null || {

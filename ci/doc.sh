@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The documentation builds without a warning: no dead link, nothing undocumented.
+# Checks that the documentation builds without a warning: no dead link, no undocumented item.
 source "$(dirname "$0")/lib.sh"
 
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features

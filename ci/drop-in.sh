@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The crate in the place of `bytes`: builds a package named `bytes` whose `Bytes` and `BytesMut` are `ByteView` and
+# Tests the crate as a replacement of `bytes`: builds a package named `bytes` whose `Bytes` and `BytesMut` are `ByteView` and
 # `ByteBuf`, and runs the test suites of other crates on it. A suite fails if fewer tests pass than the table says.
 # All sources come from the package registry, into a scratch folder that is not committed.
 #
-# `ci/drop-in.sh short` runs the suites marked `short`; `ci/drop-in.sh full NAME...` runs those named.
+# `ci/drop-in.sh short` runs the suites marked `short`; `ci/drop-in.sh full NAME...` runs the named suites.
 source "$(dirname "$0")/lib.sh"
 
-# Version of `bytes` whose traits and adapters the package takes.
+# The package uses the traits and adapters of this version of `bytes`.
 bytes=1.12.2
 
 # package, version, tests that pass, `short` if it is part of the short mode, arguments of `cargo test`.
-# docs/from-bytes.md says why the tests that do not pass differ.
+# docs/from-bytes.md explains the tests that fail.
 suites=$(sed 's/ *#.*//' <<'TABLE'
 bytes             1.12.2   1281  short  --features serde
 http              1.5.0    181  full   --tests
@@ -38,7 +38,7 @@ own_target
 scratch=$CARGO_TARGET_DIR
 mkdir -p "$scratch"
 
-# Gives the folder of the package's source in the registry; an own package depends on it, so that cargo fetches it.
+# Prints the folder of the package's source in the registry; a scratch package depends on it, so that cargo fetches it.
 source_of() { # NAME VERSION
     local probe=$scratch/probe-$1
     mkdir -p "$probe/src"
@@ -59,13 +59,13 @@ cp -r "$real/src" "$scratch/real/"
 sed 's/^name = "bytes"$/name = "real_bytes"/; /^\[\[test\]\]/,/^$/d' "$real/Cargo.toml" >"$scratch/real/Cargo.toml"
 printf '\n[workspace]\n' >>"$scratch/real/Cargo.toml"
 
-# 2. This crate on top of it.
+# 2. This crate, built on that package.
 cp -r src README.md "$scratch/bytebuf/"
 awk '/^\[/ { keep = !/dev-dependencies|^\[\[/ } keep' Cargo.toml |
     sed 's|^bytes = .*|bytes = { package = "real_bytes", path = "../real" }|' >"$scratch/bytebuf/Cargo.toml"
 printf '\n[workspace]\n' >>"$scratch/bytebuf/Cargo.toml"
 
-# 3. The package that takes its place: its traits and adapters, our handles.
+# 3. The replacement package: its traits and adapters, our handles.
 cp -r "$real/src" "$scratch/bytes/"
 rm -r "$scratch/bytes/src/"{bytes.rs,bytes_mut.rs,fmt,loom.rs,serde.rs}
 sed -i 's/^mod bytes;$/mod handles;/; /^mod bytes_mut;/d; /^mod fmt;/d; /^mod loom;/d; /^mod serde;/d
@@ -167,7 +167,7 @@ while read -r name version least mode arguments; do
         cp -r "$(source_of "$name" "$version")/." "$suite/" || { echo "$name $version: no source"; few+=("$name"); continue; }
         chmod -R u+w "$suite"
         printf '\n[workspace]\n' >>"$suite/Cargo.toml"
-        # The suite's own lock file keeps its other dependencies as they were.
+        # The suite's own lock file keeps the versions of its other dependencies.
         (cd "$suite" && cargo update --quiet "${patch[@]}" -p bytes --precise $bytes) >"$out" 2>&1 || rm -f "$suite/Cargo.lock"
         here=("${patch[@]}")
     fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The examples build as the README has them run: the file server without features, all with theirs.
+# Builds the examples with the commands of the README: the file server without features, all others with theirs.
 source "$(dirname "$0")/lib.sh"
 
 cargo build --release --example file_server

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The library compiles with each combination of features; in full also with the oldest versions of its direct
+# Checks that the library compiles with each combination of features; in full also with the oldest versions of its direct
 # dependencies that Cargo.toml allows.
 source "$(dirname "$0")/lib.sh"
 own_target

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting: of the crate, of its fuzz targets, of the benchmarks beside other crates.
+# Checks the format of the crate, of its fuzz targets, and of the benchmarks against other crates.
 source "$(dirname "$0")/lib.sh"
 need_component rustfmt
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every fuzz target under AddressSanitizer, from its committed corpus, two at a time: 20 seconds each, in
+# Runs every fuzz target under AddressSanitizer, from its committed corpus, two at a time: 20 seconds each, in
 # full 10 minutes.
 source "$(dirname "$0")/lib.sh"
 need_nightly
@@ -14,7 +14,7 @@ export RUSTFLAGS="--cfg asan"
 cargo +nightly fuzz build
 
 run() { # NAME
-    # What is found new goes aside; what is committed stays small.
+    # New inputs go to a separate folder; the committed corpus stays small.
     local found=$target/ci/corpus/$1 out=$target/ci/fuzz-$1.log
     mkdir -p "$found"
     cargo +nightly fuzz run "$1" "$found" "fuzz/corpus/$1" -- \

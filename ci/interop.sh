@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The programs of docs/interop.md compile and run beside axum, tonic, quinn, object_store and tower, at the versions of
-# ci/interop/Cargo.lock. In full, the newest versions too.
+# Compiles and runs the programs of docs/interop.md with axum, tonic, quinn, object_store and tower, at the versions of
+# ci/interop/Cargo.lock. In full also with the newest versions.
 source "$(dirname "$0")/lib.sh"
 own_target
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The Kafka broker of the examples under the real clients: kcat (Debian), confluent-kafka, kafka-python and
+# Tests the Kafka broker of the examples with real clients: kcat (Debian), confluent-kafka, kafka-python and
 # aiokafka (PyPI), kafkajs (npm). `short` produces and consumes 10,000 records for each client and codec; in full,
-# for every acknowledgement and idempotence too, and with faults. A client that can't be installed is skipped.
+# for every acknowledgement and idempotence too, and with faults. Skips a client that cannot be installed.
 source "$(dirname "$0")/lib.sh"
 
 have python3 python3 || skip "no python3, and it can't be installed"

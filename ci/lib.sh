@@ -1,10 +1,10 @@
-# What the checks share. Each `ci/NAME.sh` can be run alone, from anywhere, and starts with
+# Functions that the checks share. Each `ci/NAME.sh` runs alone, from any folder, and starts with
 #
 #   source "$(dirname "$0")/lib.sh"
 #
-# It ends by saying what it did: `ran COUNT WHAT`, or `skip WHY` where this machine can't do it.
-# A check that finds something exits with another status than 0. `ci/NAME.sh short` does the bounded
-# part that `.ci/run` asks for; without `short` a check goes as deep as it can.
+# Its last line reports the result: `ran COUNT WHAT`, or `skip WHY` if this machine cannot run it. A check that finds a fault
+# exits with a status other than 0. `.ci/run` calls `ci/NAME.sh short`, which is bounded in time; without `short` a check does
+# all of its work.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +15,7 @@ log=$target/ci/$check.log
 mkdir -p "$target/ci"
 : >"$log"
 
-# Whole builds, once: nothing is rebuilt, and nobody steps through it.
+# Each check builds once: no incremental builds, and no debug information.
 export CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=never CARGO_PROFILE_DEV_DEBUG=0
 
 verdict() { # TEXT: the line of this check in the summary
@@ -32,17 +32,16 @@ skip() {
 
 short() { [ "$depth" = short ]; }
 
-# Runs a command and keeps what it says for `passed`.
+# Runs a command and keeps its output for `passed`.
 logged() { "$@" 2>&1 | tee -a "$log"; }
 
-# How many tests passed, by what the test harness said.
+# The number of tests that passed, from the output of the test harness.
 passed() { awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log"; }
 
-# A build directory of its own for a check with its own compiler flags, so that checks keep
-# each other's artefacts.
+# A separate build directory for a check with its own compiler flags, so that checks keep each other's artefacts.
 own_target() { export CARGO_TARGET_DIR=$target/$check; }
 
-# Sees that a fault of tests/sanitizer_selftest.rs is found, by what the tool says of it; and nothing where none is.
+# Checks that the tool reports a deliberate fault with these words, and reports no fault without one.
 selftest() { # FAULT WORDS COMMAND...
     local fault=$1 words=$2 said=$target/ci/$check.selftest
     shift 2
@@ -54,7 +53,7 @@ selftest() { # FAULT WORDS COMMAND...
     echo "deliberate fault, caught: $fault"
 }
 
-# Has the command, or installs the package where that can be done; fails otherwise.
+# Checks that the command exists, or installs the package if possible; fails otherwise.
 have() { # COMMAND PACKAGE
     command -v "$1" >/dev/null && return
     { apt-get update && apt-get install -y --no-install-recommends "$2"; } >/dev/null 2>&1
@@ -81,11 +80,11 @@ need_nightly() {
     done
 }
 
-# The files that the loom models are about.
+# The files that the loom models test.
 modelled=(memory/{count,ref_cache,flags}.rs pool/{budget/{mod,account,charge,queue,serve,shed,tree,wait,work},error}.rs pool/shared/{closed,exclusion,idle}.rs sys/{linux,fallback}/barrier.rs sys/memory/mapped.rs io/segment/published.rs)
 
-# Makes $copy, a package of the loom models, the files that they are about, and loom: it builds in seconds
-# where the crate with all that its tests need takes minutes.
+# Creates $copy, a package of the loom models, the files that they test, and loom. It builds in seconds; the crate with all
+# dependencies of its tests takes minutes.
 models_package() {
     own_target
     copy=$CARGO_TARGET_DIR/package
@@ -101,7 +100,7 @@ edition = "2024"
 
 [workspace]
 
-# Built anew for every weakening.
+# Each weakening needs a new build.
 [profile.release.package.models]
 opt-level = 1
 
@@ -114,7 +113,7 @@ TOML
     export RUSTFLAGS="--cfg loom"
 }
 
-# The files in $copy as they are here.
+# Copies the files to $copy without changes.
 fresh() {
     local file
     for file in "${modelled[@]}"; do
@@ -123,8 +122,8 @@ fresh() {
     done
 }
 
-# Makes $copy, a package of the crate without what its other tests, examples and benchmarks need, and of the
-# tests named here.
+# Creates $copy, a package of the crate and the tests named here, without the dependencies of other tests, examples and
+# benchmarks.
 crate_package() { # TEST...
     own_target
     copy=$CARGO_TARGET_DIR/package

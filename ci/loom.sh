@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The models of the counting protocol, of budgets and of what wakes and closes, under loom: every interleaving, in short within a bound.
+# Runs the models of reference counts, budgets, wake-ups and closes under loom: every interleaving, in short within a
+# bound.
 source "$(dirname "$0")/lib.sh"
 models_package
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The unit tests of memory, pool and buffers under valgrind's memcheck. With `--cfg valgrind` the pool tells
-# it which blocks are free and which have no value yet; deliberate faults show that it listens.
+# Runs the unit tests of memory, pool and buffers under valgrind's memcheck. With `--cfg valgrind` the pool reports which
+# blocks are free and which are uninitialised. Deliberate faults prove that memcheck uses this.
 source "$(dirname "$0")/lib.sh"
 [[ $(uname -m) == x86_64 ]] || skip "the requests to valgrind are written for x86-64"
 have valgrind valgrind || skip "no valgrind, and it can't be installed"
 own_target
-# Through libc: rustix itself reads what the kernel maps for each process, and valgrind does not.
+# Uses libc: rustix itself reads a page that the kernel maps into each process, and valgrind does not provide it.
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only RUSTFLAGS="--cfg valgrind --cfg rustix_use_libc" PROPTEST_CASES=4
 
 checked="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes"

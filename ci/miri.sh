@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# The core under Miri, where each block of the pool is an allocation of its own: undefined behaviour,
-# aliasing, data races, leaks; also under tree borrows, on a 32-bit and on a big-endian target. Seeded
-# faults show that Miri sees what it is there for.
+# Runs the core under Miri, where each block of the pool is a separate allocation: undefined behaviour, aliasing, data races,
+# leaks; also under tree borrows, on a 32-bit and on a big-endian target. Deliberate faults prove that Miri reports each kind.
 source "$(dirname "$0")/lib.sh"
 need_nightly miri rust-src
 own_target
 
-# The models compare a few random scripts, not hundreds: an interpreter runs them.
+# The models compare a few random scripts instead of hundreds, because an interpreter runs them.
 export PROPTEST_CASES=2
 strict="-Zmiri-disable-isolation -Zmiri-strict-provenance -Zmiri-symbolic-alignment-check"
 
@@ -25,17 +24,17 @@ selftest leak "memory leaked" "${faulty[@]}"
 selftest race "Data race detected" "${faulty[@]}"
 
 if short; then
-    # Only time may end any of them.
+    # Only a timeout may end any of them.
     within() { # SECONDS, and what miri takes
         limit=$1
         miri "${@:2}" || (($? == 124))
     }
-    # The files with unsafe code, as far as an interpreter gets in some minutes.
+    # The files with unsafe code, within some minutes.
     within 180 "" --lib -- buf::byte_ memory:: pool::
-    # A few of them, under other rules, on other machines and in other orders.
+    # A few of them, under other rules, on other targets and in other orders.
     few=(memory:: pool::bits pool::chunk pool::headers pool::slab pool::tests::each_class buf::peek)
     few+=(buf::byte_buf::tests::a_ buf::byte_buf::tests::spare)
-    # A made-up kernel finds memory by its address.
+    # A simulated kernel finds memory by its address.
     within 60 -Zmiri-permissive-provenance --features io-uring --lib -- io::uring
     within 90 -Zmiri-tree-borrows --lib -- "${few[@]}"
     within 90 "" --lib --target i686-unknown-linux-gnu -- "${few[@]}"
@@ -44,9 +43,9 @@ if short; then
     ran "$(grep -c '^test .* ok$' "$log")" "tests in some minutes, 5 deliberate faults caught; all tests with ci/miri.sh"
 else
     limit=0
-    # What makes no system calls of its own.
+    # Tests without system calls of their own.
     parts=(buf:: interop::bytes interop::serde interop::std_io memory:: pool:: testing::)
-    # Named, as the others start processes, or speak to a kernel, or go on for hours.
+    # A list of names, because the others start processes, use a kernel, or run for hours.
     whole=(--test=conversions --test=events --test=adversarial --test=secrets --test=stress --test=bytes_compat --test=threads)
     features=(--features "serde testing tracing")
     each() { # FLAGS ARGUMENTS OF CARGO...

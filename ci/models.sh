@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A million random sequences of operations, each beside its model, in a release build; `cargo test` draws
-# 50 000 of them, and so does `short`.
+# Runs a million random sequences of operations, each against its model, in a release build; `cargo test` and `short` run
+# 50 000.
 source "$(dirname "$0")/lib.sh"
 
 sequences=1000000

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The oldest Rust that Cargo.toml names compiles the crate, with every feature except those whose own dependencies need a newer one.
+# Compiles the crate with the oldest Rust that Cargo.toml names, with every feature except those whose own dependencies need
+# a newer one.
 source "$(dirname "$0")/lib.sh"
 own_target
 
@@ -11,7 +12,7 @@ if [[ $(rustc -V) != "rustc $oldest."* ]]; then
         skip "Rust $oldest is not here and can't be installed"
     toolchain=("+$oldest")
 fi
-# compio-buf 0.8 and 0.9 use what Rust 1.93 stabilised.
+# compio-buf 0.8 and 0.9 use features of Rust 1.93.
 features=$(sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z][a-z0-9-]*\) = .*/\1/p' Cargo.toml | grep -v '^default$\|^compio-buf' | paste -sd,)
 cargo "${toolchain[@]}" check --lib --features "$features"
 ran 1 "build with Rust $oldest, features $features"

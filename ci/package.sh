@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The package that would be published builds without the rest of the repository, and so does its documentation; in full, it
-# passes its own tests too.
+# Checks that the package to publish and its documentation build without the rest of the repository; in full, that it also
+# passes its own tests.
 source "$(dirname "$0")/lib.sh"
 
 cargo package --quiet --allow-dirty
@@ -11,7 +11,7 @@ mkdir -p "$unpacked"
 tar xzf "$target/package/bytebuf-$version.crate" -C "$unpacked"
 cd "$unpacked/bytebuf-$version"
 printf '\n[workspace]\n' >>Cargo.toml
-# As docs.rs builds it: pages of docs/ are parts of the documentation.
+# Builds as docs.rs does: pages of docs/ are parts of the documentation.
 CARGO_TARGET_DIR=$target RUSTDOCFLAGS="-D warnings" logged cargo doc --no-deps --all-features
 own_target
 if short; then

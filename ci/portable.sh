@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests with the portable system calls in place of Linux's own: those of the units, and of the programs that serve,
-# log and relay; in full, of what stands on them too. The example transfer_paths compares calls that only Linux has.
+# Runs tests with the portable system calls instead of Linux's own: the unit tests, and those of the programs that serve, log
+# and relay; in full, also tests of their callers. The example transfer_paths compares calls that only Linux has.
 source "$(dirname "$0")/lib.sh"
 own_target
 

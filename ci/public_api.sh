@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The public interface is what ci/public-api.txt lists, so that a change of it shows in the diff of its commit.
+# Checks that ci/public-api.txt lists the public interface, so that a commit shows each change of the interface.
 # `ci/public_api.sh update` writes the list.
 source "$(dirname "$0")/lib.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Kills a process that works on a segment in front of each of its system calls, by `strace -e inject`: create, open,
-# append, publish, flush, repair, close, recycle. What was flushed is there each time, and the file can be worked on.
-# Without `short`, a writer is killed at random moments as well, and the disk is full under each step, as `cargo test` does.
+# Kills a process that uses a segment before each of its system calls, by `strace -e inject`: create, open, append, publish,
+# flush, repair, close, recycle. Each time all flushed records are there, and the file is usable. Without `short`, it also kills
+# a writer at random moments, and fills the disk under each step, as `cargo test` does.
 source "$(dirname "$0")/lib.sh"
 
 [ "$(uname)" = Linux ] || skip "strace is Linux's"

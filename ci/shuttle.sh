@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Whole pools under shuttle: random schedules and PCT, 20,000 in all, in full a million per scenario. First
-# it is shown that the scenarios can fail: each weakening of the crate, made in a copy, is caught by one.
+# Runs whole pools under shuttle: random schedules and PCT, 20,000 in all, in full a million per scenario. First it checks that
+# the scenarios can fail: a scenario detects each weakening of the crate, made in a copy.
 source "$(dirname "$0")/lib.sh"
 crate_package shuttle
 export RUSTFLAGS="--cfg shuttle"
@@ -8,7 +8,7 @@ here=$PWD
 cd "$copy"
 
 scenarios=$(grep -c '^#\[test\]' tests/shuttle/scenarios.rs)
-# Of each of two kinds.
+# The number for each of the two kinds.
 schedules=500000
 short && schedules=$((20000 / scenarios / 2))
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The real programs, with system calls that fail from outside: `strace` is put beside a running file server,
-# once for each of its paths, and beside a proxy in front of one. One call at a time fails, while files are
-# fetched. What a client gets is the file, or an error, never other bytes; the next client gets the file; and
-# in the end the server has as many descriptors, and as much memory, as before.
+# Runs the real programs with injected failures of system calls: `strace` attaches to a running file server, once for each of its
+# paths, and to a proxy in front of one. One call at a time fails while clients fetch files. A client gets the file or an
+# error, never other bytes; the next client gets the file; and at the end the server has as many descriptors, and as much
+# memory, as before.
 #
-# A call that fails so is not made, so a count or a value can't be injected truthfully: only errors are. `EAGAIN`
-# neither on sockets: whoever was told so waits for an event, and the kernel that was not asked has none to send.
+# The kernel does not execute a call that fails in this way, so an injected count or value would be false: only errors are
+# injected. `EAGAIN` is not injected on sockets: the caller would wait for an event, which the kernel does not send.
 source "$(dirname "$0")/lib.sh"
 
 [ "$(uname)" = Linux ] || skip "strace is Linux's"
@@ -45,18 +45,18 @@ start() { # NAME COMMAND...: sets $pid and $url
     done
 }
 
-fetch() { # NAME: fails if an error is all that comes, ends everything if other bytes do
+fetch() { # NAME: fails if only an error arrives, ends the check if other bytes arrive
     rm -f "$home/got"
     curl --silent --fail --max-time 10 --output "$home/got" "$url/$1" || return 1
     cmp --silent "$home/got" "$home/www/$1" ||
         { echo "FAILED: other bytes for $1 from $what: $cell"; exit 1; }
 }
 
-# Without pipes, of which some are kept for the next transfer.
+# Does not count pipes, because some are kept for the next transfer.
 descriptors() { find "/proc/$pid/fd" -type l ! -lname 'pipe:*' 2>/dev/null | wc -l; }
 pipes() { find "/proc/$pid/fd" -type l -lname 'pipe:*' 2>/dev/null | wc -l; }
 
-# Nothing is in use: it may take a moment to see that a client has gone.
+# Waits until no resource is in use: the server may detect a disconnect with a delay.
 settled() { # EXPECTED
     local _
     for _ in {1..200}; do
@@ -96,7 +96,7 @@ inject() { # CALL ERROR TURN
     settled "$before"
 }
 
-# The errors of each call: those that it has, and those that it might one day.
+# The errors of each call: the documented ones, and those that a later kernel may add.
 files="EINTR EIO EINVAL ENOMEM EMFILE EPERM"
 sockets="EINTR EPIPE ECONNRESET ENOBUFS ENOMEM EIO"
 moves="EINTR EPIPE ECONNRESET ENOMEM EIO EINVAL ENOSPC ENOSYS"
@@ -114,10 +114,10 @@ errors() { # CALL
 turns="1 2 5"
 short && turns="1"
 
-run() { # CALLS...: beside $pid
+run() { # CALLS...: attached to $pid
     local call error turn
     cell="the first requests"
-    # Pipes are kept from the first use on, so are chunks of memory.
+    # Pipes and chunks of memory are kept from the first use on.
     for _ in {1..5}; do fetch large && fetch small; done
     open=$(descriptors)
     local memory
@@ -128,12 +128,12 @@ run() { # CALLS...: beside $pid
         done
         printf '%-24s %-14s %4d cells so far, %d of them ended with an error\n' "$what" "$call" $cells $failures
     done
-    # Four megabytes are one chunk of the pool, on top of what the allocator does.
+    # Four megabytes are one chunk of the pool, besides changes by the allocator.
     (($(resident) < memory + 8192)) ||
         { echo "FAILED: $what grew from $memory to $(resident) KiB"; exit 1; }
 }
 
-first() { # CALL COMMAND...: what is done once, beside a process of its own each time
+first() { # CALL COMMAND...: calls that happen once, in a new process each time
     local error before=$cells
     for error in $(errors "$1"); do
         start first "${@:2}"

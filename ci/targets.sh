@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The crate compiles for other systems without a warning, as far as their standard library can be
-# installed: macOS, FreeBSD and Windows, in full with all features and on more of Linux.
+# Checks that the crate compiles for other systems without a warning, if their standard library can be installed: macOS,
+# FreeBSD and Windows, in full with all features and for more Linux targets.
 source "$(dirname "$0")/lib.sh"
 own_target
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests with threads under ThreadSanitizer, again and again: what it sees depends on the schedule. The
-# standard library is built with it. A deliberate race shows that it sees one.
+# Runs the tests with threads under ThreadSanitizer repeatedly, because its reports depend on the schedule. The standard library
+# is built with it. A deliberate race proves that it reports one.
 source "$(dirname "$0")/lib.sh"
 need_nightly rust-src
 own_target

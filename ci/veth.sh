@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Memory of zero-copy sends, over a wire that is slow: two network namespaces joined by a veth pair with a
-# rate limit, so that bytes wait in the queue of a device after they were sent. Over loopback the kernel
-# copies them first. The namespaces end with this script and need no root where users may have their own.
+# Tests the memory of zero-copy sends over a slow link: a veth pair with a rate limit joins two network namespaces, so that
+# bytes wait in the queue of a device after the send. Over loopback the kernel copies them first. The namespaces end with
+# this script, and need no root where users may create namespaces.
 source "$(dirname "$0")/lib.sh"
 
 have ip iproute2 && have tc iproute2 || skip "no ip and tc, and they can't be installed"
@@ -24,7 +24,7 @@ receiver=
 trap 'kill $peer $receiver 2>/dev/null || true' EXIT
 there=(nsenter --target "$peer" --net)
 
-# Until it has a namespace of its own, the pair's other end would stay in this one.
+# Waits for the second namespace; before it exists, the other end of the pair would stay in this one.
 until [[ $(readlink "/proc/$peer/ns/net") != $(readlink /proc/self/ns/net) ]]; do :; done
 ip link add here type veth peer name there netns "$peer" || skip "the kernel has no veth"
 ip address add 10.99.0.1/24 dev here

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The loom models can fail: each weakening of the files that they are about, made in a copy, is caught by
-# the models that are named for it.
+# Checks that the loom models can fail: the named models detect each weakening of the files that they test, made in a copy.
 source "$(dirname "$0")/lib.sh"
 
 models_package
@@ -14,8 +13,8 @@ models || { tail -50 "$log"; echo "the models fail as it is"; exit 1; }
 
 caught=0
 declare -A shown
-# FILE 's/WHAT/WEAKER/' MODEL...: makes the change, which must change something, and wants a failure
-# of a model that was named for it.
+# FILE 's/WHAT/WEAKER/' MODEL...: makes the change, which must alter the file, and requires a failure of one of the named
+# models.
 weaker() {
     local file=$1 change=$2
     shift 2
@@ -80,7 +79,7 @@ weaker memory/ref_cache.rs 's/replace\(block, BATCH - 1\)/replace(block, BATCH)/
 weaker memory/count.rs 's/if before > LIMIT/if false/' count_overflow_guard
 weaker memory/count.rs 's|^(pub.crate. const LIMIT.*) / 2;|\1;|' count_overflow_guard
 
-# Idle memory and who watches over it.
+# Idle memory and its purger.
 weaker pool/shared/idle.rs '/fn add/,/^    }/s/ Acquire\)/ Relaxed)/' idle_more_vs_end_of_watch
 weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_more_vs_end_of_watch
 weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, Release\)/load(crate::sync::Ordering::SeqCst)/' \
@@ -95,7 +94,7 @@ weaker pool/shared/idle.rs '/fn add/,/^    }/s/self.bytes.fetch_add\(bytes, Acqu
     trim_vs_take
 weaker pool/shared/idle.rs '/fetch_min/d' a_look_after_a_need
 
-# A thread's free blocks, and the others that take them away.
+# A thread's free blocks, and other threads that take them.
 weaker pool/shared/exclusion.rs 's/barrier::light\(\);//' owner_uses_cells_vs_stop
 weaker pool/shared/exclusion.rs 's/if barrier::heavy\(\)/if true/' owner_uses_cells_vs_stop owner_uses_cells_vs_membarrier
 weaker sys/fallback/barrier.rs '/fn light/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_stop
@@ -109,7 +108,7 @@ weaker pool/shared/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_goe
 weaker pool/shared/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_returns_vs_stop
 weaker pool/shared/exclusion.rs '/fn retire/,/^    }/s/self.key.store.*;//; /fn stop/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' retired_owner_stays_out
 
-# The end of a pool.
+# Closing a pool.
 weaker pool/shared/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' \
     cache_close_vs_late_return pool_drop_with_live_blocks slab_end_vs_pool_close
 weaker pool/shared/closed.rs '/fn is_set_by_now/,/^    }/s/fence\(SeqCst\);//' \
