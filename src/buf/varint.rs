@@ -19,7 +19,7 @@ pub(super) const QUIC_MAX: u64 = (1 << 62) - 1;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VarintOverflow {
-    /// Returns the offset of the integer.
+    /// The offset of the integer.
     pub offset: usize,
 }
 

@@ -31,7 +31,7 @@ impl Block {
     /// Returns memory of at least `size` bytes, if this thread's cache has a block of that class.
     #[inline(always)]
     pub(crate) fn try_cached(central: &Arc<Central>, size: usize) -> Option<Self> {
-        // No slab has blocks of no bytes, or of so many; with zero, this wraps.
+        // No slab has blocks of zero bytes or of more than its largest class; with zero, this wraps.
         if size.wrapping_sub(1) >= size_class::MAX {
             return None;
         }
@@ -39,7 +39,7 @@ impl Block {
         Some(Self::of_slab(block, size))
     }
 
-    /// As [`try_cached`](Self::try_cached), from wherever it can be had.
+    /// As [`try_cached`](Self::try_cached), from any source of the pool.
     pub(crate) fn allocate(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
         if let Some(block) = Self::try_cached(central, size) {
             return Ok(block);
@@ -75,7 +75,7 @@ impl Block {
         let block = take().or_else(|error| match error.kind {
             AllocErrorKind::TooLarge => Err(error),
             _ => {
-                // Blocks that only this thread's cached references keep make room.
+                // Frees blocks that only this thread's cached references keep.
                 local::flush_references();
                 take()
             }
@@ -106,7 +106,7 @@ impl Block {
         self.0.long_capacity().unwrap_or_else(|| size_class::size_of_class(self.0.class))
     }
 
-    /// Returns the number of bytes that handles may use: as many as were asked for.
+    /// Returns the number of bytes that handles may use: the requested length.
     #[inline]
     pub(crate) fn requested(&self) -> usize {
         self.0.requested()

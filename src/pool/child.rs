@@ -91,13 +91,13 @@ impl Pool {
         self.child(budget, self.shedders.clone())
     }
 
-    /// Returns the account of the budget that this pool is; `None` for a pool that is no budget.
+    /// Returns the account of this budget; `None` for a pool that is not a budget.
     #[must_use]
     pub fn budget_stats(&self) -> Option<BudgetStats> {
         self.source.budget.as_ref().map(|budget| budget.stats())
     }
 
-    /// Returns memory for a buffer of `size` bytes, as soon as the budget has room for it.
+    /// Returns memory for a buffer of `size` bytes, as soon as the budget has the bytes for it.
     #[track_caller]
     pub(crate) fn block_wait(
         &self,

@@ -36,30 +36,30 @@ pub enum AllocErrorKind {
     BehindWaiters,
     /// The system gave no memory.
     OutOfMemory,
-    /// No address space could hold so much: more than `isize::MAX` bytes with the room around them.
+    /// The request is too large for any address space: more than `isize::MAX` bytes with headroom and padding.
     TooLarge,
 }
 
 impl AllocError {
-    /// What stood in the way.
+    /// Returns the reason of the failure.
     #[must_use]
     pub fn kind(&self) -> AllocErrorKind {
         self.kind
     }
 
-    /// How many bytes were asked for.
+    /// Returns the requested number of bytes.
     #[must_use]
     pub fn requested(&self) -> usize {
         self.requested
     }
 
-    /// The name of the budget that was exhausted, or that others wait for.
+    /// Returns the name of the budget that was exhausted, or that has waiters.
     #[must_use]
     pub fn budget(&self) -> Option<&str> {
         self.budget.as_deref()
     }
 
-    /// How many bytes the pool had mapped, or the budget had given.
+    /// Returns the number of bytes that the pool had mapped, or that were charged to the budget.
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.in_use

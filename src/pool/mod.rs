@@ -28,9 +28,9 @@
 //! | Which thread's cache serves a request when several pools are used? | `thread/local` |
 //! | When does a thread keep a reference instead of releasing it? | `memory/ref_cache` |
 //! | What does a limit count, and which locks may be held? | `shared/central` (P3, P5) |
-//! | What makes room when a limit is reached? How much may be resident? | `shared/reclaim` |
-//! | What goes back to the system, in which order? | `shared/purge` |
-//! | When does it go back? | `shared/purger`, `shared/idle` |
+//! | What is reclaimed when a limit is reached? How much may be resident? | `shared/reclaim` |
+//! | What is returned to the system, in which order? | `shared/purge` |
+//! | When is it returned? | `shared/purger`, `shared/idle` |
 //! | What happens when a pool closes? | `shared/purge` (`close`), `shared/closed` |
 //! | Which request of a budget waits, and which is served next? | `budget/mod` (D3) |
 //! | Which blocks are tracked? | `observe/track` |
@@ -124,7 +124,7 @@ impl Pool {
         GLOBAL.get_or_init(|| Self::builder().build())
     }
 
-    /// Starts a pool of one's own.
+    /// Returns a builder for a new pool.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::default()
     }
@@ -138,7 +138,7 @@ impl Pool {
         &self.source.central
     }
 
-    /// Tells, also when the last handle is gone, whether anything of the pool is left.
+    /// Returns a function that reports whether anything of the pool is left, also after the last handle is dropped.
     #[cfg(shuttle)]
     #[doc(hidden)]
     pub fn is_there(&self) -> impl Fn() -> bool + use<> {
@@ -232,8 +232,8 @@ impl Pool {
         self.central().trim()
     }
 
-    /// Gives back at most a few MiB of the memory that is idle beyond a small reserve. Returns the number of bytes; 0 when
-    /// there is nothing to do. For pools with [`Purge::Manual`], whose owner has time now and then.
+    /// Returns at most a few MiB of the memory that is idle beyond a small reserve to the system. Returns the number of
+    /// bytes; 0 if there is nothing to do. For pools with [`Purge::Manual`], when their owner is idle.
     ///
     /// # Examples
     ///
@@ -314,16 +314,16 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets the most bytes of blocks that may be in use. Default: no limit.
+    /// Sets the maximum number of bytes of blocks in use. Default: no limit.
     ///
     /// The limit counts the full size of the blocks that buffers and views hold, and of free blocks that threads, the depot
-    /// and the cache of large blocks hold; when it is reached, those make room. A request that it refuses takes a few
+    /// and the cache of large blocks hold; when it is reached, the free blocks are reclaimed. A request that it refuses takes a few
     /// microseconds at any limit, and does not block others.
     ///
-    /// It does not count the headers of blocks (32 bytes each), nor free memory that waits to go back to the system. That
+    /// It does not count the headers of blocks (32 bytes each), nor free memory that waits for its return to the system. That
     /// memory is bounded too: before a block is taken that would raise what may be resident to more than the limit and
-    /// 256 KiB, such memory goes back, whatever [`Purge`] says. What can't go back is free blocks that share a page of
-    /// 4 KiB with one in use, so a block of less than a page can keep one or two pages resident. Address space is not
+    /// 256 KiB, such memory is returned, whatever [`Purge`] says. Free blocks that share a page of 4 KiB with a block
+    /// in use cannot be returned, so a block of less than a page can keep one or two pages resident. Address space is not
     /// bounded: [`mapped`](PoolStats::mapped) counts whole chunks, of which parts may have no memory.
     ///
     /// A thread may delay freeing blocks that it has shared, by the references that it caches: in a pool with a limit, of
@@ -365,13 +365,14 @@ impl PoolBuilder {
         self
     }
 
-    /// How idle memory goes back to the system. Default: [`Purge::Background`].
+    /// Sets how idle memory is returned to the system. Default: [`Purge::Background`].
     pub fn purge(mut self, purge: Purge) -> Self {
         self.config.purge = purge;
         self
     }
 
-    /// Remembers who allocated what is alive, for [`Pool::outstanding`]. Default: [`Track::Off`].
+    /// Sets whether the pool records which line allocated each live block, for [`Pool::outstanding`]. Default:
+    /// [`Track::Off`].
     #[doc(alias = "leakDetection")]
     pub fn track(mut self, track: Track) -> Self {
         self.config.track = track;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(crate) struct Source {
     pub(super) central: Arc<Central>,
     pub(super) budget: Option<Arc<Budget>>,
-    /// One in how many blocks may get an extension: 0 for none; with a budget, all do.
+    /// One in this number of blocks may get an extension: 0 for none; with a budget, all do.
     extended: u32,
 }
 
@@ -40,7 +40,7 @@ impl Source {
         Block::try_cached(&self.central, size).inspect(|_| local::count_unsampled(&self.central))
     }
 
-    /// As [`try_cached`](Self::try_cached), from wherever it must come, charged and tracked.
+    /// As [`try_cached`](Self::try_cached), from any source, charged and tracked.
     #[track_caller]
     pub(crate) fn allocate(&self, size: usize) -> Result<Block, AllocError> {
         if self.extended == 0 {

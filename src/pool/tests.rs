@@ -158,7 +158,7 @@ impl Wake for Count {
 }
 
 #[test]
-fn who_waits_is_served_in_order_and_may_leave() {
+fn waiters_are_served_in_order_and_may_leave() {
     let pool = Pool::builder().build().budget("w", 4096);
     let wakes = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(wakes.clone());
@@ -198,7 +198,7 @@ fn who_waits_is_served_in_order_and_may_leave() {
 }
 
 #[test]
-fn a_sibling_that_is_short_keeps_nobody_else_waiting() {
+fn a_sibling_without_bytes_delays_no_other_budget() {
     let parent = Pool::builder().build().budget("parent", 1 << 20);
     let (a, b) = (parent.budget("a", 64), parent.budget("b", 1 << 20));
     let waker = Waker::noop();
@@ -324,7 +324,7 @@ fn each_of_many_pools_gets_its_own_blocks_back() {
     }
 }
 
-/// Who returns a block and who closes the pool meet: nothing stays mapped, whoever comes first.
+/// One thread returns a block while another closes the pool: nothing stays mapped, in either order.
 #[test]
 fn closing_leaves_nothing_behind() {
     for round in 0..if cfg!(miri) { 4 } else { 400 } {
@@ -374,7 +374,7 @@ fn a_closed_pool_leaves_the_caches_of_idle_threads() {
     idle.join().unwrap();
 }
 
-/// Figures taken while others are at work are no sum, but no nonsense either.
+/// Figures read while other threads work need not add up, but each of them is possible.
 #[test]
 fn figures_stay_sane_while_threads_are_at_work() {
     let pool = Pool::builder().build();
@@ -400,7 +400,7 @@ fn figures_stay_sane_while_threads_are_at_work() {
     assert_eq!(check(&pool).live_blocks, 0);
 }
 
-/// Free blocks on pages that live ones share can't go back: no purger tries for ever.
+/// Free blocks that share pages with live ones can't be returned: the purger does not try for ever.
 #[test]
 #[cfg(not(miri))]
 fn the_purger_ends_its_watch_when_nothing_is_left_to_purge() {
@@ -476,7 +476,7 @@ fn listening<R>(heard: impl Fn() + Send + Sync + 'static, work: impl FnOnce() ->
     })
 }
 
-/// Who listens to the events may use the pool that they come from.
+/// A subscriber may use the pool that emits the events.
 #[cfg(feature = "tracing")]
 #[test]
 fn a_subscriber_may_allocate() {
@@ -497,8 +497,7 @@ fn a_subscriber_may_allocate() {
     assert_eq!(check(&pool).live_blocks, 0);
 }
 
-/// Who listens to the events may panic: neither the block that was on its way is lost, nor what a budget was
-/// charged for it.
+/// A subscriber may panic: neither the block that was being allocated is lost, nor the charge on its budget.
 #[cfg(feature = "tracing")]
 #[test]
 fn a_subscriber_that_panics_loses_no_block() {

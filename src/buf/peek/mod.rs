@@ -20,11 +20,11 @@ use self::table::{peek_methods, poke_methods};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OutOfRange {
-    /// Returns the offset of the access, counted from the first readable byte.
+    /// The offset of the access, counted from the first readable byte.
     pub offset: usize,
-    /// Returns the number of bytes to access.
+    /// The number of bytes to access.
     pub width: usize,
-    /// Returns the number of readable bytes.
+    /// The number of readable bytes.
     pub len: usize,
 }
 

@@ -3,7 +3,7 @@
 use crate::sync::{AtomicUsize, Ordering};
 use std::sync::atomic::AtomicU64;
 
-/// How many bytes a budget may give, and how many are out (D1).
+/// The limit of a budget, and the bytes charged to it (D1).
 pub(super) struct Account {
     limit: usize,
     used: AtomicUsize,

@@ -36,7 +36,7 @@ impl Drop for Charge {
 
 /// Why a request was not served.
 pub(super) enum Refusal<'a> {
-    /// The budget never has so many bytes.
+    /// The request exceeds the limit of the budget.
     OverLimit(&'a Arc<Budget>),
     /// The budget lacks bytes now.
     Short(&'a Arc<Budget>),
@@ -116,7 +116,7 @@ impl Budget {
         AllocError { kind, requested, in_use, limit, budget: Some(Arc::clone(budget.name())) }
     }
 
-    /// There is no memory for a request, or a test wants it to look so.
+    /// Returns the error of a request without memory, which a test can also inject.
     pub(super) fn out_of_memory(&self, requested: usize) -> AllocError {
         self.account.count_refusal();
         let (kind, in_use) = (AllocErrorKind::OutOfMemory, self.account.used());

@@ -1,4 +1,4 @@
-//! Budgets: how many bytes of a pool each of its users may hold, and what happens when there are no more.
+//! Budgets limit how many bytes of a pool each user may hold; requests over the limit fail or wait.
 //!
 //! Fairness, in five lines (D3):
 //!
@@ -8,8 +8,8 @@
 //!    free takes them, whatever other budgets wait for.
 //! 3. A budget with waiters is queued, for the first of them, at the lowest budget that lacks its bytes, and
 //!    nowhere else.
-//! 4. Bytes that come back go to the budget that was queued first of those whose request fits, at the top of
-//!    the tree before those below. It goes to the end of the queue then, so that budgets take turns.
+//! 4. Released bytes serve the budget that was queued first of those whose request fits, at the top of
+//!    the tree before those below. It then moves to the end of the queue, so that budgets take turns.
 //! 5. So a large request waits for as long as smaller ones of *other* budgets keep a shared budget too full
 //!    for it. Where the limits of the children add up to no more than the parent's, that never happens.
 //!
@@ -19,7 +19,7 @@
 //!   charge is the full size of a block, from when it is handed out until its last handle is gone.
 //! * **D2** A charge is made on a budget and all above it, or on none. All are looked at before one is
 //!   charged, so that a request which one of them can't serve is never seen by others. When two
-//!   requests pass that look and one takes what the other needs, the other gives back what it has charged,
+//!   requests pass that look and one takes what the other needs, the other cancels its charge,
 //!   serves the waiters that arrived meanwhile, and looks again.
 //! * **D3** Fairness, as above.
 //! * **D4** A budget is in a queue if and only if it has waiters, when no thread holds its lock. Its entry
@@ -29,9 +29,8 @@
 //!   nothing, so one of the changes comes first, and the other sees what went before it.
 //! * **D6** Nothing foreign (wakers, shedders, subscribers) is called or dropped under a lock. Wakers run
 //!   from a work list, one after the other; one that panics keeps no other from being woken.
-//! * **D7** Giving bytes back allocates nothing, but for a budget that moves to another queue, and for the
-//!   work list when a waker gives bytes back. Where there is no memory for these, the waiter gets
-//!   an error, and the wakers nest.
+//! * **D7** A release allocates only for a budget that moves to another queue, and for the work list when a
+//!   waker releases bytes. Without memory for these, the waiter gets an error, and the wakers nest.
 
 mod account;
 mod charge;

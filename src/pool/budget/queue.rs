@@ -48,7 +48,7 @@ impl<T> WaitQueue<T> {
         self.fewest.get(1).copied().unwrap_or(VACANT)
     }
 
-    /// Returns the first request of at most so many bytes.
+    /// Returns the first request of at most this number of bytes.
     pub(super) fn first(&self, at_most: usize) -> Option<usize> {
         let fits = |node: usize| self.fewest[node] <= at_most.min(VACANT - 1);
         if self.fewest() == VACANT || !fits(1) {

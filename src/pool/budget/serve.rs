@@ -13,9 +13,9 @@ use std::task::Waker;
 pub(super) struct Turn {
     /// The budget whose turn it was.
     pub(super) budget: Arc<Budget>,
-    /// Whom to wake, if a request was served.
+    /// The waker of the request that was served, if any.
     pub(super) waker: Option<Waker>,
-    /// Whether waiters for bytes of the budget, or of those above it, are to be looked after.
+    /// Whether waiters for bytes of the budget, or of those above it, must be served.
     pub(super) gave_back: bool,
 }
 

@@ -164,7 +164,7 @@ impl World {
 proptest! {
     /// After every step, each waiter has a reason to wait, and each refusal had one.
     #[test]
-    fn nobody_waits_or_is_refused_without_a_reason(
+    fn each_wait_and_each_refusal_has_a_reason(
         steps in vec((0..5, 0..TREE.len(), any::<prop::sample::Index>(), 1..21_usize), 0..if cfg!(miri) { 20 } else { 200 })
     ) {
         let mut world = World::new();

@@ -25,7 +25,7 @@ pub(crate) struct Budget {
     parent: Option<Arc<Budget>>,
     /// Weak, as it may own buffers that are charged to this budget.
     pub(super) shed: Option<Weak<Shed>>,
-    /// How many requests of this budget wait: those that come later wait too (D3).
+    /// The number of waiting requests of this budget: later ones wait too (D3).
     pub(super) waiting: AtomicUsize,
     /// The fewest bytes of this budget that a queued request asks for: a release that leaves less free takes
     /// no lock (D5).
@@ -55,9 +55,9 @@ pub(super) struct Place {
     pub(super) id: usize,
 }
 
-/// What has become of a request that waits.
+/// The state of a waiting request.
 pub(super) enum Waiter {
-    /// In the queue, and whom to wake.
+    /// In the queue, with its waker.
     Queued(Waker),
     /// Charged.
     Served,
@@ -92,7 +92,7 @@ impl fmt::Display for BudgetStats {
 pub(super) struct Shortage<'a> {
     /// The lowest budget that lacks bytes.
     pub(super) budget: &'a Arc<Budget>,
-    /// Whether some bytes were charged and given back meanwhile, so that waiters are to be served.
+    /// Whether some bytes were charged and released meanwhile, so that waiters must be served.
     pub(super) gave_back: bool,
 }
 
@@ -181,7 +181,7 @@ impl Budget {
         self.is_wanted(available)
     }
 
-    /// Whether a queued request asks for no more than so many bytes.
+    /// Returns whether a queued request asks for at most this number of bytes.
     pub(super) fn is_wanted(&self, available: usize) -> bool {
         let wanted = self.wanted.load(Ordering::Relaxed);
         wanted <= available && wanted != NONE_WANTED

@@ -28,7 +28,7 @@ enum State {
 }
 
 impl Budget {
-    /// Waits until this budget and all above it have so many bytes.
+    /// Waits until this budget and all above it have this number of bytes.
     pub(crate) fn wait(self: &Arc<Self>, bytes: usize, requested: usize) -> Wait {
         Wait { budget: Arc::clone(self), bytes, requested, state: State::New }
     }
@@ -67,7 +67,7 @@ impl Wait {
         if turn.waker.is_some() { self.look(id, cx) } else { Poll::Pending }
     }
 
-    /// Looks what has become of the request, and says whom to wake when that changes.
+    /// Checks the state of the request, and registers the waker for its next change.
     fn look(&mut self, id: usize, cx: &Context<'_>) -> Poll<Result<Charge, AllocError>> {
         let waker = cx.waker().clone();
         let mut queues = lock(&self.budget.queues);

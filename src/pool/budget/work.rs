@@ -53,7 +53,7 @@ pub(super) fn serve(budget: &Arc<Budget>) {
     if deferred {
         return;
     }
-    // Where thread-local storage is gone, or there is no memory for the list, wakers nest.
+    // Without thread-local storage, or without memory for the list, wakers nest.
     let outermost = WORK.try_with(|work| !work.is_serving.replace(true)).unwrap_or(false);
     let mut panic = None;
     let mut wake = |waker: Waker| {

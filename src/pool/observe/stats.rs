@@ -23,7 +23,7 @@ use core::fmt;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// The bytes that were asked for, of the blocks that buffers and views hold.
+    /// The requested bytes of the blocks that buffers and views hold.
     pub live: usize,
     /// The full size of these blocks: a handle pins its whole block, however small a part of it it shows.
     pub pinned: usize,
@@ -60,7 +60,7 @@ pub struct ClassStats {
     pub size: usize,
     /// Blocks that buffers and views hold.
     pub live_blocks: usize,
-    /// The bytes that were asked for, of these.
+    /// The requested bytes of these.
     pub live: usize,
     /// Free blocks in the caches of threads and in the depot.
     pub cached_blocks: usize,
@@ -71,7 +71,7 @@ pub struct ClassStats {
 }
 
 impl PoolStats {
-    /// Returns the part of the live blocks that was not asked for: 0 to 1.
+    /// Returns the part of the live blocks that was not requested: 0 to 1.
     #[must_use]
     pub fn waste(&self) -> f64 {
         share((self.pinned - self.live) as u64, self.pinned as u64)

@@ -1,4 +1,4 @@
-//! Tracking: who holds which blocks, by the line that allocated them.
+//! Tracking: live blocks by the line that allocated them.
 
 use crate::sync::{Mutex, lock};
 use std::collections::HashMap;
@@ -17,9 +17,9 @@ pub enum Track {
     /// None. Costs nothing.
     #[default]
     Off,
-    /// One in so many of each thread's allocations from the pool. Each pool counts on its own. Measured: 1 ns more for each allocation at one in 128, and within
-    /// 1 % of a request that takes two buffers and fills them at one in 1000; a remembered allocation
-    /// costs about 100 ns.
+    /// One in this number of each thread's allocations from the pool. Each pool counts separately. Measured: 1 ns more
+    /// for each allocation at one in 128, and within 1 % of a request that takes two buffers and fills them at one in
+    /// 1000; a remembered allocation costs about 100 ns.
     Sampled(u32),
     /// All.
     All,
@@ -72,7 +72,7 @@ impl Tracker {
         before % self.every == self.every - 1
     }
 
-    /// One in how many it remembers.
+    /// Returns the sampling interval: one in this number of allocations is remembered.
     pub(crate) fn every(&self) -> u32 {
         self.every
     }
@@ -81,7 +81,7 @@ impl Tracker {
         &self.shards[id as usize % SHARDS]
     }
 
-    /// Remembers a block. `None` when there is no memory to do so.
+    /// Remembers a block. Returns `None` without memory for the entry.
     pub(crate) fn remember(
         &self,
         location: &'static Location<'static>,
@@ -142,18 +142,18 @@ pub struct Outstanding {
 pub struct OutstandingSite {
     /// The line.
     pub location: &'static Location<'static>,
-    /// How many blocks.
+    /// The number of blocks.
     pub count: usize,
-    /// The bytes that were asked for.
+    /// The requested bytes.
     pub bytes: usize,
-    /// The bytes that they keep from being used: their full size.
+    /// The bytes of memory that they pin: their full size.
     pub pinned: usize,
-    /// How long the oldest has been alive.
+    /// The age of the oldest block.
     pub oldest: Duration,
 }
 
 impl Outstanding {
-    /// One in how many allocations was remembered: 1 when all were, 0 when none.
+    /// Returns the sampling interval: 1 if all allocations were remembered, 0 if none.
     #[must_use]
     pub fn every(&self) -> u32 {
         self.every

@@ -27,7 +27,7 @@ pub(crate) fn longest_run(bits: u64, most: u32) -> u32 {
     len
 }
 
-/// A set of indexes that is asked for its lowest.
+/// A set of indexes that finds its lowest.
 #[derive(Default)]
 pub(crate) struct IndexSet {
     words: Vec<u64>,

@@ -172,8 +172,8 @@ impl Chunks {
         }
     }
 
-    /// Returns the bytes of the next chunk, which has room for so many units: as many as there are already, from
-    /// the first chunk's to the most.
+    /// Returns the size in bytes of the next chunk, which holds at least this number of units: as many as all chunks have
+    /// already, between the first chunk's size and the maximum.
     pub(crate) fn next_chunk_size(&self, units: u32) -> usize {
         let largest = self.max_units as usize * UNIT;
         self.mapped.clamp(FIRST_CHUNK.min(largest), largest).max(units as usize * UNIT)

@@ -11,7 +11,7 @@ pub(crate) const MIN: usize = 64;
 /// The largest block that comes out of a slab, in bytes; larger ones are mapped on their own.
 pub(crate) const MAX: usize = 1 << 20;
 
-/// How many classes there are.
+/// The number of classes.
 pub(crate) const COUNT: usize = class_of(MAX) as usize + 1;
 
 const LINEAR: usize = 128;

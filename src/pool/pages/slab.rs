@@ -165,7 +165,7 @@ impl Slab {
         self.blocks as usize
     }
 
-    /// Returns the sum of what was asked for of the blocks that are out.
+    /// Returns the sum of the requested lengths of the blocks in use.
     pub(crate) fn requested(&self) -> usize {
         let is_out = |slot: u32| !self.free.has(slot) && !self.purging.contains(&slot);
         let slots = (0..self.fresh).filter(|&slot| is_out(slot));
@@ -173,7 +173,7 @@ impl Slab {
         slots.map(|slot| unsafe { self.header(slot).as_ref() }.slab_requested()).sum()
     }
 
-    /// Returns the blocks that are out only because of cached references: how many, and the sum of what was asked for.
+    /// Returns the number of blocks that only cached references keep, and the sum of their requested lengths.
     /// `cached` has the addresses of headers, and the number of cached references to each.
     pub(crate) fn only_cached(&self, cached: &[(usize, u32)]) -> (usize, usize) {
         let (start, size) = (self.headers.base.addr().get(), size_of::<Header>());

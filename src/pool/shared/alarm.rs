@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 static RUNG: Mutex<bool> = Mutex::new(false);
 static BELL: Condvar = Condvar::new();
 
-/// Tells the purger that a pool asks to be watched. Nothing happens where there is none.
+/// Notifies the purger that a pool asks to be watched. Does nothing without a purger.
 pub(super) fn ring() {
     *RUNG.lock().unwrap_or_else(PoisonError::into_inner) = true;
     BELL.notify_one();

@@ -26,7 +26,7 @@ pub(crate) const fn round_of(size: usize) -> usize {
 pub(crate) struct Round {
     next: Option<Box<Round>>,
     len: usize,
-    /// The sum of what was last asked for of its blocks.
+    /// The sum of the last requested lengths of its blocks.
     requested: usize,
     blocks: [Option<HeaderRef>; MAX_ROUND],
 }
@@ -86,7 +86,7 @@ impl Rounds {
         Some(round)
     }
 
-    /// Returns the number of blocks, and what was last asked for of them.
+    /// Returns the number of blocks, and the sum of their last requested lengths.
     pub(crate) fn contents(&self) -> (usize, usize) {
         let list = lock(&self.0);
         (list.blocks, list.requested)
@@ -94,7 +94,7 @@ impl Rounds {
 }
 
 impl Drop for List {
-    /// One after the other: the stack has no room for the recursion.
+    /// Drops the nodes in a loop: recursion could overflow the stack.
     fn drop(&mut self) {
         let mut next = self.head.take();
         while let Some(mut round) = next {

@@ -59,7 +59,7 @@ impl Central {
 
     fn map_large(self: &Arc<Self>, len: usize, requested: usize) -> Result<HeaderRef, AllocError> {
         self.charge(len, requested).or_else(|error| {
-            if self.make_room(len) { self.charge(len, requested) } else { Err(error) }
+            if self.reclaim_for(len) { self.charge(len, requested) } else { Err(error) }
         })?;
         self.bound_resident(usize::MAX);
         let refuse = |error| {
@@ -116,7 +116,7 @@ impl Central {
         self.uncharge(size);
     }
 
-    /// Unmaps cached blocks, the oldest first, until `bytes` are gone or none is left. Returns how many are gone.
+    /// Unmaps cached blocks, the oldest first, until `bytes` are unmapped or none is left. Returns the number of bytes unmapped.
     pub(super) fn purge_large(&self, bytes: usize) -> usize {
         let mut purged = 0;
         while purged < bytes {

@@ -18,7 +18,7 @@ impl LargeCache {
         self.list.iter().map(|&block| capacity(block)).sum()
     }
 
-    /// Takes the most recent block of so many bytes.
+    /// Takes the most recent block of this number of bytes.
     pub(super) fn take(&mut self, len: usize) -> Option<HeaderRef> {
         let place = self.list.iter().rposition(|&block| capacity(block) == len)?;
         Some(self.list.remove(place))

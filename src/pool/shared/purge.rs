@@ -29,7 +29,7 @@ impl Central {
         bytes
     }
 
-    /// Gives back what was idle for the whole period, except the reserve: the working-set rule of Bonwick's depot.
+    /// Returns memory that was idle for the whole period to the system, except the reserve: the working-set rule of Bonwick's depot.
     /// Returns whether the pool needs no further watch.
     pub(super) fn purge_unused(self: &Arc<Self>) -> bool {
         let purging = lock(&self.purging);
@@ -46,12 +46,12 @@ impl Central {
         let idle = self.idle.restart();
         drop(purging);
         self.emit_events();
-        // Where nothing of it could be given back, its pages have blocks in use: another look is no use either.
+        // If nothing could be returned, the pages have blocks in use, and another attempt would fail too.
         let enough = if unused > 0 && purged == 0 { idle } else { self.reserve() };
         !any_active && self.idle.bytes() <= enough && self.idle.end_watch(enough)
     }
 
-    /// Gives at most a step of the idle memory beyond the reserve back. Returns the number of bytes.
+    /// Returns at most one step of the idle memory beyond the reserve to the system. Returns the number of bytes.
     pub(crate) fn purge_step(self: &Arc<Self>) -> usize {
         let excess = self.idle().saturating_sub(self.reserve());
         let purged = self.purge(excess.min(PURGE_STEP));
@@ -59,7 +59,7 @@ impl Central {
         purged
     }
 
-    /// Sees to it that the purger looks at the pool for as long as there is something to give back.
+    /// Makes the purger watch the pool as long as it has memory to return.
     pub(crate) fn watch(&self) {
         if self.config.purge == Purge::Background && !self.is_closed() && !self.idle.is_watched() {
             self.begin_watch();
@@ -104,7 +104,7 @@ impl Central {
         purged
     }
 
-    /// Gives at least `bytes` of free units back, if there are so many. Returns the number of bytes.
+    /// Returns at least `bytes` of free units to the system, if there are as many. Returns the number of bytes.
     pub(super) fn purge_chunks(&self, bytes: usize) -> usize {
         let mut purged = 0;
         // All of it includes chunks without a page that is resident.

@@ -1,7 +1,7 @@
 //! The purger: one thread of the process, which gives the idle memory of all pools back to the system.
 //!
 //! It is started when a thread first refills its cache from a pool, never while a lock is held or a buffer is dropped.
-//! It sleeps until a pool asks to be watched; each period it then lets the watched pools give back what stayed idle.
+//! It sleeps until a pool asks to be watched; each period it then lets the watched pools return what stayed idle.
 //! Where no thread can be started, the threads that use a pool do that in the same rhythm, a bounded step at a time.
 
 use crate::pool::shared::alarm;
@@ -20,7 +20,7 @@ const RUNNING: u8 = 1;
 /// No thread could be started.
 const INLINE: u8 = 2;
 
-/// Model checkers and interpreters want no thread left at the end: there, memory goes back when it is asked for.
+/// Model checkers and interpreters require that no thread is left at the end: there, memory is returned on request.
 const IS_OFF: bool = cfg!(any(miri, shuttle));
 
 #[derive(Default)]
@@ -88,7 +88,7 @@ fn run() {
     }
 }
 
-/// Lets each watched pool give back what stayed idle. Returns whether any needs a further look.
+/// Lets each watched pool return what stayed idle. Returns whether any must be watched further.
 fn purge_watched() -> bool {
     let mut again = false;
     let mut index = 0;

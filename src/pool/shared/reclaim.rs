@@ -11,15 +11,15 @@ use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
 
 impl Central {
-    /// Makes room for `bytes` under the limit, out of what threads, the depot and the cache of large blocks hold. Returns
-    /// whether it is worth another try.
+    /// Reclaims free blocks of threads, of the depot and of the cache of large blocks, until `bytes` more fit under the
+    /// limit. Returns whether another attempt may succeed.
     ///
     /// # Cost
     ///
     /// O(threads) when there is nothing to gain. Otherwise the blocks are moved to their slabs, which is linear in
     /// their number.
     #[cold]
-    pub(super) fn make_room(self: &Arc<Self>, bytes: usize) -> bool {
+    pub(super) fn reclaim_for(self: &Arc<Self>, bytes: usize) -> bool {
         let Some(limit) = self.config.max_memory else { return false };
         let short = self.in_use.load(Relaxed).saturating_add(bytes).saturating_sub(limit);
         if bytes > limit || self.kept.load(Relaxed) + self.in_caches() < short {
@@ -49,7 +49,7 @@ impl Central {
         let (size, mut taken) = (size_class::size_of_class(class), None);
         let mut fill = || self.fill(class, 1, &mut |block| taken = Some(block));
         fill().or_else(|error| match error.kind {
-            AllocErrorKind::OverLimit if self.make_room(size) => fill(),
+            AllocErrorKind::OverLimit if self.reclaim_for(size) => fill(),
             _ => Err(error),
         })?;
         taken.ok_or_else(|| self.refuse(size))

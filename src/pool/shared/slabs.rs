@@ -3,7 +3,7 @@
 //! Rule:
 //!
 //! * **S4** Whenever the lock of a class is free, each slab of its list has a block that is out or reserved for a purge.
-//!   The thread that adds a slab takes a block of it before it lets go of the lock; the thread that puts the last block back
+//!   The thread that adds a slab takes a block of it before it releases the lock; the thread that puts the last block back
 //!   removes the slab. A slab without a block out would keep its memory for ever, as only a returning block ends slabs.
 
 use crate::memory::header::HeaderRef;
@@ -69,7 +69,7 @@ impl<P> Slabs<P> {
         (self.blocks - self.free, self.free)
     }
 
-    /// Gives the memory of the list itself up, if there are no slabs.
+    /// Frees the memory of the list itself, if there are no slabs.
     pub(super) fn forget_unused(&mut self) {
         if self.blocks == 0 {
             *self = Self::default();

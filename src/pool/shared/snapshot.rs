@@ -1,4 +1,4 @@
-//! The snapshot: what a pool holds, added up when it is asked for.
+//! The snapshot of what a pool holds, computed on request.
 //!
 //! The fast path counts only the blocks that are taken. The rest follows: a block that is out of its slab is cached if a
 //! magazine or the depot has it, and live otherwise.
@@ -17,7 +17,7 @@ struct Cached {
 }
 
 impl Central {
-    /// Returns the pool's figures: exact while no other thread uses the pool; what the purger does is no such use.
+    /// Returns the pool's figures: exact while no other thread except the purger uses the pool.
     ///
     /// `references` has the addresses of headers to which threads cache references, and how many: a block that has no
     /// others counts as cached.
