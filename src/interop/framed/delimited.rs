@@ -81,7 +81,7 @@ impl DelimiterCodec {
     ///
     /// # Panics
     ///
-    /// If there are no delimiters, or one is empty, or they come to gigabytes.
+    /// If there are no delimiters, or one is empty, or their sum is in gigabytes.
     ///
     /// # Examples
     ///

@@ -272,7 +272,7 @@ impl LengthDelimitedCodec {
         if length > max_length as u64 {
             return Err(not_encoded(self.too_long(length)));
         }
-        // The limit is no more than the field can give; only less than nothing is left.
+        // The limit is at most the largest value of the field, so only a negative length remains.
         let field = if adjustment < 0 {
             length.checked_add(adjustment.unsigned_abs() as u64)
         } else {

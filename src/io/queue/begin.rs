@@ -32,7 +32,7 @@ impl Operations {
 /// An operation that is not settled.
 #[derive(Clone, Copy)]
 struct Out {
-    /// The address of its message, which tells it from those of other queues.
+    /// The address of its message, which distinguishes it from operations of other queues.
     message: usize,
     /// The bytes in front of the parts that it may be sending.
     bytes: u64,
@@ -176,7 +176,7 @@ impl WriteQueue {
     ///
     /// In [`Settled::sent`]: the kernel's; [`io::ErrorKind::InvalidData`] for a result above what was offered;
     /// [`io::ErrorKind::WriteZero`] for 0. Nothing was sent then. Where the kernel refuses to send without a copy
-    /// for want of a resource, that is no error, and the next operation copies.
+    /// because a resource is exhausted, that is not an error, and the next operation copies.
     ///
     /// # Panics
     ///
@@ -252,7 +252,7 @@ impl WriteQueue {
         }
     }
 
-    /// Takes back what an operation held, and its number of bytes. The operation is no longer out.
+    /// Takes what an operation held, and its number of bytes. The operation is no longer in flight.
     fn take_back(&mut self, operation: SendOperation) -> (Memory, usize) {
         let message = Arc::as_ptr(&operation.message).addr();
         let is_ours = self.operations.out.is_some_and(|out| out.message == message);

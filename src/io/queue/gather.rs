@@ -20,7 +20,7 @@ pub(super) enum Shape {
     Copied(usize),
     /// Bytes in memory that the kernel sends from where they are.
     ZeroCopy(usize),
-    /// A file that has to be read into memory.
+    /// A file that must be read into memory.
     Read(u64),
     /// A file that the kernel can send by itself.
     File(u64),
@@ -29,7 +29,7 @@ pub(super) enum Shape {
 /// One transfer from the front of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The kernel sends up to so many bytes of the file in front.
+    /// The kernel sends up to this number of bytes of the file in front.
     SendFile { bytes: usize, more: More },
     /// The file at this index is read into memory; then the next step is decided anew.
     ReadFile { at: usize },

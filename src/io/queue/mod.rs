@@ -1,6 +1,6 @@
 //! The outbound queue of one connection: buffers and files in order, and one cursor over both.
 //!
-//! `payload.rs` says what can be queued, `parts.rs` keeps it in order with its totals, `push.rs` and
+//! `payload.rs` has what can be queued, `parts.rs` keeps it in order with its totals, `push.rs` and
 //! `tail.rs` append to it and copy small parts together. `gather.rs` decides what to send next, `flush.rs`
 //! does it, `sink.rs` is where it goes, `stats.rs` counts what that cost. `zero_copy/` decides which memory
 //! the kernel sends from without copying it, and holds that memory meanwhile. `begin.rs` hands the front to a
@@ -9,10 +9,10 @@
 //!
 //! Rules of the queue:
 //!
-//! * **WQ1** What is pending is the parts, none of which is empty, and behind them the tail, which is closed
-//!   while a flush runs.
-//! * **WQ2** `flushed` grows by exactly what leaves the parts by being sent.
-//! * **WQ3** Bytes change their place in memory (merging, reading a file), never their order.
+//! * **WQ1** The pending bytes are those of the parts, none of which is empty, followed by the tail, which is
+//!   closed while a flush runs.
+//! * **WQ2** `flushed` grows by exactly the bytes of the parts that were sent.
+//! * **WQ3** Merging or reading a file may move bytes in memory, but never changes their order.
 
 use std::fmt;
 use std::io;
@@ -94,7 +94,7 @@ const BUDGET: u64 = 1024 * 1024;
 /// # Datagrams
 ///
 /// A queue is one stream of bytes: it joins and cuts what is pushed, and keeps no boundaries. On a datagram
-/// socket, send each message by a call of its own.
+/// socket, send each message by a separate call.
 ///
 /// # Examples
 ///
@@ -357,7 +357,7 @@ impl WriteQueue {
         Ok(())
     }
 
-    /// What the watermarks are compared with, if there are so many parts.
+    /// Returns the weight that is compared with the watermarks, if the queue has this number of parts.
     fn weight(&self, parts: usize) -> u64 {
         let Held { files, pinned } = self.parts.held();
         let overhead = PART_OVERHEAD * parts as u64 + FILE_OVERHEAD * files as u64;

@@ -3,8 +3,8 @@
 //! An operation holds views of the bytes, which stay in the queue until it is settled: while it is out, no handle
 //! is alone with their memory, so nothing is written to it (C3).
 //!
-//! The kernel is told addresses: of a message, of its slices, and of the bytes. The message is shared, not owned
-//! by a `Box`, whose move would end the right to read through an address that was handed out before.
+//! The kernel gets addresses: of a message, of its slices, and of the bytes. The message is shared, not owned
+//! by a `Box`, whose move would invalidate an address that was handed out before.
 
 use std::ffi::c_void;
 use std::fmt;

@@ -136,7 +136,7 @@ impl Parts {
     }
 
     /// Takes the first `moved` bytes off the sums and off the part that is cut, and returns the number
-    /// of parts that [`drop_front`](Self::drop_front) has to drop. `None` if more moved than was `offered`
+    /// of parts that [`drop_front`](Self::drop_front) must drop. `None` if more moved than was `offered`
     /// or than there is; nothing changes then.
     pub(super) fn settle(&mut self, moved: u64, offered: u64) -> Option<usize> {
         let settled = settle(moved, offered, self.list.iter().map(Part::len))?;

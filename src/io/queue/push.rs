@@ -84,7 +84,7 @@ impl WriteQueue {
     ///
     /// # Errors
     ///
-    /// If the global pool gives no memory. The queue is as it was.
+    /// If the global pool gives no memory. The queue is unchanged then.
     ///
     /// # Panics
     ///
@@ -152,7 +152,7 @@ impl WriteQueue {
         }
     }
 
-    /// Does as [`reserve`](Self::reserve). After it, to copy so many bytes can't fail.
+    /// Does as [`reserve`](Self::reserve). After it, a copy of this number of bytes can't fail.
     ///
     /// # Errors
     ///

@@ -55,7 +55,7 @@ pub struct QueueStats {
     pub zero_copy_fallbacks: u64,
     /// System calls around those sends: to prepare a socket, to recognise it, to read completions.
     pub zero_copy_controls: u64,
-    /// Operations handed out for a completion ring. They are no system calls of the queue.
+    /// Operations handed out for a completion ring. They are not system calls of the queue.
     pub operations: u64,
     /// Bytes that those operations sent.
     pub operation_bytes: u64,

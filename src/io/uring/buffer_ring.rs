@@ -105,7 +105,7 @@ pub struct BufferRingStats {
 /// fresh ones from the pool, within its limit and its budget. What the ring holds counts as in use there.
 ///
 /// A group belongs to one ring and to the thread that reaps its completions. The crate enters no ring: this value
-/// says what to [register](Self::register), and [`take`](Self::take) is told what completed.
+/// says what to [register](Self::register), and [`take`](Self::take) gets the completions.
 ///
 /// Over loopback a ring saves nearly all system calls and little or no processor time: use it for the memory of idle
 /// connections. `docs/io-uring.md` has figures, and the rules that a program keeps.
@@ -133,7 +133,7 @@ pub struct BufferRingStats {
 ///
 /// let receive = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), 1).build();
 /// // SAFETY: the request has no memory of its own.
-/// unsafe { ring.submission().push(&receive) }.expect("there is room");
+/// unsafe { ring.submission().push(&receive) }.expect("the submission queue has space");
 /// ring.submit_and_wait(1)?;
 /// for entry in ring.completion() {
 ///     // SAFETY: each completion of the group once, in order.
@@ -208,7 +208,7 @@ impl BufferRing {
         })
     }
 
-    /// Registers the group by `call`, which is told what `IORING_REGISTER_PBUF_RING` takes and returns its result.
+    /// Registers the group by `call`, which gets the arguments of `IORING_REGISTER_PBUF_RING` and returns its result.
     /// The ring is empty afterwards: [`refill`](Self::refill) it.
     ///
     /// From here on, dropping the value leaks its memory, until [`unregister`](Self::unregister) has succeeded. It can be
@@ -224,7 +224,7 @@ impl BufferRing {
     ///
     /// # Safety
     ///
-    /// `call` registers exactly what it is told, with one ring, and returns an error only if it did not. No completion
+    /// `call` registers exactly its arguments, with one ring, and returns an error only if it did not. No completion
     /// of an earlier registration is [taken](Self::take) from now on.
     pub unsafe fn register(
         &mut self,
@@ -246,7 +246,7 @@ impl BufferRing {
         result
     }
 
-    /// Ends the registration by `call`, which is told the group and returns the result of
+    /// Ends the registration by `call`, which gets the group and returns the result of
     /// `IORING_UNREGISTER_PBUF_RING`.
     ///
     /// What completed before can still be [taken](Self::take). A request that is armed on the group ends with
@@ -272,7 +272,7 @@ impl BufferRing {
     /// Offers a block of the pool in each place that has none, and returns the number of places that stay empty
     /// because the pool has no more memory for them.
     ///
-    /// Call it after taking completions. While everything is empty, arming a request is in vain: it ends with
+    /// Call it after taking completions. While the group is empty, arming a request has no effect: it ends with
     /// [`Received::Starved`] at once, again and again. Wait until blocks of the pool are free, in a budget by
     /// `Pool::alloc_wait` (feature `tokio`).
     ///

@@ -7,7 +7,7 @@
 //! Rules:
 //!
 //! * **X1** *Places.* There are as many places for entries as blocks, and an entry is written only for a block that
-//!   is not offered. So its place is one that the kernel has used up, or has not been told of: the kernel reads
+//!   is not offered. So its place is one that the kernel has used up, or does not know yet: the kernel reads
 //!   entries only up to the tail, which is stored after they are written. What the kernel has written to an
 //!   entry is never read.
 //! * **X2** *Offered.* From the moment when the tail covers it until a completion has used it up, the spare capacity of

@@ -50,7 +50,7 @@ fn small_neighbours_leave_as_one_and_large_parts_are_not_copied() {
     assert_eq!((stats.writes, stats.entries, stats.merged_bytes), (1, 3, 500));
 }
 
-/// Takes so many bytes, and then would block.
+/// Takes this number of bytes, and then would block.
 struct Takes(usize, Vec<u8>);
 
 impl Write for Takes {
@@ -139,7 +139,7 @@ fn files_are_not_read_for_a_peer_that_takes_nothing() {
 }
 
 #[test]
-fn a_file_that_shrank_is_told_after_what_stands_before_it() {
+fn a_truncated_file_is_reported_after_the_bytes_before_it() {
     for (promised, kept) in [(5000, 100), (100_000, 40_000)] {
         let file = file_with(&pattern(promised, 0));
         let mut queue = WriteQueue::new();
@@ -222,9 +222,13 @@ fn watermarks_count_files_in_full_and_parts_that_hold_little() {
     struct Some<'a>(&'a mut Vec<u8>);
     impl Write for Some<'_> {
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-            let room = self.0.capacity() - self.0.len();
-            self.0.extend_from_slice(&buf[..buf.len().min(room)]);
-            if room == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(buf.len().min(room)) }
+            let spare = self.0.capacity() - self.0.len();
+            self.0.extend_from_slice(&buf[..buf.len().min(spare)]);
+            if spare == 0 {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(buf.len().min(spare))
+            }
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
@@ -287,7 +291,7 @@ fn without_memory_try_push_copy_is_an_error_and_changes_nothing() {
 }
 
 #[test]
-fn positions_tell_when_a_message_is_out() {
+fn positions_show_when_a_message_has_been_sent() {
     let mut queue = WriteQueue::new().with_budget(10);
     let first = queue.push("12345678");
     let second = queue.push("90abcdef");

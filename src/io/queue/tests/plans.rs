@@ -55,7 +55,7 @@ impl Source {
 
     /// Pushes one random part, and appends what it stands for to `stream`.
     fn push(&self, random: &mut Random, queue: &mut WriteQueue, stream: &mut Vec<u8>) {
-        // Around every border that the queue knows.
+        // Around every boundary that the queue knows.
         let most = [40, 300, 1100, 5000, 17_000][random.below(5).min(random.below(6))];
         let (at, len) = (random.below(LEN - most), random.below(most));
         stream.extend_from_slice(&self.bytes[at..at + len]);

@@ -159,7 +159,7 @@ impl WriteQueue {
     ///
     /// # Cost
     ///
-    /// No system call if nothing is in flight. Else one that tells sockets apart, one for each completion (the
+    /// No system call if nothing is in flight. Otherwise one that identifies the socket, one for each completion (the
     /// kernel merges those of consecutive sends), and one that finds nothing more.
     pub fn reap_completions(&mut self, socket: impl AsFd) -> io::Result<u64> {
         let Some(zero_copy) = &mut self.zero_copy else { return Ok(0) };
@@ -250,7 +250,7 @@ impl ZeroCopy {
         Ok(())
     }
 
-    /// So many sends have completed.
+    /// This number of sends have completed.
     pub(super) fn note_completions(&mut self, sends: u64, copied: bool) {
         self.copied_in_a_row = if copied { self.copied_in_a_row + sends } else { 0 };
         if self.copied_in_a_row >= MAX_COPIED {

@@ -56,7 +56,7 @@ struct Kernel {
     random: Random,
     /// What was sent since the last look.
     taken: Vec<u8>,
-    /// By the numbers of the sends; none when the end has been told.
+    /// By the numbers of the sends; none if the end has been reported.
     sends: Vec<Option<Memory>>,
     copied_in_a_row: u64,
     may: May,
@@ -168,7 +168,7 @@ impl Kernel {
     }
 }
 
-/// A buffer of the pool, as long as the queue's borders make interesting.
+/// A buffer of the pool, with a length near the boundaries that the queue knows.
 fn part(random: &mut Random, pool: &Pool) -> ByteBuf {
     let len =
         [1 + random.below(2000), LEAST - 1, LEAST + random.below(LEAST), PART][random.below(4)];
@@ -182,7 +182,7 @@ fn part(random: &mut Random, pool: &Pool) -> ByteBuf {
 fn run(pool: &Pool, seed: u64) -> (usize, usize) {
     let mut random = Random(seed);
     let kernel = Rc::new(RefCell::new(Kernel::new(!seed)));
-    // Only asked for its kind and its number; nothing is sent to it.
+    // Only its kind and its number are queried; nothing is sent to it.
     let out = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     let budget = 1 + random.below(4 * PART) as u64;
     let mut queue = WriteQueue::new().with_budget(budget).with_zero_copy(LEAST);

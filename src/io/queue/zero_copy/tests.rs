@@ -1,4 +1,4 @@
-//! Zero-copy sends over real connections. The peers read when they are told to: until then, what was sent
+//! Zero-copy sends over real connections. The peers read on request: until then, what was sent
 //! and is beyond their window lies in the sender's pages alone, over loopback too.
 
 use std::cell::Cell;
@@ -69,12 +69,12 @@ fn flush_all(queue: &mut WriteQueue, out: &TcpStream) {
 }
 
 /// Answers all that is read from the error queue, and lets the rest pass.
-fn telling(
-    mut tell: impl FnMut() -> Option<Completion> + 'static,
+fn reporting(
+    mut report: impl FnMut() -> Option<Completion> + 'static,
 ) -> impl FnMut(Call, usize) -> Outcome {
     move |call, _| match call {
         Call::Completion => {
-            tell().map_or(Outcome::Fail(Errno::AGAIN.raw_os_error()), Outcome::Completed)
+            report().map_or(Outcome::Fail(Errno::AGAIN.raw_os_error()), Outcome::Completed)
         }
         _ => Outcome::Pass,
     }
@@ -260,7 +260,7 @@ fn a_socket_that_refuses_the_flag_is_copied_to() {
     assert!(read_to_end(peer) == [pattern(0), pattern(1)].concat());
 }
 
-/// How many sends have been made, for plans that tell of them.
+/// The number of sends so far, for plans that report them.
 type Sends = Rc<Cell<u64>>;
 
 #[test]
@@ -271,17 +271,17 @@ fn only_consecutive_copied_completions_turn_zero_copy_off() {
     // Each send completes in the next flush, and the fifth was not copied. The completions are made up, so the
     // memory is kept.
     let mut kept = Vec::new();
-    let (sends, mut told) = (Sends::default(), 0);
+    let (sends, mut reported) = (Sends::default(), 0);
     let made = sends.clone();
-    let tell = move || {
-        let number = told as u32;
-        (told < made.get()).then(|| {
-            told += 1;
+    let report = move || {
+        let number = reported as u32;
+        (reported < made.get()).then(|| {
+            reported += 1;
             Completion { first: number, last: number, copied: number != 4 }
         })
     };
     let mut stream = Vec::new();
-    with_plan(telling(tell), || {
+    with_plan(reporting(report), || {
         for n in 0..30 {
             let part = part(Pool::global(), n).freeze();
             kept.push(part.clone());
@@ -307,7 +307,7 @@ fn after_an_unexpected_completion_the_queue_copies_and_releases_nothing() {
     let mut queue = zero_copy();
     let mut kept = Vec::new();
     let unexpected = || Some(Completion { first: 7, last: 7, copied: false });
-    with_plan(telling(unexpected), || {
+    with_plan(reporting(unexpected), || {
         for n in 0..3 {
             let part = part(Pool::global(), n).freeze();
             kept.push(part.clone());
@@ -354,7 +354,7 @@ fn a_connection_that_breaks_completes_all_sends() {
     assert!(kept.iter().all(ByteView::is_unique), "memory comes back with its last holder");
 }
 
-/// Other handles of the memory go on reading it; the last one does not write to it.
+/// Other handles of the memory continue to read it; the last one does not write to it.
 #[test]
 fn other_handles_keep_their_memory_when_the_queue_is_dropped() {
     let pool = Pool::builder().build();
@@ -422,7 +422,7 @@ fn a_budget_is_charged_until_the_send_completes() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.clamp(1, 60)))]
 
-    /// Whatever fails or comes up short, sends and completions alike, while every block that comes home is
+    /// Whatever fails or comes up short, sends and completions alike, while every block that returns to the pool is
     /// written to at once: the peer sees the stream.
     #[test]
     fn the_stream_survives_every_plan(
