@@ -118,7 +118,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// A module imports only from the layers below its own: sync, sys, memory, pool, buf, io, interop, testing.
+// A module imports only from the layers below its own: test_data, sync, sys, memory, pool, buf, io, interop, testing.
 mod buf;
 mod interop;
 mod io;
@@ -126,6 +126,8 @@ mod memory;
 mod pool;
 mod sync;
 mod sys;
+#[cfg(any(test, feature = "testing"))]
+mod test_data;
 #[cfg(feature = "testing")]
 pub mod testing;
 

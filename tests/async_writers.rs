@@ -3,6 +3,8 @@
 
 #[path = "support/resource_baseline.rs"]
 mod resource_baseline;
+#[path = "../src/test_data.rs"]
+mod test_data;
 
 use std::io::{self, IoSlice, Write};
 use std::pin::{Pin, pin};
@@ -11,19 +13,16 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytebuf::{ByteView, CompositeByteBuf, FileRegion, WriteQueue};
 use resource_baseline::ResourceBaseline;
+use test_data::pattern;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
 }
 
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i / 11) as u8 ^ (i >> 9) as u8).collect()
-}
-
 /// Everything that can be queued, and the stream that it is.
 fn queue_and_stream() -> (WriteQueue, Vec<u8>) {
-    let contents = pattern(200_000);
+    let contents = pattern(200_000, 0);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&contents).unwrap();
     let file = Arc::new(file);
@@ -375,11 +374,11 @@ fn waiting_for_the_low_watermark_ends_there_and_sends_no_more_than_it_must() {
     let _baseline = ResourceBaseline::take();
     let mut cx = Context::from_waker(Waker::noop());
     let mut queue = WriteQueue::new();
-    queue.push(pattern(60_000));
+    queue.push(pattern(60_000, 0));
     let mut writer = Takes(0);
     let below = queue.poll_writable_into(&mut cx, Pin::new(&mut writer));
     assert!(matches!(below, Poll::Ready(Ok(()))), "it is writable, and nothing is sent");
-    queue.push(pattern(60_000));
+    queue.push(pattern(60_000, 0));
     for (takes, ready) in [(0, false), (60_000, false), (20_000, false), (10_000, true)] {
         writer.0 = takes;
         let polled = queue.poll_writable_into(&mut cx, Pin::new(&mut writer));

@@ -1,12 +1,16 @@
 //! Buffers of this crate under compio, on a real ring of the kernel.
 #![cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little", not(miri)))]
 
+#[path = "../src/test_data.rs"]
+mod test_data;
+
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 use compio::buf::{BufResult, IntoInner, IoBuf, IoBufMut};
 use compio::fs::{File, OpenOptions};
 use compio::io::{AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWriteAt, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::Runtime;
+use test_data::pattern;
 
 /// Runs on a ring; where the kernel or its configuration allows none, says so and passes.
 fn on_a_ring(test: impl AsyncFnOnce()) {
@@ -16,15 +20,11 @@ fn on_a_ring(test: impl AsyncFnOnce()) {
     }
 }
 
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i / 3) as u8).collect()
-}
-
 #[test]
 fn a_file_is_written_in_one_vectored_call_and_read_behind_what_is_held() {
     on_a_ring(async || {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-        let bytes = pattern(100_000);
+        let bytes = pattern(100_000, 0);
         let parts: CompositeByteBuf = bytes.chunks(7_001).map(ByteView::copy_from_slice).collect();
         let mut file = OpenOptions::new().write(true).open(&path).await.unwrap();
         let BufResult(written, parts) = file.write_vectored_at(parts, 0).await;
@@ -55,7 +55,7 @@ fn a_connection_echoes_what_is_sent_and_ends_with_its_peer() {
         let address = listener.local_addr().unwrap();
         let client = async {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            let bytes = pattern(50_000);
+            let bytes = pattern(50_000, 0);
             let view = ByteView::from(bytes.clone());
             let BufResult(sent, view) = stream.write_all(view.slice(..)).await;
             sent.unwrap();

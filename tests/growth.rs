@@ -5,6 +5,9 @@
 
 #![allow(unsafe_code, reason = "a global allocator counts the blocks of `BytesMut`")]
 
+#[path = "../src/test_data.rs"]
+mod test_data;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -12,6 +15,7 @@ use std::ops::Deref;
 
 use bytebuf::{ByteBuf, ByteView, Pool};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use test_data::Random;
 
 /// Counts blocks of bytes; what `BytesMut` keeps beside them is aligned.
 struct Counting;
@@ -102,13 +106,12 @@ const MTU: usize = 1448;
 
 /// Frames of a length in two bytes and a payload, a few hundred bytes on average.
 fn stream() -> Vec<u8> {
-    let (mut bytes, mut x) = (Vec::new(), 7_u64);
+    let (mut bytes, mut random) = (Vec::new(), Random::new(7));
     while bytes.len() < if cfg!(miri) { 20_000 } else { 1 << 20 } {
-        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let len = match x >> 60 {
+        let len = match random.below(16) {
             0 => 4000,
             1..4 => 900,
-            _ => 8 + (x >> 33) as usize % 300,
+            _ => 8 + random.below(300),
         };
         bytes.extend_from_slice(&(len as u16).to_be_bytes());
         bytes.resize(bytes.len() + len, len as u8);

@@ -3,6 +3,8 @@
 
 #[path = "support/resource_baseline.rs"]
 mod resource_baseline;
+#[path = "../src/test_data.rs"]
+mod test_data;
 
 use resource_baseline::ResourceBaseline;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,6 +12,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
+use test_data::Random;
 
 #[path = "support/example.rs"]
 mod example;
@@ -69,12 +72,7 @@ impl Drop for Proxy {
 }
 
 fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 56) as u8
-    };
-    (0..length).map(|_| next()).collect()
+    Random::new(seed).bytes(length)
 }
 
 fn send_all(mut stream: &TcpStream, bytes: &[u8]) {

@@ -5,6 +5,8 @@
 
 #[path = "support/resource_baseline.rs"]
 mod resource_baseline;
+#[path = "../src/test_data.rs"]
+mod test_data;
 
 use bytebuf::{ByteView, Pool};
 use bytes::BufMut;
@@ -13,35 +15,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use test_data::Random;
 
 const THREADS: usize = if cfg!(miri) { 3 } else { 8 };
 
 /// Buffers that are on their way to one thread, whoever that is by then.
 type Inbox = Mutex<Vec<(ByteView, u64)>>;
 
-/// A small generator of numbers, by Marsaglia.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    /// Mostly small, some large, a few that are mapped on their own.
-    fn size(&mut self) -> usize {
-        match self.below(1000) {
-            0 => (1 << 20) + self.below(1 << 20),
-            1..=20 => 1 + self.below(256 * 1024),
-            21..=300 => 1 + self.below(20_000),
-            _ => 1 + self.below(2_000),
-        }
+/// Mostly small, some large, a few that are mapped on their own.
+fn size(random: &mut Random) -> usize {
+    match random.below(1000) {
+        0 => (1 << 20) + random.below(1 << 20),
+        1..=20 => 1 + random.below(256 * 1024),
+        21..=300 => 1 + random.below(20_000),
+        _ => 1 + random.below(2_000),
     }
 }
 
@@ -69,7 +56,7 @@ fn live(pool: &Pool, inboxes: &[Inbox], owners: &AtomicU64, random: &mut Random,
         match random.below(8) {
             0..=2 => {
                 let owner = owners.fetch_add(1, Ordering::Relaxed);
-                held.push((stamped(pool, random.size(), owner), owner));
+                held.push((stamped(pool, size(random), owner), owner));
             }
             3 if !held.is_empty() => {
                 let (view, owner) = held.swap_remove(random.below(held.len()));
@@ -134,7 +121,7 @@ fn blocks_have_one_owner_at_a_time_and_all_come_home() {
                     lives += 1;
                     let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
                         ^ born.fetch_add(1, Ordering::Relaxed);
-                    let life = move || live(pool, inboxes, owners, &mut Random(seed | 1), steps);
+                    let life = move || live(pool, inboxes, owners, &mut Random::new(seed), steps);
                     thread::scope(|scope| scope.spawn(life).join().unwrap());
                 }
             });

@@ -1,6 +1,6 @@
 //! A sink and a source that fail in every way in which a socket may fail.
 
-use super::random::Random;
+use crate::test_data::Random;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
@@ -110,8 +110,8 @@ fn choose(random: &mut Random, fatal: bool, blocking: bool) -> Fault {
         14..20 => Fault::Short(1 << random.below(17)),
         20..24 if !blocking => Fault::Error(ErrorKind::WouldBlock),
         20..28 => Fault::Error(ErrorKind::Interrupted),
-        28..32 => Fault::Short(1 + random.below(9) as usize),
-        32..38 => Fault::Error(ERRORS[random.below(4) as usize]),
+        28..32 => Fault::Short(1 + random.below(9)),
+        32..38 => Fault::Error(ERRORS[random.below(4)]),
         _ => Fault::Disconnect,
     }
 }

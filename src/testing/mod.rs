@@ -20,7 +20,6 @@ mod arbitrary;
 mod backing;
 mod fault;
 mod leak;
-mod random;
 mod segment;
 mod strategy;
 

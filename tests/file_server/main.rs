@@ -10,3 +10,5 @@ mod resource_baseline;
 mod serving;
 mod slow;
 mod stopping;
+#[path = "../../src/test_data.rs"]
+mod test_data;

@@ -8,13 +8,10 @@ use std::sync::OnceLock;
 
 use bytebuf::Pool;
 
+pub(crate) use super::test_data::pattern;
+
 /// The byte that only earlier owners of the pool's blocks wrote.
 pub const MARK: u8 = 0xEE;
-
-/// Returns `len` bytes that differ by position and by `salt`, so that a lost, repeated or foreign range shows.
-pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
-    (0..len).map(|i| (i.wrapping_mul(31) as u8 ^ (i >> 8) as u8 ^ salt) & 0x7F).collect()
-}
 
 /// A pool of at most 64 MiB, the same for each run.
 pub fn pool() -> &'static Pool {

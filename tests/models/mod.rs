@@ -17,6 +17,8 @@ pub mod search;
 pub mod segment;
 #[cfg(unix)]
 pub mod splice;
+#[path = "../../src/test_data.rs"]
+mod test_data;
 pub mod text;
 pub mod typed;
 pub mod write_queue;

@@ -10,3 +10,5 @@ mod receiving;
 mod resource_baseline;
 mod ring;
 mod sending;
+#[path = "../../src/test_data.rs"]
+mod test_data;

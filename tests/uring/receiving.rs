@@ -7,7 +7,8 @@ use std::thread;
 use bytebuf::{BufferRing, ByteBuf, Consume, Pool, Received, WriteQueue};
 
 use crate::resource_baseline::ResourceBaseline;
-use crate::ring::{CANCEL, Completion, RECEIVE, Ring, SEND, Sender, connection, pattern};
+use crate::ring::{CANCEL, Completion, RECEIVE, Ring, SEND, Sender, connection};
+use crate::test_data::pattern;
 
 const GROUP: u16 = 3;
 const BLOCK: usize = 4096;
@@ -47,7 +48,7 @@ fn client(address: std::net::SocketAddr) {
     let mut sockets: Vec<_> =
         (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
     for round in 0..ROUNDS {
-        let message = |n: usize| pattern(MESSAGE + n + round * 100);
+        let message = |n: usize| pattern(MESSAGE + n + round * 100, 0);
         for (n, socket) in sockets.iter_mut().enumerate() {
             socket.write_all(&message(n)).unwrap();
         }
@@ -209,7 +210,7 @@ fn a_pool_at_its_limit_starves_the_ring_until_views_are_dropped() {
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
     assert_eq!(buffers.stats().empty, 2);
     let (mut peer, socket) = connection();
-    let message = pattern(10 * BLOCK);
+    let message = pattern(10 * BLOCK, 0);
     peer.write_all(&message).unwrap();
     let (mut kept, mut received) = (Vec::<ByteBuf>::new(), Vec::new());
     ring.receive(&socket, GROUP, false, RECEIVE);

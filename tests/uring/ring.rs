@@ -190,7 +190,3 @@ pub(crate) fn connection() -> (TcpStream, TcpStream) {
     let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (out, listener.accept().unwrap().0)
 }
-
-pub(crate) fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at / 3) as u8 ^ (at >> 9) as u8).collect()
-}

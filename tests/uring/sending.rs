@@ -8,7 +8,8 @@ use std::thread;
 use bytebuf::{ByteView, FileRegion, Pool, WriteQueue};
 
 use crate::resource_baseline::ResourceBaseline;
-use crate::ring::{Ring, SEND, Sender, connection, pattern};
+use crate::ring::{Ring, SEND, Sender, connection};
+use crate::test_data::pattern;
 
 const LARGE: usize = 64 * 1024;
 
@@ -16,8 +17,8 @@ const LARGE: usize = 64 * 1024;
 fn fill(queue: &mut WriteQueue, pool: &Pool) -> Vec<u8> {
     let mut stream = Vec::new();
     for n in 0..4 {
-        let large = pattern(LARGE + n);
-        let body = pattern(100_000 + n);
+        let large = pattern(LARGE + n, 0);
+        let body = pattern(100_000 + n, 0);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&body).unwrap();
         queue.push(format!("header {n}"));
@@ -99,7 +100,7 @@ fn a_cancelled_send_continues_where_it_ended() {
     for threshold in [usize::MAX, LARGE] {
         let pool = Pool::builder().build();
         let (out, peer) = connection();
-        let bytes = pattern(16 << 20);
+        let bytes = pattern(16 << 20, 0);
         let mut sender = Sender::new(out, WriteQueue::new().with_zero_copy(threshold));
         sender.queue.push(pool.copy_from_slice(&bytes));
         sender.queue.push(ByteView::from_static(b"the end"));
@@ -130,7 +131,7 @@ fn a_queue_may_end_while_its_sends_are_in_flight() {
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let (out, peer) = connection();
-    let bytes = pattern(LARGE);
+    let bytes = pattern(LARGE, 0);
     let mut sender = Sender::new(out, WriteQueue::new().with_zero_copy(LARGE));
     sender.queue.push(pool.copy_from_slice(&bytes));
     sender.begin(&mut ring, SEND);

@@ -11,6 +11,7 @@ use crate::buf::{ByteBuf, CompositeByteBuf};
 use crate::io::*;
 use crate::pool::Pool;
 use crate::sys::TRANSFERS_IN_KERNEL;
+use crate::test_data::pattern;
 
 /// Moves a stream under the current fault plan.
 pub(super) type Job = fn(&Path) -> Run;
@@ -47,9 +48,9 @@ impl Run {
     }
 }
 
-fn pattern(len: usize) -> Vec<u8> {
-    static BYTES: LazyLock<Vec<u8>> =
-        LazyLock::new(|| (0..400_000).map(|i| (i / 3) as u8 ^ (i >> 10) as u8).collect());
+/// Returns the first bytes of one pattern, which is made once: the jobs run thousands of times.
+fn contents(len: usize) -> Vec<u8> {
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| pattern(400_000, 0));
     BYTES[..len].to_vec()
 }
 
@@ -74,7 +75,7 @@ fn nonblocking_pair() -> (UnixStream, UnixStream) {
 
 /// Sends heads, a small file and a large one: every transfer method of the queue.
 fn queue_and_stream(dir: &Path) -> (WriteQueue, Vec<u8>) {
-    let contents = pattern(120_000);
+    let contents = contents(120_000);
     let file = file(dir, &contents);
     let mut queue = WriteQueue::new().with_budget(80_000);
     queue.push_copy(b"head");
@@ -108,7 +109,7 @@ pub(super) fn zero_copy_to_socket(_: &Path) -> Run {
     let mut queue = WriteQueue::new().with_budget(80_000).with_zero_copy(32 * 1024);
     let mut run = Run::default();
     for n in 0..6 {
-        let bytes = pattern(64 * 1024 + n);
+        let bytes = contents(64 * 1024 + n);
         run.meant.extend_from_slice(&bytes);
         let mut part = pool.alloc(bytes.len());
         part.extend_from_slice(&bytes);
@@ -147,7 +148,7 @@ pub(super) fn queue_to_file(dir: &Path) -> Run {
 pub(super) fn relay(_: &Path) -> Run {
     let (mut client, front) = nonblocking_pair();
     let (back, mut server) = nonblocking_pair();
-    let meant = pattern(400_000);
+    let meant = contents(400_000);
     let mut run = Run { meant, ..Run::default() };
     let mut sent = 0;
     let mut splice = Splice::new();
@@ -166,7 +167,7 @@ pub(super) fn relay(_: &Path) -> Run {
 
 /// Sends a file into a blocking pipe that is smaller.
 pub(super) fn relay_to_pipe(dir: &Path) -> Run {
-    let mut run = Run { meant: pattern(300_000), ..Run::default() };
+    let mut run = Run { meant: contents(300_000), ..Run::default() };
     let file = file(dir, &run.meant);
     let (mut from, to) = io::pipe().unwrap();
     let reader = std::thread::spawn(move || {
@@ -184,7 +185,7 @@ pub(super) fn relay_to_pipe(dir: &Path) -> Run {
 
 /// A file opened for direct I/O, where there is that, from its cursor on, up to the middle of a block.
 pub(super) fn relay_direct(_: &Path) -> Run {
-    let mut run = Run { meant: pattern(30_000), ..Run::default() };
+    let mut run = Run { meant: contents(30_000), ..Run::default() };
     let named = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(named.path(), &run.meant).unwrap();
     let file = File::open(named.path()).unwrap();
@@ -204,7 +205,7 @@ pub(super) fn relay_direct(_: &Path) -> Run {
 
 pub(super) fn receive(_: &Path) -> Run {
     let (mut peer, socket) = UnixStream::pair().unwrap();
-    let meant = pattern(50_000);
+    let meant = contents(50_000);
     let mut run = Run { meant, ..Run::default() };
     peer.write_all(&run.meant).unwrap();
     drop(peer);
@@ -223,7 +224,7 @@ pub(super) fn receive(_: &Path) -> Run {
 
 pub(super) fn receive_vectored(_: &Path) -> Run {
     let (mut peer, socket) = UnixStream::pair().unwrap();
-    let meant = pattern(50_000);
+    let meant = contents(50_000);
     let mut run = Run { meant, ..Run::default() };
     peer.write_all(&run.meant).unwrap();
     drop(peer);
@@ -246,7 +247,7 @@ pub(super) fn receive_vectored(_: &Path) -> Run {
 /// Splices a socket into a file.
 pub(super) fn upload(dir: &Path) -> Run {
     let (mut client, server) = nonblocking_pair();
-    let mut run = Run { meant: pattern(300_000), ..Run::default() };
+    let mut run = Run { meant: contents(300_000), ..Run::default() };
     let target = File::create_new(dir.join("target")).unwrap();
     let mut sent = 0;
     let mut splice = Splice::new();
@@ -264,7 +265,7 @@ pub(super) fn upload(dir: &Path) -> Run {
 
 /// Opens a file, prefetches it, and reads it.
 pub(super) fn region(dir: &Path) -> Run {
-    let mut run = Run { meant: pattern(100_000), ..Run::default() };
+    let mut run = Run { meant: contents(100_000), ..Run::default() };
     let path = dir.join("source");
     std::fs::write(&path, &run.meant).unwrap();
     let region = run.again(|| FileRegion::open(&path));
@@ -290,7 +291,7 @@ pub(super) fn log(dir: &Path) -> Run {
     let path = dir.join("log");
     let mut segment = run.again(|| Segment::create(&path, 2 << 20));
     for i in 0..40 {
-        let record = pattern(if i == 20 { 300_000 } else { i * 500 });
+        let record = contents(if i == 20 { 300_000 } else { i * 500 });
         run.meant.extend_from_slice(&record);
         run.again(|| segment.append(&record));
     }
@@ -298,10 +299,10 @@ pub(super) fn log(dir: &Path) -> Run {
     drop(segment);
     // A crash may leave these bytes; the first append clears them.
     let torn = File::options().write(true).open(&path).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&torn, &pattern(100_000), end).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&torn, &contents(100_000), end).unwrap();
     drop(torn);
     let mut segment = run.again(|| Segment::open(&path));
-    let record = pattern(1000);
+    let record = contents(1000);
     run.meant.extend_from_slice(&record);
     // After a failed sync, only opening again finds out what the disk holds.
     while let Err(e) = segment.append(&record).map(drop) {
@@ -335,7 +336,7 @@ pub(super) fn log(dir: &Path) -> Run {
 
 /// Reads a copy of a file in memory.
 pub(super) fn snapshot(dir: &Path) -> Run {
-    let mut run = Run { meant: pattern(100_000), ..Run::default() };
+    let mut run = Run { meant: contents(100_000), ..Run::default() };
     let file = file(dir, &run.meant);
     let map = run.again(|| MappedFile::snapshot(&file, 0..100_000));
     run.again(|| map.advise(Advice::Sequential));
@@ -347,7 +348,7 @@ pub(super) fn snapshot(dir: &Path) -> Run {
 
 /// Writes a file in memory, one part before the rest, and gives it a name.
 pub(super) fn in_place(dir: &Path) -> Run {
-    let mut run = Run { meant: pattern(100_000), ..Run::default() };
+    let mut run = Run { meant: contents(100_000), ..Run::default() };
     let path = dir.join("named");
     let mut map = run.again(|| MappedFileMut::create_in(dir, 100_000));
     run.again(|| map.advise(Advice::Random));
@@ -376,7 +377,7 @@ pub(super) fn memory(_: &Path) -> Run {
     for round in 0..4 {
         let mut held = Vec::new();
         for i in 0..24 {
-            let bytes = pattern(100 + i + round);
+            let bytes = contents(100 + i + round);
             let out = |e| io::Error::new(io::ErrorKind::OutOfMemory, e);
             let len = [100, 3000, 70_000, 600_000, 3_000_000][i % 5] + bytes.len();
             let mut buf = run.again(|| pool.try_alloc(len).map_err(out));

@@ -19,11 +19,7 @@ use rustix::io::Errno;
 use super::{Flush, Payload, WriteQueue};
 use crate::io::file::region::{FileRegion, FileTruncated};
 use crate::sys::{Call, Outcome, with_plan};
-
-/// Bytes that differ along the way, so that a lost or repeated stretch shows.
-fn pattern(len: usize, salt: u8) -> Vec<u8> {
-    (0..len).map(|i| (i as u8).wrapping_mul(31) ^ (i >> 8) as u8 ^ salt).collect()
-}
+use crate::test_data::pattern;
 
 fn file_with(contents: &[u8]) -> Arc<File> {
     let mut file = tempfile::tempfile().unwrap();

@@ -20,22 +20,7 @@ use super::{Flush, WriteQueue};
 use crate::buf::{ByteView, CompositeByteBuf};
 use crate::io::file::region::FileRegion;
 use crate::sys::{Call, Outcome, with_plan};
-
-/// Steele, Lea and Flood's SplitMix64.
-pub(in crate::io::queue) struct Random(pub(in crate::io::queue) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(in crate::io::queue) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
+use crate::test_data::Random;
 
 /// What parts are cut out of, in memory and in a file.
 struct Source {
@@ -165,7 +150,7 @@ impl PollWriter for Moody {
 
 impl<'t> Target<'t> {
     fn new(random: &mut Random, (out, peer): &'t (UnixStream, UnixStream)) -> Target<'t> {
-        let moody = Moody { random: Random(random.next()), received: Vec::new() };
+        let moody = Moody { random: Random::new(random.next()), received: Vec::new() };
         match random.below(20) {
             0 => {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -263,7 +248,7 @@ impl Watermarks {
 
 /// One plan: what arrives, beside what was pushed.
 fn run(source: &Source, seed: u64, pair: &(UnixStream, UnixStream)) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut watermarks = Watermarks::new(&mut random);
     let mut queue = WriteQueue::new()
         .with_budget(1 + random.below(50_000) as u64)
@@ -278,7 +263,7 @@ fn run(source: &Source, seed: u64, pair: &(UnixStream, UnixStream)) {
     };
     (0..at_once).for_each(|_| push(&mut queue, &mut watermarks));
     parts -= at_once;
-    let mut faults = Random(!seed);
+    let mut faults = Random::new(!seed);
     with_plan(
         move |call, _| outcome(&mut faults, call),
         || {

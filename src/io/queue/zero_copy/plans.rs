@@ -15,11 +15,11 @@ use std::rc::Rc;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, socket};
 
-use super::super::tests::plans::Random;
 use super::{MAX_COPIED, WriteQueue};
 use crate::buf::{ByteBuf, ByteView};
 use crate::pool::Pool;
 use crate::sys::{Call, Completion, Outcome, with_sink};
+use crate::test_data::Random;
 
 /// The most bytes in a part, and the fewest that are sent without copying.
 const PART: usize = 64 * 1024;
@@ -68,7 +68,7 @@ struct Kernel {
 impl Kernel {
     fn new(seed: u64) -> Kernel {
         Kernel {
-            random: Random(seed),
+            random: Random::new(seed),
             taken: Vec::new(),
             sends: Vec::new(),
             copied_in_a_row: 0,
@@ -180,7 +180,7 @@ fn part(random: &mut Random, pool: &Pool) -> ByteBuf {
 
 /// Runs one plan. Returns the number of zero-copy sends, and of those that completed.
 fn run(pool: &Pool, seed: u64) -> (usize, usize) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let kernel = Rc::new(RefCell::new(Kernel::new(!seed)));
     // Only its kind and its number are queried; nothing is sent to it.
     let out = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();

@@ -17,6 +17,7 @@ use crate::buf::ByteBuf;
 use crate::io::{Flush, MappedFile, Payload};
 use crate::pool::Pool;
 use crate::sys::{Call, Completion, Outcome, with_plan};
+use crate::test_data::pattern;
 
 const PART: usize = 64 * 1024;
 
@@ -29,14 +30,15 @@ fn connection() -> (TcpStream, TcpStream) {
     (out, listener.accept().unwrap().0)
 }
 
-fn pattern(n: usize) -> Vec<u8> {
-    (0..PART).map(|at| (at / 3 + n * 7) as u8 & 0x7f).collect()
+/// The bytes of part number `n`.
+fn contents(n: usize) -> Vec<u8> {
+    pattern(PART, (n * 7) as u8)
 }
 
 /// Part number `n`, in memory of the pool.
 fn part(pool: &Pool, n: usize) -> ByteBuf {
     let mut part = pool.alloc(PART);
-    part.extend_from_slice(&pattern(n));
+    part.extend_from_slice(&contents(n));
     part
 }
 
@@ -90,7 +92,7 @@ fn zero_copy_turns_off_over_loopback() {
         queue.push("a header");
         queue.push(part(Pool::global(), n));
         stream.extend_from_slice(b"a header");
-        stream.extend(pattern(n));
+        stream.extend(contents(n));
         flush_all(&mut queue, &out);
     }
     reap_all(&mut queue, &out);
@@ -115,7 +117,7 @@ fn only_memory_that_can_be_held_is_sent_without_a_copy() {
     let reader = std::thread::spawn(|| read_to_end(peer));
     static BYTES: [u8; PART] = [b's'; PART];
     let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&pattern(1)).unwrap();
+    file.write_all(&contents(1)).unwrap();
     let mapped = MappedFile::snapshot(&file, 0..PART as u64).unwrap();
     let held: [Payload; 4] = [
         part(Pool::global(), 0).into(),
@@ -124,14 +126,15 @@ fn only_memory_that_can_be_held_is_sent_without_a_copy() {
         part(Pool::global(), 2).freeze().slice(1..PART / 2 + 1).into(),
     ];
     let copied: [Payload; 4] = [
-        pattern(3).into(),
-        bytes::Bytes::from(pattern(4)).into(),
+        contents(3).into(),
+        bytes::Bytes::from(contents(4)).into(),
         part(Pool::global(), 5).freeze().slice(..PART / 2 - 1).into(),
         "small".into(),
     ];
-    let mut stream = [&pattern(0), &BYTES[..], &pattern(1), &pattern(2)[1..][..PART / 2]].concat();
+    let mut stream =
+        [&contents(0), &BYTES[..], &contents(1), &contents(2)[1..][..PART / 2]].concat();
     let held_length = stream.len() as u64;
-    stream.extend([&pattern(3), &pattern(4), &pattern(5)[..PART / 2 - 1], b"small"].concat());
+    stream.extend([&contents(3), &contents(4), &contents(5)[..PART / 2 - 1], b"small"].concat());
     let mut queue = zero_copy();
     for part in held.into_iter().chain(copied) {
         queue.push(part);
@@ -161,7 +164,7 @@ fn a_small_header_is_copied_and_leaves_before_the_zero_copy_part() {
     assert_eq!((stats.zero_copy_sends, stats.zero_copy_bytes), (1, 2 * PART as u64));
     assert_eq!(queue.in_flight_bytes(), 2 * PART as u64);
     drop(out);
-    let stream = [b"header", &pattern(0)[..], &pattern(1), b"trailer"].concat();
+    let stream = [b"header", &contents(0)[..], &contents(1), b"trailer"].concat();
     assert!(read_to_end(peer) == stream);
 }
 
@@ -226,7 +229,7 @@ fn at_the_limit_of_sends_in_flight_parts_are_copied_until_one_completes() {
                 // The completion is made up.
                 kept.push(part.clone());
                 queue.push(part);
-                stream.extend(pattern(n));
+                stream.extend(contents(n));
                 assert_eq!(queue.flush(&out).unwrap(), Flush::Done(PART as u64));
                 if n as u64 == sends_first {
                     assert_eq!(queue.zero_copy.as_ref().unwrap().state, state);
@@ -257,7 +260,7 @@ fn a_socket_that_refuses_the_flag_is_copied_to() {
     let stats = queue.stats();
     assert_eq!((stats.zero_copy_fallbacks, stats.zero_copy_sends, stats.writes), (1, 0, 1));
     drop(out);
-    assert!(read_to_end(peer) == [pattern(0), pattern(1)].concat());
+    assert!(read_to_end(peer) == [contents(0), contents(1)].concat());
 }
 
 /// The number of sends so far, for plans that report them.
@@ -286,7 +289,7 @@ fn only_consecutive_copied_completions_turn_zero_copy_off() {
             let part = part(Pool::global(), n).freeze();
             kept.push(part.clone());
             queue.push(part);
-            stream.extend(pattern(n));
+            stream.extend(contents(n));
             while !queue.flush(&out).unwrap().is_done() {
                 sends.set(queue.stats().zero_copy_sends);
                 wait(&out);
@@ -367,15 +370,15 @@ fn other_handles_keep_their_memory_when_the_queue_is_dropped() {
     let sent = queue.flush(&out).unwrap().bytes() as usize;
     assert!(queue.in_flight_bytes() > 0);
     drop(queue);
-    assert!(cached == pattern(0)[..]);
+    assert!(cached == contents(0)[..]);
     assert!(!cached.is_unique(), "the kernel has it");
     let cached = cached.try_into_mut().unwrap_err();
-    assert!(cached == pattern(0)[..]);
+    assert!(cached == contents(0)[..]);
     drop(cached);
     drop(out);
     let received = read_to_end(peer);
     assert_eq!(received.len(), sent);
-    assert!(received.chunks(PART).all(|part| part == &pattern(0)[..part.len()]));
+    assert!(received.chunks(PART).all(|part| part == &contents(0)[..part.len()]));
 }
 
 /// A process that has locked its memory can't exchange pages. The block is lost, and keeps its pool: not
@@ -399,7 +402,7 @@ fn a_block_whose_pages_cannot_be_replaced_is_never_used_again() {
     let others: Vec<_> = (0..64).map(|n| self::part(&pool, n)).collect();
     assert!(others.iter().all(|other| other.as_ptr() != place));
     drop(out);
-    assert!(read_to_end(peer) == pattern(0));
+    assert!(read_to_end(peer) == contents(0));
 }
 
 #[test]

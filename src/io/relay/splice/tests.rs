@@ -8,10 +8,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::sys::{Call, Outcome, TRANSFERS_IN_KERNEL, with_plan};
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i / 3) as u8 ^ (i >> 9) as u8).collect()
-}
+use crate::test_data::pattern;
 
 fn pair() -> (UnixStream, UnixStream) {
     let (near, far) = UnixStream::pair().unwrap();
@@ -82,7 +79,7 @@ fn a_relay_survives_every_plan() {
     proptest!(|(len in 0..300_000_usize, limit in 0..400_000_u64, mut plan in plans)| {
         plan.push(Outcome::Pass);
         let mut calls = 0;
-        relays(&pattern(len), limit, move |call, _| {
+        relays(&pattern(len, 0), limit, move |call, _| {
             calls += usize::from(!call.is_of_pool());
             // Where each read comes with a call for a pipe, a plan could hit the reads alone.
             if calls % 7 == 0 || call.is_of_pool() { Outcome::Pass } else { plan[calls % plan.len()] }
@@ -92,7 +89,7 @@ fn a_relay_survives_every_plan() {
 
 #[test]
 fn the_copying_path_gives_the_same() {
-    relays(&pattern(500_000), u64::MAX, |call, _| match call {
+    relays(&pattern(500_000, 0), u64::MAX, |call, _| match call {
         Call::Pipe | Call::SpliceIn | Call::SpliceOut => Outcome::Fail(Errno::NOSYS.raw_os_error()),
         _ => Outcome::Pass,
     });
@@ -103,7 +100,7 @@ fn a_target_that_refuses_gets_what_the_pipe_holds() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let append = File::options().create(true).append(true).open(&path).unwrap();
-    let stream = pattern(100_000);
+    let stream = pattern(100_000, 0);
     let (mut client, server) = UnixStream::pair().unwrap();
     let send = stream.clone();
     let feeder = std::thread::spawn(move || client.write_all(&send).unwrap());
@@ -115,7 +112,7 @@ fn a_target_that_refuses_gets_what_the_pipe_holds() {
 
 #[test]
 fn files_are_sources_and_targets() {
-    let stream = pattern(700_000);
+    let stream = pattern(700_000, 0);
     let mut source = tempfile::tempfile().unwrap();
     source.write_all(&stream).unwrap();
     source.rewind().unwrap();
@@ -129,7 +126,7 @@ fn files_are_sources_and_targets() {
 #[test]
 fn an_error_behind_bytes_for_a_file_is_returned_after_they_are_written() {
     let (mut client, server) = pair();
-    client.write_all(&pattern(1000)).unwrap();
+    client.write_all(&pattern(1000, 0)).unwrap();
     let file = tempfile::tempfile().unwrap();
     let mut reads = 0;
     let plan = move |call, _| {
@@ -148,12 +145,12 @@ fn an_error_behind_bytes_for_a_file_is_returned_after_they_are_written() {
         assert!(!upload.is_done(), "a connection that broke is no end");
         assert_eq!(upload.transfer(&server, &file).unwrap(), Spliced::SourceEmpty(400));
     });
-    assert_eq!(contents_of(&file), pattern(1000));
+    assert_eq!(contents_of(&file), pattern(1000, 0));
 }
 
 #[test]
 fn a_file_is_read_at_its_offset_by_either_path() {
-    let stream = pattern(700_000);
+    let stream = pattern(700_000, 0);
     let mut source = tempfile::tempfile().unwrap();
     source.write_all(&stream).unwrap();
     let cursor = source.stream_position().unwrap();
@@ -277,7 +274,7 @@ fn a_time_limit_for_receiving_passes_once() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_blocking_pipe_is_waited_for_as_a_target() {
-    let stream = pattern(300_000);
+    let stream = pattern(300_000, 0);
     let mut source = tempfile::tempfile().unwrap();
     source.write_all(&stream).unwrap();
     let (mut from, to) = io::pipe().unwrap();
@@ -299,7 +296,7 @@ fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
     let (mut client, front) = pair();
     let (mut back, mut server) = pair();
     while back.write(&[7; 4096]).is_ok() {}
-    client.write_all(&pattern(1000)).unwrap();
+    client.write_all(&pattern(1000, 0)).unwrap();
     let mut splice = Splice::new();
     let plan = |call, _| match call {
         Call::Pipe => Outcome::Fail(Errno::MFILE.raw_os_error()),
@@ -316,11 +313,11 @@ fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
     });
     let mut arrived = Vec::new();
     read_available(&mut server, &mut arrived);
-    assert!(arrived == pattern(1000));
+    assert!(arrived == pattern(1000, 0));
 
     // A source with many bytes does not fill a large block either.
     let mut source = tempfile::tempfile().unwrap();
-    source.write_all(&pattern(4_000_000)).unwrap();
+    source.write_all(&pattern(4_000_000, 0)).unwrap();
     let mut splice = Splice::new().with_offset(0);
     with_plan(plan, || {
         while !matches!(splice.transfer(&source, &back).unwrap(), Spliced::TargetFull(_)) {}
@@ -331,7 +328,7 @@ fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
 /// A kernel that moves nothing into a pipe has not said that the source has ended.
 #[test]
 fn nothing_spliced_is_not_the_end() {
-    relays(&pattern(300_000), u64::MAX, |call, _| match call {
+    relays(&pattern(300_000, 0), u64::MAX, |call, _| match call {
         Call::SpliceIn => Outcome::Nothing,
         _ => Outcome::Pass,
     });
@@ -343,7 +340,7 @@ fn nothing_spliced_is_not_the_end() {
 fn files_opened_for_direct_io_are_sources() {
     use std::os::unix::fs::OpenOptionsExt;
 
-    let stream = pattern(700_001);
+    let stream = pattern(700_001, 0);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &stream).unwrap();
     let direct = rustix::fs::OFlags::DIRECT.bits() as i32;

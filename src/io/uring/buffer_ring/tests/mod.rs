@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::buf::ByteView;
+use crate::test_data::pattern;
 
 mod kernel;
 
@@ -53,10 +54,6 @@ fn parts(taken: Taken) -> Vec<ByteBuf> {
 
 fn is_refused(taken: &Taken) -> bool {
     matches!(&taken.received, Received::Failed(e) if e.kind() == io::ErrorKind::InvalidData)
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i / 3) as u8 ^ (i >> 8) as u8).collect()
 }
 
 #[derive(Clone, Debug)]
@@ -281,7 +278,7 @@ fn a_bundle_continues_in_the_order_in_which_blocks_were_offered() {
     ring.refill();
     let offered = kernel.offered();
     assert!(!offered.is_sorted() && !offered.iter().rev().is_sorted());
-    let bytes = pattern(3 * BLOCK + 5);
+    let bytes = pattern(3 * BLOCK + 5, 0);
     let bundle = kernel.receive(&bytes, true);
     assert_eq!((bundle.id(), bundle.result as usize), (offered[0], bytes.len()));
     let parts = parts(take(&mut ring, &bundle));
@@ -312,7 +309,7 @@ fn what_was_received_outlives_the_ring_on_any_thread() {
 fn a_bundle_that_empties_the_ring_is_not_armed_and_not_starved() {
     let pool = Pool::builder().build();
     let (mut ring, mut kernel) = ring(&pool, 2, Consume::Whole);
-    let taken = take(&mut ring, &kernel.receive(&pattern(2 * BLOCK + 1), true));
+    let taken = take(&mut ring, &kernel.receive(&pattern(2 * BLOCK + 1, 0), true));
     assert!(!taken.is_armed);
     assert_eq!((parts(taken).len(), ring.stats().offered, ring.stats().starved), (2, 0, 0));
     unregister(&mut ring, kernel);
@@ -325,7 +322,7 @@ fn parts_of_a_block_that_is_still_filled_are_unique_and_can_be_written() {
     let mut first = parts(take(&mut ring, &kernel.receive(b"one", false))).remove(0);
     assert_eq!(first.capacity(), 3, "what follows is the kernel's");
     first[0] = b'O';
-    let rest = pattern(BLOCK - 3);
+    let rest = pattern(BLOCK - 3, 0);
     let second = kernel.receive(&rest, false);
     assert_eq!(second.flags & BUFFER_MORE, 0);
     let second = parts(take(&mut ring, &second)).remove(0);
