@@ -30,12 +30,12 @@ weaker() { # FILE 's/WHAT/WEAKER/' SCENARIO: as in weaken.sh
 
 weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' blocks_move_between_threads_that_end
 weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot.references_to(block) == 0/' \
-    whoever_is_alone_may_write
+    only_a_unique_handle_may_write
 weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(free_shared\);//' \
     threads_end_with_views_in_their_storage
 weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
-    memory_goes_back_while_it_is_used
-weaker pool/shared/purge.rs '/fn close/,/^    }/s/self.trim\(\);//' a_pool_closes_while_blocks_come_home
+    memory_is_returned_while_the_pool_is_used
+weaker pool/shared/purge.rs '/fn close/,/^    }/s/self.trim\(\);//' a_pool_closes_while_blocks_return
 weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' tenants_wait_for_their_bytes
 weaker memory/count.rs 's/self.0.fetch_sub\(references, Ordering::Release\)/{ let c = self.references(); self.0.store(c - references, Ordering::Release); c }/' \
     one_thread_allocates_and_others_free

@@ -92,7 +92,7 @@ weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, R
     trim_vs_take
 weaker pool/shared/idle.rs '/fn add/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\);/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); }/' \
     trim_vs_take
-weaker pool/shared/idle.rs '/fetch_min/d' a_look_after_a_need
+weaker pool/shared/idle.rs '/fetch_min/d' memory_used_since_the_last_check_is_not_unused
 
 # A thread's free blocks, and other threads that take them.
 weaker pool/shared/exclusion.rs 's/barrier::light\(\);//' owner_uses_cells_vs_stop

@@ -105,7 +105,7 @@ fn a_soak_under_a_hard_limit_stays_under_it() {
 }
 
 #[test]
-fn tenants_do_not_touch_what_is_the_others() {
+fn a_tenant_does_not_use_the_budget_of_another() {
     let _baseline = ResourceBaseline::take();
     let root = Pool::builder().build();
     let (greedy, modest) = (root.budget("greedy", LIMIT), root.budget("modest", 1 << 20));

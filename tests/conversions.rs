@@ -70,7 +70,7 @@ fn memory_is_taken_over_as_it_is() {
 }
 
 #[test]
-fn a_vector_comes_back_with_its_room() {
+fn a_vector_is_returned_with_its_capacity() {
     let _baseline = ResourceBaseline::take();
     let mut vec = Vec::with_capacity(1000);
     vec.extend_from_slice(TEXT.as_bytes());
@@ -90,7 +90,7 @@ fn a_vector_comes_back_with_its_room() {
 }
 
 #[test]
-fn a_part_comes_back_in_the_vector_it_is_of() {
+fn a_part_is_returned_as_its_vector() {
     let _baseline = ResourceBaseline::take();
     let vec = TEXT.as_bytes().to_vec();
     let at = vec.as_ptr();
@@ -106,7 +106,7 @@ fn a_part_comes_back_in_the_vector_it_is_of() {
 }
 
 #[test]
-fn a_vector_that_others_read_is_copied() {
+fn a_shared_vector_is_copied() {
     let _baseline = ResourceBaseline::take();
     let view = ByteView::from(TEXT.as_bytes().to_vec());
     let other = view.slice(..4);
@@ -122,7 +122,7 @@ fn a_vector_that_others_read_is_copied() {
 }
 
 #[test]
-fn bytes_come_back_as_they_were() {
+fn bytes_are_returned_unchanged() {
     let _baseline = ResourceBaseline::take();
     let bytes = Bytes::from(TEXT.as_bytes().to_vec());
     let at = bytes.as_ptr();
@@ -138,7 +138,7 @@ fn bytes_come_back_as_they_were() {
 }
 
 #[test]
-fn ours_go_out_as_bytes_without_copying() {
+fn views_convert_to_bytes_without_copying() {
     let _baseline = ResourceBaseline::take();
     let view = ByteView::copy_from_slice(TEXT.as_bytes());
     let at = view.as_ptr();

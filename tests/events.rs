@@ -51,7 +51,7 @@ impl Subscriber for Scribe {
 }
 
 #[test]
-fn a_pool_tells_what_it_does() {
+fn a_pool_emits_its_events() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().chunk_size(1 << 20).track(Track::All).build();
     let scribe = Scribe { lines: Arc::default(), pool: pool.clone() };

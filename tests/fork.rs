@@ -26,7 +26,7 @@ fn forked(program: &str) -> Command {
 }
 
 #[test]
-fn children_that_exec_and_a_busy_pool_do_not_meet() {
+fn a_child_that_execs_does_not_disturb_a_busy_pool() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().thread_cache(64 * 1024).build();
     let (done, rounds) = (AtomicBool::new(false), AtomicU64::new(0));

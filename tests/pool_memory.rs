@@ -105,7 +105,7 @@ fn ten_thousand_connections_come_and_go_and_a_hundred_stay() {
 }
 
 #[test]
-fn a_thread_that_only_frees_hoards_nothing() {
+fn a_thread_that_only_frees_keeps_no_blocks() {
     let _baseline = ResourceBaseline::take();
     let pool = pool();
     let (sender, receiver) = mpsc::sync_channel::<ByteBuf>(64);
@@ -137,7 +137,7 @@ fn idle_memory_falls_to_the_reserve_after_a_burst() {
 
 /// Large blocks stay warm for a while, and not for ever.
 #[test]
-fn large_blocks_go_back() {
+fn large_blocks_are_returned_to_the_system() {
     let _baseline = ResourceBaseline::take();
     let pool = pool();
     for size in [2 << 20, 5 << 20, 17 << 20] {
@@ -272,7 +272,7 @@ fn a_refused_request_costs_the_same_at_any_limit() {
 
 /// References that an idle thread caches are no leak.
 #[test]
-fn dropped_handles_are_no_leak_whichever_thread_dropped_them() {
+fn handles_dropped_on_any_thread_are_not_leaks() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let view = filled(&pool, 1000).freeze();

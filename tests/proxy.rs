@@ -106,7 +106,7 @@ fn both_directions_arrive_whole_and_are_counted() {
 }
 
 #[test]
-fn a_client_that_has_said_all_still_gets_its_answer() {
+fn a_client_that_half_closes_still_gets_its_answer() {
     let _baseline = ResourceBaseline::take();
     for path in ["splice", "copy"] {
         let proxy = Proxy::start(path);
@@ -141,7 +141,7 @@ fn a_stalled_connection_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn whoever_vanishes_takes_only_the_own_connection_along() {
+fn a_peer_that_vanishes_ends_only_its_own_connection() {
     let _baseline = ResourceBaseline::take();
     for path in ["splice", "copy"] {
         let mut proxy = Proxy::start(path);
@@ -169,7 +169,7 @@ fn whoever_vanishes_takes_only_the_own_connection_along() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told() {
+fn a_missing_server_is_reported() {
     let _baseline = ResourceBaseline::take();
     let mut proxy = Proxy::start("splice");
     proxy.server = TcpListener::bind("127.0.0.1:0").unwrap();

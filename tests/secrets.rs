@@ -138,7 +138,7 @@ fn the_marker_of_an_earlier_owner_is_never_seen() {
 
 /// Large blocks are mapped on their own, and kept warm.
 #[test]
-fn neither_in_large_blocks() {
+fn the_marker_is_never_seen_in_large_blocks() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let size = (1 << 20) + 1;
@@ -153,7 +153,7 @@ fn neither_in_large_blocks() {
 
 /// With `zero_on_release` not even unsafe code finds it: the room is zeros, whoever wrote there.
 #[test]
-fn secrets_are_gone_from_memory() {
+fn zero_on_release_erases_the_bytes() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().zero_on_release(true).build();
     for size in [64, 5000, 64 * 1024, 2 << 20] {
@@ -179,7 +179,7 @@ fn secrets_are_gone_from_memory() {
 #[test]
 // It looks at memory that is free, which these tools forbid.
 #[cfg(not(any(miri, asan, valgrind)))]
-fn secrets_are_gone_with_the_last_handle_on_any_thread() {
+fn the_last_drop_on_any_thread_erases_the_bytes() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().zero_on_release(true).build();
     let mut secret = pool.alloc(4096);

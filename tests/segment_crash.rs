@@ -96,11 +96,11 @@ fn run_and_kill(path: &Path, flushes: u64) -> u64 {
     lines.map_while(Result::ok).filter_map(|line| line.parse().ok()).last().unwrap_or(confirmed)
 }
 
-const TEST: &str = "a_killed_writer_loses_nothing_that_was_flushed_and_invents_nothing";
+const TEST: &str = "a_killed_writer_keeps_all_flushed_records_and_adds_none";
 
 /// The test runs itself, by its own name, as the process that it kills.
 #[test]
-fn a_killed_writer_loses_nothing_that_was_flushed_and_invents_nothing() {
+fn a_killed_writer_keeps_all_flushed_records_and_adds_none() {
     let _alone = steps::alone();
     let _baseline = ResourceBaseline::take();
     if let Some(path) = std::env::var_os(FILE) {

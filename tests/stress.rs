@@ -101,7 +101,7 @@ fn live(pool: &Pool, inboxes: &[Inbox], owners: &AtomicU64, random: &mut Random,
 }
 
 #[test]
-fn blocks_have_one_owner_at_a_time_and_all_come_home() {
+fn blocks_have_one_owner_at_a_time_and_all_return() {
     let _baseline = ResourceBaseline::take();
     let seconds = std::env::var("BYTEBUF_STRESS").map_or(3, |seconds| seconds.parse().unwrap());
     let begun = Instant::now();

@@ -125,7 +125,7 @@ fn asking_for_uniqueness_does_not_undo_a_clone_through_the_same_reference() {
 }
 
 #[test]
-fn one_of_two_at_most_gets_the_memory_back() {
+fn at_most_one_of_two_threads_reclaims_the_memory() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     for round in 0..ROUNDS / 10 {
@@ -175,7 +175,7 @@ fn a_thread_frees_what_another_allocated() {
 }
 
 #[test]
-fn a_thread_that_ends_gives_its_counts_back() {
+fn a_thread_that_ends_releases_its_cached_references() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let view = stamped(&pool, 100, 9).freeze();
@@ -195,7 +195,7 @@ fn a_thread_that_ends_gives_its_counts_back() {
 }
 
 #[test]
-fn an_idle_thread_keeps_no_more_than_it_says() {
+fn an_idle_thread_keeps_no_more_than_documented() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let (sender, receiver) = mpsc::channel::<ByteView>();
@@ -239,7 +239,7 @@ thread_local! {
 /// What is left to thread-local destructors comes home, whether they run before those of the crate or
 /// after: then the thread's bank and caches are gone.
 #[test]
-fn drops_in_thread_local_destructors_come_home() {
+fn drops_in_thread_local_destructors_return_their_blocks() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let shared = stamped(&pool, 500, 5).freeze();

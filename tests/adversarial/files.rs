@@ -62,7 +62,7 @@ fn received(mut peer: UnixStream) -> Vec<u8> {
 }
 
 #[test]
-fn a_region_that_is_not_there_is_sent_as_far_as_it_is() -> io::Result<()> {
+fn a_region_beyond_the_end_of_its_file_is_sent_up_to_the_end() -> io::Result<()> {
     let _baseline = baseline_and_a_pipe();
     let file = text()?;
     for (a, b) in pairs().filter(|(a, b)| a <= b) {
@@ -85,7 +85,7 @@ fn a_region_that_is_not_there_is_sent_as_far_as_it_is() -> io::Result<()> {
 }
 
 #[test]
-fn a_mapped_range_is_there_or_refused() -> io::Result<()> {
+fn mapping_a_range_succeeds_within_the_file_and_fails_beyond_it() -> io::Result<()> {
     let _baseline = baseline_and_a_pipe();
     let file = text()?;
     let directory = tempfile::tempdir()?;
@@ -109,7 +109,7 @@ fn a_mapped_range_is_there_or_refused() -> io::Result<()> {
 }
 
 #[test]
-fn a_segment_of_any_size_works_or_refuses() -> io::Result<()> {
+fn a_segment_of_any_size_works_or_is_refused() -> io::Result<()> {
     let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("log");
@@ -135,7 +135,7 @@ fn a_segment_of_any_size_works_or_refuses() -> io::Result<()> {
 }
 
 #[test]
-fn limits_of_a_splice_are_kept_whatever_they_are() -> io::Result<()> {
+fn a_splice_moves_no_more_than_any_limit() -> io::Result<()> {
     let _baseline = baseline_and_a_pipe();
     let file = text()?;
     for (a, b) in pairs() {
@@ -161,7 +161,7 @@ fn limits_of_a_splice_are_kept_whatever_they_are() -> io::Result<()> {
 }
 
 #[test]
-fn limits_of_a_queue_are_kept_whatever_they_are() -> io::Result<()> {
+fn a_queue_sends_no_more_than_any_limit() -> io::Result<()> {
     let _baseline = ResourceBaseline::take();
     let file = text()?;
     let large = vec![1; 40_000];
@@ -278,7 +278,7 @@ fn memory_of_a_file_that_shrank_is_an_error_to_send() -> io::Result<()> {
 }
 
 #[test]
-fn what_holds_descriptors_may_be_forgotten() -> io::Result<()> {
+fn forgotten_handles_cost_their_descriptors_and_nothing_else() -> io::Result<()> {
     let baseline = baseline_and_a_pipe();
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("log");

@@ -114,7 +114,7 @@ fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
 
 #[test]
 #[cfg_attr(miri, ignore = "leaks, as it says")]
-fn a_place_in_line_may_be_forgotten() {
+fn a_forgotten_waiter_blocks_no_other_waiter() {
     let baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     let budget = pool.budget("small", 4096);
@@ -136,7 +136,7 @@ fn a_place_in_line_may_be_forgotten() {
 }
 
 #[test]
-fn budgets_may_be_nested_however_deep() {
+fn budgets_may_be_nested_to_any_depth() {
     let _baseline = ResourceBaseline::take();
     let pool = LeakGuard::new();
     let mut deep = pool.pool().clone();

@@ -32,7 +32,7 @@ impl Write for Boaster {
 }
 
 #[test]
-fn a_reader_that_claims_too_much_is_found_out() {
+fn a_reader_that_claims_too_much_is_an_error() {
     let _baseline = ResourceBaseline::take();
     for more in [1, 100, usize::MAX / 2, usize::MAX] {
         let mut buf = ByteBuf::from(&b"kept"[..]);
@@ -43,7 +43,7 @@ fn a_reader_that_claims_too_much_is_found_out() {
 }
 
 #[test]
-fn a_reader_that_writes_nothing_shows_nobody_elses_bytes() {
+fn a_reader_that_writes_nothing_exposes_no_old_bytes() {
     let _baseline = ResourceBaseline::take();
     struct Idle;
 
@@ -99,7 +99,7 @@ impl Buf for Fable {
 }
 
 #[test]
-fn a_buf_that_makes_up_its_length_is_put_or_refused() {
+fn a_buf_with_a_false_length_is_put_or_refused() {
     let _baseline = ResourceBaseline::take();
     for first in [0, 1, 3, 4, 100, usize::MAX / 2, usize::MAX] {
         for second in [0, 1, 5, usize::MAX] {
@@ -117,7 +117,7 @@ fn a_buf_that_makes_up_its_length_is_put_or_refused() {
 }
 
 #[test]
-fn a_buf_without_end_that_shows_nothing_is_refused() {
+fn a_buf_with_empty_chunks_and_no_end_is_refused() {
     let _baseline = ResourceBaseline::take();
     struct Void;
 
@@ -155,7 +155,7 @@ impl<I: Iterator> Iterator for Hinting<I> {
 }
 
 #[test]
-fn hints_are_not_believed() {
+fn false_size_hints_of_iterators_do_no_harm() {
     let _baseline = ResourceBaseline::take();
     for hint in [(0, Some(0)), (1, None), (usize::MAX, None), (usize::MAX, Some(0)), (7, Some(3))] {
         let bytes = || Hinting(b"abcdef".iter().copied(), hint);
@@ -180,7 +180,7 @@ impl AsRef<[u8]> for Fickle {
 }
 
 #[test]
-fn needles_that_change_are_some_needle() {
+fn a_needle_that_changes_gives_a_position_within_the_text() {
     let _baseline = ResourceBaseline::take();
     let text = CompositeByteBuf::from_iter(["xa", "bcx"]);
     for start in 0..4 {
@@ -222,7 +222,7 @@ impl RangeBounds<usize> for Shifting {
 }
 
 #[test]
-fn a_range_that_changes_is_some_range() {
+fn a_range_that_changes_gives_a_part_or_a_panic() {
     use Bound::{Excluded, Included, Unbounded};
     let _baseline = ResourceBaseline::take();
     const TEXT: &[u8] = b"0123456789";

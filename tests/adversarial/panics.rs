@@ -23,7 +23,7 @@ fn owned_parts(count: usize, panics: usize, drops: &Arc<AtomicUsize>) -> Composi
 type Operation = fn(&mut CompositeByteBuf);
 
 #[test]
-fn an_owner_that_panics_costs_nobody_elses_bytes() {
+fn an_owner_that_panics_in_drop_loses_no_other_bytes() {
     let _baseline = ResourceBaseline::take();
     const PARTS: usize = 6;
     let operations: [(&str, Operation); 14] = [
@@ -66,7 +66,7 @@ fn an_owner_that_panics_costs_nobody_elses_bytes() {
 }
 
 #[test]
-fn an_owner_may_panic_in_whoever_drops_it_last() {
+fn a_panic_of_an_owner_reaches_the_last_drop() {
     let _baseline = ResourceBaseline::take();
     let drops = Arc::new(AtomicUsize::new(0));
     let owner = || Owner { bytes: vec![1; 10_000], drops: Arc::clone(&drops), panics: true };
@@ -95,7 +95,7 @@ fn an_owner_may_panic_in_whoever_drops_it_last() {
 }
 
 #[test]
-fn an_owner_may_use_the_pool_that_its_drop_interrupts() {
+fn the_drop_of_an_owner_may_use_the_pool() {
     let _baseline = ResourceBaseline::take();
     struct Busy(Pool, Vec<u8>);
 
@@ -156,7 +156,7 @@ impl Iterator for Fuse {
 }
 
 #[test]
-fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
+fn a_call_that_panics_leaves_the_buffer_unchanged() {
     let _baseline = ResourceBaseline::take();
     for fuse in 0..if cfg!(miri) { 5 } else { 50 } {
         let pool = LeakGuard::new();
@@ -186,7 +186,7 @@ fn a_buffer_is_what_it_was_before_the_call_that_panicked() {
 }
 
 #[test]
-fn a_search_may_be_left_by_a_panic() {
+fn a_panic_during_a_search_leaves_the_text_searchable() {
     let _baseline = ResourceBaseline::take();
     let parts = CompositeByteBuf::from_iter(["abc", "def"]);
     for fuse in 0..6 {
@@ -303,7 +303,7 @@ impl Wake for Sleeper {
 }
 
 #[test]
-fn a_waker_may_panic_and_keeps_nobody_asleep() {
+fn a_waker_that_panics_does_not_stop_other_wake_ups() {
     let _baseline = ResourceBaseline::take();
     const LINE: usize = 5;
     for panics in 0..=LINE {

@@ -87,7 +87,7 @@ fn a_range_is_that_of_a_slice_or_a_panic() {
 }
 
 #[test]
-fn an_index_is_checked_by_all() {
+fn every_call_checks_its_index() {
     let _baseline = ResourceBaseline::take();
     for n in NUMBERS {
         let fits = n <= TEXT.len();
@@ -147,7 +147,7 @@ fn an_offset_and_a_length_are_checked_together() {
 }
 
 #[test]
-fn room_that_nobody_has_is_an_error_that_changes_nothing() {
+fn an_impossible_capacity_is_an_error_that_changes_nothing() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().build();
     for n in ABSURD {
@@ -179,7 +179,7 @@ fn room_that_nobody_has_is_an_error_that_changes_nothing() {
 }
 
 #[test]
-fn two_sizes_are_added_with_care() {
+fn the_sum_of_two_sizes_does_not_overflow() {
     let _baseline = ResourceBaseline::take();
     let pool = Pool::builder().max_memory(64 << 20).build();
     for (front, n) in pairs() {
@@ -202,7 +202,7 @@ fn two_sizes_are_added_with_care() {
 }
 
 #[test]
-fn a_maximum_is_kept_whatever_it_is() {
+fn a_buffer_never_grows_over_any_maximum() {
     let _baseline = ResourceBaseline::take();
     for max in NUMBERS.into_iter().filter(|&max| max >= TEXT.len()) {
         for headroom in [0, 1, 100] {
@@ -227,7 +227,7 @@ fn a_maximum_is_kept_whatever_it_is() {
 }
 
 #[test]
-fn a_pool_of_any_settings_works_or_refuses() {
+fn a_pool_of_any_settings_works_or_is_refused() {
     let _baseline = ResourceBaseline::take();
     for (a, b) in pairs().step_by(if cfg!(miri) { 13 } else { 1 }) {
         let pool = Pool::builder().chunk_size(a).max_memory(b).thread_cache(a).build();

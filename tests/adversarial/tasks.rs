@@ -103,7 +103,7 @@ fn poll_and_forget<T>(
 }
 
 #[test]
-fn a_stream_that_denies_what_it_did_gets_every_byte_once() -> io::Result<()> {
+fn a_stream_that_reports_an_error_after_a_write_gets_every_byte_once() -> io::Result<()> {
     let _baseline = ResourceBaseline::take();
     for panics in [NEVER, 0, 1, 2, 3, 7] {
         let (ours, mut peer) = UnixStream::pair()?;
@@ -118,7 +118,7 @@ fn a_stream_that_denies_what_it_did_gets_every_byte_once() -> io::Result<()> {
 }
 
 #[test]
-fn a_splice_between_liars_moves_every_byte_once() -> io::Result<()> {
+fn a_splice_with_false_readiness_moves_every_byte_once() -> io::Result<()> {
     let baseline = ResourceBaseline::take();
     // Its pipe is kept for the next one.
     baseline.lose_descriptors(2);
@@ -138,7 +138,7 @@ fn a_splice_between_liars_moves_every_byte_once() -> io::Result<()> {
 }
 
 #[test]
-fn what_a_liar_received_is_there() -> io::Result<()> {
+fn a_receive_with_false_readiness_keeps_what_arrived() -> io::Result<()> {
     let _baseline = ResourceBaseline::take();
     for panics in [NEVER, 0, 1, 2, 3, 7] {
         let (mut sender, from) = UnixStream::pair()?;

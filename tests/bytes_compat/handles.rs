@@ -115,7 +115,7 @@ fn split_buffers_join_again_without_copying() {
 }
 
 #[test]
-fn room_is_got_back_where_nobody_else_has_it() {
+fn reserve_reclaims_space_that_no_other_handle_uses() {
     let _baseline = ResourceBaseline::take();
     let mut buf = BytesMut::with_capacity(64);
     buf.put_bytes(b'x', 64);

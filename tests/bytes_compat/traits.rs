@@ -102,7 +102,7 @@ fn formats_are_those_of_byte_strings() {
 }
 
 #[test]
-fn unwinding_may_pass_them() {
+fn the_types_are_unwind_safe() {
     let _baseline = ResourceBaseline::take();
     let (bytes, buf) = (Bytes::from("abc"), BytesMut::from("abc"));
     assert!(catch_unwind(|| assert_eq!(bytes, buf)).is_ok());

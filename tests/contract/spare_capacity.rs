@@ -9,7 +9,7 @@ use crate::writing::grows;
 use crate::{Case, cases, places};
 
 pub(crate) fn cases() -> Vec<Case<ByteBuf>> {
-    fn reserved_room_is_used_in_place(mut buf: ByteBuf, bytes: &[u8]) {
+    fn reserved_space_is_used_in_place(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(700);
         let at = buf.as_ptr();
         buf.extend_from_slice(&[7; 700]);
@@ -134,7 +134,7 @@ pub(crate) fn cases() -> Vec<Case<ByteBuf>> {
         }
     }
     cases![
-        reserved_room_is_used_in_place,
+        reserved_space_is_used_in_place,
         reclaimed,
         headroom_takes_what_is_prepended,
         full_at_its_maximum,

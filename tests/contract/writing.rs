@@ -122,7 +122,7 @@ fn appending() -> Vec<Case<ByteBuf>> {
         buf.commit(5);
         assert_eq!(buf, [bytes, &[b'x'; 20]].concat());
     }
-    fn commit_shows_nobody_elses(mut buf: ByteBuf, bytes: &[u8]) {
+    fn commit_exposes_no_old_bytes(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(500);
         buf.commit(500);
         assert!(buf.starts_with(bytes));
@@ -199,7 +199,7 @@ fn appending() -> Vec<Case<ByteBuf>> {
         writer,
         resize,
         writable,
-        commit_shows_nobody_elses,
+        commit_exposes_no_old_bytes,
         commit_beyond,
         read_into_spare,
         read_into_spare_lies,
@@ -293,7 +293,7 @@ fn placing() -> Vec<Case<ByteBuf>> {
         assert_eq!(front, [&bytes[..at], b"more"].concat());
         assert_eq!(buf, [b"head", &bytes[at..], b"tail"].concat());
     }
-    fn split_within_the_room(mut buf: ByteBuf, bytes: &[u8]) {
+    fn split_within_the_spare_capacity(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(100);
         let at = bytes.len() + 50;
         let mut room = buf.split_off(at);
@@ -344,7 +344,7 @@ fn placing() -> Vec<Case<ByteBuf>> {
         indexes_beyond,
         discard_read,
         split_and_write_both,
-        split_within_the_room,
+        split_within_the_spare_capacity,
         unsplit,
         frozen_front,
         used_again,

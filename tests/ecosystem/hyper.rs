@@ -103,7 +103,7 @@ fn composite() -> CompositeByteBuf {
 }
 
 #[test]
-fn the_borders_of_a_composite_reach_the_socket() {
+fn the_components_of_a_composite_reach_the_socket_separately() {
     let _baseline = ResourceBaseline::take();
     run(async {
         let (question, answer) = (composite(), composite().slice(50..));
@@ -116,7 +116,7 @@ fn the_borders_of_a_composite_reach_the_socket() {
 }
 
 #[test]
-fn the_borders_are_kept_in_chunked_bodies_too() {
+fn chunked_bodies_keep_the_components_separate() {
     let _baseline = ResourceBaseline::take();
     run(async {
         let (question, answer) = (composite(), ByteView::from(vec![7; 5000]));

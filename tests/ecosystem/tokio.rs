@@ -47,7 +47,7 @@ fn reading_stops_at_the_maximum() {
 }
 
 #[test]
-fn a_composite_is_written_with_its_borders() {
+fn a_composite_is_written_by_its_components() {
     let _baseline = ResourceBaseline::take();
     run(async {
         let [(mut to, writes), (mut from, _)] = Recorder::pair();
@@ -62,7 +62,7 @@ fn a_composite_is_written_with_its_borders() {
 }
 
 #[test]
-fn a_write_that_is_given_up_has_taken_what_it_sent() {
+fn a_cancelled_write_has_consumed_what_it_sent() {
     let _baseline = ResourceBaseline::take();
     run(async {
         let (mut to, mut from) = UnixStream::pair().unwrap();

@@ -142,7 +142,7 @@ fn a_client_that_sends_a_byte_at_a_time_is_served() {
 }
 
 #[test]
-fn a_client_that_reads_a_byte_at_a_time_stops_nobody() {
+fn a_client_that_reads_a_byte_at_a_time_stops_no_other() {
     let _baseline = ResourceBaseline::take();
     let bytes = noise(9, 8 << 20);
     let site = Site::new().with("large", &bytes).with("small", "x");

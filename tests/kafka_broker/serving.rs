@@ -45,7 +45,7 @@ fn read_all(client: &mut Client, topic: &str, limits: Limits) -> Vec<(i64, Vec<u
 }
 
 #[test]
-fn records_come_back_in_order_whatever_the_limits() {
+fn records_are_returned_in_order_under_any_limits() {
     let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start_with(directory.path(), ["--segment", "2", "--sync", "never"]);

@@ -77,7 +77,7 @@ fn trim_vs_take() {
 
 /// What was needed in between is no longer unused. Catches: a low mark that is not kept.
 #[test]
-fn a_look_after_a_need() {
+fn memory_used_since_the_last_check_is_not_unused() {
     loom::model(|| {
         let idle = Arc::new(Idle::default());
         idle.add(2 * MUCH);

@@ -53,7 +53,7 @@ fn make_sparse(path: &Path) {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_costs_nothing_that_was_safe() {
+fn a_full_disk_is_an_error_and_loses_no_flushed_record() {
     let _alone = alone();
     let _baseline = ResourceBaseline::take();
     let Some(disk) = Disk::mount() else {

@@ -21,7 +21,7 @@ const STEP: &str = "BYTEBUF_CRASH_STEP";
 /// Set by the script, which has seen that `strace` works.
 const STRACE: &str = "BYTEBUF_CRASH_STRACE";
 
-const TEST: &str = "kill::a_kill_at_any_system_call_leaves_what_was_safe_and_a_file_to_go_on_with";
+const TEST: &str = "kill::a_kill_at_any_system_call_keeps_flushed_records_and_a_usable_file";
 
 /// Where syncing costs nothing, if there is such a place: it is done thousands of times.
 fn folder() -> TempDir {
@@ -50,7 +50,7 @@ fn kill(step: &str, path: &Path, call: &str, turn: usize) -> (bool, Option<u64>)
 
 /// The test runs itself, by its own name, as the process that it kills.
 #[test]
-fn a_kill_at_any_system_call_leaves_what_was_safe_and_a_file_to_go_on_with() {
+fn a_kill_at_any_system_call_keeps_flushed_records_and_a_usable_file() {
     if let Ok(name) = std::env::var(STEP) {
         let path = std::env::var_os(FILE).unwrap();
         if let Some(step) = STEPS.iter().find(|step| step.name == name) {

@@ -41,7 +41,7 @@ fn blocks_move_between_threads_that_end() {
 
 /// One view on four threads: each clones, cuts, asks whether it is alone, and writes if it is.
 #[test]
-fn whoever_is_alone_may_write() {
+fn only_a_unique_handle_may_write() {
     check(|| {
         let pool = Pool::builder().chunk_size(1 << 20).build();
         let view = stamped(&pool, SMALL, 1).freeze();
@@ -95,7 +95,7 @@ fn threads_end_with_views_in_their_storage() {
 
 /// Threads trim and purge while blocks are taken and returned.
 #[test]
-fn memory_goes_back_while_it_is_used() {
+fn memory_is_returned_while_the_pool_is_used() {
     check(|| {
         let pool = Pool::builder().chunk_size(1 << 20).thread_cache(0).build();
         let live = |id: u64| {
@@ -125,7 +125,7 @@ fn memory_goes_back_while_it_is_used() {
 
 /// The last handle of a pool goes while its blocks come home from three threads: nothing is left of it.
 #[test]
-fn a_pool_closes_while_blocks_come_home() {
+fn a_pool_closes_while_blocks_return() {
     check(|| {
         let pool = Pool::builder().chunk_size(1 << 20).thread_cache(WIDE).build();
         let is_there = pool.is_there();

@@ -8,7 +8,7 @@ use crate::{files, nothing, root};
 
 /// The files in which unsafe code is allowed are those that CONTRIBUTING.md lists.
 #[test]
-fn the_list_of_unsafe_files_is_true() {
+fn contributing_lists_the_unsafe_files() {
     let allowed = |text: &str| {
         let head = text.lines().take_while(|line| !line.starts_with("use "));
         head.flat_map(str::split_whitespace).collect::<String>().contains("allow(unsafe_code")
@@ -32,7 +32,7 @@ fn the_list_of_unsafe_files_is_true() {
 }
 
 #[test]
-fn links_of_pages_lead_somewhere() {
+fn links_of_pages_exist() {
     let mut dead = Vec::new();
     for (name, text) in files(".", ".md") {
         let folder = root().join(&name).parent().map(Path::to_path_buf).unwrap_or_default();
@@ -125,7 +125,7 @@ fn every_check_is_described() {
 
 /// CONTRIBUTING.md lists each file that states rules, with exactly those rules.
 #[test]
-fn the_list_of_invariants_is_true() {
+fn contributing_lists_the_invariants() {
     let page = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
     let mut wrong = Vec::new();
     for (name, text) in files("src", ".rs") {
@@ -146,7 +146,7 @@ fn the_list_of_invariants_is_true() {
 
 /// A fuzz target is built, has something to begin with, and a row in the table of results.
 #[test]
-fn every_fuzz_target_is_whole() {
+fn every_fuzz_target_has_a_binary_a_corpus_and_a_row() {
     let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
     let (manifest, page) = (read("fuzz/Cargo.toml"), read("docs/verification.md"));
     let targets = files("fuzz/fuzz_targets", ".rs");

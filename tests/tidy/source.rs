@@ -39,7 +39,7 @@ fn tests_wait_for_events() {
 }
 
 #[test]
-fn no_path_leads_out_of_the_project() {
+fn no_path_names_a_place_outside_the_project() {
     // In the middle of a longer path they are names like others.
     let starts = ["\"", "'", "`", " ", "(", "="].map(str::to_owned);
     let words: Vec<_> = ELSEWHERE.map(|halves| halves.concat()).into();
@@ -51,7 +51,7 @@ fn no_path_leads_out_of_the_project() {
 }
 
 #[test]
-fn every_unsafe_block_is_argued_for() {
+fn every_unsafe_block_has_a_safety_comment() {
     let mut bare = Vec::new();
     for (name, text) in files("src", ".rs") {
         let blocks = text.matches("unsafe {").count() + text.matches("unsafe impl").count();
@@ -65,7 +65,7 @@ fn every_unsafe_block_is_argued_for() {
 
 /// A SAFETY comment that cites `W1` means one rule.
 #[test]
-fn a_rule_has_one_home() {
+fn each_rule_is_stated_in_one_file() {
     let mut homes = BTreeSet::new();
     let mut twice = Vec::new();
     for (name, text) in files("src", ".rs") {
