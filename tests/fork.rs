@@ -39,7 +39,7 @@ fn a_child_that_execs_does_not_disturb_a_busy_pool() {
                         (0..40).map(|i| pool.alloc(100 * (i + 1) * usize::from(stamp))).collect();
                     held.iter_mut().for_each(|buf| buf.put_bytes(stamp, 100));
                     held.retain(|buf| buf.iter().all(|&byte| byte == stamp));
-                    assert_eq!(held.len(), 40, "somebody else wrote to a buffer");
+                    assert_eq!(held.len(), 40, "another owner wrote to a buffer");
                     rounds.fetch_add(1, Ordering::Relaxed);
                 }
             })

@@ -3,7 +3,7 @@
 //! Each round fills a block with a marker and drops it. The next owner of that block, which the thread's
 //! cache hands out again, looks at all that safe code can see of it, in one of many ways.
 
-#![allow(unsafe_code, reason = "looks at the room, which the pool has zeroed")]
+#![allow(unsafe_code, reason = "reads the spare capacity, which the pool has zeroed")]
 
 #[path = "support/resource_baseline.rs"]
 mod resource_baseline;
@@ -151,7 +151,7 @@ fn the_marker_is_never_seen_in_large_blocks() {
     }
 }
 
-/// With `zero_on_release` not even unsafe code finds it: the room is zeros, whoever wrote there.
+/// With `zero_on_release` unsafe code finds zeros in the spare capacity as well.
 #[test]
 fn zero_on_release_erases_the_bytes() {
     let _baseline = ResourceBaseline::take();

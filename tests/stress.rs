@@ -19,7 +19,7 @@ use test_data::Random;
 
 const THREADS: usize = if cfg!(miri) { 3 } else { 8 };
 
-/// Buffers that are on their way to one thread, whoever that is by then.
+/// Buffers on their way to the thread of one place, which may have changed by then.
 type Inbox = Mutex<Vec<(ByteView, u64)>>;
 
 /// Mostly small, some large, a few that are mapped on their own.
@@ -61,7 +61,7 @@ fn live(pool: &Pool, inboxes: &[Inbox], owners: &AtomicU64, random: &mut Random,
             3 if !held.is_empty() => {
                 let (view, owner) = held.swap_remove(random.below(held.len()));
                 verify(&view, owner);
-                // Taken back for writing, where nobody else has it.
+                // Taken back for writing if no other handle has it.
                 if let Ok(mut buf) = view.try_into_mut() {
                     let owner = owners.fetch_add(1, Ordering::Relaxed);
                     let (stamp, len) = (owner.to_le_bytes(), buf.len());

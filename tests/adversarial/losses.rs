@@ -128,7 +128,9 @@ fn a_forgotten_waiter_blocks_no_other_waiter() {
     let used = budget.budget_stats().expect("a budget").used;
     assert!(used < 1000, "{used}");
     let mut next = pin!(budget.alloc_wait(1000));
-    let Poll::Ready(Ok(buf)) = next.as_mut().poll(context) else { panic!("nobody is before it") };
+    let Poll::Ready(Ok(buf)) = next.as_mut().poll(context) else {
+        panic!("no waiter is before it")
+    };
     assert!(buf.capacity() >= 1000);
     assert!(budget.try_alloc(1000).is_ok());
     let stats = pool.stats();

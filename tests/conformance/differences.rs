@@ -28,7 +28,7 @@ pub(crate) const DIFFERENCES: &[(Difference, &str, &str)] = &[
     (
         Difference::Quirks,
         "traces of the family quirks",
-        "mistakes of Netty, recorded so that nobody follows them",
+        "mistakes of Netty, recorded and not followed",
     ),
     (
         Difference::ReadOnly,

@@ -72,7 +72,7 @@ impl Representation {
         }
     }
 
-    /// A buffer of these bytes that nobody else sees.
+    /// Returns an unshared buffer of these bytes.
     pub(crate) fn independent(self, bytes: &[u8]) -> Box<dyn Subject> {
         let mut subject = self.subject(bytes, bytes.len(), None, false);
         assert!(subject.set_writer(bytes.len()), "all bytes are there");

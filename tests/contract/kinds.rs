@@ -57,7 +57,7 @@ fn middle(mut whole: ByteView) -> Made<ByteView> {
     Made::from(part).beside([all, whole, behind])
 }
 
-/// A view of a file that nobody can change any more.
+/// A view of a file that can no longer change.
 #[cfg(unix)]
 fn mapped(bytes: &[u8]) -> ByteView {
     let mut file = tempfile::tempfile().expect("a file");

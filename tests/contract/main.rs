@@ -101,7 +101,7 @@ fn trials<S: Subject>(kinds: Vec<Kind<S>>, cases: impl Fn() -> Vec<Case<S>>) -> 
                     let made = make(&bytes);
                     check(made.subject, &bytes);
                     for (other, before) in made.others {
-                        assert_eq!(other, before, "somebody else's bytes have changed");
+                        assert_eq!(other, before, "bytes of another handle have changed");
                     }
                     Ok(())
                 };

@@ -23,7 +23,7 @@ fn a_signal_lets_it_finish_what_it_is_sending() {
         assert_eq!(busy.reply_head().status, 200);
         server.signal(signal);
         assert!(idle.rest().is_empty(), "idle connections end first");
-        assert!(TcpStream::connect(server.address).is_err(), "nobody is let in any more");
+        assert!(TcpStream::connect(server.address).is_err(), "no connection is accepted any more");
         assert_eq!(hash(&busy.rest()), hash(&bytes));
         drop(busy);
         let words = server.last_words();

@@ -32,7 +32,7 @@ pub enum Op {
         cut: u8,
     },
     ToOwner,
-    /// Another handle of the same memory, kept until the end, so that nobody is alone.
+    /// Another handle of the same memory, kept until the end, so that no handle is unique.
     Keep,
     /// The oldest of those is dropped.
     Forget,

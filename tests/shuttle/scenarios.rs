@@ -55,7 +55,7 @@ fn only_a_unique_handle_may_write() {
                     Ok(buf) => verify(&stamp(buf, id), id),
                     Err(twin) => verify(&twin, 1),
                 }
-                // Were the memory free while somebody reads it, this would be written into it.
+                // If the memory were free while a thread reads it, this would be written into it.
                 verify(&stamped(&pool, SMALL, id), id);
             })
         };

@@ -7,7 +7,7 @@ use crate::{files, lines_with, nothing, other, rust};
 /// The most lines that a file has.
 const LONGEST: usize = 700;
 
-/// What an unfinished line says; in two halves, as this file is read too.
+/// The marks of unfinished code; in two halves, as this file is read too.
 const UNFINISHED: [[&str; 2]; 6] = [
     ["TO", "DO"],
     ["FIX", "ME"],
@@ -17,7 +17,7 @@ const UNFINISHED: [[&str; 2]; 6] = [
     ["#[ign", "ore"],
 ];
 
-/// How a path begins that is nobody else's, in halves as above.
+/// How a path outside the project begins, in halves as above.
 const ELSEWHERE: [[&str; 2]; 5] =
     [["../sha", "red"], ["/wo", "rk/"], ["/ho", "me/"], ["/ro", "ot/"], ["/Us", "ers/"]];
 
