@@ -26,8 +26,8 @@ pub(super) const ROUNDS_OF_TRADE: usize = 4;
 /// The fewest blocks of a round of trade: of fewer, by chance, all go one way.
 pub(super) const BLOCKS_OF_TRADE: u64 = 16;
 
-/// A thread's allowance doubles after so many changes from rounds in which blocks came to rounds in which they went, or
-/// back: swings of the load.
+/// A thread's allowance doubles after this number of swings of the load: changes from rounds that receive blocks to rounds
+/// that give them, or back.
 pub(super) const SWINGS_TO_GROW: i32 = 2;
 
 /// The rounds in which as much came as went that one swing makes up for. A round may lie across the turn of a swing; where

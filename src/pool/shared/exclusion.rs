@@ -27,7 +27,7 @@ pub(crate) struct Exclusion {
     remote: Mutex<()>,
 }
 
-/// The owner is kept out; it has to [`activate`](Exclusion::activate) afterwards.
+/// The owner is kept out; it must [`activate`](Exclusion::activate) afterwards.
 pub(crate) struct Stopped<'a> {
     exclusion: &'a Exclusion,
     before: *mut (),
@@ -35,7 +35,7 @@ pub(crate) struct Stopped<'a> {
 }
 
 impl Exclusion {
-    /// Returns the state in which the owner has to [`activate`](Self::activate) first.
+    /// Returns the state in which the owner must [`activate`](Self::activate) first.
     pub(crate) fn new() -> Self {
         let key = AtomicPtr::new(core::ptr::null_mut());
         Self { key, busy: AtomicBool::new(false), remote: Mutex::new(()) }
@@ -67,12 +67,12 @@ impl Exclusion {
         true
     }
 
-    /// Returns whether the owner has to [`activate`](Self::activate) before it can enter.
+    /// Returns whether the owner must [`activate`](Self::activate) before it can enter.
     pub(crate) fn is_dormant(&self) -> bool {
         self.key.load(Ordering::Relaxed).is_null()
     }
 
-    /// Keeps the owner out of the cells, unless it uses them now and goes on doing so for `spins` looks.
+    /// Keeps the owner out of the cells, unless it uses them now and still does after `spins` reads.
     pub(crate) fn stop(&self, spins: u32) -> Option<Stopped<'_>> {
         let remote = lock(&self.remote);
         // Relaxed: the barrier orders it before the load (K1).

@@ -147,7 +147,7 @@ impl Magazines {
         self.exclusion.activate(self.pool)
     }
 
-    /// Returns whether the owner has to [`activate`](Self::activate) them.
+    /// Returns whether the owner must [`activate`](Self::activate) them.
     pub(crate) fn is_dormant(&self) -> bool {
         self.exclusion.is_dormant()
     }
@@ -181,7 +181,7 @@ impl Magazines {
         }
     }
 
-    /// Puts a free block. Returns one for which there is no room: this one, or the one that was freed before it.
+    /// Puts a free block. Returns one that does not fit: this one, or the one that was freed before it.
     #[inline(always)]
     pub(crate) fn put(&self, pool: *const (), block: HeaderRef) -> Result<(), HeaderRef> {
         let Some(_entered) = self.enter(pool) else { return Err(block) };
@@ -213,7 +213,7 @@ impl Magazines {
     // ---- other threads ----
 
     /// Takes all blocks out and calls `put` with those of each class, unless the owner uses the cells at this moment:
-    /// returns whether it did. The owner has to [`activate`](Self::activate) them afterwards.
+    /// returns whether it did. The owner must [`activate`](Self::activate) them afterwards.
     pub(crate) fn take_all(
         &self,
         mut put: impl FnMut(u8, &mut dyn Iterator<Item = HeaderRef>),
@@ -358,8 +358,8 @@ impl Open<'_> {
         self.blocks().len()
     }
 
-    /// Sets the limit, and reserves places for so many blocks. Returns whether there is memory for it. The caller sees to
-    /// it that there are no more blocks, and to the bytes that are assigned.
+    /// Sets the limit, and reserves places for this number of blocks. Returns whether there is memory for it. The caller
+    /// ensures that there are no more blocks, and updates the assigned bytes.
     pub(crate) fn set_limit(&self, limit: usize) -> bool {
         let blocks = self.blocks();
         let more = limit.saturating_sub(blocks.len());

@@ -1,7 +1,7 @@
 //! The cache of one thread for one pool: how large its magazines are, and when they trade with the shared part.
 //!
-//! A magazine that runs empty or full within few blocks doubles its limit, as long as the thread's grant of bytes has
-//! room. When it has none, now and then a class that has little takes half of the others' parts. A magazine trades with the
+//! A magazine that runs empty or full within few blocks doubles its limit, as long as the thread's grant of bytes
+//! allows it. When the grant is used up, a class with a small part occasionally takes half of the others' parts. A magazine trades with the
 //! slabs, where free memory is of use to all classes. One whose blocks flow one way, from thread to thread, trades whole
 //! rounds with the depot.
 //!
@@ -117,7 +117,7 @@ impl Cache {
             Some(Ok(block)) => Ok(block),
             Some(Err(error)) if error.kind != AllocErrorKind::OverLimit => Err(error),
             Some(Err(_)) | None => {
-                // Under a limit, what this thread and others hold of other classes makes room.
+                // Under a limit, this reclaims blocks of other classes from this thread and from others.
                 let block = self.central.take_one(class)?;
                 self.central.count_allocation();
                 Ok(block)
@@ -141,12 +141,12 @@ impl Cache {
         {
             counters.received.add(round.len() as u64);
             for block in round.drain() {
-                let _it_has_room = magazine.push(block);
+                let _it_fits = magazine.push(block);
             }
             self.central.recycle(round);
         } else {
             // As many again as so far, because a size that is seldom asked for is not hoarded. Half the limit at most,
-            // so that there is room to free into.
+            // so that freed blocks fit.
             let more = (counters.received.get() as usize).min(limit / 2);
             let mut first = None;
             self.central.fill(class, more + 1, &mut |block| {
@@ -165,14 +165,14 @@ impl Cache {
         magazine.pop().ok_or_else(|| self.central.refuse(magazine.size()))
     }
 
-    /// Puts a block for which its magazine has no room.
+    /// Puts a block that does not fit its magazine.
     #[cold]
     pub(crate) fn put_slowly(&self, block: HeaderRef) {
         let put = self.wake() && {
             self.central.watch();
             let put = |magazine: &Open<'_>| {
                 let limit = self.grow(magazine);
-                self.make_room(magazine, limit.div_ceil(2));
+                self.make_space(magazine, limit.div_ceil(2));
                 let put = magazine.push(block);
                 magazine.counters().given.add(u64::from(!put));
                 put
@@ -184,9 +184,9 @@ impl Cache {
         }
     }
 
-    /// Makes room in a full magazine: a round goes to the depot, or up to `few` blocks to the slabs if it takes less than
+    /// Makes space in a full magazine: a round goes to the depot, or up to `few` blocks to the slabs if it takes less than
     /// a round.
-    fn make_room(&self, magazine: &Open<'_>, few: usize) {
+    fn make_space(&self, magazine: &Open<'_>, few: usize) {
         let len = magazine.len();
         if len < magazine.limit() || len == 0 {
             return;
@@ -253,7 +253,7 @@ impl Cache {
     }
 
     /// Lets a magazine that ran empty or full take more blocks, if its load goes up and down by more than it takes and the
-    /// allowance has room (J1). Returns its limit.
+    /// allowance permits it (J1). Returns its limit.
     fn grow(&self, magazine: &Open<'_>) -> usize {
         let (limit, size) = (magazine.limit(), magazine.size());
         let counters = magazine.counters();
@@ -281,8 +281,8 @@ impl Cache {
         next
     }
 
-    /// Halves the limits of other magazines, in turn, until there is room for so many bytes. Changes nothing if that would
-    /// not do. Returns whether there is room.
+    /// Halves the limits of other magazines, in turn, until `bytes` are unassigned. Changes nothing if that would not
+    /// suffice. Returns whether they are unassigned.
     fn displace(&self, magazine: &Open<'_>, bytes: usize) -> bool {
         let unassigned = &magazine.all.unassigned;
         let part = |other: Open<'_>| (other.limit() - other.limit() / 2) * other.size();
@@ -315,7 +315,7 @@ mod tests {
     use crate::pool::Pool;
     use crate::pool::pages::size_class::class_of;
 
-    /// A class whose blocks have no room in the allowance costs the others nothing.
+    /// A class whose blocks exceed the allowance takes nothing from the others.
     #[test]
     fn a_class_that_cannot_have_a_part_takes_none_from_others() {
         let pool = Pool::builder().thread_cache(64 * 1024).build();
@@ -341,7 +341,7 @@ mod tests {
         (0..2 * few).for_each(|_| trade(large));
         assert_eq!((limit(small), limit(large)), (before, 0));
         (0..4 * few).for_each(|_| trade(other));
-        assert!(limit(other) > 0, "one that has room gets a part");
+        assert!(limit(other) > 0, "one that fits gets a part");
         cache.flush();
     }
 
