@@ -1,7 +1,6 @@
-//! `CompositeByteBuf` against what people write with `bytes`, and against contiguous memory.
+//! Compares `CompositeByteBuf` with the usual code over `bytes`, and with contiguous memory.
 //!
-//! `cargo bench --bench composite`; the first candidate of each job is what the others are compared
-//! with.
+//! `cargo bench --bench composite`; the first candidate of each job is the reference for the others.
 
 mod side_by_side;
 
@@ -14,7 +13,7 @@ use side_by_side::{Candidate, compare};
 
 const LEN: usize = 64 * 1024;
 
-/// The usual `VecDeque<Bytes>`, with a count of what is left.
+/// The usual `VecDeque<Bytes>`, with a count of the remaining bytes.
 #[derive(Clone)]
 struct Deque {
     parts: VecDeque<Bytes>,
@@ -60,7 +59,7 @@ fn text() -> Vec<u8> {
     (0..LEN).map(|i| (i % 251) as u8).collect()
 }
 
-/// The same bytes in so many parts.
+/// The same bytes in this many parts.
 fn both(parts: usize) -> (CompositeByteBuf, Deque) {
     let (view, bytes) = (ByteView::from(text()), Bytes::from(text()));
     let ranges = (0..parts).map(|i| i * LEN / parts..(i + 1) * LEN / parts);
@@ -98,7 +97,7 @@ fn main() {
     let offsets = offsets();
     for parts in [16, 256, 4096] {
         let (composite, deque) = both(parts);
-        // Often enough that what the other one left in the caches does not count.
+        // Enough repetitions that the cache contents of the other candidate do not matter.
         const TURNS: usize = 8;
         let sum = |peek: &dyn Fn(usize) -> Option<u32>| {
             let all = (0..TURNS).flat_map(|_| &offsets);
@@ -168,7 +167,7 @@ fn main() {
             "find 4 bytes, 64 parts",
             LEN,
             vec![
-                // Misses what lies across a border.
+                // Misses matches across a boundary.
                 Candidate::new(
                     "memmem, part by part",
                     || &deque,

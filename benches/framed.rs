@@ -5,10 +5,10 @@
 //! cargo bench --features tokio --bench framed -- --count SYSTEM SIZE DIRECTION     # under strace -f -c
 //! ```
 //!
-//! A thread of its own is the peer. The measured thread runs a current-thread runtime; its cost is its processor
-//! time, as the kernel accounts it to the thread. Frames have their length in front. *receive*: the peer sends a stream of
+//! A separate thread is the peer. The measured thread runs a current-thread runtime; its cost is its processor
+//! time, as the kernel accounts it to the thread. Frames are length-prefixed. *receive*: the peer sends a stream of
 //! frames, each is decoded and dropped. *send*: clones of one `Bytes` are fed, and flushed at the end. *forward*: each
-//! frame that comes is fed to the connection again, which is flushed when no frame is there.
+//! received frame is fed to the connection again, which is flushed when no frame is ready.
 //!
 //! The calls are those that the codec makes to the socket; `--count` runs one job alone, for `strace`.
 
@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The bytes of a measured stream.
 const STREAM: usize = 32 << 20;
-/// The frames of a stream at most.
+/// The maximum number of frames of a stream.
 const FRAMES: usize = 100_000;
 const SIZES: [usize; 6] = [16, 128, 1024, 8 * 1024, 64 * 1024, 1 << 20];
 const ROUNDS: usize = 11;
@@ -89,17 +89,17 @@ enum Direction {
     Forward,
 }
 
-/// Gives the processor time of the thread.
+/// Returns the processor time of the thread.
 type Clock = fn() -> Duration;
 
-/// What a stream of frames cost.
+/// The cost of a stream of frames.
 #[derive(Clone, Copy)]
 struct Cost {
     nanos: f64,
     calls: f64,
 }
 
-/// Frames of one codec over a socket, so that both run the same text.
+/// Frames of one codec over a socket; both codecs run the same code.
 macro_rules! system {
     ($name:ident, $codec:path, $sent:expr) => {
         mod $name {
@@ -112,7 +112,7 @@ macro_rules! system {
                 codec::LengthDelimitedCodec::builder().max_frame_length(LIMIT).new_framed(socket)
             }
 
-            /// Runs one stream and returns the number of frames that came.
+            /// Runs one stream and returns the number of received frames.
             pub(super) async fn run(
                 frames: &mut Frames,
                 direction: Direction,
@@ -155,7 +155,7 @@ macro_rules! system {
                 poll_fn(|cx| Pin::new(&mut *frames).poll_next(cx)).await.unwrap().unwrap()
             }
 
-            /// A frame that is there already.
+            /// Returns a frame if one is ready.
             async fn ready(frames: &mut Frames) -> Option<Frame> {
                 poll_fn(|cx| match Pin::new(&mut *frames).poll_next(cx) {
                     Poll::Ready(frame) => Poll::Ready(frame.map(Result::unwrap)),
@@ -187,7 +187,7 @@ macro_rules! system {
                 let runtime = runtime();
                 runtime.block_on(async {
                     let mut frames = frames(socket());
-                    // What grows once has grown.
+                    // One-time growth is over.
                     let peer = std::thread::spawn(move || serve(peer, direction, size, count));
                     let before = clock();
                     run(&mut frames, direction, size, count).await;
@@ -199,7 +199,8 @@ macro_rules! system {
                 })
             }
 
-            /// The resident KiB before and after one frame of 64 MiB came and was sent back, while the connection waits for the next one.
+            /// Returns the resident KiB before and after receiving one frame of 64 MiB and sending it back, while the
+            /// connection waits for the next one.
             pub(super) fn burst() -> (u64, u64) {
                 let (socket, mut peer) = pair();
                 runtime().block_on(async {
@@ -238,7 +239,7 @@ macro_rules! system {
     };
 }
 
-// As each sends what it has received without a copy.
+// Each sends received bytes without a copy.
 system!(ours, bytebuf::codec, |frame: bytebuf::ByteBuf| frame);
 system!(theirs, tokio_util::codec, |frame: bytes::BytesMut| frame.freeze());
 
@@ -317,7 +318,7 @@ fn main() {
             .expect("receive, send or forward");
         let count = (STREAM / size).min(FRAMES);
         let measure = if system == "ours" { ours::measure } else { theirs::measure };
-        // Neither valgrind nor strace should see the clock.
+        // Keeps the clock out of the counts of valgrind and strace.
         let cost = measure(direction, size, count, || Duration::ZERO);
         return println!("{count} frames, {:.4} calls each", cost.calls);
     }

@@ -1,4 +1,4 @@
-//! One operation, so many times: what `benches/instructions.sh` counts the instructions of.
+//! Runs one operation a given number of times; `benches/instructions.sh` counts its instructions.
 //!
 //! ```text
 //! cargo bench --bench instructions -- list
@@ -95,7 +95,7 @@ const OPERATIONS: &[Operation] = &[
     }),
 ];
 
-/// Fills a queue with as many views, and sends it. What the kernel does is not counted.
+/// Fills a queue with this many views, and sends it. Instructions of the kernel are not counted.
 fn push_and_flush(n: usize, views: usize, size: usize) {
     let view = ByteView::from(vec![7; size]);
     let mut queue = WriteQueue::new();
@@ -123,7 +123,7 @@ fn alloc(n: usize, size: usize) {
 }
 
 fn main() {
-    // `cargo bench` and `cargo test --benches` call each bench with words of their own.
+    // `cargo bench` and `cargo test --benches` call each bench with their own arguments.
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     match &words[..] {

@@ -1,15 +1,14 @@
-//! What the ways to the kernel cost, each beside the best that can be written by hand.
+//! Measures the cost of input and output, each job against the best handwritten code.
 //!
 //! ```text
 //! cargo bench --bench io -- [--quick] [--only JOB] [--picture FILE.svg]
 //! ```
 //!
-//! Every line is one bar: our cost, the peer's, the ratio, and what the ratio may be. Costs are
-//! processor time of the one thread that does the work, as the kernel accounts it to that thread,
-//! so that neither a waiting peer nor a busy machine counts. `--quick` only shows that everything
-//! runs, and `--only` takes the jobs whose name holds that text.
+//! Every line is one bar: our cost, the peer's cost, the ratio, and its limit. A cost is the processor time that the kernel
+//! accounts to the thread that does the work, so a waiting peer or a busy machine does not count. `--quick` only checks that
+//! everything runs, and `--only` selects the jobs whose name contains that text.
 //!
-//! `report.rs` measures, judges and prints, `picture.rs` draws; `wire.rs` is the other end of a
+//! `report.rs` measures, compares and prints, `picture.rs` draws; `wire.rs` is the other end of a
 //! connection. The jobs: `file.rs` (files to sockets), `small.rs` (many small buffers), `through.rs`
 //! (a proxy, an upload), `log.rs` (appending to a file).
 

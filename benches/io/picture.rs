@@ -1,4 +1,4 @@
-//! The bars as bars.
+//! Draws the results as bars.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ const LINE: usize = 22;
 const LEFT: usize = 270;
 const SCALE: f64 = 300.0;
 
-/// One line per job: the ratio as a bar, a stroke where it may end. The peer is 1.
+/// One line per job: the ratio as a bar, and its limit as a stroke. The peer is 1.
 pub(crate) fn draw(rows: &[Row]) -> String {
     let (width, height) = (LEFT + 480, (rows.len() + 2) * LINE);
     let mut svg = format!(

@@ -1,4 +1,4 @@
-//! Bars: what a job costs us, what it costs its peers, and whether the ratio is low enough.
+//! Bars: our cost of a job, the cost of its peers, and whether the ratio is low enough.
 
 use std::{fs, io};
 
@@ -14,7 +14,7 @@ pub(crate) struct Row {
     pub(crate) job: String,
     unit: &'static str,
     ours: f64,
-    /// What the others are called and what they cost.
+    /// The names and the costs of the peers.
     peers: Vec<(&'static str, f64)>,
     /// Against the cheapest peer: the median of the ratios within the rounds, which is steadier
     /// than the ratio of medians.
@@ -57,8 +57,7 @@ impl Report {
         self.only.as_ref().is_none_or(|only| job.contains(only))
     }
 
-    /// Measures a job of so many units. The first candidate is ours; `bar` is what our cost may be
-    /// in parts of that of each peer.
+    /// Measures a job of this many units. The first candidate is ours; `bar` is the maximum ratio of our cost to that of each peer.
     pub(crate) fn measure(
         &mut self,
         job: &str,
@@ -102,12 +101,12 @@ impl Report {
     }
 }
 
-/// `full` where figures are wanted, else `quick`.
+/// Returns `full` for a measurement, and `quick` for a check that it runs.
 pub(crate) fn scaled(full: usize, quick: usize) -> usize {
     if in_earnest() { full } else { quick }
 }
 
-/// The processor time that this thread spends on `work`, in nanoseconds.
+/// Returns the processor time that this thread spends on `work`, in nanoseconds.
 pub(crate) fn cpu(work: impl FnOnce() -> io::Result<()>) -> f64 {
     let now = || {
         let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -118,9 +117,9 @@ pub(crate) fn cpu(work: impl FnOnce() -> io::Result<()>) -> f64 {
     (now() - start) as f64
 }
 
-/// Does a job as a call that returns, as it is in every program. The first return after a system
-/// call is mispredicted, at 0.27 us here, since the kernel has used the stack of return addresses; a
-/// peer whose system call were inlined into the loop of the benchmark would not pay for that.
+/// Runs a job as a call that returns, as in every program. The processor mispredicts the first return after a system call, which
+/// costs 0.27 us here, because the kernel has used the stack of return addresses. A peer whose system call is inlined into
+/// the loop of the benchmark would avoid this cost.
 #[inline(never)]
 pub(crate) fn by_call<T>(job: impl FnOnce() -> T) -> T {
     job()

@@ -1,6 +1,6 @@
-//! Many small buffers per flush: copied together or gathered, whichever is cheaper.
+//! Many small buffers per flush, copied together or gathered, by cost.
 //!
-//! Everyone is given the same thing, buffers that they own, and has to send them and let them go.
+//! Each candidate gets owned buffers, sends them, and releases them.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -12,7 +12,7 @@ use crate::report::{Report, by_call, cpu, scaled};
 use crate::side_by_side::Candidate;
 use crate::wire::{Sink, write_all};
 
-/// Buffers that are handed over before the clock starts, so that it need not be asked per flush.
+/// The number of buffers that are passed before the clock starts, so that the clock is not read per flush.
 const BATCH: usize = 1024;
 
 pub(crate) fn run(report: &mut Report) -> io::Result<()> {
@@ -30,7 +30,7 @@ pub(crate) fn run(report: &mut Report) -> io::Result<()> {
 }
 
 fn measure(report: &mut Report, job: &str, sink: &Sink, number: usize, size: usize) {
-    // Apart from each other, as what comes from many places is.
+    // Not adjacent, like buffers from several sources.
     let buffers: Vec<ByteView> = (0..number).map(|i| vec![i as u8; size].into()).collect();
     let mut queue = WriteQueue::new();
     let ours = |views: &mut Vec<ByteView>| {
@@ -68,7 +68,7 @@ fn measure(report: &mut Report, job: &str, sink: &Sink, number: usize, size: usi
     );
 }
 
-/// Hands over `BATCH` buffers at a time, in flushes as long as `buffers`, and measures the sending.
+/// Passes `BATCH` buffers at a time, in flushes as long as `buffers`, and measures the sends.
 fn round<'a>(
     sink: &'a Sink,
     buffers: &'a [ByteView],
@@ -99,7 +99,7 @@ fn send_all(to: &Sink, mut entries: &mut [IoSlice<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// The same allocation for entries of another lifetime.
+/// Returns the same allocation for entries of another lifetime.
 fn reuse<'a>(mut entries: Vec<IoSlice<'_>>) -> Vec<IoSlice<'a>> {
     entries.clear();
     entries.into_iter().map(|_| unreachable!("it is empty")).collect()

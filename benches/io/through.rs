@@ -1,4 +1,4 @@
-//! From one descriptor to another: a proxy between two connections, an upload into a file.
+//! Moves bytes from one descriptor to another: a proxy between two connections, an upload into a file.
 //!
 //! Only the thread in the middle is measured.
 
@@ -11,7 +11,7 @@ use crate::report::{Report, cpu, scaled};
 use crate::side_by_side::Candidate;
 use crate::wire::{Sink, Source, write_all};
 
-/// What is read at a time by hand, most of the time.
+/// The usual size of a read in handwritten code.
 const WINDOW: usize = 64 * 1024;
 
 pub(crate) fn run(report: &mut Report) -> io::Result<()> {

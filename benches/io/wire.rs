@@ -1,4 +1,4 @@
-//! Connections on this machine, and threads at their other ends.
+//! Connections on this machine, with a thread at the other end of each.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,33 +11,33 @@ use std::thread;
 
 use rustix::net::{RecvFlags, recv, sockopt};
 
-/// A connection over loopback, with the congestion control that most machines have.
+/// A connection over loopback, with the most common congestion control.
 pub(crate) fn tcp() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let here = TcpStream::connect(listener.local_addr()?)?;
     let (there, _) = listener.accept()?;
     for end in [&here, &there] {
         end.set_nodelay(true)?;
-        // Else what the system has; the ratios are of one and the same connection.
+        // Otherwise the default of the system; both sides of a ratio use the same connection.
         let _ = sockopt::set_tcp_congestion(end, "cubic");
     }
     Ok((here, there))
 }
 
-/// Somewhere to send to: a thread takes everything and counts it.
+/// A sink: a thread receives and counts all bytes.
 pub(crate) struct Sink {
     out: OwnedFd,
     taken: Arc<AtomicU64>,
 }
 
 impl Sink {
-    /// Bytes that arrive over TCP are dropped where they are, without a copy.
+    /// Discards bytes that arrive over TCP, without a copy.
     pub(crate) fn tcp() -> io::Result<Sink> {
         let (out, peer) = tcp()?;
         Ok(Sink::reading(out.into(), peer.into(), RecvFlags::TRUNC))
     }
 
-    /// Unix sockets can't drop what arrives; it is copied.
+    /// Copies bytes from a unix socket, which cannot discard them.
     pub(crate) fn unix() -> io::Result<Sink> {
         let (out, peer) = UnixStream::pair()?;
         Ok(Sink::reading(out.into(), peer.into(), RecvFlags::empty()))
@@ -55,7 +55,7 @@ impl Sink {
         Sink { out, taken }
     }
 
-    /// Waits until so many bytes have arrived since the last time.
+    /// Waits until this many bytes have arrived since the last call.
     pub(crate) fn await_bytes(&self, bytes: usize) {
         while self.taken.load(Ordering::Acquire) != bytes as u64 {
             thread::yield_now();
@@ -70,7 +70,7 @@ impl AsFd for Sink {
     }
 }
 
-/// Somewhere to receive from over TCP: a thread sends as many bytes as it is asked for.
+/// A source over TCP: a thread sends the requested number of bytes.
 pub(crate) struct Source {
     pub(crate) stream: TcpStream,
     asked: Sender<usize>,
@@ -98,7 +98,7 @@ impl Source {
     }
 }
 
-/// Writes all of it, however little each call takes.
+/// Writes all bytes, however few each call takes.
 pub(crate) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = rustix::io::write(&to, bytes)?;

@@ -1,5 +1,5 @@
-//! Candidates for one job, measured in turns in one process, so that a busy or slow machine treats
-//! them alike. What counts is the ratio of their medians.
+//! Measures the candidates for one job in turns in one process, so that a busy or slow machine affects all of them equally. The
+//! result is the ratio of their medians.
 
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
@@ -7,14 +7,14 @@ use std::{hint::black_box, time::Instant};
 
 const ROUNDS: usize = 41;
 
-/// A candidate: what it is called, and a round of what it does, which gives its cost in nanoseconds.
+/// A candidate: its name, and a function that runs one round and returns its cost in nanoseconds.
 pub(crate) struct Candidate<'a> {
     pub(crate) name: &'static str,
     round: Box<dyn FnMut() -> f64 + 'a>,
 }
 
 impl<'a> Candidate<'a> {
-    /// One that is timed by the clock on the wall, all but its setting up.
+    /// Creates a candidate that is timed by the wall clock, without its setup.
     pub(crate) fn new<S, T>(
         name: &'static str,
         mut set_up: impl FnMut() -> S + 'a,
@@ -28,20 +28,20 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    /// One that measures itself.
+    /// Creates a candidate that measures itself.
     pub(crate) fn metered(name: &'static str, round: impl FnMut() -> f64 + 'a) -> Self {
         Self { name, round: Box::new(round) }
     }
 }
 
-/// Whether figures are wanted. `cargo test`, and `--quick`, only want to see that it runs.
+/// Returns whether to measure. `cargo test` and `--quick` only check that it runs.
 pub(crate) fn in_earnest() -> bool {
     let given = |wanted| std::env::args().any(|arg| arg == wanted);
     given("--bench") && !given("--quick")
 }
 
-/// What each round cost each of the candidates. The first of a round is the last of the next one,
-/// since what a candidate leaves behind meets the one after it.
+/// Returns the cost of each round for each candidate. The first candidate of a round is the last of the next one, because a
+/// candidate affects its successor.
 pub(crate) fn in_turns(candidates: &mut [Candidate<'_>], rounds: usize) -> Vec<Vec<f64>> {
     let mut costs = vec![Vec::with_capacity(rounds); candidates.len()];
     for round in 0..rounds {
@@ -59,7 +59,7 @@ pub(crate) fn median(costs: impl IntoIterator<Item = f64>) -> f64 {
     costs[costs.len() / 2]
 }
 
-/// Measures all candidates and prints nanoseconds per unit, and each one's part of the first one's.
+/// Measures all candidates and prints their nanoseconds per unit, and their ratio to the first.
 pub(crate) fn compare(job: &str, units: usize, mut candidates: Vec<Candidate<'_>>) {
     let rounds = if in_earnest() { ROUNDS } else { 1 };
     let costs = in_turns(&mut candidates, rounds);

@@ -61,11 +61,11 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Throws away what comes up to the end, and gives its length. It is not even copied, so that the
-/// receiver does not hold up whom it measures.
+/// Discards all bytes up to the end, and returns their number. It does not copy them, so that the receiver does not delay the
+/// measured sender.
 pub(crate) fn discard(stream: &TcpStream) -> io::Result<u64> {
     let mut room = vec![0; 1 << 20];
-    // To truncate is to discard, but only Linux does so for streams.
+    // Truncation discards bytes; only Linux supports it for streams.
     let flags = if cfg!(target_os = "linux") { RecvFlags::TRUNC } else { RecvFlags::empty() };
     let mut received = 0;
     loop {

@@ -15,10 +15,10 @@ use slab::Slab;
 const GROUP: u16 = 1;
 const BLOCK: usize = 4096;
 
-/// The most bytes of one send, so that connections take turns.
+/// Maximum bytes of one send, so that connections take turns.
 const LONGEST_SEND: usize = 256 * 1024;
 
-/// What a request is about, in the upper half of its user data; the lower half is the connection.
+/// The kind of a request, in the upper half of its user data; the lower half is the connection.
 const ACCEPT: u64 = 1 << 32;
 const RECEIVE: u64 = 2 << 32;
 const SEND: u64 = 3 << 32;
@@ -29,7 +29,7 @@ pub(crate) struct Server {
     buffers: BufferRing,
     listener: TcpListener,
     connections: Slab<Connection>,
-    /// Requests that wait for a turn in the ring.
+    /// Requests that wait for space in the ring.
     requests: VecDeque<squeue::Entry>,
     /// Connections whose receive has to be armed, once there are blocks.
     to_arm: Vec<usize>,
@@ -39,7 +39,7 @@ struct Connection {
     socket: TcpStream,
     peer: SocketAddr,
     queue: WriteQueue,
-    /// What the kernel is sending.
+    /// The operation that the kernel sends.
     operation: Option<SendOperation>,
     is_armed: bool,
     /// It receives nothing more: the peer has ended its half, or something failed.
@@ -70,7 +70,7 @@ impl Server {
                 submitter.register_buf_ring_with_flags(r.address, r.entries, r.group, r.flags)
             }
         };
-        // SAFETY: registered as told, once.
+        // SAFETY: registered once, as its contract requires.
         unsafe { buffers.register(call) }?;
         buffers.refill();
         let (requests, to_arm) = (VecDeque::new(), Vec::new());
@@ -216,7 +216,7 @@ impl Server {
         if may_receive && !connection.is_armed {
             self.to_arm.push(at);
         } else if connection.is_armed && !may_receive {
-            // A peer that does not read what it gets back is not read from either.
+            // The server does not read from a peer that does not read its echo.
             self.request(opcode::AsyncCancel::new(RECEIVE | at as u64).build(), CANCEL);
         } else if connection.has_ended && connection.operation.is_none() && !connection.is_armed {
             let connection = self.connections.remove(at);

@@ -11,27 +11,26 @@ use crate::page::Page;
 use crate::reply::{CHUNK_LINE, Framing};
 use crate::report::Tally;
 
-/// Read at most at a time from a file that travels by way of memory. Measured with 16 MiB: 256 KiB
-/// cost 1.3 times the processor time, 64 KiB 1.5 times. A peer that reads slowly has one of them
-/// held for it, beside the megabytes that the kernel holds.
+/// The maximum size of a read from a file that is sent through memory. Measured with 16 MiB: 256 KiB cost 1.3 times the processor
+/// time, 64 KiB 1.5 times. A slow peer holds one such buffer, besides the megabytes in the kernel.
 const WINDOW: u64 = 512 * 1024;
-/// Mapped at a time.
+/// The size of a mapping.
 const MAP: u64 = 256 * 1024;
-/// The system calls for that: a file in memory is made, filled, sealed, looked at, mapped, and
-/// unmapped, and three descriptors are copied or closed.
+/// The system calls for a mapping: they create, fill, seal, inspect, map and unmap a file in memory, and copy or close three
+/// descriptors.
 const MAP_CALLS: u64 = 11;
 
-/// What is left of a body.
+/// The rest of a body.
 #[derive(Debug)]
 pub(crate) enum Rest {
     /// Read into pooled buffers, which are queued one by one.
     Copied(FileRegion),
-    /// Mapped and queued part by part: a copy of each, as a file that somebody may truncate would
-    /// take the process down with it if it were mapped itself.
+    /// Copied into a mapping and queued part by part. The file itself is not mapped, because another process may truncate it,
+    /// which would kill this process.
     Mapped(FileRegion),
-    /// Spliced to the socket past the queue, which must be empty then.
+    /// Spliced to the socket; this bypasses the queue, which must be empty.
     Spliced { splice: Splice, file: Arc<File>, length: u64 },
-    /// The page of a directory, of which each piece is written when the queue takes it.
+    /// The page of a directory; each piece is written when the queue takes it.
     Listed { page: Box<Page>, framing: Framing },
 }
 

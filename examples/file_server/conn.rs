@@ -26,21 +26,21 @@ const BATCH: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Conn {
     channel: Channel,
-    /// Received and not yet consumed; no buffer at all between requests.
+    /// Bytes received and not yet consumed; no buffer between requests.
     inbox: Option<ByteBuf>,
     outbox: WriteQueue,
-    /// A body that is not in the queue yet, or never will be.
+    /// A body that is not in the queue yet, or bypasses it.
     rest: Option<Rest>,
-    /// Bytes of a request body that are passed over.
+    /// Bytes of a request body to skip.
     skip: u64,
     stage: Stage,
-    /// What the events said: they come as edges, so each holds until a call finds otherwise.
+    /// The state from the events: they are edge-triggered, so each state holds until a call returns otherwise.
     readable: bool,
     blocked: bool,
     hung_up: bool,
-    /// All that the peer ever sent is received.
+    /// All bytes of the peer are received.
     ended: bool,
-    /// The last time that a byte was sent, or a request began.
+    /// The time when a byte was last sent, or a request began.
     progress: Instant,
 }
 
@@ -50,26 +50,26 @@ enum Stage {
     Open,
     /// The last reply is in the queue.
     Last,
-    /// Everything is sent; whatever the peer still sends is thrown away until it closes.
+    /// Everything is sent; further bytes of the peer are discarded until it closes.
     Farewell,
 }
 
-/// What the loop does with a connection after its turn.
+/// The action of the loop after a connection's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing until an event comes.
+    /// Waits for an event.
     Wait,
-    /// There is more to do, after the others had their turn.
+    /// Has more work, after the turns of the others.
     Again,
     Close,
 }
 
-/// Why the requests at hand are not answered any further.
+/// The reason why the received requests wait.
 #[derive(PartialEq, Eq)]
 enum Pause {
-    /// More bytes must come first.
+    /// The next request is incomplete.
     Starved,
-    /// Some replies must leave first.
+    /// The queue must send some replies first.
     Full,
 }
 

@@ -104,7 +104,7 @@ pub(crate) struct Opened {
     pub(crate) modified: Option<SystemTime>,
 }
 
-/// The attributes by which a file and its state are told from others.
+/// The attributes that identify a file and its state.
 type Stamp = [i128; 7];
 
 fn stamp(stat: &Stat) -> Stamp {

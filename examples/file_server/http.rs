@@ -62,7 +62,7 @@ impl Refusal {
 pub(crate) enum Method {
     Get,
     Head,
-    /// Anything else: well-formed, and not for a file server.
+    /// Any other method: well-formed, and not supported by a file server.
     Other,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Request<'b> {
 /// Reads one request head from the front of `received`: the request and its length in bytes, or
 /// `None` when more must come first.
 ///
-/// A refusal here means that nobody can say where the next request starts: answer and close.
+/// After a refusal the start of the next request is unknown: answer and close.
 pub(crate) fn parse(received: &[u8]) -> Result<Option<(Request<'_>, usize)>, Refusal> {
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut []);
@@ -194,7 +194,7 @@ impl<'b> Request<'b> {
         }
         request.body = length.unwrap_or(0);
         if waits_for_a_go && request.body > 0 {
-            // Nobody knows whether a body that was only announced will follow a final answer.
+            // It is unknown whether a body that was only announced follows a final answer.
             request.body = 0;
             request.keep_alive = false;
         }
@@ -202,7 +202,7 @@ impl<'b> Request<'b> {
     }
 }
 
-/// What a request is compared with: the file's length, its tag, and its time to the second.
+/// The attributes that a request is compared with: the file's length, its tag, and its time to the second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts<'f> {
     pub(crate) length: u64,
@@ -252,7 +252,7 @@ pub(crate) fn answer(request: &Request<'_>, file: &Facts<'_>) -> Answer {
     }
 }
 
-/// `If-Range` holds: the parts that the client has are parts of this very file.
+/// Returns whether `If-Range` holds: the client's parts are parts of this version of the file.
 fn range_applies(request: &Request<'_>, file: &Facts<'_>) -> bool {
     match request.if_range {
         None => true,
@@ -261,8 +261,8 @@ fn range_applies(request: &Request<'_>, file: &Facts<'_>) -> bool {
     }
 }
 
-/// One range of bytes. What is malformed, of another unit, or asks for several ranges is passed
-/// over, as RFC 9110, section 14.2 allows: the whole file is right for everybody.
+/// Parses one range of bytes. A header that is malformed, has another unit, or asks for several ranges is ignored, as RFC 9110,
+/// section 14.2 allows: the whole file is a valid answer.
 fn part(header: &[u8], length: u64) -> Answer {
     let Some((unit, range)) = split_once(header, b'=') else { return Answer::Whole };
     let Some((first, last)) = split_once(range, b'-') else { return Answer::Whole };
@@ -279,7 +279,7 @@ fn part(header: &[u8], length: u64) -> Answer {
     if range.is_empty() { Answer::Unsatisfiable } else { Answer::Part(range) }
 }
 
-/// The time of a file as HTTP can say it: whole seconds, from 1970 to the end of 9999.
+/// The time of a file as HTTP can express it: whole seconds, from 1970 to the end of 9999.
 pub(crate) fn http_time(seconds: i64) -> Option<SystemTime> {
     const YEAR_10000: u64 = 253_402_300_800;
     let seconds = u64::try_from(seconds).ok().filter(|&seconds| seconds < YEAR_10000)?;
@@ -290,13 +290,13 @@ fn date(text: &[u8]) -> Option<SystemTime> {
     httpdate::parse_http_date(str::from_utf8(text).ok()?.trim()).ok()
 }
 
-/// The members of a comma-separated list. An entity tag with a comma in it falls apart, and then
-/// equals no tag of ours.
+/// Returns the members of a comma-separated list. An entity tag that contains a comma is split, and then equals no tag of this
+/// server.
 fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// A number of digits and nothing else; one too large for 64 bits is as good as the largest.
+/// Parses a number that consists only of digits; a number too large for 64 bits becomes the maximum.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;

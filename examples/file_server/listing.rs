@@ -17,7 +17,7 @@ pub(crate) const ENTRIES_MAX: usize = 10_000;
 /// Memory for the names that come next. A directory of 10,000 short names takes about ten passes.
 const NAMES_MAX: usize = 64 * 1024;
 
-/// Memory that one name takes beside its bytes.
+/// Memory of one name, without its bytes.
 const NAME_OVERHEAD: usize = 48;
 
 /// A name in the order of the page: directories first, then the rest, each by name.

@@ -78,7 +78,7 @@ impl Site {
         self.shelf.clear();
     }
 
-    /// Queues the reply to `request`, but for the rest of its body that is returned.
+    /// Queues the reply to `request`, except the rest of its body, which it returns.
     pub(crate) fn reply(&mut self, request: &Request<'_>, out: &mut WriteQueue) -> Option<Rest> {
         self.serve(request, out).unwrap_or_else(|refusal| {
             let body = if request.method == Method::Head { Body::LeftOut } else { Body::Sent };
@@ -88,7 +88,7 @@ impl Site {
         })
     }
 
-    /// Queues the last reply of a connection on which requests can't be told apart any more.
+    /// Queues the last reply of a connection whose requests can no longer be separated.
     pub(crate) fn refuse(&mut self, refusal: &Refusal, out: &mut WriteQueue) {
         self.tally.requests += 1;
         if self.log {

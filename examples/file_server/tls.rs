@@ -59,7 +59,7 @@ pub(crate) fn make_pair(certificate: &Path, key: &Path) -> io::Result<()> {
 pub(crate) struct Session {
     socket: TcpStream,
     tls: ServerConnection,
-    /// The peer has been told that nothing follows.
+    /// The session has sent its end to the peer.
     has_ended: bool,
 }
 

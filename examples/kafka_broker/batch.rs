@@ -71,7 +71,7 @@ pub(crate) enum BatchError {
 }
 
 impl BatchError {
-    /// What a producer is told. It sends a damaged batch again, and gives the others up.
+    /// Returns the error code for a producer. It sends a damaged batch again, and gives up other batches.
     pub(crate) fn code(self) -> Code {
         match self {
             Self::Checksum { .. } => Code::CORRUPT_MESSAGE,

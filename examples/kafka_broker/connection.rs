@@ -43,7 +43,7 @@ pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Resul
                 break;
             }
         }
-        // The peer has hung up: nothing is left to be told to it.
+        // The peer has disconnected, so no response is left to send.
         Ok(sender)
     };
     tokio::select! {

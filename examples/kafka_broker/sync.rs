@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// A file that is written by the broker and is to survive a crash of the machine.
+/// A file that the broker writes and that survives a crash of the machine.
 pub(crate) trait Durable: Send + Sync {
-    /// Syncs what was written before the call and tells those that wait for it. A failure is told to
-    /// them too. Blocks on the disk.
+    /// Syncs all bytes that were written before the call, and reports success or failure to the waiting requests. Blocks on the
+    /// disk.
     fn sync(&self);
 }
 

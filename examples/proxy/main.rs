@@ -97,7 +97,7 @@ mod start {
                 Ok((client, peer)) => {
                     tokio::spawn(async move {
                         let line = connection(client, to, options.path).await;
-                        // Nobody may be reading; that is no reason to complain.
+                        // The output may be closed; this is not an error of the proxy.
                         let _ = writeln!(io::stdout(), "{peer}: {line}");
                     });
                 }

@@ -9,11 +9,11 @@ use bytebuf::{FileRegion, MappedFile, Payload, Pool, Splice, Spliced, WriteQueue
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
-    /// Read into a pooled buffer of so many bytes, written from there.
+    /// Read into a pooled buffer of this many bytes, and written from there.
     ReadWrite(usize),
     /// Written from a mapping.
     MapWrite,
-    /// Lent to the kernel from a mapping, until it says that it copies all the same.
+    /// Sent with zero-copy from a mapping, until the kernel reports that it copies.
     MapLend,
     /// Moved by the kernel.
     Sendfile,
@@ -21,7 +21,7 @@ pub(crate) enum Path {
     Splice,
 }
 
-/// All of them, in the order in which they are shown.
+/// All paths, in the order of the output.
 pub(crate) const PATHS: [Path; 6] = [
     Path::ReadWrite(64 * 1024),
     Path::ReadWrite(1024 * 1024),
@@ -31,14 +31,14 @@ pub(crate) const PATHS: [Path; 6] = [
     Path::Splice,
 ];
 
-/// Parts of at least that length are lent.
+/// Minimum length of a zero-copy send.
 const LENT: usize = 64 * 1024;
 
-/// What a path made of the file.
+/// The result of a path.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) system_calls: u64,
-    /// Sends of memory that was lent to the kernel, and how many of them it has copied.
+    /// Zero-copy sends, and the number of them that the kernel has copied.
     pub(crate) lent: u64,
     pub(crate) copied: u64,
 }
@@ -55,7 +55,7 @@ impl Path {
     }
 
     /// How often the sender's processor copies each byte: out of the page cache, into the socket. Over
-    /// loopback the kernel copies what it was lent as well.
+    /// loopback the kernel also copies zero-copy sends.
     pub(crate) fn copies(self) -> u32 {
         match self {
             Path::ReadWrite(_) => 2,
@@ -118,7 +118,7 @@ fn queue(
     while !queue.flush(to)?.is_done() {
         progress(queue.flushed_bytes());
     }
-    // What is still lent when the queue ends is the file's: nobody writes to it.
+    // Sends still in flight when the queue ends use the pages of the file, which does not change.
     let stats = queue.stats();
     let (lent, copied) = (stats.zero_copy_sends, stats.zero_copy_copied);
     Ok(Sent { system_calls: stats.system_calls(), lent, copied })

@@ -102,7 +102,7 @@ fn compare(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that nobody can change any more.
+/// Creates a sealed file, which cannot change.
 fn make_file(mib: u64) -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(memfd_create("transfer_paths", flags)?);
@@ -170,7 +170,7 @@ fn compare_with(file: &File, mut stream: &TcpStream) -> io::Result<u64> {
     }
 }
 
-/// The progress line, for whoever watches.
+/// Prints the progress line to a terminal.
 fn show(label: &str, sent: u64, length: u64) {
     if io::stderr().is_terminal() {
         let done = (sent * 20 / length) as usize;

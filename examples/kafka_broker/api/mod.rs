@@ -106,7 +106,7 @@ pub(crate) enum Request<'f> {
     LeaveGroup(group::Leave<'f>),
     SyncGroup(group::Sync<'f>),
     ApiVersions,
-    /// The client speaks a newer `ApiVersions`; it is told so in version 0.
+    /// The client sends a newer `ApiVersions`; the error is answered in version 0.
     ApiVersionsUnknown,
     InitProducerId(coordinator::InitProducerId),
 }

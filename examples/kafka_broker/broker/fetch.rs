@@ -140,7 +140,7 @@ impl Wanted {
     async fn wait(&self) -> Vec<Found> {
         for wanted in self.partitions() {
             if let Ok(log) = &wanted.log {
-                // What fails is told by the look.
+                // A failure is reported by the read that follows.
                 let _ = log.prepare(wanted.offset).await;
             }
         }

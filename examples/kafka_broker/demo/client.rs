@@ -17,7 +17,7 @@ const IN_FLIGHT: usize = 5;
 /// What one fetch may bring; other clients ask for this by default.
 const FETCH: i32 = 1 << 20;
 
-/// Who produces and consumes.
+/// The client that produces and consumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Client {
     Kcat,

@@ -16,7 +16,7 @@ use crate::output::warn;
 use crate::sync::Durable;
 use crate::wire::{Malformed, Reader, Write};
 
-/// Kafka's limit for what a client keeps beside an offset.
+/// Kafka's limit for the metadata of an offset.
 const MAX_METADATA: usize = 4096;
 
 /// Bytes of all committed offsets in memory: some 100,000 with names of usual lengths.

@@ -18,10 +18,10 @@ use crate::api::group::{Identity, Join, Joined, Member as Listed, Sync};
 
 const MAX_MEMBERS: usize = 1_000;
 
-/// What the members of a group together may have sent: the leader is told all of it.
+/// Maximum bytes that all members of a group may have sent: the leader gets all of them.
 const MAX_BYTES: usize = 1 << 20;
 
-/// What an id takes that was given out.
+/// Memory of an assigned id.
 const PENDING: usize = 128;
 
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ pub(super) struct Group {
     protocol: String,
     leader: String,
     members: BTreeMap<String, Member>,
-    /// Ids that were given out and have not come back yet, and until when they may.
+    /// Assigned ids that have not joined yet, and their deadlines.
     pending: BTreeMap<String, Instant>,
 }
 
@@ -103,17 +103,17 @@ impl Group {
             syncing: None,
         };
         let replaced = self.members.insert(id.clone(), member);
-        // It asked twice, of which the first was lost with its connection.
+        // The member asked twice; its first connection is lost.
         answer(replaced.and_then(|old| old.joining), refuse(Code::UNKNOWN_MEMBER_ID));
         if self.protocol_type.is_empty() {
             self.protocol_type = join.protocol_type.to_owned();
         }
         match self.state {
-            // A member that asks again without news is told where the group stands; only the leader
-            // can mean a new assignment by it.
+            // A member that asks again without changes gets the state of the group; only the leader can start a new
+            // assignment in this way.
             State::Assigning(_) if unchanged && !join.member.is_empty() => self.tell(&id),
             State::Stable if unchanged && id != self.leader => self.tell(&id),
-            // It led under another id. It is told that id, or it would assign, which is over.
+            // It was the leader under another id. It gets that id as leader; otherwise it would assign again.
             State::Stable if unchanged && id != old_leader => {
                 let leader = std::mem::replace(&mut self.leader, old_leader);
                 self.tell(&id);

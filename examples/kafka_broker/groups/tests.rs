@@ -226,7 +226,7 @@ fn a_static_member_that_restarts_keeps_its_assignment_and_no_other_notices() {
     assert_eq!(scene.sync(&new.member, 2, vec![]).try_recv(), Ok(Ok(b"p0".to_vec())));
     assert_eq!(scene.heartbeat(&other, 2), Code::NONE);
 
-    // Should the old one still run, it is told.
+    // If the old member still runs, it gets an error.
     let fenced = Identity { instance: Some("one"), ..identity(&old.member, 2) };
     assert_eq!(scene.group.heartbeat(fenced, scene.now), Code::FENCED_INSTANCE_ID);
     let again = Join { member: &old.member, ..static_member("one", &["range"]) };
