@@ -4,7 +4,7 @@
 //! each of them gave. Every trace is replayed on each [`Representation`] of the same bytes; the
 //! calls reach the library through [`subject`], which lays Netty's index model over our types. What
 //! may legitimately differ stands in one table, [`DIFFERENCES`]; anything else that differs fails
-//! the test, and so does an op that nobody knows.
+//! the test, and so does an unknown op.
 //!
 //! `BYTEBUF_TRACES=DIR cargo test --test conformance` replays the `.jsonl` and `.jsonl.gz` files of
 //! another folder.

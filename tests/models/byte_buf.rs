@@ -108,7 +108,7 @@ impl Buffer {
         !over && self.bytes.len() + n <= LONGEST
     }
 
-    /// Bytes became readable that nobody wrote through this handle just now: zeros, or its own.
+    /// Takes over bytes that became readable without a write just now: zeros, or earlier bytes of this handle.
     fn adopt_tail(&mut self) {
         let tail = &self.buf[self.bytes.len()..];
         assert!(!tail.contains(&MARK), "shows what a former owner wrote");

@@ -1,6 +1,6 @@
 //! Blocks taken, shared and dropped here and on three other threads at the same time, under a hard
-//! limit, across trims and the pool's own end: each block has one owner, whose stamps nobody else
-//! changes, and the figures add up.
+//! limit, across trims and the pool's own end: each block has one owner, whose stamps no other
+//! owner changes, and the figures add up.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

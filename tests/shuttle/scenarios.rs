@@ -154,8 +154,8 @@ fn a_pool_closes_while_blocks_return() {
     });
 }
 
-/// Tenants with a limit each and one for all: some wait, some are refused, nobody gets what is not there,
-/// and everybody who waits is served.
+/// Tenants with a limit each and one for all: some wait, some are refused, no allocation exceeds a limit, and every
+/// waiter is served.
 #[test]
 fn tenants_wait_for_their_bytes() {
     check(|| {
