@@ -30,7 +30,7 @@ struct Options {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9092")]
     listen: String,
 
-    /// Where clients are told to connect to, if not where they came in.
+    /// The address that clients get in metadata, if it differs from the one they connected to.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     advertise: Option<(String, u16)>,
 
