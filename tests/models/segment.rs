@@ -142,6 +142,7 @@ struct Contents {
 
 fn contents(file: &[u8]) -> Option<Contents> {
     let Header { epoch, durable, is_recycled } = header(file)?;
+    let front = file.len()..durable;
     let file = &file[..file.len().min(CAPACITY as usize)];
     let (mut at, mut records, mut damaged) = (START, Vec::new(), Vec::new());
     loop {
@@ -158,6 +159,10 @@ fn contents(file: &[u8]) -> Option<Contents> {
         } else {
             break;
         }
+    }
+    if front.start < START {
+        // The file ends in front of the records.
+        damaged = vec![front];
     }
     let last = file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let torn = (last > at && !is_recycled).then_some(at as u64..last as u64);
@@ -291,30 +296,37 @@ impl Log {
             return self.create();
         };
         self.check_untouched(&expected, &before, &bytes, damage.is_none());
-        let reader = SegmentReader::open(&self.path).expect("a reader");
         let first = expected.damaged.first();
-        let recovered = reader.recovered();
-        assert_eq!(recovered.end, expected.end as u64);
-        assert_eq!(recovered.torn, expected.torn);
-        let damaged =
-            recovered.damaged.map(|found| found.offset()..found.offset() + found.length());
-        assert_eq!(damaged, first.map(|bytes| bytes.start as u64..bytes.end as u64));
-        drop(reader);
+        let damaged = match SegmentReader::open(&self.path) {
+            Ok(reader) => {
+                assert!(bytes.len() >= START);
+                let recovered = reader.recovered();
+                assert_eq!(recovered.end, expected.end as u64);
+                assert_eq!(recovered.torn, expected.torn);
+                recovered.damaged
+            }
+            Err(error) => {
+                assert!(bytes.len() < START, "{error}");
+                recovered_of(&error)
+            }
+        };
+        let range = damaged.map(|found| found.offset()..found.offset() + found.length());
+        assert_eq!(range, first.map(|bytes| bytes.start as u64..bytes.end as u64));
 
         let segment = match first {
             None => opened.expect("a segment"),
             Some(_) => {
                 let error = opened.expect_err("damage is an error");
-                assert!(error.get_ref().expect("a source").is::<SegmentDamaged>());
+                assert_eq!(recovered_of(&error), damaged);
                 let segment = Segment::repair(&self.path, repair).expect("it can be repaired");
-                assert_eq!(segment.recovered().damaged, recovered_of(&error));
+                assert_eq!(segment.recovered().damaged, damaged);
                 segment
             }
         };
         let (mut records, mut end) = (expected.records, expected.end);
         if let (Some(first), Repair::CutOff) = (first, repair) {
             records.retain(|(position, _)| *position < first.start);
-            end = first.start;
+            end = first.start.max(START);
         }
         assert_eq!(segment.end(), end as u64);
         assert!(found(&segment, segment.start()) == records);

@@ -81,7 +81,8 @@ pub struct SegmentDamaged {
 }
 
 impl SegmentDamaged {
-    /// Returns the position of the first record that is not valid.
+    /// Returns the position of the first record that is not valid; the length of the file if that is shorter than
+    /// the header.
     pub fn offset(&self) -> u64 {
         self.offset
     }

@@ -15,6 +15,9 @@
 //!   lies before it: what is not valid there is damage. What is not valid behind it may be what a crash left.
 //! * **SF3** The capacity stands in the header and does not depend on the length of the file, which may be
 //!   shorter or longer.
+//! * **SF4** Everything before offset 1024 is synced before the file gets its name, and no call makes the file shorter
+//!   than that. A file that ends there has lost bytes, perhaps the newer copy of the header and with it the
+//!   position up to which the records were durable.
 
 use super::error::SegmentFormatError;
 

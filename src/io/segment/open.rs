@@ -35,13 +35,18 @@ impl Segment<Checksummed> {
     /// crash may be there: [`durable`](SegmentReader::durable) says which are durable, and [`flush`](Self::flush)
     /// makes the others durable.
     ///
-    /// The file may be shorter or longer than the capacity, as after copying it.
+    /// The file may be shorter or longer than the capacity, as after copying it. If it ends before what was durable,
+    /// that is damage.
+    ///
+    /// The header stands in the file twice, and each flush writes one of the copies. If another program destroys one
+    /// of them, the other one holds: it may be of the flush before, and records that only the last flush made durable
+    /// then count as published. Damage to those cannot be told from what a crash leaves.
     ///
     /// # Errors
     ///
     /// Those of opening and reading a file; [`SegmentDamaged`](crate::SegmentDamaged) (as the source) if records
-    /// that were durable are not valid any more; [`SegmentFormatError`](crate::SegmentFormatError) (as the source)
-    /// if it is not a segment of this framing;
+    /// that were durable are not valid any more, or the file ends before what was durable;
+    /// [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if it is not a segment of this framing;
     /// [`io::ErrorKind::ResourceBusy`] if its writer, a reader of that, or a region is still there, in
     /// this process or another.
     ///
@@ -91,7 +96,7 @@ impl Segment<Checksummed> {
     ///
     /// # Cost
     ///
-    /// Reads all of the file twice; writes a few bytes per damaged range; syncs.
+    /// Reads all of the file twice; writes a few bytes per damaged range, and the header; syncs.
     pub fn repair(path: impl AsRef<Path>, how: Repair) -> io::Result<Segment> {
         Segment::repair_with(path, Checksummed, how)
     }
@@ -130,22 +135,21 @@ impl<F: Framing> Segment<F> {
         let (file, mut header) = open_locked::<F>(path.as_ref())?;
         let log = Log { file: &file, framing: &framing, epoch: header.epoch };
         let found = scan(&log, &header)?.recovered.damaged;
-        match (found, how) {
-            (None, _) => {}
-            (Some(_), Repair::Skip) => {
-                let len = sys::len_of(&file)?;
-                if len < header.durable {
-                    // So that there is something to cover.
-                    sys::set_len(&file, header.durable)?;
+        if let Some(damaged) = found {
+            let len = sys::len_of(&file)?;
+            match how {
+                Repair::Skip => {
+                    recover::walk(&log, &header, len, |damaged| fill(&log, damaged))?;
                 }
-                recover::walk(&log, &header, len, |damaged| fill(&log, damaged))?;
-            }
-            (Some(damaged), Repair::CutOff) => {
                 // What lies behind it is from here on what a crash may have left.
-                header =
-                    Header { sequence: header.sequence + 1, durable: damaged.offset, ..header };
-                write_all_at(&file, &header.encode(), header.offset())?;
+                Repair::CutOff => header.durable = damaged.offset.max(START),
             }
+            if len < header.durable {
+                sys::set_len(&file, header.durable)?;
+            }
+            // Over the other copy, which may be what was lost.
+            header.sequence += 1;
+            write_all_at(&file, &header.encode(), header.offset())?;
         }
         sys::sync_data(&file)?;
         let Scan { mut recovered, stale } = scan(&log, &header)?;
@@ -165,8 +169,8 @@ impl SegmentReader<Checksummed> {
     /// [`durable`](Self::durable) returns the durable end. Open another reader to see more. If the segment is recycled
     /// meanwhile, reading ends with errors.
     ///
-    /// Damage is not an error here. [`recovered`](Self::recovered) returns where it is, and reading a record there
-    /// fails; [`next_valid`](Self::next_valid) finds the next record to read.
+    /// Damage to records is not an error here. [`recovered`](Self::recovered) returns where it is, and reading a
+    /// record there fails; [`next_valid`](Self::next_valid) finds the next record to read.
     ///
     /// # Examples
     ///
@@ -190,7 +194,8 @@ impl SegmentReader<Checksummed> {
     /// # Errors
     ///
     /// Those of opening and reading a file; [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if it
-    /// is not a segment of this framing.
+    /// is not a segment of this framing; [`SegmentDamaged`] (as the source) if the file ends before the place of the
+    /// first record, so that there is nothing to read.
     ///
     /// # Cost
     ///
@@ -213,7 +218,11 @@ impl<F: Framing> SegmentReader<F> {
     pub fn open_with(path: impl AsRef<Path>, framing: F) -> io::Result<SegmentReader<F>> {
         let (file, _) = sys::open_regular(File::options().read(true), path.as_ref())?;
         let header = read_header::<F>(&file)?;
-        Ok(read_with(file, framing, header)?.0)
+        let (reader, _) = read_with(file, framing, header)?;
+        match reader.recovered().damaged {
+            Some(damaged) if damaged.offset < START => Err(damaged.into()),
+            _ => Ok(reader),
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! * **SR1** The records are contiguous from the start on. Where it ends before the position that was
 //!   durable, bytes are damaged; where it ends behind that position is the end of the log. A crash may leave
-//!   anything behind the durable position: whole records, torn ones, zeros, in any order.
+//!   anything behind the durable position: whole records, torn ones, zeros, in any order. A file that ends in front
+//!   of the start is damaged from its end on (SF4), also if the header that is left counts no record as durable.
 //! * **SR2** Behind damage, the log goes on with the first record that ends before the durable position, or at
 //!   that position, which is always the end of a record.
 //! * **SR3** The search for that record looks at each byte twice, checks at most [`SEARCH`] bytes of candidates
@@ -72,7 +73,8 @@ pub(super) struct Scan {
 
 /// Reads the whole file and returns what it holds.
 pub(super) fn scan<F: Framing>(log: &Log<'_, F>, header: &Header, len: u64) -> io::Result<Scan> {
-    let mut damaged = None;
+    let mut damaged =
+        (len < START).then(|| SegmentDamaged { offset: len, length: header.durable - len });
     let end = walk(log, header, len, |bytes| {
         let Range { start: offset, end } = bytes;
         damaged.get_or_insert(SegmentDamaged { offset, length: end - offset });

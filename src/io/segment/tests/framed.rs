@@ -10,8 +10,8 @@ use crate::sys::{Call, Outcome, with_plan};
 
 /// Kafka's record batches, version 2: a length at 8..12 that counts what is behind it, a CRC-32C at 17..21 of
 /// what is behind that.
-#[derive(Debug)]
-struct Batches;
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batches;
 
 const BATCH: usize = 61;
 
@@ -40,7 +40,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), bit))
 }
 
-fn batch(base: u64, records: &[u8]) -> Vec<u8> {
+pub(super) fn batch(base: u64, records: &[u8]) -> Vec<u8> {
     let mut batch = vec![0; BATCH];
     batch.extend_from_slice(records);
     let len = (batch.len() - 12) as i32;

@@ -10,6 +10,7 @@ use super::framing::{FRAME, MAX_PAYLOAD};
 use super::*;
 
 mod append;
+mod cut;
 mod framed;
 mod recover;
 

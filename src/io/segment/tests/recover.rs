@@ -267,16 +267,6 @@ fn the_capacity_does_not_depend_on_the_length_of_the_file() {
         // As it was before.
         File::options().write(true).open(&path).unwrap().set_len(end).unwrap();
     }
-    // Durable records were cut off: that is damage, up to what was durable.
-    File::options().write(true).open(&path).unwrap().set_len(end - 1).unwrap();
-    let (offset, length) = damage(&path);
-    assert_eq!(offset + length, end);
-    let mut segment = Segment::repair(&path, Repair::Skip).unwrap();
-    assert_eq!((segment.end(), payloads(&segment).len()), (end, 9));
-    segment.append(b"more").unwrap();
-    segment.flush().unwrap();
-    drop(segment);
-    assert_eq!(payloads(&Segment::open(&path).unwrap())[9], b"more");
 }
 
 /// After a sync failed, the pages may count as clean and be on no disk.
