@@ -1,5 +1,5 @@
 //! Timing.
-#![allow(unsafe_code, reason = "reads clocks")]
+#![allow(unsafe_code, reason = "reads clocks and counters")]
 
 use crate::Arguments;
 use crate::count::{Counts, counted};
@@ -191,4 +191,15 @@ pub fn wall<T>(work: impl FnOnce() -> T) -> f64 {
     let end = now(libc::CLOCK_MONOTONIC);
     std::hint::black_box(result);
     end - start
+}
+
+/// Returns the page faults of this process so far that read nothing from a disk.
+pub fn minor_faults() -> f64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: the pointer is valid for a write of a `rusage`.
+    let status = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    assert_eq!(status, 0, "counters that Linux has");
+    // SAFETY: the call succeeded, so it wrote all of it.
+    let usage = unsafe { usage.assume_init() };
+    usage.ru_minflt as f64
 }
