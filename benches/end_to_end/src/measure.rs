@@ -15,7 +15,7 @@ use crate::{Options, picture};
 const PROGRAMS: [(&str, &str); 2] = [("glibc", "end_to_end"), ("mimalloc", "end_to_end_mimalloc")];
 
 /// How long the connections have been idle when the memory is read.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(3);
 
 /// Measures what the options ask for; prints the table and draws the picture.
 pub(crate) fn all(options: &Options) -> io::Result<()> {
@@ -80,7 +80,7 @@ fn once(
     if clients.line()?.trim() != "done" {
         return Err(io::Error::other(format!("the clients of {} failed", scenario.name)));
     }
-    std::thread::sleep(if quick { IDLE / 50 } else { IDLE });
+    std::thread::sleep(if quick { IDLE / 30 } else { IDLE });
     server.ask("usage")?;
     let line = server.line()?;
     Usage::from_line(&line).ok_or_else(|| io::Error::other(format!("no usage: {line:?}")))

@@ -1,15 +1,19 @@
 //! The programs. Each file has one server, written once for each way, and the work of its clients.
 
 mod burst;
+mod fan_out;
 mod file;
+mod proxy;
+mod resp;
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use file::write_files;
@@ -31,7 +35,8 @@ pub(crate) struct Variant {
     pub(crate) serve: fn(TcpListener, PathBuf) -> Task<()>,
 }
 
-pub(crate) const SCENARIOS: &[Scenario] = &[burst::SCENARIO, file::SCENARIO];
+pub(crate) const SCENARIOS: &[Scenario] =
+    &[burst::SCENARIO, file::SCENARIO, fan_out::SCENARIO, proxy::SCENARIO, resp::SCENARIO];
 
 /// Accepts connections for good, each with a task of its own.
 async fn accept<F>(
@@ -68,6 +73,34 @@ async fn skip(
             received => bytes -= received,
         }
     }
+    Ok(())
+}
+
+/// Sends many buffers by few calls, as ours does by itself, and empties the list.
+async fn write_all_of(stream: &mut TcpStream, buffers: &mut Vec<Bytes>) -> io::Result<()> {
+    if let [buffer] = &mut buffers[..] {
+        stream.write_all_buf(buffer).await?;
+        buffers.clear();
+        return Ok(());
+    }
+    let mut sent = 0;
+    while sent < buffers.len() {
+        let slices: [IoSlice<'_>; 64] = std::array::from_fn(|n| {
+            IoSlice::new(buffers.get(sent + n).map_or(&[], |buffer| &buffer[..]))
+        });
+        let mut written =
+            stream.write_vectored(&slices[..slices.len().min(buffers.len() - sent)]).await?;
+        while let Some(buffer) = buffers.get_mut(sent) {
+            let part = written.min(buffer.len());
+            buffer.advance(part);
+            written -= part;
+            if buffer.has_remaining() {
+                break;
+            }
+            sent += 1;
+        }
+    }
+    buffers.clear();
     Ok(())
 }
 
