@@ -26,7 +26,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn start(path: &str) -> Proxy {
+    fn start(path: &str) -> Self {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut child = Command::new(example::build("proxy"))
             .args(["--listen", "127.0.0.1:0", "--path", path, "--to"])
@@ -36,7 +36,7 @@ impl Proxy {
             .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut proxy = Proxy { child, out, address, server };
+        let mut proxy = Self { child, out, address, server };
         let line = proxy.line();
         let address = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap();
         proxy.address = address.parse().unwrap();

@@ -29,7 +29,7 @@ impl Row {
 
     /// The row of a table in Markdown.
     fn line(&self) -> String {
-        let Row { job, unit, ours, peers, ratio, bar } = self;
+        let Self { job, unit, ours, peers, ratio, bar } = self;
         let peers: Vec<_> = peers.iter().map(|(name, cost)| format!("{name}: {cost:.1}")).collect();
         let peers = peers.join("; ");
         let verdict = match (in_earnest(), self.is_met()) {
@@ -48,9 +48,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn from_args() -> Report {
+    pub(crate) fn from_args() -> Self {
         let value_of = |name| std::env::args().skip_while(|arg| arg != name).nth(1);
-        Report { rows: Vec::new(), only: value_of("--only"), picture: value_of("--picture") }
+        Self { rows: Vec::new(), only: value_of("--only"), picture: value_of("--picture") }
     }
 
     pub(crate) fn wants(&self, job: &str) -> bool {

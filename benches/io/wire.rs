@@ -32,18 +32,18 @@ pub(crate) struct Sink {
 
 impl Sink {
     /// Discards bytes that arrive over TCP, without a copy.
-    pub(crate) fn tcp() -> io::Result<Sink> {
+    pub(crate) fn tcp() -> io::Result<Self> {
         let (out, peer) = tcp()?;
-        Ok(Sink::reading(out.into(), peer.into(), RecvFlags::TRUNC))
+        Ok(Self::reading(out.into(), peer.into(), RecvFlags::TRUNC))
     }
 
     /// Copies bytes from a unix socket, which cannot discard them.
-    pub(crate) fn unix() -> io::Result<Sink> {
+    pub(crate) fn unix() -> io::Result<Self> {
         let (out, peer) = UnixStream::pair()?;
-        Ok(Sink::reading(out.into(), peer.into(), RecvFlags::empty()))
+        Ok(Self::reading(out.into(), peer.into(), RecvFlags::empty()))
     }
 
-    fn reading(out: OwnedFd, peer: OwnedFd, flags: RecvFlags) -> Sink {
+    fn reading(out: OwnedFd, peer: OwnedFd, flags: RecvFlags) -> Self {
         let taken = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&taken);
         thread::spawn(move || {
@@ -52,7 +52,7 @@ impl Sink {
                 count.fetch_add(bytes as u64, Ordering::Release);
             }
         });
-        Sink { out, taken }
+        Self { out, taken }
     }
 
     /// Waits until this many bytes have arrived since the last call.
@@ -77,7 +77,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new() -> io::Result<Source> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (stream, mut peer) = tcp()?;
         let (asked, orders) = mpsc::channel::<usize>();
         thread::spawn(move || -> io::Result<()> {
@@ -90,7 +90,7 @@ impl Source {
             }
             Ok(())
         });
-        Ok(Source { stream, asked })
+        Ok(Self { stream, asked })
     }
 
     pub(crate) fn ask_for(&self, bytes: usize) {

@@ -31,7 +31,7 @@ impl Cost {
     }
 
     /// The one in the middle by processor time, of at least one.
-    pub(crate) fn median(mut costs: Vec<Cost>) -> Cost {
+    pub(crate) fn median(mut costs: Vec<Self>) -> Self {
         costs.sort_by(|a, b| a.cpu_seconds_per_gib().total_cmp(&b.cpu_seconds_per_gib()));
         costs[costs.len() / 2]
     }
@@ -45,8 +45,8 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn start() -> Meter {
-        Meter { begun: Instant::now(), cpu: cpu_time() }
+    pub(crate) fn start() -> Self {
+        Self { begun: Instant::now(), cpu: cpu_time() }
     }
 
     pub(crate) fn stop(self, bytes: u64, system_calls: u64) -> Cost {

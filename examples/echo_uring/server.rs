@@ -60,7 +60,7 @@ impl Server {
         pool: &Pool,
         blocks: u16,
         consume: Consume,
-    ) -> io::Result<Server> {
+    ) -> io::Result<Self> {
         let ring = IoUring::builder().setup_single_issuer().setup_coop_taskrun().build(1024)?;
         let mut buffers = BufferRing::new(pool, GROUP, blocks, BLOCK, consume)?;
         let call = |r: Registration| {
@@ -75,7 +75,7 @@ impl Server {
         buffers.refill();
         let (requests, to_arm) = (VecDeque::new(), Vec::new());
         let connections = Slab::new();
-        let mut server = Server { ring, buffers, listener, connections, requests, to_arm };
+        let mut server = Self { ring, buffers, listener, connections, requests, to_arm };
         server.accept();
         Ok(server)
     }

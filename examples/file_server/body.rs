@@ -37,45 +37,45 @@ pub(crate) enum Rest {
 impl Rest {
     pub(crate) fn spliced(region: &FileRegion, file: Arc<File>) -> Self {
         let splice = Splice::new().with_offset(region.position()).with_limit(region.len());
-        Rest::Spliced { splice, file, length: region.len() }
+        Self::Spliced { splice, file, length: region.len() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Rest::Copied(region) | Rest::Mapped(region) => region.is_empty(),
-            Rest::Spliced { splice, .. } => splice.is_done(),
-            Rest::Listed { page, .. } => page.is_done(),
+            Self::Copied(region) | Self::Mapped(region) => region.is_empty(),
+            Self::Spliced { splice, .. } => splice.is_done(),
+            Self::Listed { page, .. } => page.is_done(),
         }
     }
 
     /// Returns whether the client takes the end of the connection for the end of the body.
     pub(crate) fn ends_with_connection(&self) -> bool {
-        matches!(self, Rest::Listed { framing: Framing::UntilClose, .. })
+        matches!(self, Self::Listed { framing: Framing::UntilClose, .. })
     }
 
     /// The next piece for the queue; none if it does not go there.
     pub(crate) fn piece(&mut self, tally: &mut Tally) -> io::Result<Option<Payload>> {
         match self {
-            Rest::Copied(region) => {
+            Self::Copied(region) => {
                 let mut window = Pool::global().alloc(region.len().min(WINDOW) as usize);
                 tally.system_calls += 1;
                 let read = region.read_at(0, &mut window)?;
                 region.advance(read as u64);
                 Ok(Some(window.freeze().into()))
             }
-            Rest::Mapped(region) => {
+            Self::Mapped(region) => {
                 let part = region.split_to(region.len().min(MAP));
                 let range = part.position()..part.position() + part.len();
                 tally.system_calls += MAP_CALLS;
                 let map = MappedFile::snapshot(part.file(), range)?;
                 Ok(Some(map.view().clone().into()))
             }
-            Rest::Listed { page, framing } => {
+            Self::Listed { page, framing } => {
                 let piece = page.piece(CHUNK_LINE)?;
                 tally.system_calls += page.take_system_calls();
                 Ok(Some(framing.frame(piece, page.is_done()).freeze().into()))
             }
-            Rest::Spliced { .. } => Ok(None),
+            Self::Spliced { .. } => Ok(None),
         }
     }
 
@@ -85,7 +85,7 @@ impl Rest {
         socket: impl AsFd,
         tally: &mut Tally,
     ) -> io::Result<Option<Spliced>> {
-        let Rest::Spliced { splice, file, length } = self else { return Ok(None) };
+        let Self::Spliced { splice, file, length } = self else { return Ok(None) };
         let (calls, moved) = (splice.system_calls(), splice.moved_bytes());
         let spliced = splice.transfer(&**file, socket);
         tally.absorb_splice(splice.system_calls() - calls, splice.moved_bytes() - moved);

@@ -37,8 +37,8 @@ impl Channel {
         tally: &mut Tally,
     ) -> io::Result<Received> {
         let socket = match self {
-            Channel::Plain(socket) => socket,
-            Channel::Tls(session) => return session.receive(inbox, limit, tally),
+            Self::Plain(socket) => socket,
+            Self::Tls(session) => return session.receive(inbox, limit, tally),
         };
         tally.system_calls += 1;
         let received = inbox.read_into_spare(|space| {
@@ -55,7 +55,7 @@ impl Channel {
 
     /// Returns whether a short read means that the socket is empty.
     pub(crate) fn empties_with_short_reads(&self) -> bool {
-        matches!(self, Channel::Plain(_))
+        matches!(self, Self::Plain(_))
     }
 
     /// Sends from `outbox`, and what a TLS session holds itself. `Flush::Done` means that both are
@@ -66,22 +66,22 @@ impl Channel {
         tally: &mut Tally,
     ) -> io::Result<Flush> {
         match self {
-            Channel::Plain(socket) => outbox.flush(&*socket),
-            Channel::Tls(session) => session.flush(outbox, tally),
+            Self::Plain(socket) => outbox.flush(&*socket),
+            Self::Tls(session) => session.flush(outbox, tally),
         }
     }
 
     /// Returns whether [`flush`](Self::flush) has something to send besides the queue.
     pub(crate) fn has_unsent(&self) -> bool {
         match self {
-            Channel::Plain(_) => false,
-            Channel::Tls(session) => session.has_unsent(),
+            Self::Plain(_) => false,
+            Self::Tls(session) => session.has_unsent(),
         }
     }
 
     /// Tells the peer that nothing follows; returns false if the socket must be writable first.
     pub(crate) fn end(&mut self, tally: &mut Tally) -> io::Result<bool> {
-        if let Channel::Tls(session) = self
+        if let Self::Tls(session) = self
             && !session.end(tally)?
         {
             return Ok(false);
@@ -95,15 +95,15 @@ impl Channel {
     /// of a session are counted where it makes them.
     pub(crate) fn calls_of(&self, queue: &QueueStats) -> u64 {
         match self {
-            Channel::Plain(_) => queue.system_calls(),
-            Channel::Tls(_) => queue.reads,
+            Self::Plain(_) => queue.system_calls(),
+            Self::Tls(_) => queue.reads,
         }
     }
 
     /// Says farewell to a peer that may still read, as far as that is possible at once.
     pub(crate) fn close(self, tally: &mut Tally) {
         tally.system_calls += 1;
-        if let Channel::Tls(mut session) = self {
+        if let Self::Tls(mut session) = self {
             // The connection ends in any case.
             let _ = session.end(tally);
         }
@@ -113,8 +113,8 @@ impl Channel {
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Channel::Plain(socket) => socket.as_fd(),
-            Channel::Tls(session) => session.as_fd(),
+            Self::Plain(socket) => socket.as_fd(),
+            Self::Tls(session) => session.as_fd(),
         }
     }
 }

@@ -76,7 +76,7 @@ enum Pause {
 impl Conn {
     /// A connection that sends up to `turn` bytes before the others have their turn.
     pub(crate) fn new(channel: Channel, turn: u64, now: Instant) -> Self {
-        Conn {
+        Self {
             channel,
             inbox: None,
             outbox: WriteQueue::new().with_budget(turn),

@@ -39,7 +39,7 @@ impl LocalPath {
         if !path.starts_with('/') {
             return Err(refuse(400, "the request target is not a path"));
         }
-        let mut local = LocalPath::default();
+        let mut local = Self::default();
         for segment in decode(path)?.split(|&byte| byte == b'/') {
             local.directory = true;
             match segment {
@@ -136,7 +136,7 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = fs::open(directory, flags, Mode::empty())?;
         let beneath = open_beneath(&directory, b".", READ | OFlags::DIRECTORY).is_ok();
-        Ok(Root { directory, beneath })
+        Ok(Self { directory, beneath })
     }
 
     /// Opens what `path` names. Three system calls: open, stat and, later, close.

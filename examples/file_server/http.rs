@@ -54,7 +54,7 @@ pub(crate) const fn refuse(code: u16, why: &'static str) -> Refusal {
 
 impl Refusal {
     pub(crate) fn with(self, name: &'static str, value: impl Into<String>) -> Self {
-        Refusal { field: Some((name, value.into())), ..self }
+        Self { field: Some((name, value.into())), ..self }
     }
 }
 

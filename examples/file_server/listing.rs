@@ -53,7 +53,7 @@ pub(crate) struct Listing {
 impl Listing {
     /// Lists the entries of an open directory.
     pub(crate) fn new(directory: OwnedFd) -> Self {
-        Listing {
+        Self {
             directory,
             ahead: VecDeque::new(),
             last: None,

@@ -42,7 +42,7 @@ enum Section {
 impl Page {
     /// Makes the page of an open directory, whose path is relative to the served one.
     pub(crate) fn new(path: Vec<u8>, directory: OwnedFd) -> Self {
-        Page { path, listing: Listing::new(directory), next: Section::Heading }
+        Self { path, listing: Listing::new(directory), next: Section::Heading }
     }
 
     /// Returns whether the last piece is written.

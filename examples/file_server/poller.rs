@@ -35,7 +35,7 @@ pub(crate) struct Poller {
 
 impl Poller {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Poller {
+        Ok(Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             trial: Trial::new(Instant::now()),
             is_close: false,

@@ -20,7 +20,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        let mut clock = Clock { second: u64::MAX, fields: String::new() };
+        let mut clock = Self { second: u64::MAX, fields: String::new() };
         clock.refresh();
         clock
     }
@@ -42,7 +42,7 @@ pub(crate) struct Head(ByteBuf);
 
 impl Head {
     pub(crate) fn new(status: Status, clock: &Clock, keep_alive: bool) -> Self {
-        let head = Head(ByteBuf::with_capacity(HEAD_ROOM));
+        let head = Self(ByteBuf::with_capacity(HEAD_ROOM));
         let head = match status.0 {
             200 => head.text("HTTP/1.1 200 OK"),
             code => head.text("HTTP/1.1 ").digits(code.into()).text(" ").text(status.phrase()),
@@ -114,7 +114,7 @@ pub(crate) const CHUNK_LINE: usize = 18;
 impl Framing {
     /// Frames a piece of a body, which has [`CHUNK_LINE`] bytes of room before it and is not empty.
     pub(crate) fn frame(self, mut piece: ByteBuf, is_last: bool) -> ByteBuf {
-        if self == Framing::Chunked {
+        if self == Self::Chunked {
             piece.prepend(format!("{:x}\r\n", piece.len()).as_bytes());
             piece.put_slice(if is_last { b"\r\n0\r\n\r\n" } else { b"\r\n" });
         }

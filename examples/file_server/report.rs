@@ -25,7 +25,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Tally {
+        Self {
             started: Instant::now(),
             connections: 0,
             requests: 0,

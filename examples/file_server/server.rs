@@ -88,7 +88,7 @@ impl Server {
         signals.set_nonblocking(true)?;
         poller.add(&listener, LISTENER, EventFlags::IN)?;
         poller.add(&signals, SIGNALS, EventFlags::IN)?;
-        Ok(Server {
+        Ok(Self {
             poller,
             listener: Some(listener),
             is_full: false,

@@ -22,7 +22,7 @@ impl Bench {
         fs::create_dir_all(home.path().join("served/dir")).unwrap();
         fs::write(home.path().join("served/dir/f"), "old").unwrap();
         let root = Root::new(&home.path().join("served")).unwrap();
-        Bench { home, root, shelf: Shelf::default(), tally: Tally::new() }
+        Self { home, root, shelf: Shelf::default(), tally: Tally::new() }
     }
 
     fn file(&self) -> PathBuf {

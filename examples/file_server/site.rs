@@ -41,8 +41,8 @@ impl Transfer {
     /// What is copied does not get ahead, and wants long calls instead.
     pub(crate) fn turn(self) -> u64 {
         match self {
-            Transfer::Sendfile => 80 * 1024,
-            Transfer::Splice | Transfer::Mmap | Transfer::Copy => 1024 * 1024,
+            Self::Sendfile => 80 * 1024,
+            Self::Splice | Self::Mmap | Self::Copy => 1024 * 1024,
         }
     }
 }
@@ -60,7 +60,7 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(root: Root, transfer: Transfer, log: bool) -> Self {
         let (clock, shelf, tally) = (Clock::new(), Shelf::default(), Tally::new());
-        Site { root, transfer, clock, shelf, log, tally }
+        Self { root, transfer, clock, shelf, log, tally }
     }
 
     /// Starts a turn of the loop.

@@ -67,7 +67,7 @@ impl Session {
     pub(crate) fn new(socket: OwnedFd, config: Arc<ServerConfig>) -> io::Result<Self> {
         let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
         tls.set_buffer_limit(Some(PLAINTEXT_MAX));
-        Ok(Session { socket: socket.into(), tls, has_ended: false })
+        Ok(Self { socket: socket.into(), tls, has_ended: false })
     }
 
     /// Receives up to `limit` bytes, which `inbox` has room for, with one read from the socket at

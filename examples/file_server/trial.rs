@@ -56,9 +56,9 @@ struct Sum {
 }
 
 impl Sum {
-    const ZERO: Sum = Sum { bytes: 0, used: Duration::ZERO, time: Duration::ZERO };
+    const ZERO: Self = Self { bytes: 0, used: Duration::ZERO, time: Duration::ZERO };
 
-    fn add(&mut self, other: Sum) {
+    fn add(&mut self, other: Self) {
         self.bytes += other.bytes;
         self.used += other.used;
         self.time += other.time;
@@ -103,12 +103,12 @@ enum Phase {
 }
 
 impl Phase {
-    const BEGIN: Phase = Phase::Trying { period: 0, sums: [Sum::ZERO; 2] };
+    const BEGIN: Self = Self::Trying { period: 0, sums: [Sum::ZERO; 2] };
 }
 
 impl Trial {
     pub(crate) fn new(now: Instant) -> Self {
-        Trial {
+        Self {
             phase: Phase::BEGIN,
             mode: ORDER[0],
             begun: now,

@@ -25,7 +25,7 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) fn new(path: Path) -> Self {
-        Relay { there: Flow::new(path), back: Flow::new(path) }
+        Self { there: Flow::new(path), back: Flow::new(path) }
     }
 
     /// Relays until both sides have ended, or either fails.
@@ -48,31 +48,31 @@ pub(crate) enum Flow {
 impl Flow {
     fn new(path: Path) -> Self {
         match path {
-            Path::Splice => Flow::Splice(Splice::new()),
-            Path::Copy => Flow::Copy(Copying::default()),
+            Path::Splice => Self::Splice(Splice::new()),
+            Path::Copy => Self::Copy(Copying::default()),
         }
     }
 
     /// Carries everything over, and the end of it too.
     async fn run(&mut self, from: &TcpStream, to: &TcpStream) -> io::Result<()> {
         match self {
-            Flow::Splice(splice) => drop(splice.transfer_all(from, to).await?),
-            Flow::Copy(copying) => copying.transfer_all(from, to).await?,
+            Self::Splice(splice) => drop(splice.transfer_all(from, to).await?),
+            Self::Copy(copying) => copying.transfer_all(from, to).await?,
         }
         shutdown_write(to)
     }
 
     pub(crate) fn moved_bytes(&self) -> u64 {
         match self {
-            Flow::Splice(splice) => splice.moved_bytes(),
-            Flow::Copy(copying) => copying.moved,
+            Self::Splice(splice) => splice.moved_bytes(),
+            Self::Copy(copying) => copying.moved,
         }
     }
 
     pub(crate) fn system_calls(&self) -> u64 {
         match self {
-            Flow::Splice(splice) => splice.system_calls(),
-            Flow::Copy(copying) => copying.system_calls,
+            Self::Splice(splice) => splice.system_calls(),
+            Self::Copy(copying) => copying.system_calls,
         }
     }
 }

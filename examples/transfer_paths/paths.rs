@@ -46,11 +46,11 @@ pub(crate) struct Sent {
 impl Path {
     pub(crate) fn title(self) -> String {
         match self {
-            Path::ReadWrite(window) => format!("read + write, {} KiB", window / 1024),
-            Path::MapWrite => "mmap + write".to_owned(),
-            Path::MapLend => "mmap + MSG_ZEROCOPY".to_owned(),
-            Path::Sendfile => "sendfile".to_owned(),
-            Path::Splice => "splice".to_owned(),
+            Self::ReadWrite(window) => format!("read + write, {} KiB", window / 1024),
+            Self::MapWrite => "mmap + write".to_owned(),
+            Self::MapLend => "mmap + MSG_ZEROCOPY".to_owned(),
+            Self::Sendfile => "sendfile".to_owned(),
+            Self::Splice => "splice".to_owned(),
         }
     }
 
@@ -58,9 +58,9 @@ impl Path {
     /// loopback the kernel also copies zero-copy sends.
     pub(crate) fn copies(self) -> u32 {
         match self {
-            Path::ReadWrite(_) => 2,
-            Path::MapWrite | Path::MapLend => 1,
-            Path::Sendfile | Path::Splice => 0,
+            Self::ReadWrite(_) => 2,
+            Self::MapWrite | Self::MapLend => 1,
+            Self::Sendfile | Self::Splice => 0,
         }
     }
 
@@ -74,13 +74,13 @@ impl Path {
         let length = file.metadata()?.len();
         let region = FileRegion::new(file.clone(), 0..length);
         match self {
-            Path::ReadWrite(window) => read_write(region, window, to, progress),
-            Path::MapWrite => queue(WriteQueue::new(), map(file)?, to, progress),
-            Path::MapLend => {
+            Self::ReadWrite(window) => read_write(region, window, to, progress),
+            Self::MapWrite => queue(WriteQueue::new(), map(file)?, to, progress),
+            Self::MapLend => {
                 queue(WriteQueue::new().with_zero_copy(LENT), map(file)?, to, progress)
             }
-            Path::Sendfile => queue(WriteQueue::new(), region.into(), to, progress),
-            Path::Splice => splice(file, length, to, progress),
+            Self::Sendfile => queue(WriteQueue::new(), region.into(), to, progress),
+            Self::Splice => splice(file, length, to, progress),
         }
     }
 }

@@ -83,7 +83,7 @@ readiness! {
 
 impl<T: AsRawFd> WriteReady for AsyncFd<T> {
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        AsyncFd::poll_write_ready(self, cx).map_ok(drop)
+        Self::poll_write_ready(self, cx).map_ok(drop)
     }
 
     fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
@@ -93,7 +93,7 @@ impl<T: AsRawFd> WriteReady for AsyncFd<T> {
 
 impl<T: AsRawFd> ReadReady for AsyncFd<T> {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        AsyncFd::poll_read_ready(self, cx).map_ok(drop)
+        Self::poll_read_ready(self, cx).map_ok(drop)
     }
 
     fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
@@ -118,7 +118,7 @@ impl WriteQueue {
         cx: &mut Context<'_>,
         dst: &impl WriteReady,
     ) -> Poll<io::Result<()>> {
-        self.poll_send_until(cx, dst, WriteQueue::is_empty)
+        self.poll_send_until(cx, dst, Self::is_empty)
     }
 
     /// Sends until the queue is [writable](Self::is_writable), waiting for the descriptor where it takes no
@@ -136,14 +136,14 @@ impl WriteQueue {
         cx: &mut Context<'_>,
         dst: &impl WriteReady,
     ) -> Poll<io::Result<()>> {
-        self.poll_send_until(cx, dst, WriteQueue::is_writable)
+        self.poll_send_until(cx, dst, Self::is_writable)
     }
 
     fn poll_send_until(
         &mut self,
         cx: &mut Context<'_>,
         dst: &impl WriteReady,
-        is_done: impl Fn(&WriteQueue) -> bool,
+        is_done: impl Fn(&Self) -> bool,
     ) -> Poll<io::Result<()>> {
         while !is_done(self) {
             ready!(dst.poll_write_ready(cx))?;

@@ -53,8 +53,9 @@ pub struct RecvSizer {
 
 impl RecvSizer {
     /// Creates a sizer with sizes between 1 KiB and 256 KiB.
-    pub const fn new() -> RecvSizer {
-        RecvSizer { size: FIRST, min: RANGE.0, max: RANGE.1 }
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { size: FIRST, min: RANGE.0, max: RANGE.1 }
     }
 
     /// Creates a sizer with sizes between `min` and `max` bytes, starting at `min`.
@@ -62,12 +63,14 @@ impl RecvSizer {
     /// # Panics
     ///
     /// If `min` is 0 or above `max`.
-    pub fn with_range(min: usize, max: usize) -> RecvSizer {
+    #[must_use]
+    pub fn with_range(min: usize, max: usize) -> Self {
         assert!(0 < min && min <= max, "receive sizes from {min} to {max}");
-        RecvSizer { size: min, min, max }
+        Self { size: min, min, max }
     }
 
     /// Returns the capacity in bytes that the next receive should have.
+    #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
@@ -232,8 +235,8 @@ fn smaller_block(pool: &Pool, mut size: usize) -> Result<(ByteBuf, usize), Alloc
 }
 
 impl Default for RecvSizer {
-    fn default() -> RecvSizer {
-        RecvSizer::new()
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -12,7 +12,7 @@
 //! * **C3** A thread that learns from [`references`](Count::references) or [`release`](Count::release) that all
 //!   references are its own owns the block exclusively, and sees everything that former holders did with it:
 //!   they released with `Release`, and this thread reads with `Acquire`. The read is a load and not a fence,
-//!   because ThreadSanitizer does not understand fences.
+//!   because `ThreadSanitizer` does not understand fences.
 //! * **C4** The count cannot wrap: the process aborts at half the range of the integer.
 
 use crate::sync::{AtomicU32, Ordering, abort};

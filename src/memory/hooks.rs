@@ -2,7 +2,7 @@
 //!
 //! In normal builds the hooks do nothing. Under Miri each owner gets an allocation of its own, exactly as large
 //! as it asked for, so that Miri sees late accesses, overruns and uninitialised reads although the pool recycles
-//! its blocks. With `--cfg asan` AddressSanitizer learns that a block is poisoned, except for the bytes that its
+//! its blocks. With `--cfg asan` `AddressSanitizer` learns that a block is poisoned, except for the bytes that its
 //! owner asked for. With `--cfg valgrind` memcheck learns the same, and that the bytes of a new owner have no
 //! value yet. `tests/sanitizer_selftest.rs` makes such faults, and the scripts in `ci/` check that they are caught.
 #![cfg_attr(
@@ -42,7 +42,7 @@ pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
     let _ = (data, len);
 }
 
-/// Records that a range was mapped for headers. LeakSanitizer looks for references on the heap and on stacks by
+/// Records that a range was mapped for headers. `LeakSanitizer` looks for references on the heap and on stacks by
 /// itself, but not in mappings.
 #[inline(always)]
 pub(crate) fn on_map_headers(data: core::ptr::NonNull<u8>, len: usize) {

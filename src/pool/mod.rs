@@ -227,6 +227,7 @@ impl Pool {
     /// assert_eq!(pool.stats().mapped, 0);
     /// ```
     #[doc(alias = "trimCurrentThreadCache")]
+    #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn trim(&self) -> usize {
         local::flush(self.central());
         self.central().trim()
@@ -249,6 +250,7 @@ impl Pool {
     /// # Cost
     ///
     /// System calls for at most 4 MiB, or for one large block. No lock is held meanwhile.
+    #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn purge_step(&self) -> usize {
         self.central().purge_step()
     }

@@ -39,10 +39,10 @@ pub enum Advice {
 impl Advice {
     fn raw(self) -> mm::Advice {
         match self {
-            Advice::Normal => mm::Advice::Normal,
-            Advice::Sequential => mm::Advice::Sequential,
-            Advice::Random => mm::Advice::Random,
-            Advice::Soon => mm::Advice::WillNeed,
+            Self::Normal => mm::Advice::Normal,
+            Self::Sequential => mm::Advice::Sequential,
+            Self::Random => mm::Advice::Random,
+            Self::Soon => mm::Advice::WillNeed,
         }
     }
 }
@@ -67,15 +67,15 @@ impl FileMapping {
     ///
     /// While the mapping lives, this range of the file must not change, and the file must not
     /// become shorter than its end.
-    pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<FileMapping> {
+    pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<Self> {
         // SAFETY: as the caller promises.
-        unsafe { FileMapping::with(file, range, ProtFlags::READ) }
+        unsafe { Self::with(file, range, ProtFlags::READ) }
     }
 
     /// # Safety
     ///
     /// As [`new`](Self::new), except for changes through the mapping itself.
-    unsafe fn with(file: &File, range: Range<u64>, access: ProtFlags) -> io::Result<FileMapping> {
+    unsafe fn with(file: &File, range: Range<u64>, access: ProtFlags) -> io::Result<Self> {
         let refused = || io::Error::from(io::ErrorKind::OutOfMemory);
         let lead = range.start % rustix::param::page_size() as u64;
         let offset = range.start - lead;
@@ -89,7 +89,7 @@ impl FileMapping {
             Ok(ptr?)
         })?;
         let ptr = NonNull::new(ptr.cast()).ok_or_else(refused)?;
-        Ok(FileMapping { ptr, len, lead: lead as usize })
+        Ok(Self { ptr, len, lead: lead as usize })
     }
 
     /// Returns the bytes that are shown.
@@ -160,7 +160,7 @@ impl FileMappingMut {
     ///
     /// While the mapping lives, shared or not, this range of the file must be read and written
     /// through it alone, and the file must not become shorter than its end.
-    pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<FileMappingMut> {
+    pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<Self> {
         // SAFETY: as the caller promises.
         let mapping = unsafe { FileMapping::with(file, range, ProtFlags::READ | ProtFlags::WRITE) };
         mapping.map(FileMappingMut)

@@ -20,7 +20,7 @@ pub(crate) struct NewFile {
 
 impl NewFile {
     /// Makes a file in the directory of `path`, readable and writable.
-    pub(crate) fn beside(path: &Path) -> io::Result<NewFile> {
+    pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let directory = directory_of(path);
         let unnamed = retry(|| {
             fault::admit(Call::Open, 0)?;
@@ -28,12 +28,12 @@ impl NewFile {
         });
         match unnamed {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
-            other => return other.map(|file| NewFile { file: Some(file), temporary: None }),
+            other => return other.map(|file| Self { file: Some(file), temporary: None }),
         }
         let random = RandomState::new().build_hasher().finish();
         let temporary = directory.join(format!(".{random:016x}"));
         let file = open(File::options().read(true).write(true).create_new(true), &temporary)?;
-        Ok(NewFile { file: Some(file), temporary: Some(temporary) })
+        Ok(Self { file: Some(file), temporary: Some(temporary) })
     }
 
     pub(crate) fn file(&self) -> &File {

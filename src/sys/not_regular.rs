@@ -31,10 +31,11 @@ pub struct NotRegularFile {
 
 impl NotRegularFile {
     pub(super) fn new(file_type: FileType) -> Self {
-        NotRegularFile { file_type }
+        Self { file_type }
     }
 
     /// Returns what the thing is.
+    #[must_use]
     pub fn file_type(&self) -> FileType {
         self.file_type
     }
@@ -50,12 +51,12 @@ impl fmt::Display for NotRegularFile {
 impl Error for NotRegularFile {}
 
 impl From<NotRegularFile> for io::Error {
-    fn from(refused: NotRegularFile) -> io::Error {
+    fn from(refused: NotRegularFile) -> Self {
         let kind = match refused.file_type.is_dir() {
             true => io::ErrorKind::IsADirectory,
             false => io::ErrorKind::InvalidInput,
         };
-        io::Error::new(kind, refused)
+        Self::new(kind, refused)
     }
 }
 

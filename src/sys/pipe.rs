@@ -22,14 +22,14 @@ pub(crate) struct Pipe {
 
 impl Pipe {
     /// Makes a pipe of `capacity` bytes, or of what the user's quota of pipe pages still allows.
-    pub(crate) fn new(capacity: usize) -> io::Result<Pipe> {
+    pub(crate) fn new(capacity: usize) -> io::Result<Self> {
         fault::admit(Call::Pipe, 0)?;
         let (read, write) = os::pipe()?;
         // `EPERM` and `EBUSY` are limits of this user, not failures: the pipe works as it is.
         let capacity = fault::admit(Call::PipeSize, 0)
             .and_then(|_| os::set_pipe_size(write.as_fd(), capacity))
             .or_else(|_| os::pipe_size(write.as_fd()))?;
-        Ok(Pipe { read, write, capacity })
+        Ok(Self { read, write, capacity })
     }
 }
 

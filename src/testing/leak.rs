@@ -60,6 +60,7 @@ impl LeakGuard {
     }
 
     /// Returns the pool.
+    #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -110,6 +111,7 @@ impl LeakGuard {
 /// drop(buf);
 /// assert_eq!(mapped_bytes(), before);
 /// ```
+#[must_use]
 pub fn mapped_bytes() -> usize {
     memory::mapped_bytes()
 }
@@ -139,6 +141,7 @@ pub fn mapped_bytes() -> usize {
 /// assert_eq!(sends_in_flight(), 0);
 /// # std::io::Result::Ok(())
 /// ```
+#[must_use]
 pub fn sends_in_flight() -> usize {
     #[cfg(unix)]
     return crate::io::sends_in_flight();

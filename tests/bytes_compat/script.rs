@@ -47,7 +47,7 @@ impl Handle {
     }
 
     /// Does a step; what it makes besides is a new handle.
-    fn step(&mut self, step: &Step) -> Option<Handle> {
+    fn step(&mut self, step: &Step) -> Option<Self> {
         match (step, self) {
             (&Step::SplitTo(at), Shared(bytes)) => return Some(Shared(bytes.split_to(at))),
             (&Step::SplitTo(at), Unique(buf)) => return Some(Unique(buf.split_to(at))),

@@ -43,7 +43,7 @@ impl Content for Vec<u8> {
     }
 
     fn resize(&mut self, capacity: usize) {
-        Vec::resize(self, capacity, 0);
+        Self::resize(self, capacity, 0);
     }
 
     fn slice(&mut self, range: Range<usize>) -> Option<Box<dyn Subject>> {

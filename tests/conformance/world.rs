@@ -22,7 +22,7 @@ pub(crate) enum Outcome {
 /// Why a call came to nothing.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stop {
-    /// As Netty's IndexOutOfBoundsException or IllegalArgumentException: nothing has changed.
+    /// As Netty's `IndexOutOfBoundsException` or `IllegalArgumentException`: nothing has changed.
     Fails,
     /// The library does it another way, so there is nothing to compare.
     Differs(Difference),

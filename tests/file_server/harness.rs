@@ -36,7 +36,7 @@ impl Site {
     pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("www")).unwrap();
-        Site { home }
+        Self { home }
     }
 
     pub(crate) fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
@@ -93,7 +93,7 @@ impl Server {
         let (said, address) = line.trim_end().split_once("://").expect(&line);
         assert!(["listening on http", "listening on https"].contains(&said), "{line}");
         let address = address.parse().unwrap();
-        Server { child, out, address }
+        Self { child, out, address }
     }
 
     pub(crate) fn url(&self, target: &str) -> String {
@@ -188,7 +188,7 @@ impl Client {
     fn new(stream: TcpStream) -> Self {
         // No test waits that long; a server that hangs fails the test instead of hanging it.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        Client(BufReader::new(stream))
+        Self(BufReader::new(stream))
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -17,11 +17,11 @@ struct Disk(TempDir);
 const PAGE: u64 = 4096;
 
 impl Disk {
-    fn mount() -> Option<Disk> {
+    fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=12m", "tmpfs"]).arg(dir.path());
-        mount.output().is_ok_and(|output| output.status.success()).then(|| Disk(dir))
+        mount.output().is_ok_and(|output| output.status.success()).then(|| Self(dir))
     }
 
     /// Takes all but a few pages.

@@ -35,14 +35,14 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// Where the kernel or its configuration allows no ring, says so.
-    pub(crate) fn new() -> Option<Ring> {
+    pub(crate) fn new() -> Option<Self> {
         let ring = IoUring::new(256);
         let refused = ring.as_ref().err().map(std::io::Error::raw_os_error);
         if let Some(Some(libc::ENOSYS | libc::EPERM | libc::EACCES)) = refused {
             println!("SKIPPED: the kernel gives no ring: {}", ring.err()?);
             return None;
         }
-        Some(Ring { ring: ring.unwrap(), completed: VecDeque::new() })
+        Some(Self { ring: ring.unwrap(), completed: VecDeque::new() })
     }
 
     pub(crate) fn register(&mut self, buffers: &mut BufferRing) -> std::io::Result<()> {
@@ -150,8 +150,8 @@ pub(crate) struct Sender<S> {
 }
 
 impl<S: AsFd> Sender<S> {
-    pub(crate) fn new(socket: S, queue: WriteQueue) -> Sender<S> {
-        Sender { socket, queue, operation: None, in_flight: VecDeque::new() }
+    pub(crate) fn new(socket: S, queue: WriteQueue) -> Self {
+        Self { socket, queue, operation: None, in_flight: VecDeque::new() }
     }
 
     /// Begins an operation, if none is out and something is pending.

@@ -1,4 +1,4 @@
-//! FindCoordinator and InitProducerId, 0 to 1 each: the coordinator of a group, and ids for idempotence.
+//! `FindCoordinator` and `InitProducerId`, 0 to 1 each: the coordinator of a group, and ids for idempotence.
 
 use bytebuf::ByteBuf;
 use bytes::BufMut;

@@ -1,4 +1,4 @@
-//! JoinGroup 0 to 5, SyncGroup and Heartbeat 0 to 3, LeaveGroup 0 to 1: consumer groups.
+//! `JoinGroup` 0 to 5, `SyncGroup` and Heartbeat 0 to 3, `LeaveGroup` 0 to 1: consumer groups.
 
 use bytebuf::ByteBuf;
 use bytes::BufMut;

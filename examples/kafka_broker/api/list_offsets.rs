@@ -1,4 +1,4 @@
-//! ListOffsets, 1 to 3: the ends of a partition, and offsets by time.
+//! `ListOffsets`, 1 to 3: the ends of a partition, and offsets by time.
 
 use bytebuf::ByteBuf;
 use bytes::BufMut;

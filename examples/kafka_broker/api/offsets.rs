@@ -1,4 +1,4 @@
-//! OffsetCommit 2 to 3 and OffsetFetch 1 to 3: how far groups have come.
+//! `OffsetCommit` 2 to 3 and `OffsetFetch` 1 to 3: how far groups have come.
 
 use bytebuf::ByteBuf;
 use bytes::BufMut;

@@ -1,4 +1,4 @@
-//! ApiVersions, 0 to 3: which APIs there are, and in which versions.
+//! `ApiVersions`, 0 to 3: which APIs there are, and in which versions.
 
 use bytebuf::ByteBuf;
 use bytes::BufMut;

@@ -5,8 +5,8 @@
 //! wakes waiting requests; `committed.rs` keeps the committed offsets.
 //!
 //! A generation begins when all members have asked to join again, or when the time for that has passed and the remaining members
-//! are removed. A static member (`group.instance.id`, from JoinGroup 5 on) that restarts within its session takes over the
-//! assignment of its predecessor, without a rebalance; a predecessor that still runs is fenced. LeaveGroup and OffsetCommit, in the
+//! are removed. A static member (`group.instance.id`, from `JoinGroup` 5 on) that restarts within its session takes over the
+//! assignment of its predecessor, without a rebalance; a predecessor that still runs is fenced. `LeaveGroup` and `OffsetCommit`, in the
 //! supported versions, name no instance: for them a fenced member is an unknown member.
 
 mod committed;

@@ -50,6 +50,7 @@ impl CompositeByteBuf {
     /// ```
     #[doc(alias = "numComponents")]
     #[doc(alias = "iterator")]
+    #[must_use]
     pub fn components(&self) -> Components<'_> {
         self.components_from(0)
     }

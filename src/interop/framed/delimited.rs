@@ -70,6 +70,7 @@ impl DelimiterCodec {
     /// # Panics
     ///
     /// If the delimiter is empty.
+    #[must_use]
     pub fn new(delimiter: &[u8], max_length: usize) -> Self {
         assert!(!delimiter.is_empty(), "the delimiter is empty");
         let finder = Box::new(Finder::new(delimiter).into_owned());
@@ -133,6 +134,7 @@ impl DelimiterCodec {
     }
 
     /// Returns the limit of a frame in bytes.
+    #[must_use]
     pub fn max_length(&self) -> usize {
         self.max_length
     }

@@ -28,6 +28,7 @@ pub struct Builder {
 
 impl Builder {
     /// A length of 4 bytes, big endian, in front of frames of up to 8 MiB.
+    #[must_use]
     pub const fn new() -> Self {
         Self {
             offset: 0,
@@ -123,6 +124,7 @@ impl Builder {
     }
 
     /// Returns the codec.
+    #[must_use]
     pub fn new_codec(&self) -> LengthDelimitedCodec {
         let mut codec = LengthDelimitedCodec { builder: *self, skipping: None };
         codec.set_max_frame_length(self.max_length);
@@ -219,16 +221,19 @@ struct Skipping {
 
 impl LengthDelimitedCodec {
     /// That of [`Builder::new`].
+    #[must_use]
     pub fn new() -> Self {
         Builder::new().new_codec()
     }
 
     /// Returns [`Builder::new`].
+    #[must_use]
     pub fn builder() -> Builder {
         Builder::new()
     }
 
     /// Returns the limit of a frame in bytes.
+    #[must_use]
     pub fn max_frame_length(&self) -> usize {
         self.builder.max_length
     }

@@ -18,16 +18,19 @@ pub struct LinesCodec(DelimiterCodec);
 
 impl LinesCodec {
     /// Lines of up to 8 MiB.
+    #[must_use]
     pub fn new() -> Self {
         Self::new_with_max_length(MAX_LENGTH)
     }
 
     /// Lines of up to `max_length` bytes.
+    #[must_use]
     pub fn new_with_max_length(max_length: usize) -> Self {
         Self(DelimiterCodec::new(b"\n", max_length))
     }
 
     /// Returns the limit of a line in bytes.
+    #[must_use]
     pub fn max_length(&self) -> usize {
         self.0.max_length()
     }
@@ -80,11 +83,13 @@ pub struct AnyDelimiterCodec {
 
 impl AnyDelimiterCodec {
     /// Frames of up to 8 MiB.
+    #[must_use]
     pub fn new(seek_delimiters: Vec<u8>, sequence_writer: Vec<u8>) -> Self {
         Self::new_with_max_length(seek_delimiters, sequence_writer, MAX_LENGTH)
     }
 
     /// Frames of up to `max_length` bytes.
+    #[must_use]
     pub fn new_with_max_length(
         seek_delimiters: Vec<u8>,
         sequence_writer: Vec<u8>,
@@ -95,6 +100,7 @@ impl AnyDelimiterCodec {
     }
 
     /// Returns the limit of a frame in bytes.
+    #[must_use]
     pub fn max_length(&self) -> usize {
         self.decoder.max_length()
     }

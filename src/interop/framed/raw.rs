@@ -12,6 +12,7 @@ pub struct BytesCodec(());
 
 impl BytesCodec {
     /// Returns the codec.
+    #[must_use]
     pub fn new() -> Self {
         Self(())
     }

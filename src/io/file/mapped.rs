@@ -89,14 +89,14 @@ impl MappedFile {
     /// # Cost
     ///
     /// Two system calls; pages come in as they are touched.
-    pub fn sealed(file: &File) -> io::Result<MappedFile> {
+    pub fn sealed(file: &File) -> io::Result<Self> {
         if !sys::is_sealed(file)? {
             let message = "the file is not sealed against writing and shrinking";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let len = sys::regular_len(file)?;
         // SAFETY: sealed against all changes (MF1).
-        unsafe { MappedFile::map(file, 0..len) }
+        unsafe { Self::map(file, 0..len) }
     }
 
     /// Copies a range of a file into new memory and maps that: later changes of the file do not show.
@@ -114,12 +114,12 @@ impl MappedFile {
     /// # Cost
     ///
     /// One copy, made by the kernel; into pooled memory where the system has no sealed files.
-    pub fn snapshot(file: &File, range: Range<u64>) -> io::Result<MappedFile> {
+    pub fn snapshot(file: &File, range: Range<u64>) -> io::Result<Self> {
         sys::regular_len(file)?;
         let mut region = FileRegion::new(sys::duplicate(file)?, range);
         let copy = match sys::sealable_file() {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
-                return Ok(MappedFile { mapping: None, view: region.read_all()? });
+                return Ok(Self { mapping: None, view: region.read_all()? });
             }
             copy => copy?,
         };
@@ -127,7 +127,7 @@ impl MappedFile {
             region.transfer_to(&copy)?;
         }
         sys::seal(&copy)?;
-        MappedFile::sealed(&copy)
+        Self::sealed(&copy)
     }
 
     /// Maps a range of a file.
@@ -167,21 +167,22 @@ impl MappedFile {
     /// # }
     /// ```
     #[doc(alias = "mmap")]
-    pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<MappedFile> {
+    pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<Self> {
         if !is_there(file, &range)? {
-            return Ok(MappedFile::default());
+            return Ok(Self::default());
         }
         // SAFETY: as the caller promises.
-        Ok(MappedFile::over(unsafe { FileMapping::new(file, range)? }))
+        Ok(Self::over(unsafe { FileMapping::new(file, range)? }))
     }
 
-    pub(super) fn over(mapping: FileMapping) -> MappedFile {
+    pub(super) fn over(mapping: FileMapping) -> Self {
         let mapping = Arc::new(mapping);
         let view = ByteView::from_owner(Shared(mapping.clone()));
-        MappedFile { mapping: Some(mapping), view }
+        Self { mapping: Some(mapping), view }
     }
 
     /// Returns all of it as a view that keeps the mapping alive.
+    #[must_use]
     pub fn view(&self) -> &ByteView {
         &self.view
     }

@@ -80,13 +80,13 @@ impl MappedFileMut {
     /// Three system calls. Where the file system cannot allocate blocks in advance, `len` zeros are
     /// written. Pages come in as they are touched, at 1 to 2 microseconds each: see
     /// [`warm`](Self::warm).
-    pub fn create_in(directory: impl AsRef<Path>, len: usize) -> io::Result<MappedFileMut> {
+    pub fn create_in(directory: impl AsRef<Path>, len: usize) -> io::Result<Self> {
         let file = sys::unnamed_file(directory.as_ref())?;
         if len > 0 {
             sys::fill_with_zeros(&file, len as u64)?;
         }
         // SAFETY: nothing else has the file open, and it is as long as that (MM1 and MM2).
-        unsafe { MappedFileMut::over(file, 0..len as u64) }
+        unsafe { Self::over(file, 0..len as u64) }
     }
 
     /// Maps a range of a file, which must be open for reading and writing.
@@ -126,21 +126,21 @@ impl MappedFileMut {
     /// # Ok(())
     /// # }
     /// ```
-    pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<MappedFileMut> {
+    pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<Self> {
         // SAFETY: as the caller promises.
-        unsafe { MappedFileMut::over(sys::duplicate(file)?, range) }
+        unsafe { Self::over(sys::duplicate(file)?, range) }
     }
 
     /// # Safety
     ///
     /// As [`map`](Self::map).
-    unsafe fn over(file: File, range: Range<u64>) -> io::Result<MappedFileMut> {
+    unsafe fn over(file: File, range: Range<u64>) -> io::Result<Self> {
         let mapping = match is_there(&file, &range)? {
             // SAFETY: as the caller promises.
             true => Some(unsafe { FileMappingMut::new(&file, range)? }),
             false => None,
         };
-        Ok(MappedFileMut { mapping, file, failed: false })
+        Ok(Self { mapping, file, failed: false })
     }
 
     /// Writes a range to the disk, with the rest of its pages, and waits for that.
@@ -185,6 +185,7 @@ impl MappedFileMut {
     /// # Cost
     ///
     /// One system call; nothing is copied.
+    #[must_use]
     pub fn freeze(self) -> MappedFile {
         match self.mapping {
             Some(mapping) => MappedFile::over(mapping.into_shared()),

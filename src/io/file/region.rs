@@ -73,9 +73,9 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const fn first() -> Method {
+    pub(crate) const fn first() -> Self {
         #[cfg(unix)]
-        return Method::Sendfile;
+        return Self::Sendfile;
         #[cfg(not(unix))]
         return Method::Copy;
     }
@@ -97,9 +97,9 @@ impl FileRegion {
     /// # Cost
     ///
     /// Three system calls, one allocation.
-    pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<FileRegion> {
+    pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
         let (file, len) = sys::open_regular(File::options().read(true), path.as_ref())?;
-        Ok(FileRegion::new(file, 0..len))
+        Ok(Self::new(file, 0..len))
     }
 
     /// Takes the bytes of `file` whose offsets are in `range`; nothing is checked against the file
@@ -122,38 +122,43 @@ impl FileRegion {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn new(file: impl Into<Arc<File>>, range: Range<u64>) -> FileRegion {
+    pub fn new(file: impl Into<Arc<File>>, range: Range<u64>) -> Self {
         assert!(
             range.start <= range.end,
             "file range starts at {} but ends at {}",
             range.start,
             range.end
         );
-        FileRegion { file: file.into(), next: range.start, end: range.end, method: Method::first() }
+        Self { file: file.into(), next: range.start, end: range.end, method: Method::first() }
     }
 
     /// Returns the number of bytes that are still to be sent.
     #[doc(alias = "count")]
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.end - self.next
     }
 
     /// Returns the same as [`len`](Self::len), under the name that cursors use.
+    #[must_use]
     pub fn remaining(&self) -> u64 {
         self.len()
     }
 
     /// Returns whether nothing is left to send.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.next == self.end
     }
 
     /// Returns the offset in the file of the next byte to be sent.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.next
     }
 
     /// Returns the file.
+    #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -168,7 +173,7 @@ impl FileRegion {
     ///
     /// One atomic increment; no system call.
     #[must_use]
-    pub fn slice(&self, range: Range<u64>) -> FileRegion {
+    pub fn slice(&self, range: Range<u64>) -> Self {
         assert!(
             range.start <= range.end && range.end <= self.len(),
             "range {}..{} of a region of {} bytes",
@@ -177,7 +182,7 @@ impl FileRegion {
             self.len()
         );
         // Both are at most `end`, so neither sum can wrap.
-        FileRegion { next: self.next + range.start, end: self.next + range.end, ..self.clone() }
+        Self { next: self.next + range.start, end: self.next + range.end, ..self.clone() }
     }
 
     /// Takes the first `at` bytes off this region and returns them as another one. One atomic
@@ -201,7 +206,7 @@ impl FileRegion {
     /// # }
     /// ```
     #[must_use = "the bytes have left this region"]
-    pub fn split_to(&mut self, at: u64) -> FileRegion {
+    pub fn split_to(&mut self, at: u64) -> Self {
         let first = self.slice(0..at);
         self.next = first.end;
         first
@@ -366,16 +371,18 @@ pub struct FileTruncated {
 }
 
 impl FileTruncated {
-    pub(super) fn new(expected: u64, found: u64) -> FileTruncated {
-        FileTruncated { expected, found }
+    pub(super) fn new(expected: u64, found: u64) -> Self {
+        Self { expected, found }
     }
 
     /// Returns the offset at which the region ends: the length that the file should have had.
+    #[must_use]
     pub fn expected(&self) -> u64 {
         self.expected
     }
 
     /// Returns the offset at which the file ended. The file is at most this long.
+    #[must_use]
     pub fn found(&self) -> u64 {
         self.found
     }
@@ -394,8 +401,8 @@ impl fmt::Display for FileTruncated {
 impl Error for FileTruncated {}
 
 impl From<FileTruncated> for io::Error {
-    fn from(truncated: FileTruncated) -> io::Error {
-        io::Error::new(io::ErrorKind::UnexpectedEof, truncated)
+    fn from(truncated: FileTruncated) -> Self {
+        Self::new(io::ErrorKind::UnexpectedEof, truncated)
     }
 }
 

@@ -58,14 +58,16 @@ pub enum Flush {
 
 impl Flush {
     /// The bytes that this call sent.
+    #[must_use]
     pub fn bytes(self) -> u64 {
-        let (Flush::Done(bytes) | Flush::WouldBlock(bytes) | Flush::BudgetSpent(bytes)) = self;
+        let (Self::Done(bytes) | Self::WouldBlock(bytes) | Self::BudgetSpent(bytes)) = self;
         bytes
     }
 
     /// Whether the queue is empty.
+    #[must_use]
     pub fn is_done(self) -> bool {
-        matches!(self, Flush::Done(_))
+        matches!(self, Self::Done(_))
     }
 }
 

@@ -59,8 +59,8 @@ pub(super) struct Gather {
 impl Gather {
     /// Begins a step. At least one byte is allowed.
     #[inline(always)]
-    pub(super) fn new(allowance: Allowance) -> Gather {
-        Gather { allowance, bytes: 0, taken: 0, zero_copy: false, file: None }
+    pub(super) fn new(allowance: Allowance) -> Self {
+        Self { allowance, bytes: 0, taken: 0, zero_copy: false, file: None }
     }
 
     /// Takes the next part, and returns how many of its bytes belong to the write; `None` ends the step.

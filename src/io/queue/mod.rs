@@ -155,8 +155,9 @@ impl WriteQueue {
     /// # Cost
     ///
     /// Allocates nothing until the first push.
-    pub const fn new() -> WriteQueue {
-        WriteQueue {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
             parts: Parts::new(),
             tail: Tail::CLOSED,
             flushed: 0,
@@ -194,7 +195,7 @@ impl WriteQueue {
     /// ```
     #[must_use]
     #[doc(alias = "WriteBufferWaterMark")]
-    pub fn with_watermarks(mut self, low: u64, high: u64) -> WriteQueue {
+    pub fn with_watermarks(mut self, low: u64, high: u64) -> Self {
         assert!(low <= high, "low watermark {low} is above the high one, {high}");
         self.above_high = !self.is_writable();
         (self.low, self.high) = (low, high);
@@ -208,7 +209,7 @@ impl WriteQueue {
     /// With a budget of 64 KiB or more, a flush sends up to a sixteenth more, at most 64 KiB, if that sends a
     /// part to its end: the last bytes of a file would otherwise cost a system call of their own.
     #[must_use]
-    pub fn with_budget(mut self, bytes: u64) -> WriteQueue {
+    pub fn with_budget(mut self, bytes: u64) -> Self {
         self.budget = bytes.max(1);
         self
     }
@@ -216,16 +217,19 @@ impl WriteQueue {
     /// Returns the number of bytes that are queued and not sent. Files count in full.
     #[doc(alias = "totalPendingWriteBytes")]
     #[inline]
+    #[must_use]
     pub fn pending_bytes(&self) -> u64 {
         self.parts.bytes() + self.tail.len() as u64
     }
 
     /// Returns the number of bytes that have been sent: the position of the queue in the stream.
+    #[must_use]
     pub fn flushed_bytes(&self) -> u64 {
         self.flushed
     }
 
     /// Returns whether everything has been sent.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries() == 0
     }
@@ -264,11 +268,13 @@ impl WriteQueue {
     /// };
     /// assert!(queue.take_unsent().iter().map(pinned).sum::<usize>() < 512 * 1024);
     /// ```
+    #[must_use]
     pub fn is_writable(&self) -> bool {
         !self.above_high && self.weight(self.entries()) <= self.high
     }
 
     /// Returns what the queue has cost so far.
+    #[must_use]
     pub fn stats(&self) -> QueueStats {
         let merged_bytes = self.stats.merged_bytes + self.tail.merged();
         QueueStats { merged_bytes, ..self.stats }
@@ -377,8 +383,8 @@ impl WriteQueue {
 }
 
 impl Default for WriteQueue {
-    fn default() -> WriteQueue {
-        WriteQueue::new()
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) enum Memory {
 
 impl SendOperation {
     /// Returns how it is to be submitted.
+    #[must_use]
     pub fn method(&self) -> SendMethod {
         match self.memory {
             Memory::Copied(_) => SendMethod::Copy,
@@ -74,6 +75,7 @@ impl SendOperation {
     /// Returns the address of a `struct msghdr` for the kernel; it stays the same wherever the operation is moved.
     ///
     /// For a file, the message has no slices.
+    #[must_use]
     pub fn message(&self) -> *const c_void {
         Arc::as_ptr(&self.message).cast()
     }
@@ -81,22 +83,26 @@ impl SendOperation {
     /// Returns the flags of the message: `MSG_NOSIGNAL`, and `MSG_MORE` if the next operation follows at once.
     ///
     /// Adding `MSG_WAITALL` has the kernel repeat short sends by itself.
+    #[must_use]
     pub fn message_flags(&self) -> u32 {
         let more = if self.more == More::Follows { libc::MSG_MORE } else { 0 };
         (libc::MSG_NOSIGNAL | more).cast_unsigned()
     }
 
     /// Returns the bytes, in order; nothing for a file.
+    #[must_use]
     pub fn slices(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.memory.views().iter().map(|view| &view[..])
     }
 
     /// Returns the number of bytes that it sends; for a file, as many as one `sendfile` should send.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.bytes
     }
 
     /// Returns false: an operation sends something.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -105,9 +111,9 @@ impl SendOperation {
 impl Memory {
     pub(super) fn views(&self) -> &[ByteView] {
         match self {
-            Memory::Copied(views) => views,
-            Memory::ZeroCopy(send) => send.views(),
-            Memory::File => &[],
+            Self::Copied(views) => views,
+            Self::ZeroCopy(send) => send.views(),
+            Self::File => &[],
         }
     }
 }
@@ -134,8 +140,8 @@ impl fmt::Debug for SendOperation {
 pub struct InFlightSend(Option<ZeroCopySend>);
 
 impl InFlightSend {
-    pub(super) fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> InFlightSend {
-        InFlightSend(Some(ZeroCopySend::new(views, bytes)))
+    pub(super) fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> Self {
+        Self(Some(ZeroCopySend::new(views, bytes)))
     }
 
     /// Returns the number of bytes that the operation offered.
@@ -144,6 +150,7 @@ impl InFlightSend {
     }
 
     /// Returns false: an operation sends something.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -152,6 +159,7 @@ impl InFlightSend {
     /// bytes after all, which it does only if it was asked to report that (`IORING_SEND_ZC_REPORT_USAGE`).
     ///
     /// `result` is that of the completion of this operation with the flag `IORING_CQE_F_NOTIF`.
+    #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn complete(mut self, result: i32) -> bool {
         self.0 = None;
         result.cast_unsigned() & COPIED != 0

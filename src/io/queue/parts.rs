@@ -46,8 +46,8 @@ impl Sums {
 }
 
 impl Parts {
-    pub(super) const fn new() -> Parts {
-        Parts { list: VecDeque::new(), sums: Sums { bytes: 0, held: Held::NOTHING } }
+    pub(super) const fn new() -> Self {
+        Self { list: VecDeque::new(), sums: Sums { bytes: 0, held: Held::NOTHING } }
     }
 
     #[inline]
@@ -184,6 +184,6 @@ impl Parts {
 
     /// Removes all parts.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Part> + use<> {
-        std::mem::replace(self, Parts::new()).list.into_iter()
+        std::mem::replace(self, Self::new()).list.into_iter()
     }
 }

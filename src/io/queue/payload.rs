@@ -35,15 +35,17 @@ pub enum Payload {
 
 impl Payload {
     /// Returns the number of bytes that it adds to the stream.
+    #[must_use]
     pub fn len(&self) -> u64 {
         match self {
-            Payload::Bytes(bytes) => bytes.len() as u64,
-            Payload::Composite(bytes) => bytes.len() as u64,
-            Payload::File(region) => region.len(),
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Composite(bytes) => bytes.len() as u64,
+            Self::File(region) => region.len(),
         }
     }
 
     /// Returns whether it adds nothing to the stream.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -51,22 +53,22 @@ impl Payload {
 
 impl From<ByteView> for Payload {
     #[inline]
-    fn from(bytes: ByteView) -> Payload {
-        Payload::Bytes(bytes)
+    fn from(bytes: ByteView) -> Self {
+        Self::Bytes(bytes)
     }
 }
 
 impl From<CompositeByteBuf> for Payload {
     #[inline]
-    fn from(bytes: CompositeByteBuf) -> Payload {
-        Payload::Composite(bytes)
+    fn from(bytes: CompositeByteBuf) -> Self {
+        Self::Composite(bytes)
     }
 }
 
 impl From<FileRegion> for Payload {
     #[inline]
-    fn from(region: FileRegion) -> Payload {
-        Payload::File(region)
+    fn from(region: FileRegion) -> Self {
+        Self::File(region)
     }
 }
 
@@ -140,12 +142,12 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) const NOTHING: Held = Held { files: 0, pinned: 0 };
+    pub(super) const NOTHING: Self = Self { files: 0, pinned: 0 };
 }
 
 impl AddAssign for Held {
     #[inline(always)]
-    fn add_assign(&mut self, more: Held) {
+    fn add_assign(&mut self, more: Self) {
         self.files += more.files;
         self.pinned += more.pinned;
     }
@@ -153,7 +155,7 @@ impl AddAssign for Held {
 
 impl SubAssign for Held {
     #[inline(always)]
-    fn sub_assign(&mut self, less: Held) {
+    fn sub_assign(&mut self, less: Self) {
         self.files -= less.files;
         self.pinned -= less.pinned;
     }
@@ -163,8 +165,8 @@ impl Part {
     #[inline(always)]
     pub(super) fn len(&self) -> u64 {
         match self {
-            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => bytes.len() as u64,
-            Part::File(region) => region.len(),
+            Self::View(bytes) | Self::Pinning(bytes) | Self::Block(bytes) => bytes.len() as u64,
+            Self::File(region) => region.len(),
         }
     }
 
@@ -176,8 +178,8 @@ impl Part {
     /// The same, with what keeps them.
     pub(super) fn memory(&self) -> Option<&ByteView> {
         match self {
-            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => Some(bytes),
-            Part::File(_) => None,
+            Self::View(bytes) | Self::Pinning(bytes) | Self::Block(bytes) => Some(bytes),
+            Self::File(_) => None,
         }
     }
 
@@ -185,11 +187,11 @@ impl Part {
     #[inline(always)]
     pub(super) fn shape(&self) -> Shape {
         match self {
-            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => {
+            Self::View(bytes) | Self::Pinning(bytes) | Self::Block(bytes) => {
                 Shape::Copied(bytes.len())
             }
-            Part::File(region) if region.must_copy() => Shape::Read(region.len()),
-            Part::File(region) => Shape::File(region.len()),
+            Self::File(region) if region.must_copy() => Shape::Read(region.len()),
+            Self::File(region) => Shape::File(region.len()),
         }
     }
 
@@ -197,24 +199,24 @@ impl Part {
     #[cfg(unix)]
     pub(super) fn view(&self) -> Option<&ByteView> {
         match self {
-            Part::View(view) | Part::Pinning(view) => Some(view),
-            Part::Block(_) | Part::File(_) => None,
+            Self::View(view) | Self::Pinning(view) => Some(view),
+            Self::Block(_) | Self::File(_) => None,
         }
     }
 
     /// Has the block of a view count if the view is small beside it.
     pub(super) fn pin(&mut self) {
-        if let Part::View(view) = self
+        if let Self::View(view) = self
             && is_small_beside_its_block(view)
         {
-            *self = Part::Pinning(mem::take(view));
+            *self = Self::Pinning(mem::take(view));
         }
     }
 
     /// Has the block of a view no longer count: a later part of the same block counts it.
     pub(super) fn unpin(&mut self) {
-        if let Part::Pinning(view) = self {
-            *self = Part::View(mem::take(view));
+        if let Self::Pinning(view) = self {
+            *self = Self::View(mem::take(view));
         }
     }
 
@@ -222,16 +224,16 @@ impl Part {
     #[inline(always)]
     pub(super) fn held(&self) -> Held {
         match self {
-            Part::View(_) | Part::Block(_) => Held::NOTHING,
-            Part::Pinning(view) => Held { files: 0, pinned: view.pinned() as u64 },
-            Part::File(_) => Held { files: 1, pinned: 0 },
+            Self::View(_) | Self::Block(_) => Held::NOTHING,
+            Self::Pinning(view) => Held { files: 0, pinned: view.pinned() as u64 },
+            Self::File(_) => Held { files: 1, pinned: 0 },
         }
     }
 
     /// Takes the bytes out to append to them, if this is a block with so much spare capacity. The part is
     /// empty then, until it is replaced.
     pub(super) fn reopen(&mut self, spare: usize) -> Option<ByteBuf> {
-        let Part::Block(bytes) = self else { return None };
+        let Self::Block(bytes) = self else { return None };
         match mem::take(bytes).try_into_mut() {
             Ok(block) if block.capacity() - block.len() >= spare => return Some(block),
             Ok(block) => *bytes = block.freeze(),
@@ -242,19 +244,19 @@ impl Part {
 
     /// Takes the first `at` bytes off, fewer than there are, and returns them.
     #[cfg(all(target_os = "linux", feature = "io-uring"))]
-    pub(super) fn split_to(&mut self, at: u64) -> Part {
+    pub(super) fn split_to(&mut self, at: u64) -> Self {
         match self {
             // It fits a `usize`, since the length does.
-            Part::View(bytes) | Part::Pinning(bytes) => {
-                let mut front = Part::View(bytes.split_to(at as usize));
-                let mut rest = Part::View(mem::take(bytes));
+            Self::View(bytes) | Self::Pinning(bytes) => {
+                let mut front = Self::View(bytes.split_to(at as usize));
+                let mut rest = Self::View(mem::take(bytes));
                 front.pin();
                 rest.pin();
                 *self = rest;
                 front
             }
-            Part::Block(bytes) => Part::Block(bytes.split_to(at as usize)),
-            Part::File(region) => Part::File(region.split_to(at)),
+            Self::Block(bytes) => Self::Block(bytes.split_to(at as usize)),
+            Self::File(region) => Self::File(region.split_to(at)),
         }
     }
 
@@ -262,28 +264,28 @@ impl Part {
     pub(super) fn advance(&mut self, n: u64) {
         match self {
             // It fits a `usize`, since the length does.
-            Part::Pinning(bytes) | Part::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
-            Part::View(bytes) => {
+            Self::Pinning(bytes) | Self::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
+            Self::View(bytes) => {
                 bytes::Buf::advance(bytes, n as usize);
                 self.pin();
             }
-            Part::File(region) => region.advance(n),
+            Self::File(region) => region.advance(n),
         }
     }
 }
 
 impl Default for Part {
     /// An empty part: one that is being changed.
-    fn default() -> Part {
-        Part::Block(ByteView::new())
+    fn default() -> Self {
+        Self::Block(ByteView::new())
     }
 }
 
 impl From<Part> for Payload {
-    fn from(part: Part) -> Payload {
+    fn from(part: Part) -> Self {
         match part {
-            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => Payload::Bytes(bytes),
-            Part::File(region) => Payload::File(region),
+            Part::View(bytes) | Part::Pinning(bytes) | Part::Block(bytes) => Self::Bytes(bytes),
+            Part::File(region) => Self::File(region),
         }
     }
 }

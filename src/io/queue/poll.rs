@@ -56,7 +56,7 @@ impl WriteQueue {
         cx: &mut Context<'_>,
         writer: &mut impl PollWriter,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_write_until(cx, writer, WriteQueue::is_empty))?;
+        ready!(self.poll_write_until(cx, writer, Self::is_empty))?;
         writer.poll_flush(cx)
     }
 
@@ -66,14 +66,14 @@ impl WriteQueue {
         cx: &mut Context<'_>,
         writer: &mut impl PollWriter,
     ) -> Poll<io::Result<()>> {
-        self.poll_write_until(cx, writer, WriteQueue::is_writable)
+        self.poll_write_until(cx, writer, Self::is_writable)
     }
 
     fn poll_write_until(
         &mut self,
         cx: &mut Context<'_>,
         writer: &mut impl PollWriter,
-        is_done: impl Fn(&WriteQueue) -> bool,
+        is_done: impl Fn(&Self) -> bool,
     ) -> Poll<io::Result<()>> {
         if is_done(self) {
             return Poll::Ready(Ok(()));

@@ -93,6 +93,7 @@ impl QueueStats {
     };
 
     /// Returns the number of all system calls together. A call repeated after a signal counts once.
+    #[must_use]
     pub fn system_calls(&self) -> u64 {
         let zero_copy = self.zero_copy_sends + self.zero_copy_fallbacks + self.zero_copy_controls;
         self.writes + self.sendfiles + self.corks + self.reads + zero_copy

@@ -19,12 +19,12 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) const CLOSED: Tail = Tail { block: ByteBuf::new(), before: 0 };
+    pub(super) const CLOSED: Self = Self { block: ByteBuf::new(), before: 0 };
 
     /// A tail that appends to what the block holds.
-    pub(super) fn open(block: ByteBuf) -> Tail {
+    pub(super) fn open(block: ByteBuf) -> Self {
         let before = block.len();
-        Tail { block, before }
+        Self { block, before }
     }
 
     #[inline]
@@ -74,6 +74,6 @@ impl Tail {
 
     /// Closes it and returns what it held, as a part.
     pub(super) fn close(&mut self) -> Part {
-        Part::Block(std::mem::replace(self, Tail::CLOSED).block.freeze())
+        Part::Block(std::mem::replace(self, Self::CLOSED).block.freeze())
     }
 }

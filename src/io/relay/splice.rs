@@ -120,20 +120,19 @@ pub enum Spliced {
 
 impl Spliced {
     /// Returns the number of bytes that the target took during the call.
+    #[must_use]
     pub fn bytes(self) -> u64 {
         match self {
-            Spliced::Done(n)
-            | Spliced::SourceEmpty(n)
-            | Spliced::TargetFull(n)
-            | Spliced::BudgetSpent(n) => n,
+            Self::Done(n) | Self::SourceEmpty(n) | Self::TargetFull(n) | Self::BudgetSpent(n) => n,
         }
     }
 }
 
 impl Splice {
     /// Returns a transfer that ends where its source does.
-    pub const fn new() -> Splice {
-        Splice {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
             bytes: ByteView::new(),
             pipe: None,
             in_pipe: 0,
@@ -179,7 +178,7 @@ impl Splice {
     /// # }
     /// ```
     #[must_use]
-    pub fn with_limit(mut self, bytes: u64) -> Splice {
+    pub fn with_limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;
         self
     }
@@ -209,7 +208,7 @@ impl Splice {
     /// # }
     /// ```
     #[must_use]
-    pub fn with_offset(mut self, offset: u64) -> Splice {
+    pub fn with_offset(mut self, offset: u64) -> Self {
         self.offset = Some(offset);
         self
     }
@@ -217,24 +216,27 @@ impl Splice {
     /// Sets the number of bytes that one call moves before other connections get their turn (1 MiB
     /// unless set); 0 counts as 1. Bytes that have left the source by then are still delivered.
     #[must_use]
-    pub fn with_budget(mut self, bytes: u64) -> Splice {
+    pub fn with_budget(mut self, bytes: u64) -> Self {
         self.budget = bytes.max(1);
         self
     }
 
     /// Returns the number of bytes that have arrived at the target.
+    #[must_use]
     pub fn moved_bytes(&self) -> u64 {
         self.moved
     }
 
     /// Returns the number of bytes that have left the source and have not arrived: they are in a pipe or
     /// in memory.
+    #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.bytes.len() as u64 + self.in_pipe as u64
     }
 
     /// Returns the number of reads, writes and splices so far. Making a pipe, which serves many
     /// transfers, is not counted.
+    #[must_use]
     pub fn system_calls(&self) -> u64 {
         self.calls
     }
@@ -294,6 +296,7 @@ impl Splice {
     }
 
     /// Returns whether the source has ended, or the limit is reached, and nothing is held.
+    #[must_use]
     pub fn is_done(&self) -> bool {
         (self.ended || self.limit == 0) && self.held_bytes() == 0
     }
@@ -456,8 +459,8 @@ impl Splice {
 }
 
 impl Default for Splice {
-    fn default() -> Splice {
-        Splice::new()
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -107,9 +107,9 @@ impl<F: Framing> Segment<F> {
         reader: SegmentReader<F>,
         is_prepared: bool,
         stale: Option<Range<u64>>,
-    ) -> io::Result<Segment<F>> {
+    ) -> io::Result<Self> {
         let (buffer, end) = (scratch::block(BUFFER)?, reader.published());
-        Ok(Segment { reader, buffer, written: end, last: end, is_prepared, stale })
+        Ok(Self { reader, buffer, written: end, last: end, is_prepared, stale })
     }
 
     /// Appends records that are framed already, as they are, and returns the position of the first.
@@ -324,6 +324,7 @@ impl<F: Framing> Segment<F> {
     }
 
     /// Returns a handle that syncs this segment from another thread, while more is appended.
+    #[must_use]
     pub fn syncer(&self) -> SegmentSyncer<F> {
         SegmentSyncer { reader: self.reader.clone() }
     }
@@ -365,11 +366,13 @@ impl<F: Framing> Segment<F> {
     }
 
     /// Returns the position of the next record.
+    #[must_use]
     pub fn end(&self) -> u64 {
         self.written + self.buffer.len() as u64
     }
 
     /// Returns a reader of this segment, for any thread. Two atomic increments.
+    #[must_use]
     pub fn reader(&self) -> SegmentReader<F> {
         self.reader.clone()
     }

@@ -30,8 +30,8 @@ impl Segment<Checksummed> {
     /// # Cost
     ///
     /// Allocates the file and syncs it and its directory.
-    pub fn create(path: impl AsRef<Path>, capacity: u64) -> io::Result<Segment> {
-        Segment::create_with(path, capacity, Checksummed)
+    pub fn create(path: impl AsRef<Path>, capacity: u64) -> io::Result<Self> {
+        Self::create_with(path, capacity, Checksummed)
     }
 
     /// Empties an existing segment for use as a new one, at the capacity it has.
@@ -49,8 +49,8 @@ impl Segment<Checksummed> {
     /// # Cost
     ///
     /// Writes the header and syncs it.
-    pub fn recycle(path: impl AsRef<Path>) -> io::Result<Segment> {
-        Segment::recycle_with(path, Checksummed)
+    pub fn recycle(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::recycle_with(path, Checksummed)
     }
 }
 
@@ -64,11 +64,7 @@ impl<F: Framing> Segment<F> {
     /// # Cost
     ///
     /// As [`create`](Segment::create).
-    pub fn create_with(
-        path: impl AsRef<Path>,
-        capacity: u64,
-        framing: F,
-    ) -> io::Result<Segment<F>> {
+    pub fn create_with(path: impl AsRef<Path>, capacity: u64, framing: F) -> io::Result<Self> {
         if capacity < START {
             return Err(SegmentFull { needed: START, left: capacity }.into());
         }
@@ -88,7 +84,7 @@ impl<F: Framing> Segment<F> {
         sys::sync_data(new.file())?;
         let file = new.publish(path)?;
         let created = sys::sync_directory_of(path).and_then(|()| {
-            Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
+            Self::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
         });
         if created.is_err() {
             // If this fails too, the first error is the one to report.
@@ -107,7 +103,7 @@ impl<F: Framing> Segment<F> {
     ///
     /// As [`recycle`](Segment::recycle). If records of this framing are not
     /// [bound to their place](Framing::IS_BOUND_TO_PLACE), all of the file is cleared and synced besides.
-    pub fn recycle_with(path: impl AsRef<Path>, framing: F) -> io::Result<Segment<F>> {
+    pub fn recycle_with(path: impl AsRef<Path>, framing: F) -> io::Result<Self> {
         let (file, _) = sys::open_regular(File::options().read(true).write(true), path.as_ref())?;
         lock(&file)?;
         let front = read_at(&file, 0, START as usize)?;
@@ -126,7 +122,7 @@ impl<F: Framing> Segment<F> {
         };
         write_all_at(&file, &header.encode(), header.offset())?;
         sys::sync_data(&file)?;
-        Segment::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
+        Self::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
     }
 }
 

@@ -33,10 +33,10 @@ struct State {
 
 impl Durability {
     /// Of a segment that was opened, and has records up to `end`.
-    pub(super) fn new(header: Header, end: u64) -> Durability {
+    pub(super) fn new(header: Header, end: u64) -> Self {
         let again = header.durable..end;
         let state = Mutex::new(State { header, again, has_failed: false });
-        Durability { durable: Published::new(header.durable), state }
+        Self { durable: Published::new(header.durable), state }
     }
 
     pub(super) fn get(&self) -> u64 {

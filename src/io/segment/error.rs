@@ -15,11 +15,13 @@ pub struct SegmentFull {
 
 impl SegmentFull {
     /// Returns the bytes that the record needs, its frame included.
+    #[must_use]
     pub fn needed(&self) -> u64 {
         self.needed
     }
 
     /// Returns the bytes that are left.
+    #[must_use]
     pub fn left(&self) -> u64 {
         self.left
     }
@@ -34,8 +36,8 @@ impl fmt::Display for SegmentFull {
 impl Error for SegmentFull {}
 
 impl From<SegmentFull> for io::Error {
-    fn from(full: SegmentFull) -> io::Error {
-        io::Error::new(io::ErrorKind::StorageFull, full)
+    fn from(full: SegmentFull) -> Self {
+        Self::new(io::ErrorKind::StorageFull, full)
     }
 }
 
@@ -50,6 +52,7 @@ pub struct CorruptRecord {
 
 impl CorruptRecord {
     /// Returns the position in the segment.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
@@ -64,8 +67,8 @@ impl fmt::Display for CorruptRecord {
 impl Error for CorruptRecord {}
 
 impl From<CorruptRecord> for io::Error {
-    fn from(corrupt: CorruptRecord) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, corrupt)
+    fn from(corrupt: CorruptRecord) -> Self {
+        Self::new(io::ErrorKind::InvalidData, corrupt)
     }
 }
 
@@ -83,11 +86,13 @@ pub struct SegmentDamaged {
 impl SegmentDamaged {
     /// Returns the position of the first record that is not valid; the length of the file if that is shorter than
     /// the header.
+    #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Returns the number of bytes up to the next valid record, or up to the end of what was durable.
+    #[must_use]
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -95,7 +100,7 @@ impl SegmentDamaged {
 
 impl fmt::Display for SegmentDamaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SegmentDamaged { offset, length } = self;
+        let Self { offset, length } = self;
         write!(f, "{length} bytes at offset {offset} of the segment were durable and are damaged")
     }
 }
@@ -103,8 +108,8 @@ impl fmt::Display for SegmentDamaged {
 impl Error for SegmentDamaged {}
 
 impl From<SegmentDamaged> for io::Error {
-    fn from(damaged: SegmentDamaged) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, damaged)
+    fn from(damaged: SegmentDamaged) -> Self {
+        Self::new(io::ErrorKind::InvalidData, damaged)
     }
 }
 
@@ -148,7 +153,7 @@ impl fmt::Display for SegmentFormatError {
 impl Error for SegmentFormatError {}
 
 impl From<SegmentFormatError> for io::Error {
-    fn from(error: SegmentFormatError) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, error)
+    fn from(error: SegmentFormatError) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
     }
 }

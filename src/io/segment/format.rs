@@ -62,9 +62,9 @@ impl Header {
         bytes
     }
 
-    fn decode(bytes: &[u8; HEADER]) -> Option<Header> {
+    fn decode(bytes: &[u8; HEADER]) -> Option<Self> {
         let number = |at: usize| Some(u64::from_le_bytes(*bytes[at..].first_chunk()?));
-        let header = Header {
+        let header = Self {
             framing: *bytes[8..].first_chunk()?,
             epoch: number(16)?,
             capacity: number(24)?,

@@ -53,8 +53,8 @@ impl Segment<Checksummed> {
     /// # Cost
     ///
     /// Reads all of the file once.
-    pub fn open(path: impl AsRef<Path>) -> io::Result<Segment> {
-        Segment::open_with(path, Checksummed)
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::open_with(path, Checksummed)
     }
 
     /// Repairs a damaged segment, so that it can be opened, and opens it.
@@ -97,8 +97,8 @@ impl Segment<Checksummed> {
     /// # Cost
     ///
     /// Reads all of the file twice; writes a few bytes per damaged range, and the header; syncs.
-    pub fn repair(path: impl AsRef<Path>, how: Repair) -> io::Result<Segment> {
-        Segment::repair_with(path, Checksummed, how)
+    pub fn repair(path: impl AsRef<Path>, how: Repair) -> io::Result<Self> {
+        Self::repair_with(path, Checksummed, how)
     }
 }
 
@@ -112,12 +112,12 @@ impl<F: Framing> Segment<F> {
     /// # Cost
     ///
     /// As [`open`](Segment::open).
-    pub fn open_with(path: impl AsRef<Path>, framing: F) -> io::Result<Segment<F>> {
+    pub fn open_with(path: impl AsRef<Path>, framing: F) -> io::Result<Self> {
         let (file, header) = open_locked::<F>(path.as_ref())?;
         let (reader, scan) = read_with(file, framing, header)?;
         match scan.recovered.damaged {
             Some(damaged) => Err(damaged.into()),
-            None => Segment::new(reader, false, scan.stale),
+            None => Self::new(reader, false, scan.stale),
         }
     }
 
@@ -131,7 +131,7 @@ impl<F: Framing> Segment<F> {
     /// # Cost
     ///
     /// As [`repair`](Segment::repair).
-    pub fn repair_with(path: impl AsRef<Path>, framing: F, how: Repair) -> io::Result<Segment<F>> {
+    pub fn repair_with(path: impl AsRef<Path>, framing: F, how: Repair) -> io::Result<Self> {
         let (file, mut header) = open_locked::<F>(path.as_ref())?;
         let log = Log { file: &file, framing: &framing, epoch: header.epoch };
         let found = scan(&log, &header)?.recovered.damaged;
@@ -157,7 +157,7 @@ impl<F: Framing> Segment<F> {
             return Err(damaged.into());
         }
         recovered.damaged = found;
-        Segment::new(SegmentReader::new(file, framing, header, recovered), false, stale)
+        Self::new(SegmentReader::new(file, framing, header, recovered), false, stale)
     }
 }
 
@@ -200,8 +200,8 @@ impl SegmentReader<Checksummed> {
     /// # Cost
     ///
     /// Reads all of the file once.
-    pub fn open(path: impl AsRef<Path>) -> io::Result<SegmentReader> {
-        SegmentReader::open_with(path, Checksummed)
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::open_with(path, Checksummed)
     }
 }
 
@@ -215,7 +215,7 @@ impl<F: Framing> SegmentReader<F> {
     /// # Cost
     ///
     /// As [`open`](SegmentReader::open).
-    pub fn open_with(path: impl AsRef<Path>, framing: F) -> io::Result<SegmentReader<F>> {
+    pub fn open_with(path: impl AsRef<Path>, framing: F) -> io::Result<Self> {
         let (file, _) = sys::open_regular(File::options().read(true), path.as_ref())?;
         let header = read_header::<F>(&file)?;
         let (reader, _) = read_with(file, framing, header)?;
@@ -263,7 +263,7 @@ impl<F: Framing> SegmentReader<F> {
     /// # Cost
     ///
     /// Three system calls: the header is read, and nothing else.
-    pub fn open_durable(path: impl AsRef<Path>, framing: F) -> io::Result<SegmentReader<F>> {
+    pub fn open_durable(path: impl AsRef<Path>, framing: F) -> io::Result<Self> {
         let (file, _) = sys::open_regular(File::options().read(true), path.as_ref())?;
         let header = read_header::<F>(&file)?;
         let len = sys::len_of(&file)?;
@@ -271,7 +271,7 @@ impl<F: Framing> SegmentReader<F> {
             return Err(SegmentDamaged { offset: len, length: header.durable - len }.into());
         }
         let recovered = Recovered { end: header.durable, ..Recovered::empty() };
-        Ok(SegmentReader::new(file, framing, header, recovered))
+        Ok(Self::new(file, framing, header, recovered))
     }
 }
 

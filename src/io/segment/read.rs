@@ -66,7 +66,7 @@ struct Shared<F> {
 
 impl<F: Framing> Clone for SegmentReader<F> {
     fn clone(&self) -> Self {
-        SegmentReader { file: self.file.clone(), shared: self.shared.clone() }
+        Self { file: self.file.clone(), shared: self.shared.clone() }
     }
 }
 
@@ -76,7 +76,7 @@ impl<F: Framing> SegmentReader<F> {
         let durability = Durability::new(header, recovered.end);
         let Header { epoch, capacity, .. } = header;
         let shared = Shared { framing, epoch, capacity, recovered, published, durability };
-        SegmentReader { file: Arc::new(file), shared: Arc::new(shared) }
+        Self { file: Arc::new(file), shared: Arc::new(shared) }
     }
 
     pub(super) fn file(&self) -> &File {
@@ -96,41 +96,49 @@ impl<F: Framing> SegmentReader<F> {
     }
 
     /// Returns the position of the first record.
+    #[must_use]
     pub fn start(&self) -> u64 {
         START
     }
 
     /// Returns the end of what can be read, which is always the end of a record.
+    #[must_use]
     pub fn published(&self) -> u64 {
         self.shared.published.get()
     }
 
     /// Returns the end of what survives a crash of the machine.
+    #[must_use]
     pub fn durable(&self) -> u64 {
         self.shared.durability.get()
     }
 
     /// Returns the bytes that the segment can hold, its header and framing included.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.shared.capacity
     }
 
     /// Returns the number of the segment's life: random, and new whenever the file is created or recycled.
+    #[must_use]
     pub fn epoch(&self) -> u64 {
         self.shared.epoch
     }
 
     /// Returns how the records are framed.
+    #[must_use]
     pub fn framing(&self) -> &F {
         &self.shared.framing
     }
 
     /// Returns what was found when the segment was opened.
+    #[must_use]
     pub fn recovered(&self) -> &Recovered {
         &self.shared.recovered
     }
 
     /// Returns the published records from `position` on, which must be the position of one, or the end.
+    #[must_use]
     pub fn records(&self, position: u64) -> Records<F> {
         Records { reader: self.clone(), window: Window::new(position), has_failed: false }
     }
@@ -199,11 +207,13 @@ pub struct Record {
 
 impl Record {
     /// Returns the position of the record in the segment.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
 
     /// Returns the end of the record in the segment, which is the position of the next record.
+    #[must_use]
     pub fn end(&self) -> u64 {
         self.end
     }
@@ -211,11 +221,13 @@ impl Record {
     /// Returns the bytes that were appended; with a framing of the caller's, all bytes of the record behind
     /// [`Framing::HEAD`]. It shares memory with its neighbours; see
     /// [`ByteView::pinned`](crate::ByteView::pinned).
+    #[must_use]
     pub fn payload(&self) -> &ByteView {
         &self.payload
     }
 
     /// Returns the [`payload`](Self::payload) by value.
+    #[must_use]
     pub fn into_payload(self) -> ByteView {
         self.payload
     }
@@ -239,6 +251,7 @@ pub struct Records<F: Framing = Checksummed> {
 
 impl<F: Framing> Records<F> {
     /// Returns the position of the next record.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.window.position()
     }

@@ -60,8 +60,8 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    pub(super) fn empty() -> Recovered {
-        Recovered { end: START, torn: None, damaged: None }
+    pub(super) fn empty() -> Self {
+        Self { end: START, torn: None, damaged: None }
     }
 }
 

@@ -39,8 +39,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(position: u64) -> Window {
-        Window { position, bytes: ByteView::new() }
+    pub(super) fn new(position: u64) -> Self {
+        Self { position, bytes: ByteView::new() }
     }
 
     pub(super) fn position(&self) -> u64 {

@@ -188,14 +188,14 @@ impl BufferRing {
         entries: u16,
         block: usize,
         consume: Consume,
-    ) -> io::Result<BufferRing> {
+    ) -> io::Result<Self> {
         let are_valid = entries.is_power_of_two() && entries <= MAX_ENTRIES;
         if !are_valid || block == 0 || i32::try_from(block).is_err() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let blocks = (0..entries).map(|_| None).collect();
         let memory = Memory { entries: Entries::new(entries)?, blocks };
-        Ok(BufferRing {
+        Ok(Self {
             pool: pool.clone(),
             group,
             block,

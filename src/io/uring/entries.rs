@@ -25,10 +25,10 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn new(places: u16) -> io::Result<Entries> {
+    pub(super) fn new(places: u16) -> io::Result<Self> {
         debug_assert!(places.is_power_of_two());
         let memory = Mapping::map(usize::from(places) * ENTRY).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Entries { memory, places, tail: 0 })
+        Ok(Self { memory, places, tail: 0 })
     }
 
     /// The address that is registered.

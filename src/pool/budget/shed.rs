@@ -11,7 +11,7 @@ pub(crate) struct Shedders(Option<Arc<Link>>);
 
 struct Link {
     _shed: Arc<Shed>,
-    above: Option<Arc<Link>>,
+    above: Option<Arc<Self>>,
 }
 
 // They are only kept here.

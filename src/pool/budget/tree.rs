@@ -22,7 +22,7 @@ const NONE_WANTED: usize = VACANT;
 pub(crate) struct Budget {
     name: Arc<str>,
     pub(super) account: Account,
-    parent: Option<Arc<Budget>>,
+    parent: Option<Arc<Self>>,
     /// Weak, as it may own buffers that are charged to this budget.
     pub(super) shed: Option<Weak<Shed>>,
     /// The number of waiting requests of this budget: later ones wait too (D3).

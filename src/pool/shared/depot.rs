@@ -24,7 +24,7 @@ pub(crate) const fn round_of(size: usize) -> usize {
 
 /// An array of free blocks of one class.
 pub(crate) struct Round {
-    next: Option<Box<Round>>,
+    next: Option<Box<Self>>,
     len: usize,
     /// The sum of the last requested lengths of its blocks.
     requested: usize,

@@ -19,7 +19,7 @@ pub(super) struct Entry<P> {
     /// A reference to the pool, which the slab keeps (P2).
     pub(super) pool: P,
     /// The next of a list of slabs without blocks out.
-    pub(super) next: Option<Box<Entry<P>>>,
+    pub(super) next: Option<Box<Self>>,
 }
 
 /// All slabs of a class.

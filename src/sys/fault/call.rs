@@ -129,7 +129,7 @@ impl Call {
 
     /// Returns whether it moves bytes inside the kernel, where moving none does not prove an end.
     pub(crate) fn proves_no_end(self) -> bool {
-        matches!(self, Call::Sendfile | Call::CopyRange | Call::SpliceIn)
+        matches!(self, Self::Sendfile | Self::CopyRange | Self::SpliceIn)
     }
 
     /// Returns whether the pool makes it, on any thread and at any time.

@@ -4,7 +4,7 @@
 //!
 //! * **V3** What was done to a range before it was unmapped happens before what is done to it after it is
 //!   mapped again, on any thread. The kernel ensures that, in a way that a checker such as
-//!   ThreadSanitizer cannot see: [`sub`](MappedBytes::sub), called before a range is unmapped, and
+//!   `ThreadSanitizer` cannot see: [`sub`](MappedBytes::sub), called before a range is unmapped, and
 //!   [`add`](MappedBytes::add), called after it is mapped, repeat it in a way that the checker sees.
 
 use crate::sync::{AtomicUsize, Ordering};

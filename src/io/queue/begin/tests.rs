@@ -86,12 +86,12 @@ struct Connection {
 }
 
 impl Connection {
-    fn new() -> Connection {
+    fn new() -> Self {
         let (socket, peer) = UnixStream::pair().unwrap();
         peer.set_nonblocking(true).unwrap();
         let pool = Pool::builder().build();
         let (out, in_flight, stream) = (None, Vec::new(), Vec::new());
-        Connection { queue: zero_copy(), pool, out, in_flight, socket, peer, stream, received: 0 }
+        Self { queue: zero_copy(), pool, out, in_flight, socket, peer, stream, received: 0 }
     }
 
     /// The next bytes of the stream; no two places of it look alike.

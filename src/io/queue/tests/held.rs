@@ -77,8 +77,8 @@ fn view(len: usize, block: usize) -> ByteView {
 struct Source(ByteView, Pool);
 
 impl Source {
-    fn new() -> Source {
-        Source(ByteView::new(), Pool::builder().build())
+    fn new() -> Self {
+        Self(ByteView::new(), Pool::builder().build())
     }
 
     fn tenant(&self, is_poor: bool, len: usize, block: usize) -> ByteView {

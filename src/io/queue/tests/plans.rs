@@ -31,11 +31,11 @@ struct Source {
 const LEN: usize = 64 * 1024;
 
 impl Source {
-    fn new() -> Source {
+    fn new() -> Self {
         let bytes: Vec<u8> = (0..LEN).map(|i| (i * 31) as u8 ^ (i >> 8) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        Source { bytes: bytes.into(), file: Arc::new(file) }
+        Self { bytes: bytes.into(), file: Arc::new(file) }
     }
 
     /// Pushes one random part, and appends what it stands for to `stream`.
@@ -149,7 +149,7 @@ impl PollWriter for Moody {
 }
 
 impl<'t> Target<'t> {
-    fn new(random: &mut Random, (out, peer): &'t (UnixStream, UnixStream)) -> Target<'t> {
+    fn new(random: &mut Random, (out, peer): &'t (UnixStream, UnixStream)) -> Self {
         let moody = Moody { random: Random::new(random.next()), received: Vec::new() };
         match random.below(20) {
             0 => {
@@ -217,10 +217,10 @@ struct Watermarks {
 }
 
 impl Watermarks {
-    fn new(random: &mut Random) -> Watermarks {
+    fn new(random: &mut Random) -> Self {
         let high = random.below(60_000) as u64;
         let low = random.below(high as usize + 1) as u64;
-        Watermarks { low, high, overhead: 0, was_writable: true }
+        Self { low, high, overhead: 0, was_writable: true }
     }
 
     /// After something was pushed, or sent.

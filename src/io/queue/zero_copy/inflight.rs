@@ -54,10 +54,10 @@ pub(crate) fn sends_in_flight() -> usize {
 }
 
 impl ZeroCopySend {
-    pub(in crate::io::queue) fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> ZeroCopySend {
+    pub(in crate::io::queue) fn new(views: SmallVec<[ByteView; 1]>, bytes: u64) -> Self {
         #[cfg(feature = "testing")]
         SENDS.fetch_add(1, Relaxed);
-        ZeroCopySend { views, bytes }
+        Self { views, bytes }
     }
 
     #[cfg(all(target_os = "linux", feature = "io-uring"))]
@@ -148,8 +148,8 @@ impl InFlight {
 #[cfg(test)]
 impl InFlight {
     /// As if there had been sends before.
-    pub(super) fn starting_at(first: u32) -> InFlight {
-        let mut in_flight = InFlight::default();
+    pub(super) fn starting_at(first: u32) -> Self {
+        let mut in_flight = Self::default();
         in_flight.first = first;
         in_flight
     }

@@ -141,7 +141,7 @@ impl WriteQueue {
     #[must_use]
     #[doc(alias = "MSG_ZEROCOPY")]
     #[doc(alias = "SO_ZEROCOPY")]
-    pub fn with_zero_copy(mut self, threshold: usize) -> WriteQueue {
+    pub fn with_zero_copy(mut self, threshold: usize) -> Self {
         self.zero_copy = Some(Box::new(ZeroCopy { threshold, ..ZeroCopy::default() }));
         self
     }
@@ -170,6 +170,7 @@ impl WriteQueue {
 
     /// Returns the number of bytes that have been sent and that the kernel may still be reading from their
     /// memory. Together with [`pending_bytes`](Self::pending_bytes), what the queue holds in memory.
+    #[must_use]
     pub fn in_flight_bytes(&self) -> u64 {
         self.zero_copy.as_ref().map_or(0, |zero_copy| zero_copy.in_flight.bytes())
     }

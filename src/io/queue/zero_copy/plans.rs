@@ -66,8 +66,8 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(seed: u64) -> Kernel {
-        Kernel {
+    fn new(seed: u64) -> Self {
+        Self {
             random: Random::new(seed),
             taken: Vec::new(),
             sends: Vec::new(),

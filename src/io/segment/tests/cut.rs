@@ -39,7 +39,7 @@ impl Written {
         framing: F,
         flushes: &[usize],
         append: impl Fn(&mut Segment<F>, usize) -> io::Result<u64>,
-    ) -> Written {
+    ) -> Self {
         let mut segment = Segment::create_with(path, CAPACITY, framing).unwrap();
         let mut positions = vec![START];
         let mut copies = vec![(0, START), (512, START)];
@@ -56,7 +56,7 @@ impl Written {
         drop(segment);
         let bytes = std::fs::read(path).unwrap();
         std::fs::remove_file(path).unwrap();
-        Written { bytes, positions, copies }
+        Self { bytes, positions, copies }
     }
 
     fn lose_copy(&mut self, at: u64) {

@@ -34,8 +34,8 @@ struct Entry {
 }
 
 impl Kernel {
-    pub(super) fn new(registration: Registration) -> Kernel {
-        Kernel { registration, head: 0 }
+    pub(super) fn new(registration: Registration) -> Self {
+        Self { registration, head: 0 }
     }
 
     /// Receives as many of the bytes as fit the next block, or the next blocks.

@@ -105,11 +105,11 @@ struct Model {
 
 impl Model {
     /// More blocks than the ring has places, and fewer than can be kept.
-    fn new(consume: Consume) -> Model {
+    fn new(consume: Consume) -> Self {
         let pool = Pool::builder().build().budget("ring", 10 * BLOCK);
         let (ring, kernel) = ring(&pool, 8, consume);
         let (completed, views) = (VecDeque::new(), Vec::new());
-        Model { pool, ring, kernel, completed, views, received: 0 }
+        Self { pool, ring, kernel, completed, views, received: 0 }
     }
 
     fn apply(&mut self, step: Do) {
@@ -208,7 +208,7 @@ impl Model {
 
     /// Nothing is left behind, in whatever order things end.
     fn end(self) {
-        let Model { pool, mut ring, kernel, views, .. } = self;
+        let Self { pool, mut ring, kernel, views, .. } = self;
         unregister(&mut ring, kernel);
         drop(ring);
         drop(views);
