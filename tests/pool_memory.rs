@@ -137,6 +137,23 @@ fn idle_memory_falls_to_the_reserve_after_a_burst() {
 
 /// Large blocks stay warm for a while, and not for ever.
 #[test]
+fn a_thread_whose_cache_was_emptied_takes_many_blocks_at_a_time_again() {
+    let _baseline = ResourceBaseline::take();
+    let pool = Pool::builder().build();
+    let allocate = || -> Vec<_> { (0..1000).map(|_| pool.alloc(16 * 1024)).collect() };
+    drop(allocate());
+    pool.trim();
+    // It took one block while its magazine had no places.
+    drop(pool.alloc(16 * 1024));
+    pool.trim();
+    let before = pool.stats().refills;
+    let held = allocate();
+    let refills = pool.stats().refills - before;
+    assert!(refills < 500, "{refills} refills for 1000 buffers");
+    drop(held);
+}
+
+#[test]
 fn large_blocks_are_returned_to_the_system() {
     let _baseline = ResourceBaseline::take();
     let pool = pool();

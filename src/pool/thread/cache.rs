@@ -260,7 +260,8 @@ impl Cache {
         let takes = counters.takes.get();
         let since = takes.wrapping_sub(counters.takes_at_miss.replace(takes));
         let most = most_of(size);
-        if limit == most || since > GROWTH_INTERVAL * limit as u64 {
+        // A magazine that was emptied while its thread was idle starts again from nothing, however much it took meanwhile.
+        if limit == most || (limit > 0 && since > GROWTH_INTERVAL * limit as u64) {
             return limit;
         }
         let next = (limit * 2).max(FIRST_MAGAZINE / size).clamp(1, most);
