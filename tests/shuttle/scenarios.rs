@@ -11,15 +11,15 @@ use std::cell::RefCell;
 #[test]
 fn blocks_move_between_threads_that_end() {
     check(|| {
-        let pool = Pool::builder().chunk_size(1 << 20).thread_cache(WIDE).build();
+        let pool = Pool::builder().chunk_size(2 << 20).thread_cache(WIDE).build();
         let inbox = Arc::new(Inbox::default());
         let live = |id: u64| {
             let (pool, inbox) = (pool.clone(), Arc::clone(&inbox));
             thread::spawn(move || {
                 for step in 0..2 {
                     let owner = 10 * id + step as u64;
-                    let views =
-                        [WIDE, SMALL, WIDE, WIDE].map(|size| stamped(&pool, size, owner).freeze());
+                    let views = [WIDE, SMALL, WIDE, WIDE, WIDE, WIDE]
+                        .map(|size| stamped(&pool, size, owner).freeze());
                     let part = views[step].slice(..8);
                     inbox.lock().unwrap().push((part, owner));
                     let found = inbox.lock().unwrap().pop();
@@ -127,7 +127,7 @@ fn memory_is_returned_while_the_pool_is_used() {
 #[test]
 fn a_pool_closes_while_blocks_return() {
     check(|| {
-        let pool = Pool::builder().chunk_size(1 << 20).thread_cache(WIDE).build();
+        let pool = Pool::builder().chunk_size(2 << 20).thread_cache(WIDE).build();
         let is_there = pool.is_there();
         let free = |id: u64| {
             // By a thread that ends: this one would keep a cache of the pool.
@@ -135,8 +135,8 @@ fn a_pool_closes_while_blocks_return() {
             let view = thread::spawn(move || stamped(&its, SMALL, id).freeze()).join().unwrap();
             let pool = pool.clone();
             thread::spawn(move || {
-                // The last of them to be freed finds no room, and another goes to the depot for it.
-                let held = [WIDE; 3].map(|size| stamped(&pool, size, id));
+                // The magazine has room for one. After two more in a row, those that are freed go to the depot.
+                let held = [WIDE; 5].map(|size| stamped(&pool, size, id));
                 drop(pool);
                 held.iter().for_each(|buf| verify(buf, id));
                 let twin = view.clone();

@@ -281,8 +281,9 @@ fn an_upload_is_gathered_into_its_file_and_a_full_disk_loses_none_of_it() {
     let file = std::fs::File::create(&path).unwrap();
     let mut refuse = 2;
     let full = rustix::io::Errno::NOSPC.raw_os_error();
+    // The portable system calls write to a file as they send to a socket.
     let plan = move |call, _| match call {
-        Call::Write if refuse > 0 => {
+        Call::Write | Call::Send if refuse > 0 => {
             refuse -= 1;
             if refuse == 0 { Outcome::Fail(full) } else { Outcome::Short(1000) }
         }
