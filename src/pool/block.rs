@@ -10,6 +10,7 @@ use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::thread::local;
+#[cfg(unix)]
 use crate::sys::memory;
 use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -19,6 +19,7 @@ pub(super) enum Shape {
     /// Bytes in memory that are copied by the call that takes them.
     Copied(usize),
     /// Bytes in memory that the kernel sends from where they are.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets use it"))]
     ZeroCopy(usize),
     /// A file that must be read into memory.
     Read(u64),

@@ -73,6 +73,7 @@ impl Parts {
     }
 
     #[inline]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets use it"))]
     pub(super) fn iter(&self) -> Iter<'_, Part> {
         self.list.iter()
     }

@@ -125,10 +125,14 @@ pub(super) fn is_small_beside_its_block(view: &ByteView) -> bool {
 
 /// Pages of a mapped file are not memory of the process.
 #[cold]
+#[cfg(unix)]
 fn is_mapped_file(view: &ByteView) -> bool {
-    #[cfg(unix)]
-    return view.block().is_some_and(|block| block.owner::<mapped::Shared>().is_some());
-    #[cfg(not(unix))]
+    view.block().is_some_and(|block| block.owner::<mapped::Shared>().is_some())
+}
+
+/// There are none.
+#[cfg(not(unix))]
+fn is_mapped_file(_: &ByteView) -> bool {
     false
 }
 
@@ -196,7 +200,6 @@ impl Part {
     }
 
     /// The bytes, if they are a view.
-    #[cfg(unix)]
     pub(super) fn view(&self) -> Option<&ByteView> {
         match self {
             Self::View(view) | Self::Pinning(view) => Some(view),

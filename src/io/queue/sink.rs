@@ -17,6 +17,7 @@ pub(super) trait Sink {
     const SENDS_FILES: bool;
 
     /// Whether it is worth asking for [`send_zero_copy`](Self::send_zero_copy).
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets use it"))]
     const SENDS_ZERO_COPY: bool = false;
 
     /// The most bytes that one call is offered.
