@@ -16,6 +16,7 @@ for triple in "${triples[@]}"; do
     if rustup target list --installed | grep -qx "$triple" ||
         rustup target add "$triple" >/dev/null 2>&1; then
         cargo check --lib "${features[@]}" --target "$triple"
+        short || RUSTFLAGS="" cargo check --lib --tests --features serde,testing,tracing --target "$triple"
         checked=$((checked + 1))
     else
         missing+=("$triple")

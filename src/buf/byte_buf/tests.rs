@@ -83,6 +83,7 @@ fn filling_other_memory_is_refused() {
 }
 
 #[test]
+#[cfg(unix)]
 fn several_spares_are_filled_exactly_and_not_shown_otherwise() {
     let pool = dirty_pool();
     let mut bufs = [pool.alloc(4), pool.alloc(4), pool.alloc(4)];

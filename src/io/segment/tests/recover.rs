@@ -336,6 +336,7 @@ fn files_of_other_formats_are_refused_and_left_alone() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn what_is_not_a_regular_file_is_refused_at_once() {
     let (_dir, path) = place();
     let mode = rustix::fs::Mode::RWXU;
