@@ -73,7 +73,9 @@ impl Header {
             is_recycled: u32::from_le_bytes(*bytes[48..].first_chunk()?) == RECYCLED,
         };
         let in_order = START <= header.durable && header.durable <= header.capacity;
-        (in_order && header.encode() == *bytes).then_some(header)
+        // No log is synced that often, so the next number always exists.
+        let has_next = header.sequence < 1 << 63;
+        (in_order && has_next && header.encode() == *bytes).then_some(header)
     }
 
     /// Where this header is written (SF1).
@@ -101,5 +103,25 @@ pub(super) fn header_of(front: &[u8], framing: [u8; 8]) -> Result<Header, Segmen
         }
         None if front.starts_with(OLD_MAGIC) => Err(SegmentFormatError::Version { found: 1 }),
         None => Err(SegmentFormatError::NotASegment),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_header_without_a_next_sequence_number_is_refused() {
+        let header = |sequence| Header {
+            framing: *b"framing ",
+            epoch: 1,
+            capacity: 4096,
+            sequence,
+            durable: START,
+            is_recycled: false,
+        };
+        let decoded = |sequence| Header::decode(&header(sequence).encode()).map(|h| h.sequence);
+        assert_eq!(decoded(7), Some(7));
+        assert_eq!(decoded(u64::MAX), None);
     }
 }
