@@ -51,8 +51,15 @@ impl Decoder for LinesCodec {
     }
 
     fn decode_eof(&mut self, src: &mut ByteBuf) -> Result<Option<ByteStr>, LinesCodecError> {
+        let whole = self.decode(src)?;
+        if whole.is_some() {
+            return Ok(whole);
+        }
         // Half of a line end is not a line.
-        line(self.0.last(src)?.filter(|line| *line != b"\r"[..] || !src.is_empty()))
+        if src[..] == *b"\r" {
+            src.clear();
+        }
+        line(self.0.last(src)?)
     }
 }
 
