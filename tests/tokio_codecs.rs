@@ -311,9 +311,15 @@ proptest! {
         bytes.extend((stray && offset + width > 1).then_some(b'.'));
         // Theirs compares the length field, ours the frame: without an adjustment they are the same.
         let max = max.filter(|_| adjustment == 0).unwrap_or(1000);
+        // A length that is refused is refused at each later read; theirs first waits for the bytes it skips.
+        let to_first_error = |mut log: Log| {
+            let error = log.iter().position(|what| what == "error");
+            log.truncate(error.map_or(log.len(), |at| at + 1));
+            log
+        };
         prop_assert_eq!(
-            ours::read_lengths(&bytes, cut, field, max),
-            theirs::read_lengths(&bytes, cut, field, max)
+            to_first_error(ours::read_lengths(&bytes, cut, field, max)),
+            to_first_error(theirs::read_lengths(&bytes, cut, field, max))
         );
     }
 
