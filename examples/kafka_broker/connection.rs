@@ -52,7 +52,7 @@ pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Resul
             Ok(_sender) => Ok(()),
             Err(error) => {
                 // What was asked before is answered first, if it comes soon. The sender is gone.
-                let _ = timeout(limits::STALLED, writing).await;
+                let _ = timeout(broker.options.stalled, writing).await;
                 Err(error)
             }
         },
@@ -90,7 +90,7 @@ async fn write(
         }
         while !queue.is_empty() {
             let before = queue.stats();
-            let flushed = timeout(limits::STALLED, queue.flush_all(stream)).await;
+            let flushed = timeout(broker.options.stalled, queue.flush_all(stream)).await;
             let now = queue.stats();
             broker.stats.flushed(before, now);
             match flushed {
@@ -146,8 +146,8 @@ impl Inbox {
                 return Ok(Some(frame));
             }
             let until = match self.bytes.len() {
-                0 => Instant::now() + limits::IDLE,
-                held => begun + limits::STALLED + limits::time_for(held),
+                0 => Instant::now() + broker.options.idle,
+                held => begun + broker.options.stalled + limits::time_for(held),
             };
             let ready = timeout_at(until, stream.readable()).await;
             ready.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;

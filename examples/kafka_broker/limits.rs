@@ -20,15 +20,15 @@ pub(crate) const CONNECTION_BYTES: usize = 2 * MAX_PRODUCE + (1 << 20);
 /// The longest that a fetch waits for batches.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a connection may ask for nothing: Kafka's default.
-pub(crate) const IDLE: Duration = Duration::from_secs(600);
+/// The default for the seconds that a connection may send no request: Kafka's.
+pub(crate) const IDLE: u64 = 600;
 
-/// How long the reading of a response may make no progress, and what a request may take besides
-/// [`time_for`] its bytes.
-pub(crate) const STALLED: Duration = Duration::from_secs(30);
+/// The default for the seconds that a request may take to arrive besides [`time_for`] its bytes, and that a peer may
+/// read nothing of a response.
+pub(crate) const STALLED: u64 = 30;
 
-/// The time for so many bytes of a request at the least rate, 64 KiB a second. What it has received of
-/// an unfinished request keeps memory from others.
+/// Returns the time for so many bytes at the minimum rate, 64 KiB a second. An unfinished request keeps
+/// its memory from other requests.
 pub(crate) fn time_for(bytes: usize) -> Duration {
     Duration::from_secs(bytes as u64 >> 16)
 }

@@ -61,6 +61,17 @@ struct Options {
           value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
     memory: u64,
 
+    /// Seconds that a connection may send no request.
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::IDLE,
+          value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    idle: u64,
+
+    /// Seconds that a request may take to arrive, besides one for each 64 KiB; and that a peer may read
+    /// nothing of a response.
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::STALLED,
+          value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    stalled: u64,
+
     /// Print a line for every second in which something happens.
     #[arg(long)]
     stats: bool,
@@ -91,6 +102,8 @@ impl Options {
             advertise: self.advertise.clone(),
             connections: self.connections.min(limits::connections_within(descriptors)),
             memory: usize::try_from(self.memory << 20).unwrap_or(usize::MAX),
+            idle: Duration::from_secs(self.idle),
+            stalled: Duration::from_secs(self.stalled),
         }
     }
 }

@@ -48,6 +48,17 @@ impl Client {
         rest
     }
 
+    /// Whether the broker closes the connection within a time in which it sends nothing.
+    pub(crate) fn is_closed_within(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        match self.stream.read(&mut [0]) {
+            Ok(n) => n == 0,
+            Err(error) => {
+                !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+            }
+        }
+    }
+
     /// Sends a request, and returns its correlation id.
     pub(crate) fn send(&mut self, api: Api, version: i16, body: &[u8]) -> io::Result<i32> {
         self.correlation += 1;

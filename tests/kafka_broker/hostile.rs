@@ -1,5 +1,7 @@
 //! Peers that break the protocol, or leave.
 
+use std::time::Duration;
+
 use bytebuf::Poke;
 use bytes::BufMut;
 
@@ -289,4 +291,21 @@ fn offsets_are_kept_for_partitions_that_exist() {
         r.array(6, |r| r.i32().and(r.i16()))
     });
     assert_eq!(topics, Ok(vec![vec![0, 3], vec![3, 3]]));
+}
+
+#[test]
+fn a_request_that_trickles_in_is_cut_off_in_time() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(directory.path(), ["--stalled", "1"]);
+    let mut slow = broker.client();
+    // A byte at a time, each soon after the one before it: the first thousand of a longer request.
+    let mut request = frame(3, 5, 1, &[0; 2000]).into_iter().take(1000);
+    while !slow.is_closed_within(Duration::from_millis(20)) {
+        let byte = request.next().expect("it is cut off long before that");
+        if slow.send_bytes(&[byte]).is_err() {
+            break;
+        }
+    }
+    assert_eq!(broker.client().topics(&["t"])[0].0, 0);
 }

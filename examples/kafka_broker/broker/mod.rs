@@ -48,13 +48,17 @@ pub(crate) struct Options {
     pub(crate) connections: u64,
     /// Bytes of requests of all connections that are in memory.
     pub(crate) memory: usize,
+    /// How long a connection may send no request.
+    pub(crate) idle: Duration,
+    /// How long a request may take to arrive, and a response may go unread, besides the time for their bytes.
+    pub(crate) stalled: Duration,
 }
 
 pub(crate) struct Broker {
     pub(crate) stats: Stats,
     /// The account of all requests.
     pub(crate) pool: Pool,
-    options: Options,
+    pub(crate) options: Options,
     topics: Arc<Topics>,
     groups: Groups,
     committed: Arc<Committed>,

@@ -220,3 +220,35 @@ fn decode(record: &[u8]) -> Result<(Key, Value), Malformed> {
     r.end()?;
     Ok((key, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_all_offsets_are_bounded_and_those_of_a_partition_can_be_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let committed = Committed::open(directory.path()).unwrap();
+        // So that each takes 4096 bytes.
+        let long = "x".repeat(4096 - ENTRY - "group".len() - "topic".len());
+        let commit = |committed: &Committed, partition, metadata| {
+            committed.commit("group", "topic", Commit { partition, offset: 7, metadata })
+        };
+        let full = (0..5000).find_map(|n| commit(&committed, n, &long).err().map(|code| (n, code)));
+        let (count, code) = full.unwrap();
+        assert_eq!(code, Code::INVALID_COMMIT_OFFSET_SIZE);
+        assert_eq!(count as usize, MAX_BYTES / 4096);
+        // A partition that has an offset keeps its place, and one that gives bytes back makes space.
+        assert!(commit(&committed, 0, &long).is_ok());
+        assert!(commit(&committed, 1, "").is_ok());
+        assert!(commit(&committed, count, "").is_ok());
+        assert_eq!(commit(&committed, count + 1, &long), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
+        // It is the same after a restart.
+        drop(committed);
+        let committed = Committed::open(directory.path()).unwrap();
+        assert_eq!(commit(&committed, count + 1, &long), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
+        assert!(commit(&committed, 0, &long).is_ok());
+        let found = committed.fetch("group", None);
+        assert_eq!(found[0].1.len(), count as usize + 1);
+    }
+}

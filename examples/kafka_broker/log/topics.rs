@@ -156,6 +156,11 @@ fn is_valid(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn settings(directory: &std::path::Path) -> Settings {
+        let (directory, sync) = (directory.to_owned(), SyncMode::Batch);
+        Settings { directory, partitions: 2, segment: 2 << 20, sync }
+    }
+
     #[test]
     fn names_that_could_be_paths_are_refused() {
         for name in ["", ".", "..", "../x", "a/b", "/a", "a\0", "a b", "ä", &"x".repeat(250)] {
@@ -164,5 +169,29 @@ mod tests {
         for name in ["events", "...", "A-1_b.c", &"x".repeat(249)] {
             assert!(is_valid(name), "{name:?}");
         }
+    }
+
+    #[test]
+    fn topics_are_made_on_a_thread_that_may_wait_for_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let topics = Arc::new(Topics::open(settings(directory.path())).unwrap());
+        // The only thread that may wait is busy, as if with a slow disk.
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        runtime.block_on(async {
+            let busy = tokio::task::spawn_blocking(move || released.recv());
+            let creator = topics.clone();
+            let creation = tokio::spawn(async move { creator.create_missing(["t"]).await });
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert!(!creation.is_finished());
+            assert_eq!(topics.describe("t"), Err(Code::UNKNOWN_TOPIC_OR_PARTITION));
+            release.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            assert!(creation.await.unwrap().is_empty());
+            assert_eq!(topics.describe("t"), Ok(2));
+        });
     }
 }
