@@ -73,6 +73,31 @@ fn a_failing_heap_is_an_error_of_try_alloc() {
     });
 }
 
+/// What a process does once, it does in a process of its own for each allocation that fails.
+#[test]
+#[cfg(not(miri))]
+fn the_first_request_of_a_process_survives_a_failing_heap() {
+    const CHILD: &str = "BYTEBUF_FAILING_ALLOCATION";
+    const REACHED: i32 = 42;
+    if let Some(k) = std::env::var_os(CHILD) {
+        let k = k.to_str().unwrap().parse().unwrap();
+        let pool = Pool::builder().build();
+        let reached = failing(k, || pool.try_alloc(1000).is_ok());
+        std::process::exit(if reached { REACHED } else { 0 });
+    }
+    for k in 0.. {
+        assert!(k < 200, "more allocations than that");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let this = "the_first_request_of_a_process_survives_a_failing_heap";
+        let ended = child.args(["--exact", this]).env(CHILD, k.to_string()).output().unwrap();
+        match ended.status.code() {
+            Some(REACHED) => {}
+            Some(0) => return,
+            _ => panic!("{k}: {}", String::from_utf8_lossy(&ended.stderr)),
+        }
+    }
+}
+
 #[test]
 fn dropping_buffers_needs_no_heap() {
     each_allocation(|k| {

@@ -121,7 +121,14 @@ impl Pool {
     #[must_use]
     pub fn global() -> &'static Self {
         static GLOBAL: OnceLock<Pool> = OnceLock::new();
-        GLOBAL.get_or_init(|| Self::builder().build())
+        #[cold]
+        fn create() -> &'static Pool {
+            let pool = GLOBAL.get_or_init(|| Pool::builder().make());
+            // When other threads can have the pool.
+            purger::start(pool.central());
+            pool
+        }
+        GLOBAL.get().unwrap_or_else(create)
     }
 
     /// Returns a builder for a new pool.
@@ -381,9 +388,15 @@ impl PoolBuilder {
         self
     }
 
-    /// Makes the pool. Maps nothing yet.
+    /// Makes the pool. Maps nothing yet. The first pool with [`Purge::Background`] starts the thread that purges.
     #[must_use]
     pub fn build(self) -> Pool {
+        let pool = self.make();
+        purger::start(pool.central());
+        pool
+    }
+
+    fn make(self) -> Pool {
         let central = Central::new(self.config);
         purger::register(&central);
         let source = Source::new(Arc::clone(&central), None);

@@ -562,7 +562,6 @@ fn users_of_a_pool_purge_it_where_no_thread_can_be_started() {
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
         return;
     }
-    let pool = Pool::builder().thread_cache(0).build();
     let spawns = Rc::new(std::cell::Cell::new(0));
     let counter = Rc::clone(&spawns);
     let plan = move |call, _| {
@@ -573,6 +572,7 @@ fn users_of_a_pool_purge_it_where_no_thread_can_be_started() {
         Outcome::Fail(EAGAIN)
     };
     with_plan(plan, || {
+        let [pool, _other] = [(); 2].map(|()| Pool::builder().thread_cache(0).build());
         drop((0..64).map(|_| pool.alloc(64 << 10)).collect::<Vec<_>>());
         assert!(pool.stats().idle > 2 << 20, "{}", pool.stats());
         let start = Instant::now();

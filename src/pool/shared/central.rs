@@ -43,8 +43,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Purge {
-    /// A thread of the process does it for all pools. Where no thread can be started, the threads that use the pool do
-    /// it, a bounded step at a time.
+    /// A thread of the process does it for all pools; the first of them starts it. Where no thread can be started, the
+    /// threads that use the pool do it, a bounded step at a time.
     #[default]
     Background,
     /// Only [`Pool::purge_step`](crate::Pool::purge_step) and [`Pool::trim`](crate::Pool::trim) do it.

@@ -1,8 +1,9 @@
 //! The purger: one thread of the process, which gives the idle memory of all pools back to the system.
 //!
-//! It is started when a thread first refills its cache from a pool, never while a lock is held or a buffer is dropped.
-//! It sleeps until a pool asks to be watched; each period it then lets the watched pools return what stayed idle.
-//! Where no thread can be started, the threads that use a pool do that in the same rhythm, a bounded step at a time.
+//! It is started with the first pool that wants it: the start of a thread allocates, and ends the process without memory,
+//! which a request that may fail must not do. No lock is held meanwhile. It sleeps until a pool asks to be watched; each
+//! period it then lets the watched pools return what stayed idle. Where no thread can be started, the threads that use a
+//! pool do that in the same rhythm, a bounded step at a time.
 
 use crate::pool::shared::alarm;
 use crate::pool::shared::central::{Central, Purge};
@@ -49,21 +50,9 @@ pub(crate) fn register(pool: &Arc<Central>) {
     shared.pools.push(Arc::downgrade(pool));
 }
 
-/// Starts the thread, unless that was tried before. Where there is none, purges if it is time for it. The caller holds no
-/// lock and does not drop a buffer.
-#[inline]
-pub(crate) fn start_or_purge(pool: &Arc<Central>) {
-    match STATE.load(Relaxed) {
-        _ if IS_OFF => {}
-        RUNNING => {}
-        NOT_STARTED => start(pool),
-        _ => purge_inline(pool),
-    }
-}
-
-#[cold]
-fn start(pool: &Arc<Central>) {
-    if pool.config.purge != Purge::Background {
+/// Starts the thread for a new pool that wants it, unless that was tried before. The caller holds no lock.
+pub(crate) fn start(pool: &Arc<Central>) {
+    if IS_OFF || pool.config.purge != Purge::Background {
         return;
     }
     // One thread tries; the others see it running.
@@ -73,6 +62,14 @@ fn start(pool: &Arc<Central>) {
     let thread = crate::sync::thread::Builder::new().name("bytebuf-purger".into());
     if sys::spawn(thread.stack_size(128 * 1024), run).is_err() {
         STATE.store(INLINE, Relaxed);
+    }
+}
+
+/// Purges if there is no thread for it and it is time. The caller holds no lock and does not drop a buffer.
+#[inline]
+pub(crate) fn purge_if_inline(pool: &Arc<Central>) {
+    if STATE.load(Relaxed) == INLINE {
+        purge_inline(pool);
     }
 }
 

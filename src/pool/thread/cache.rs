@@ -104,7 +104,7 @@ impl Cache {
     /// Returns a free block, after the magazine had none.
     #[cold]
     pub(crate) fn refill(&self, class: u8) -> Result<HeaderRef, AllocError> {
-        purger::start_or_purge(&self.central);
+        purger::purge_if_inline(&self.central);
         self.central.watch();
         self.central.bound_resident(PURGE_STEP);
         self.magazines.refills.add(1);
