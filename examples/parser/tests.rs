@@ -1,5 +1,5 @@
 use bytebuf::CompositeByteBuf;
-use bytebuf::testing::{FaultSource, LeakGuard, borders, fault_plans, segmentations};
+use bytebuf::testing::{FaultSource, LeakGuard, each_boundary, fault_plans, segmentations};
 use proptest::prelude::*;
 use std::io::ErrorKind;
 
@@ -10,18 +10,18 @@ fn all(mut input: CompositeByteBuf) -> Vec<CompositeByteBuf> {
 }
 
 #[test]
-fn a_border_at_every_place() {
-    borders(STREAM).for_each(|input| assert_eq!(all(input), ["hello", "", "ok"]));
+fn a_boundary_at_each_place_changes_nothing() {
+    each_boundary(STREAM).for_each(|input| assert_eq!(all(input), ["hello", "", "ok"]));
 }
 
 proptest! {
     #[test]
-    fn many_borders_and_memory_of_all_kinds(input in segmentations(STREAM)) {
+    fn many_boundaries_and_memory_of_all_kinds_change_nothing(input in segmentations(STREAM)) {
         prop_assert_eq!(all(input), ["hello", "", "ok"]);
     }
 
     #[test]
-    fn short_reads_and_faults_lose_nothing_and_leak_nothing(plan in fault_plans()) {
+    fn short_reads_and_faults_neither_lose_nor_leak_bytes(plan in fault_plans()) {
         let pool = LeakGuard::new();
         let (mut socket, mut input) = (FaultSource::new(STREAM, plan), CompositeByteBuf::new());
         loop {

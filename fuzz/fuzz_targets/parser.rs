@@ -1,4 +1,4 @@
-//! The parser of `examples/parser` on input cut anywhere, against a simpler one on plain bytes.
+//! The parser of `examples/parser` on input that is split anywhere, beside a simpler one on plain bytes.
 #![no_main]
 
 #[path = "../../examples/parser/message.rs"]
@@ -6,13 +6,13 @@ mod message;
 
 use bytebuf::CompositeByteBuf;
 use libfuzzer_sys::fuzz_target;
-use message::{LONGEST, TooLong};
+use message::{MAX_LEN, TooLong};
 
 fn simple(mut bytes: &[u8]) -> (Vec<&[u8]>, Option<TooLong>) {
     let mut messages = Vec::new();
     while let [high, low, rest @ ..] = bytes {
         let len = usize::from(u16::from_be_bytes([*high, *low]));
-        if len > LONGEST {
+        if len > MAX_LEN {
             return (messages, Some(TooLong(len)));
         }
         let Some((message, behind)) = rest.split_at_checked(len) else { break };

@@ -1,6 +1,6 @@
 //! Tools for testing code that works on buffers, in this crate and in others.
 //!
-//! - [`segmentations`] and [`borders`] cut the same bytes in many ways, so that a parser meets a
+//! - [`segmentations`] and [`each_boundary`] cut the same bytes in many ways, so that a parser meets a
 //!   boundary inside every field; [`byte_views`], [`byte_bufs`] and [`composites`] (or proptest's
 //!   `any`) vary the memory behind the bytes too, as [`Backing`] lists it. The same types are
 //!   `arbitrary::Arbitrary`, for fuzzers.
@@ -27,7 +27,7 @@ pub use alloc::{each_failing_allocation, failing_pool};
 pub use backing::Backing;
 pub use fault::{Fault, FaultPlan, FaultSink, FaultSource};
 pub use leak::{LeakGuard, mapped_bytes, sends_in_flight};
-pub use segment::borders;
+pub use segment::each_boundary;
 pub use strategy::{byte_bufs, byte_views, composites, cuts, fault_plans, segmentations};
 
 #[cfg(test)]

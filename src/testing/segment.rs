@@ -28,15 +28,15 @@ pub(super) fn cut(bytes: &[u8], at: &[usize], backing: impl Fn(usize) -> Backing
 /// # Examples
 ///
 /// ```
-/// use bytebuf::testing::borders;
+/// use bytebuf::testing::each_boundary;
 ///
-/// for composite in borders(b"\x00\x03abc") {
+/// for composite in each_boundary(b"\x00\x03abc") {
 ///     assert_eq!(composite.peek_u16(0), Some(3));
 ///     assert_eq!(composite.find(b"bc"), Some(3));
 /// }
-/// assert_eq!(borders(b"abc").count(), 4);
+/// assert_eq!(each_boundary(b"abc").count(), 4);
 /// ```
-pub fn borders(bytes: &[u8]) -> impl Iterator<Item = CompositeByteBuf> {
+pub fn each_boundary(bytes: &[u8]) -> impl Iterator<Item = CompositeByteBuf> {
     let one = (0..bytes.len()).map(move |at| {
         let places: &[usize] = if at == 0 { &[] } else { &[at] };
         cut(bytes, places, |part| pick(at + part))

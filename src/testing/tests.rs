@@ -76,19 +76,19 @@ fn a_leak_on_a_failure_path_is_found() {
 }
 
 #[test]
-fn borders_cuts_at_every_place() {
+fn each_boundary_cuts_at_every_place() {
     for len in 0..if cfg!(miri) { 8 } else { 20 } {
         let bytes: Vec<u8> = (0..len).collect();
         let mut at = HashSet::new();
         let mut whole = false;
-        for composite in borders(&bytes) {
+        for composite in each_boundary(&bytes) {
             assert_eq!(composite, bytes);
             whole |= composite.components().len() <= 1;
             at.extend((1..).map_while(|index| composite.component_offset(index)));
         }
         assert!(whole);
         assert_eq!(at.len(), usize::from(len).saturating_sub(1));
-        assert_eq!(borders(&bytes).count(), usize::from(len).max(1) + usize::from(len > 0));
+        assert_eq!(each_boundary(&bytes).count(), usize::from(len).max(1) + usize::from(len > 0));
     }
 }
 
