@@ -100,7 +100,10 @@ fn both_directions_arrive_whole_and_are_counted() {
             assert!(rest(&server) == there);
         });
         let line = proxy.line();
-        assert!(line.contains(" 5000001 bytes there, 3000003 bytes back "), "{line}");
+        assert!(
+            line.contains(" 5000001 bytes to the server, 3000003 bytes to the client "),
+            "{line}"
+        );
         assert!(line.ends_with(" done\n"), "{line}");
     }
 }
@@ -154,7 +157,7 @@ fn a_peer_that_vanishes_ends_only_its_own_connection() {
             drop(gone);
             let _ = (&left).read_to_end(&mut Vec::new());
             drop(left);
-            assert!(proxy.line().contains(" bytes there, "));
+            assert!(proxy.line().contains(" bytes to the server, "));
         }
         if cfg!(target_os = "linux") {
             let before = proxy.open_files();

@@ -30,14 +30,14 @@ impl Cost {
         self.system_calls as f64 * GIB / self.bytes as f64
     }
 
-    /// The one in the middle by processor time, of at least one.
+    /// Returns the cost with the median processor time. There must be at least one.
     pub(crate) fn median(mut costs: Vec<Self>) -> Self {
         costs.sort_by(|a, b| a.cpu_seconds_per_gib().total_cmp(&b.cpu_seconds_per_gib()));
         costs[costs.len() / 2]
     }
 }
 
-/// Measures the thread that starts and stops it.
+/// Measures the thread that calls `start` and `stop`.
 #[derive(Debug)]
 pub(crate) struct Meter {
     begun: Instant,
@@ -55,21 +55,21 @@ impl Meter {
     }
 }
 
-/// The processor time of this thread.
+/// Returns the processor time of this thread.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Discards all bytes up to the end, and returns their number. It does not copy them, so that the receiver does not delay the
-/// measured sender.
+/// Discards all bytes up to the end of the stream and returns their number. On Linux nothing is copied, so that the receiver does
+/// not delay the measured sender.
 pub(crate) fn discard(stream: &TcpStream) -> io::Result<u64> {
-    let mut room = vec![0; 1 << 20];
+    let mut buffer = vec![0; 1 << 20];
     // Truncation discards bytes; only Linux supports it for streams.
     let flags = if cfg!(target_os = "linux") { RecvFlags::TRUNC } else { RecvFlags::empty() };
     let mut received = 0;
     loop {
-        match recv(stream, &mut room, flags)? {
+        match recv(stream, &mut buffer, flags)? {
             (_, 0) => return Ok(received),
             (_, length) => received += length as u64,
         }

@@ -1,4 +1,4 @@
-//! The cost of each path, between a source and a sink in separate threads.
+//! Measures the cost of each method between a source and a sink in separate threads.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,9 +7,9 @@ use std::thread;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::cost::{Cost, Meter, discard};
-use crate::relay::{Path, Relay};
+use crate::relay::{Method, Relay};
 
-/// Measurements of each path; the median of them counts.
+/// Measurements of each method; the median is reported.
 const ROUNDS: usize = 5;
 
 fn print(title: &str, cost: &Cost) {
@@ -21,14 +21,14 @@ fn print(title: &str, cost: &Cost) {
     );
 }
 
-/// Measures both paths in turn, so that whatever else the machine does meets both of them.
+/// Measures both methods in turn, so that other load on the machine affects both alike.
 pub(crate) async fn run(bytes: u64) -> io::Result<()> {
     println!("source -> proxy -> sink over loopback, {} MiB each time\n", bytes >> 20);
     let (mut copy, mut splice) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        for (path, costs) in [(Path::Copy, &mut copy), (Path::Splice, &mut splice)] {
-            let cost = measure(path, bytes).await?;
-            print(&format!("{round} {path:?}").to_lowercase(), &cost);
+        for (method, costs) in [(Method::Copy, &mut copy), (Method::Splice, &mut splice)] {
+            let cost = measure(method, bytes).await?;
+            print(&format!("{round} {method:?}").to_lowercase(), &cost);
             costs.push(cost);
         }
     }
@@ -41,7 +41,7 @@ pub(crate) async fn run(bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-async fn measure(path: Path, bytes: u64) -> io::Result<Cost> {
+async fn measure(method: Method, bytes: u64) -> io::Result<Cost> {
     let front = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let back = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let front_address = front.local_addr()?;
@@ -53,14 +53,14 @@ async fn measure(path: Path, bytes: u64) -> io::Result<Cost> {
     let (client, _) = front.accept().await?;
 
     let meter = Meter::start();
-    let mut relay = Relay::new(path);
+    let mut relay = Relay::new(method);
     relay.run(&client, &server).await?;
-    let cost = meter.stop(bytes, relay.there.system_calls() + relay.back.system_calls());
+    let cost = meter.stop(bytes, relay.to_server.system_calls() + relay.to_client.system_calls());
 
     source.join().expect("the source does not panic")?;
     let received = sink.join().expect("the sink does not panic")?;
-    if (relay.there.moved_bytes(), received) != (bytes, bytes) {
-        return Err(io::Error::other(format!("of {bytes} bytes {received} arrived")));
+    if (relay.to_server.moved_bytes(), received) != (bytes, bytes) {
+        return Err(io::Error::other(format!("{received} of {bytes} bytes arrived")));
     }
     Ok(cost)
 }

@@ -1,15 +1,14 @@
-//! A TCP proxy: it moves the bytes of each side to the other by splice, through pooled pipes, so that they never enter the
-//! process.
+//! A TCP proxy that moves bytes between two sockets by `splice`, through pooled pipes. The bytes never enter the process.
 //!
 //! ```text
 //! cargo run --release --features tokio --example proxy -- --demo
 //! cargo run --release --features tokio --example proxy -- --to HOST:PORT [--path splice|copy]
 //! ```
 //!
-//! The first command needs no other program: it sends a few GiB through itself by each path in turn, and prints the cost of each.
+//! The first command needs no other program: it sends a few GiB through itself by each method in turn, and prints the cost.
 //! The second relays to a server and prints a line per connection, with the bytes in both directions. When one side has sent its
-//! last byte, the proxy shuts down that direction to the other side, which can still answer. A connection without traffic holds
-//! neither a pipe nor a buffer.
+//! last byte, the proxy shuts down that direction to the other side, which can still answer. An idle connection holds neither a
+//! pipe nor a buffer.
 //!
 //! `relay` is the proxy, `demo` the demonstration.
 
@@ -28,7 +27,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(unix))]
 fn main() {
-    eprintln!("this example relays between descriptors, which Unix has");
+    eprintln!("this example needs Unix: it moves bytes between descriptors");
 }
 
 #[cfg(unix)]
@@ -41,7 +40,7 @@ mod start {
     use tokio::net::{TcpListener, TcpStream};
 
     use crate::demo;
-    use crate::relay::{Path, Relay};
+    use crate::relay::{Method, Relay};
 
     /// Relays TCP connections to a server.
     #[derive(Debug, Parser)]
@@ -55,15 +54,15 @@ mod start {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
         listen: String,
 
-        /// How the bytes travel from one socket to the other.
-        #[arg(long, value_enum, default_value_t = Path::Splice)]
-        path: Path,
+        /// How bytes are moved from one socket to the other.
+        #[arg(long, value_enum, default_value_t = Method::Splice)]
+        path: Method,
 
-        /// Measure both paths between a source and a sink of its own.
+        /// Measure both methods between a source and a sink in this process.
         #[arg(long, conflicts_with_all = ["to", "path"])]
         demo: bool,
 
-        /// What one measurement of the demonstration sends.
+        /// MiB that each measurement of the demonstration sends.
         #[arg(long, value_name = "MIB", default_value_t = 1024)]
         size: u64,
     }
@@ -97,11 +96,11 @@ mod start {
                 Ok((client, peer)) => {
                     tokio::spawn(async move {
                         let line = connection(client, to, options.path).await;
-                        // The output may be closed; this is not an error of the proxy.
+                        // A closed output is not an error of the proxy.
                         let _ = writeln!(io::stdout(), "{peer}: {line}");
                     });
                 }
-                // Out of descriptors, say: some connection will end.
+                // For example, no descriptor is free. The end of a connection frees one.
                 Err(error) => {
                     eprintln!("proxy: cannot accept: {error}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -110,20 +109,22 @@ mod start {
         }
     }
 
-    /// Relays one connection to its end, and tells what came of it.
-    async fn connection(client: TcpStream, to: &str, path: Path) -> String {
+    /// Relays one connection to its end and returns a line that describes it.
+    async fn connection(client: TcpStream, to: &str, method: Method) -> String {
         let begun = Instant::now();
         let server = match TcpStream::connect(to).await {
             Ok(server) => server,
             Err(error) => return format!("cannot reach {to}: {error}"),
         };
-        let mut relay = Relay::new(path);
-        let ending = match relay.run(&client, &server).await {
+        let mut relay = Relay::new(method);
+        let result = match relay.run(&client, &server).await {
             Ok(()) => "done".to_owned(),
             Err(error) => error.to_string(),
         };
         let seconds = begun.elapsed().as_secs_f64();
-        let (there, back) = (relay.there.moved_bytes(), relay.back.moved_bytes());
-        format!("{there} bytes there, {back} bytes back in {seconds:.3} s, {ending}")
+        let (sent, received) = (relay.to_server.moved_bytes(), relay.to_client.moved_bytes());
+        format!(
+            "{sent} bytes to the server, {received} bytes to the client in {seconds:.3} s, {result}"
+        )
     }
 }

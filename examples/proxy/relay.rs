@@ -1,4 +1,4 @@
-//! One connection: two flows that end independently.
+//! One connection: two directions that end independently.
 
 use std::io;
 
@@ -7,57 +7,57 @@ use bytes::Buf;
 use clap::ValueEnum;
 use tokio::net::TcpStream;
 
-/// How bytes travel from one socket to the other.
+/// How bytes are moved from one socket to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Path {
+pub(crate) enum Method {
     /// Inside the kernel, through a pooled pipe.
     Splice,
-    /// Read into a buffer of 64 KiB, written from there.
+    /// Through a buffer of 64 KiB in the process.
     Copy,
 }
 
 /// Both directions of a connection.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    pub(crate) there: Flow,
-    pub(crate) back: Flow,
+    pub(crate) to_server: Flow,
+    pub(crate) to_client: Flow,
 }
 
 impl Relay {
-    pub(crate) fn new(path: Path) -> Self {
-        Self { there: Flow::new(path), back: Flow::new(path) }
+    pub(crate) fn new(method: Method) -> Self {
+        Self { to_server: Flow::new(method), to_client: Flow::new(method) }
     }
 
     /// Relays until both sides have ended, or either fails.
     pub(crate) async fn run(&mut self, client: &TcpStream, server: &TcpStream) -> io::Result<()> {
-        // What is small goes on at once, as it came.
+        // Small messages are forwarded at once.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        tokio::try_join!(self.there.run(client, server), self.back.run(server, client))?;
+        tokio::try_join!(self.to_server.run(client, server), self.to_client.run(server, client))?;
         Ok(())
     }
 }
 
-/// One direction, and what it has carried.
+/// One direction, with its counters.
 #[derive(Debug)]
 pub(crate) enum Flow {
     Splice(Splice),
-    Copy(Copying),
+    Copy(CopyLoop),
 }
 
 impl Flow {
-    fn new(path: Path) -> Self {
-        match path {
-            Path::Splice => Self::Splice(Splice::new()),
-            Path::Copy => Self::Copy(Copying::default()),
+    fn new(method: Method) -> Self {
+        match method {
+            Method::Splice => Self::Splice(Splice::new()),
+            Method::Copy => Self::Copy(CopyLoop::default()),
         }
     }
 
-    /// Carries everything over, and the end of it too.
+    /// Moves all bytes, then the end of the stream.
     async fn run(&mut self, from: &TcpStream, to: &TcpStream) -> io::Result<()> {
         match self {
             Self::Splice(splice) => drop(splice.transfer_all(from, to).await?),
-            Self::Copy(copying) => copying.transfer_all(from, to).await?,
+            Self::Copy(copy) => copy.transfer_all(from, to).await?,
         }
         shutdown_write(to)
     }
@@ -65,26 +65,26 @@ impl Flow {
     pub(crate) fn moved_bytes(&self) -> u64 {
         match self {
             Self::Splice(splice) => splice.moved_bytes(),
-            Self::Copy(copying) => copying.moved,
+            Self::Copy(copy) => copy.moved,
         }
     }
 
     pub(crate) fn system_calls(&self) -> u64 {
         match self {
             Self::Splice(splice) => splice.system_calls(),
-            Self::Copy(copying) => copying.system_calls,
+            Self::Copy(copy) => copy.system_calls,
         }
     }
 }
 
-/// What proxies do without splice, to compare it with.
+/// Copies through a buffer, as proxies without `splice` do.
 #[derive(Debug, Default)]
-pub(crate) struct Copying {
+pub(crate) struct CopyLoop {
     moved: u64,
     system_calls: u64,
 }
 
-impl Copying {
+impl CopyLoop {
     async fn transfer_all(&mut self, from: &TcpStream, to: &TcpStream) -> io::Result<()> {
         loop {
             from.readable().await?;

@@ -9,25 +9,25 @@ use std::thread;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use crate::cost::{Cost, Meter, discard};
-use crate::paths::PATHS;
+use crate::methods::METHODS;
 
 const MIB: u64 = 128;
 const ROUNDS: usize = 5;
 
-/// What a method cost: the median of its rounds.
+/// The cost of a method: the median of its rounds.
 #[derive(Debug)]
-pub(crate) struct Method {
+pub(crate) struct Measured {
     pub(crate) title: String,
     pub(crate) cost: Cost,
 }
 
-pub(crate) fn show() -> io::Result<Vec<Method>> {
+pub(crate) fn show() -> io::Result<Vec<Measured>> {
     println!(
         "5. A file of {MIB} MiB to a socket over loopback, by each method; median of {ROUNDS} rounds"
     );
     let file = Arc::new(make_file()?);
-    let mut methods = Vec::new();
-    for path in PATHS {
+    let mut measured = Vec::new();
+    for method in METHODS {
         let (mut zero_copy, mut copied) = (0, 0);
         let costs = (0..ROUNDS).map(|_| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -35,9 +35,9 @@ pub(crate) fn show() -> io::Result<Vec<Method>> {
             let (stream, _) = listener.accept()?;
             let receiver = thread::spawn(move || discard(&stream));
             let meter = Meter::start();
-            let sent = path.send(&file, &out, |_| {})?;
+            let sent = method.send(&file, &out, |_| {})?;
             drop(out);
-            (zero_copy, copied) = (zero_copy + sent.lent, copied + sent.copied);
+            (zero_copy, copied) = (zero_copy + sent.zero_copy, copied + sent.copied);
             let cost = meter.stop(MIB << 20, sent.system_calls);
             receiver.join().expect("the receiver does not panic")?;
             Ok(cost)
@@ -45,25 +45,25 @@ pub(crate) fn show() -> io::Result<Vec<Method>> {
         let cost = Cost::median(costs.collect::<io::Result<_>>()?);
         println!(
             "   {:<24} {:6.2} GiB/s  {:.3} CPU s/GiB  {:6.0} system calls/GiB  copies: {}",
-            path.title(),
+            method.title(),
             cost.gib_per_second(),
             cost.cpu_seconds_per_gib(),
             cost.calls_per_gib(),
-            path.copies(),
+            method.copies(),
         );
         if zero_copy > 0 {
             println!(
-                "   {:<24} the kernel copied {copied} of {zero_copy} zero-copy sends, as it does on loopback",
+                "   {:<24} the kernel copied at least {copied} of {zero_copy} zero-copy sends, as it does over loopback",
                 ""
             );
         }
-        methods.push(Method { title: path.title(), cost });
+        measured.push(Measured { title: method.title(), cost });
     }
-    methods.sort_by(|a, b| a.cost.cpu_seconds_per_gib().total_cmp(&b.cost.cpu_seconds_per_gib()));
-    Ok(methods)
+    measured.sort_by(|a, b| a.cost.cpu_seconds_per_gib().total_cmp(&b.cost.cpu_seconds_per_gib()));
+    Ok(measured)
 }
 
-/// A sealed file in memory: it cannot change, so it may be mapped safely.
+/// Creates a sealed file in memory. It cannot change, so it is safe to map.
 fn make_file() -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(memfd_create("tour", flags)?);

@@ -7,10 +7,10 @@ pub(crate) fn slices() {
     let mut received = ByteBuf::with_capacity(4096);
     received.extend_from_slice(b"GET /film HTTP/1.1\r\nHost: example.org\r\n\r\n");
     println!("   received {} bytes into a block of {} bytes", received.len(), received.capacity());
-    let end = received.find(b"\r\n").expect("a line is there");
+    let end = received.find(b"\r\n").expect("the request line is complete");
     let line = received.split_to(end).freeze();
     let path = line.slice(4..9);
-    println!("   split_to: {:?}, slice: {:?}; nothing was copied", line, path);
+    println!("   split_to: {line:?}, slice: {path:?}; no byte was copied");
     println!(
         "   the slice of {} bytes pins {} bytes; its `compact` copy pins {}",
         path.len(),
@@ -24,7 +24,7 @@ pub(crate) fn slices() {
 }
 
 pub(crate) fn composite() {
-    println!("3. A composite reads pieces as one message");
+    println!("3. A composite joins pieces into one message");
     let mut message = CompositeByteBuf::new();
     for piece in ["\u{0}\u{0}", "\u{1}", "\u{2c}hel", "lo, wor", "ld"] {
         message.push_back(ByteView::copy_from_slice(piece.as_bytes()));

@@ -1,4 +1,4 @@
-//! One minute in a terminal that shows each part of the crate at work.
+//! Shows each part of the crate at work, in half a minute.
 //!
 //! ```text
 //! cargo run --release --example tour -- [--seconds N] [--picture FILE]
@@ -17,8 +17,8 @@ mod files;
 #[cfg(target_os = "linux")]
 mod handles;
 #[cfg(target_os = "linux")]
-#[path = "../transfer_paths/paths.rs"]
-mod paths;
+#[path = "../transfer_paths/methods.rs"]
+mod methods;
 #[cfg(target_os = "linux")]
 mod picture;
 #[cfg(target_os = "linux")]
@@ -34,7 +34,7 @@ fn main() -> std::io::Result<()> {
     #[derive(Debug, Parser)]
     #[command(name = "tour")]
     struct Options {
-        /// How long the pool is under load.
+        /// Seconds that the pool is under load.
         #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
 
@@ -55,7 +55,7 @@ fn main() -> std::io::Result<()> {
     }
     std::fs::write(&options.picture, picture::draw(&samples, &methods))?;
     println!(
-        "\nThe pool's memory over time, and the methods beside each other: {}",
+        "\nA picture of the memory of the pool and of the cost of each method: {}",
         options.picture.display()
     );
     Ok(())
@@ -63,5 +63,5 @@ fn main() -> std::io::Result<()> {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("the tour sends files by system calls that only Linux has");
+    eprintln!("the tour needs Linux: it sends files by sendfile, splice and MSG_ZEROCOPY");
 }

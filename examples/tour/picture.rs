@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::files::Method;
+use crate::files::Measured;
 use crate::pool::Sample;
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 190.0;
 const CHART: f64 = 220.0;
 
-pub(crate) fn draw(samples: &[Sample], methods: &[Method]) -> String {
+pub(crate) fn draw(samples: &[Sample], methods: &[Measured]) -> String {
     let height = 420.0 + 30.0 * methods.len() as f64;
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">
@@ -34,8 +34,8 @@ fn memory(svg: &mut String, samples: &[Sample]) {
     let (zero, top) = (y(0.0), y(most));
     writeln!(
         svg,
-        r##"<text x="16" y="26" font-size="16">Memory of a pool: two threads at work, then everything is dropped</text>
-<text x="16" y="46" fill="#666">MiB over seconds. Blue: requested by live buffers. Grey: held by the pool. Closer is better.</text>
+        r##"<text x="16" y="26" font-size="16">Memory of a pool: two threads under load, then all buffers are dropped</text>
+<text x="16" y="46" fill="#666">MiB over seconds. Blue: requested by live buffers. Grey: held by the pool. The closer the lines, the less memory is wasted.</text>
 <line x1="60" y1="{zero}" x2="{WIDTH}" y2="{zero}" stroke="#999"/>
 <text x="52" y="{zero}" text-anchor="end">0</text>
 <text x="52" y="{top}" text-anchor="end" dy="10">{most:.0}</text>
@@ -44,15 +44,15 @@ fn memory(svg: &mut String, samples: &[Sample]) {
 <path d="{held}" fill="none" stroke="#8a94a6" stroke-width="2"/>
 <path d="{live}" fill="none" stroke="#0969da" stroke-width="2"/>"##
     )
-    .expect("a string takes any text");
+    .expect("writing to a string succeeds");
 }
 
-fn bars(svg: &mut String, methods: &[Method], top: f64) {
+fn bars(svg: &mut String, methods: &[Measured], top: f64) {
     let most =
         methods.iter().map(|m| m.cost.cpu_seconds_per_gib()).fold(f64::MIN_POSITIVE, f64::max);
     writeln!(svg, r#"<text x="16" y="{top}" font-size="16">A file to a socket: processor seconds of the sender per GiB, best first</text>"#)
-        .expect("a string takes any text");
-    for (n, Method { title, cost }) in methods.iter().enumerate() {
+        .expect("writing to a string succeeds");
+    for (n, Measured { title, cost }) in methods.iter().enumerate() {
         let y = top + 16.0 + 30.0 * n as f64;
         let seconds = cost.cpu_seconds_per_gib();
         let length = (WIDTH - LEFT - 80.0) * seconds / most;
@@ -63,6 +63,6 @@ fn bars(svg: &mut String, methods: &[Method], top: f64) {
 <rect x="{LEFT}" y="{y}" width="{length:.1}" height="22" rx="2" fill="#2a9d6f"/>
 <text x="{value:.1}" y="{text}">{seconds:.3}</text>"##
         )
-        .expect("a string takes any text");
+        .expect("writing to a string succeeds");
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytebuf::{ByteBuf, Pool, PoolStats};
 
-/// Buffers that each thread holds at the height of the load.
+/// Maximum number of buffers that each thread holds.
 const HELD: usize = 4000;
 
 /// The figures of the pool at one moment.
@@ -19,7 +19,7 @@ pub(crate) struct Sample {
     pub(crate) held_mib: f64,
 }
 
-/// Two threads replace buffers of network sizes at random and pass some to each other; then all are dropped.
+/// Runs two threads that replace buffers at random and pass some to each other, then drops all buffers.
 pub(crate) fn show(load: Duration) -> Vec<Sample> {
     println!("1. A pool under load");
     println!(
@@ -39,10 +39,10 @@ pub(crate) fn show(load: Duration) -> Vec<Sample> {
         println!("   {}", pool.stats());
         stop.store(true, Ordering::Relaxed);
     });
-    println!("   All buffers are dropped. The purger returns what stays unused:");
+    println!("   All buffers are dropped. The purger returns idle memory to the system.");
     watch(&pool, begun, Duration::from_millis(1500), &mut samples, "idle");
     let rest = pool.stats();
-    println!("   1.5 s later `trim` finds {} KiB left to return.", pool.trim() >> 10);
+    println!("   After 1.5 s, `trim` returns the last {} KiB.", pool.trim() >> 10);
     println!(
         "   {} allocations, {:.1} % of them from the thread's own cache.\n",
         rest.allocations,
@@ -82,7 +82,7 @@ fn replace(
     }
 }
 
-/// Sizes as a network server sees them: many small ones, few large ones.
+/// Returns a size as network servers see them: many are small, few are large.
 fn size(random: u64) -> usize {
     let (low, high) = match random % 100 {
         0..35 => (32, 512),
@@ -94,12 +94,12 @@ fn size(random: u64) -> usize {
     low + (random >> 32) as usize % (high - low + 1)
 }
 
-/// Bytes that the pool holds and that may be resident.
+/// Returns the bytes that the pool holds and that may be resident.
 fn held(stats: &PoolStats) -> usize {
     stats.pinned + stats.cached.max(stats.idle)
 }
 
-/// Samples the pool ten times a second and prints a line that replaces itself.
+/// Samples the statistics ten times per second and shows them in one line that is overwritten.
 fn watch(pool: &Pool, begun: Instant, time: Duration, samples: &mut Vec<Sample>, label: &str) {
     let end = Instant::now() + time;
     while Instant::now() < end {

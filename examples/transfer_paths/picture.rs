@@ -1,4 +1,4 @@
-//! The figures as bars, in SVG.
+//! A bar chart of the results, in SVG.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ const TOP: f64 = 64.0;
 const ROW: f64 = 52.0;
 const BAR: f64 = 22.0;
 
-/// A picture of what each path cost, which a browser shows.
+/// Returns a chart of the processor time of each method, as SVG.
 pub(crate) fn draw(rows: &[Row], mib: u64) -> String {
     let height = TOP + ROW * rows.len() as f64;
-    let dearest =
+    let highest =
         rows.iter().map(|row| row.cost.cpu_seconds_per_gib()).fold(f64::MIN_POSITIVE, f64::max);
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="14">
@@ -22,13 +22,13 @@ pub(crate) fn draw(rows: &[Row], mib: u64) -> String {
 <text x="16" y="48" font-size="12" fill="#666">{mib} MiB over loopback, shorter is better</text>
 "##
     );
-    for (n, Row { path, cost }) in rows.iter().enumerate() {
+    for (n, Row { method, cost }) in rows.iter().enumerate() {
         let top = TOP + ROW * n as f64;
         let seconds = cost.cpu_seconds_per_gib();
-        let length = (WIDTH - LEFT - 80.0) * seconds / dearest;
-        let colour = if path.copies() == 0 { "#2a9d6f" } else { "#8a94a6" };
+        let length = (WIDTH - LEFT - 80.0) * seconds / highest;
+        let colour = if method.copies() == 0 { "#2a9d6f" } else { "#8a94a6" };
         let (text, small) = (top + 16.0, top + 36.0);
-        let (value, title) = (LEFT + length + 8.0, path.title());
+        let (value, title) = (LEFT + length + 8.0, method.title());
         writeln!(
             svg,
             r##"<text x="{LEFT}" y="{text}" text-anchor="end" dx="-10">{title}</text>
@@ -37,9 +37,9 @@ pub(crate) fn draw(rows: &[Row], mib: u64) -> String {
 <text x="{LEFT}" y="{small}" font-size="11" fill="#666">{:.2} GiB/s, {:.0} system calls per GiB, copies: {}</text>"##,
             cost.gib_per_second(),
             cost.calls_per_gib(),
-            path.copies(),
+            method.copies(),
         )
-        .expect("a string takes any text");
+        .expect("writing to a string succeeds");
     }
     svg + "</svg>\n"
 }

@@ -1,4 +1,4 @@
-//! Runs every path in turn and reports the results.
+//! Runs each method in turn and reports the results.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -13,32 +13,32 @@ use clap::Parser;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use crate::cost::{Cost, Meter, discard};
-use crate::paths::{PATHS, Path, Sent};
+use crate::methods::{METHODS, Method, Sent};
 use crate::picture;
 
-/// Sends a file by every path there is and compares what that costs.
+/// Sends a file to a socket by each method and compares the cost.
 #[derive(Debug, Parser)]
 #[command(name = "transfer_paths")]
 struct Options {
-    /// Length of the file.
+    /// Length of the file in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 256,
           value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     size: u64,
 
-    /// How often each path is measured; the median counts.
+    /// Measurements of each method; the median is reported.
     #[arg(long, value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
-    /// Where the picture is put.
+    /// The file that the picture is written to.
     #[arg(long, value_name = "FILE", default_value = "target/transfer_paths.svg")]
     picture: PathBuf,
 }
 
-/// What one path cost, in the middle.
+/// The median cost of one method.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) path: Path,
+    pub(crate) method: Method,
     pub(crate) cost: Cost,
 }
 
@@ -54,51 +54,50 @@ pub(crate) fn main() -> ExitCode {
 
 fn compare(options: &Options) -> io::Result<()> {
     let file = Arc::new(make_file(options.size)?);
-    for path in PATHS {
-        transfer(path, &file, Sink::Compare, "check")?;
+    for method in METHODS {
+        transfer(method, &file, Sink::Compare, "check")?;
     }
-    let (mut costs, mut lent) = (PATHS.map(|_| Vec::new()), (0, 0));
+    let (mut costs, mut zero_copy, mut copied) = (METHODS.map(|_| Vec::new()), 0, 0);
     for round in 1..=options.rounds {
-        // In turn, so that whatever else the machine does meets all of them.
-        for (path, costs) in PATHS.into_iter().zip(&mut costs) {
+        // In turn, so that other load on the machine affects all methods alike.
+        for (method, costs) in METHODS.into_iter().zip(&mut costs) {
             let label = format!("round {round} of {}", options.rounds);
-            let (cost, sent) = transfer(path, &file, Sink::Discard, &label)?;
+            let (cost, sent) = transfer(method, &file, Sink::Discard, &label)?;
             costs.push(cost);
-            lent = (lent.0 + sent.lent, lent.1 + sent.copied);
+            (zero_copy, copied) = (zero_copy + sent.zero_copy, copied + sent.copied);
         }
     }
     clear_line();
-    let rows: Vec<_> = PATHS
+    let rows: Vec<_> = METHODS
         .into_iter()
         .zip(costs)
-        .map(|(path, costs)| Row { path, cost: Cost::median(costs) })
+        .map(|(method, costs)| Row { method, cost: Cost::median(costs) })
         .collect();
     println!(
         "{:<24}{:>10}{:>14}{:>20}{:>9}",
-        "path", "GiB/s", "CPU s/GiB", "system calls/GiB", "copies"
+        "method", "GiB/s", "CPU s/GiB", "system calls/GiB", "copies"
     );
-    for Row { path, cost } in &rows {
+    for Row { method, cost } in &rows {
         println!(
             "{:<24}{:>10.2}{:>14.3}{:>20.0}{:>9}",
-            path.title(),
+            method.title(),
             cost.gib_per_second(),
             cost.cpu_seconds_per_gib(),
             cost.calls_per_gib(),
-            path.copies(),
+            method.copies(),
         );
     }
-    let (lent, copied) = lent;
     println!(
-        "\nof {lent} sends that were lent, the kernel copied at least {copied}: over loopback it does"
+        "\nThe kernel copied at least {copied} of {zero_copy} zero-copy sends, as it does over loopback."
     );
     let picture = &options.picture;
-    // There is no `target` where the program is run from elsewhere.
+    // The current directory may have no `target`.
     let directory = picture.parent().map_or(Ok(()), std::fs::create_dir_all);
     let drawn = picture::draw(&rows, options.size);
     directory.and_then(|()| std::fs::write(picture, drawn)).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot write {}: {error}", picture.display()))
     })?;
-    println!("\nthe same as a picture: {}", picture.display());
+    println!("\nA picture of the processor time: {}", picture.display());
     Ok(())
 }
 
@@ -123,7 +122,7 @@ enum Sink {
     Discard,
 }
 
-fn transfer(path: Path, file: &Arc<File>, sink: Sink, label: &str) -> io::Result<(Cost, Sent)> {
+fn transfer(method: Method, file: &Arc<File>, sink: Sink, label: &str) -> io::Result<(Cost, Sent)> {
     let length = file.metadata()?.len();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let out = TcpStream::connect(listener.local_addr()?)?;
@@ -136,10 +135,10 @@ fn transfer(path: Path, file: &Arc<File>, sink: Sink, label: &str) -> io::Result
     });
     let mut shown = 0;
     let meter = Meter::start();
-    let sent = path.send(file, &out, |sent| {
+    let sent = method.send(file, &out, |sent| {
         if sent - shown >= length / 20 {
             shown = sent;
-            show(&format!("{label}: {:<24}", path.title()), sent, length);
+            show(&format!("{label}: {:<24}", method.title()), sent, length);
         }
     });
     drop(out);
@@ -147,13 +146,13 @@ fn transfer(path: Path, file: &Arc<File>, sink: Sink, label: &str) -> io::Result
     let received = receiver.join().expect("the receiver does not panic")?;
     let cost = cost?;
     if received != length {
-        let message = format!("of {length} bytes {received} arrived by {}", path.title());
+        let message = format!("{received} of {length} bytes arrived by {}", method.title());
         return Err(io::Error::other(message));
     }
     Ok(cost)
 }
 
-/// Reads to the end of the stream, which must be the file.
+/// Reads to the end of the stream and compares each byte with the file.
 fn compare_with(file: &File, mut stream: &TcpStream) -> io::Result<u64> {
     let (mut received, mut expected) = (vec![0; 256 * 1024], vec![0; 256 * 1024]);
     let mut at = 0;
@@ -164,7 +163,9 @@ fn compare_with(file: &File, mut stream: &TcpStream) -> io::Result<u64> {
         }
         file.read_exact_at(&mut expected[..length], at)?;
         if received[..length] != expected[..length] {
-            return Err(io::Error::other(format!("wrong bytes arrived, at {at} or behind")));
+            return Err(io::Error::other(format!(
+                "the bytes received from offset {at} on differ from the file"
+            )));
         }
         at += length as u64;
     }

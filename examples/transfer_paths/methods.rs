@@ -1,4 +1,4 @@
-//! Each way from a file to a socket, as a program writes it with this library.
+//! The methods to send a file to a socket, as a program writes them with this crate.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,63 +8,64 @@ use std::sync::Arc;
 use bytebuf::{FileRegion, MappedFile, Payload, Pool, Splice, Spliced, WriteQueue};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Path {
-    /// Read into a pooled buffer of this many bytes, and written from there.
+pub(crate) enum Method {
+    /// Reads into a pooled buffer of this many bytes and writes it.
     ReadWrite(usize),
-    /// Written from a mapping.
+    /// Writes from a mapping.
     MapWrite,
-    /// Sent with zero-copy from a mapping, until the kernel reports that it copies.
-    MapLend,
-    /// Moved by the kernel.
+    /// Sends with zero-copy from a mapping, until the kernel reports that it copies.
+    MapZeroCopy,
+    /// The kernel moves the bytes.
     Sendfile,
-    /// Moved by the kernel, through a pooled pipe.
+    /// The kernel moves the bytes through a pooled pipe.
     Splice,
 }
 
-/// All paths, in the order of the output.
-pub(crate) const PATHS: [Path; 6] = [
-    Path::ReadWrite(64 * 1024),
-    Path::ReadWrite(1024 * 1024),
-    Path::MapWrite,
-    Path::MapLend,
-    Path::Sendfile,
-    Path::Splice,
+/// All methods, in the order of the output.
+pub(crate) const METHODS: [Method; 6] = [
+    Method::ReadWrite(64 * 1024),
+    Method::ReadWrite(1024 * 1024),
+    Method::MapWrite,
+    Method::MapZeroCopy,
+    Method::Sendfile,
+    Method::Splice,
 ];
 
 /// Minimum length of a zero-copy send.
-const LENT: usize = 64 * 1024;
+const ZERO_COPY_MIN: usize = 64 * 1024;
 
-/// The result of a path.
+/// The counters of one transfer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) system_calls: u64,
-    /// Zero-copy sends, and the number of them that the kernel has copied.
-    pub(crate) lent: u64,
+    /// Zero-copy sends.
+    pub(crate) zero_copy: u64,
+    /// Zero-copy sends that the kernel reported as copied.
     pub(crate) copied: u64,
 }
 
-impl Path {
+impl Method {
     pub(crate) fn title(self) -> String {
         match self {
-            Self::ReadWrite(window) => format!("read + write, {} KiB", window / 1024),
+            Self::ReadWrite(size) => format!("read + write, {} KiB", size / 1024),
             Self::MapWrite => "mmap + write".to_owned(),
-            Self::MapLend => "mmap + MSG_ZEROCOPY".to_owned(),
+            Self::MapZeroCopy => "mmap + MSG_ZEROCOPY".to_owned(),
             Self::Sendfile => "sendfile".to_owned(),
             Self::Splice => "splice".to_owned(),
         }
     }
 
-    /// How often the sender's processor copies each byte: out of the page cache, into the socket. Over
-    /// loopback the kernel also copies zero-copy sends.
+    /// Returns how often the sender's processor copies each byte: out of the page cache, into the socket.
+    /// Over loopback the kernel also copies zero-copy sends.
     pub(crate) fn copies(self) -> u32 {
         match self {
             Self::ReadWrite(_) => 2,
-            Self::MapWrite | Self::MapLend => 1,
+            Self::MapWrite | Self::MapZeroCopy => 1,
             Self::Sendfile | Self::Splice => 0,
         }
     }
 
-    /// Sends the file and tells `progress` how far it is.
+    /// Sends the file and calls `progress` with the bytes sent so far.
     pub(crate) fn send(
         self,
         file: &Arc<File>,
@@ -74,10 +75,10 @@ impl Path {
         let length = file.metadata()?.len();
         let region = FileRegion::new(file.clone(), 0..length);
         match self {
-            Self::ReadWrite(window) => read_write(region, window, to, progress),
+            Self::ReadWrite(size) => read_write(region, size, to, progress),
             Self::MapWrite => queue(WriteQueue::new(), map(file)?, to, progress),
-            Self::MapLend => {
-                queue(WriteQueue::new().with_zero_copy(LENT), map(file)?, to, progress)
+            Self::MapZeroCopy => {
+                queue(WriteQueue::new().with_zero_copy(ZERO_COPY_MIN), map(file)?, to, progress)
             }
             Self::Sendfile => queue(WriteQueue::new(), region.into(), to, progress),
             Self::Splice => splice(file, length, to, progress),
@@ -91,11 +92,11 @@ fn map(file: &File) -> io::Result<Payload> {
 
 fn read_write(
     mut region: FileRegion,
-    window: usize,
+    size: usize,
     mut to: &TcpStream,
     mut progress: impl FnMut(u64),
 ) -> io::Result<Sent> {
-    let mut buffer = Pool::global().alloc(window);
+    let mut buffer = Pool::global().alloc(size);
     let mut sent = Sent::default();
     while !region.is_empty() {
         buffer.clear();
@@ -110,18 +111,18 @@ fn read_write(
 
 fn queue(
     mut queue: WriteQueue,
-    what: Payload,
+    payload: Payload,
     to: &TcpStream,
     mut progress: impl FnMut(u64),
 ) -> io::Result<Sent> {
-    queue.push(what);
+    queue.push(payload);
     while !queue.flush(to)?.is_done() {
         progress(queue.flushed_bytes());
     }
-    // Sends still in flight when the queue ends use the pages of the file, which does not change.
+    // Sends still in flight when the queue is dropped read the pages of the file, which does not change.
     let stats = queue.stats();
-    let (lent, copied) = (stats.zero_copy_sends, stats.zero_copy_copied);
-    Ok(Sent { system_calls: stats.system_calls(), lent, copied })
+    let (zero_copy, copied) = (stats.zero_copy_sends, stats.zero_copy_copied);
+    Ok(Sent { system_calls: stats.system_calls(), zero_copy, copied })
 }
 
 fn splice(
