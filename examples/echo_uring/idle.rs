@@ -1,4 +1,4 @@
-//! The memory of idle connections: each kind of server runs in its own process, and its peer in another.
+//! Compares the memory of idle connections. Each kind of server runs in its own process, and its peer in another.
 #![allow(unsafe_code, reason = "the kernel writes to buffers that stay with their connections")]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,13 +12,13 @@ use rustix::event::epoll;
 
 use crate::server::Server;
 
-/// The receive buffer of one connection, and one block of the ring.
+/// Bytes of the receive buffer of one connection, and of one block of the ring.
 const BUFFER: usize = 4096;
 const BLOCKS: u16 = 64;
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Kind {
-    /// `io_uring`, with a receive posted on each connection into a buffer of its own.
+    /// `io_uring`, with a buffer and a posted receive for each connection.
     Own,
     /// `io_uring`, with a `BufferRing`.
     Ring,
@@ -44,7 +44,7 @@ fn myself() -> io::Result<Command> {
     Ok(Command::new(std::env::current_exe()?))
 }
 
-/// The peer: connects, sends a message on each connection, reads it back, says so, and stays until its input ends.
+/// Runs the peer: sends a message on each connection, reads the echo, prints `idle`, and keeps the connections until its input ends.
 pub(crate) fn connect(address: &str, connections: usize) -> io::Result<()> {
     let mut sockets = Vec::new();
     for _ in 0..connections {
@@ -58,7 +58,7 @@ pub(crate) fn connect(address: &str, connections: usize) -> io::Result<()> {
     io::stdin().read_to_end(&mut Vec::new()).map(drop)
 }
 
-/// Serves until all connections are idle, and prints what is held then.
+/// Serves until all connections are idle, then prints the memory that is held.
 pub(crate) fn measure(kind: Kind, connections: usize) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let peer = listener.local_addr()?.to_string();
@@ -69,10 +69,10 @@ pub(crate) fn measure(kind: Kind, connections: usize) -> io::Result<()> {
         Kind::Ring => ("io_uring, BufferRing of 64 x 4 KiB", ring(listener, connections, peer)?),
         Kind::Epoll => ("epoll, RecvSizer", with_epoll(listener, connections, peer)?),
     };
-    let mut said = String::new();
+    let mut line = String::new();
     let output = peer.stdout.take().expect("it is piped");
-    BufReader::new(output).read_line(&mut said)?;
-    if said != "idle\n" {
+    BufReader::new(output).read_line(&mut line)?;
+    if line != "idle\n" {
         return Err(io::Error::other("the peer failed"));
     }
     let held = Pool::global().stats().live;
@@ -91,7 +91,7 @@ fn start_peer(address: &str, connections: usize) -> io::Result<Child> {
         .spawn()
 }
 
-/// Resident memory of this process in KiB.
+/// Returns the resident memory of this process in KiB.
 fn resident() -> io::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -101,7 +101,7 @@ fn resident() -> io::Result<u64> {
 
 type Held = (Box<dyn std::any::Any>, Child);
 
-/// Takes turns until each connection has echoed.
+/// Serves from a `BufferRing` until each connection has echoed.
 fn ring(
     listener: TcpListener,
     connections: usize,
@@ -115,7 +115,7 @@ fn ring(
     Ok((Box::new(server), peer))
 }
 
-/// As a program does that has no buffer group: the buffer has to be there before the bytes are.
+/// Serves with a buffer for each connection, which must exist before the bytes arrive, until each connection has echoed.
 fn own(
     listener: TcpListener,
     connections: usize,
@@ -130,7 +130,7 @@ fn own(
         post(&mut ring, &socket, &mut inbox)?;
         ring.submit_and_wait(1)?;
         let received = ring.completion().next().map_or(0, |entry| entry.result());
-        // SAFETY: as many bytes as the kernel has written.
+        // SAFETY: the kernel has written this many bytes to the spare capacity.
         unsafe { inbox.set_len(usize::try_from(received).unwrap_or(0)) };
         (&socket).write_all(&inbox)?;
         post(&mut ring, &socket, &mut inbox)?;
@@ -139,16 +139,17 @@ fn own(
     Ok((Box::new((ring, held)), peer))
 }
 
-/// Has the kernel receive into the buffer, which stays with its connection, as long as the ring.
+/// Posts a receive into `inbox`. The caller keeps `inbox` with its connection, as long as the ring.
 fn post(ring: &mut IoUring, socket: &TcpStream, inbox: &mut ByteBuf) -> io::Result<()> {
     let memory = inbox.as_uninit_mut();
     let (address, len) = (memory.as_mut_ptr().cast(), memory.len() as u32);
     let request = opcode::Recv::new(types::Fd(socket.as_raw_fd()), address, len).build();
-    // SAFETY: as said above.
+    // SAFETY: the caller keeps `inbox`, and does not touch it until the completion.
     unsafe { ring.submission().push(&request) }.map_err(io::Error::other)?;
     ring.submit().map(drop)
 }
 
+/// Serves with `epoll` and a `RecvSizer` for each connection until each connection has echoed.
 fn with_epoll(
     listener: TcpListener,
     connections: usize,

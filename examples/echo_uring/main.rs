@@ -1,14 +1,13 @@
-//! An echo server on `io_uring`: connections receive into the blocks of one ring and send from them, without a copy
-//! in the process.
+//! An echo server on `io_uring`: connections receive into the blocks of one ring and send from them, without copying.
 //!
 //! ```text
 //! cargo run --release --features io-uring --example echo_uring
 //! cargo run --release --features io-uring --example echo_uring -- --idle 10000
 //! ```
 //!
-//! The first command serves. It prints a line for each connection that ends, and a line for the blocks that the ring holds. The
-//! second command opens that many connections to itself, lets each of them echo once, and prints the memory that they hold
-//! while they are idle; it compares this with one receive buffer per connection, and with `epoll` and `RecvSizer`.
+//! The first command serves. It prints a line for each connection that ends, with the blocks that the ring holds. The second
+//! command opens 10,000 connections to itself, sends one message on each, and prints the memory that they hold while they are
+//! idle; it compares this with one receive buffer per connection, and with `epoll` and `RecvSizer`.
 //!
 //! `server` is the server, `idle` the comparison.
 
@@ -24,7 +23,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 fn main() {
-    eprintln!("this example needs io_uring, which Linux has");
+    eprintln!("this example needs io_uring, on 64-bit little-endian Linux");
 }
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
@@ -55,7 +54,7 @@ mod start {
         #[arg(long)]
         incremental: bool,
 
-        /// Compare what so many idle connections hold.
+        /// Compare the memory that this many idle connections hold.
         #[arg(long, value_name = "CONNECTIONS")]
         idle: Option<usize>,
 
@@ -95,7 +94,7 @@ mod start {
         loop {
             for ended in server.turn()? {
                 let held = server.held();
-                // Where the output is closed, the server goes on.
+                // A closed output does not stop the server.
                 let _ = writeln!(
                     io::stdout(),
                     "{}: {} bytes echoed{}; the ring holds {} blocks, {} bytes, for {} connections, and was empty {} times",

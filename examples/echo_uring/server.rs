@@ -1,5 +1,5 @@
 //! The server: one thread, one ring, one buffer group.
-#![allow(unsafe_code, reason = "submitting a request is the caller's word that its memory stays")]
+#![allow(unsafe_code, reason = "the memory of a submitted request must stay until its completion")]
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ const GROUP: u16 = 1;
 const BLOCK: usize = 4096;
 
 /// Maximum bytes of one send, so that connections take turns.
-const LONGEST_SEND: usize = 256 * 1024;
+const MAX_SEND: usize = 256 * 1024;
 
 /// The kind of a request, in the upper half of its user data; the lower half is the connection.
 const ACCEPT: u64 = 1 << 32;
@@ -31,7 +31,7 @@ pub(crate) struct Server {
     connections: Slab<Connection>,
     /// Requests that wait for space in the ring.
     requests: VecDeque<squeue::Entry>,
-    /// Connections whose receive has to be armed, once there are blocks.
+    /// Connections whose receive is armed as soon as there are blocks.
     to_arm: Vec<usize>,
 }
 
@@ -39,10 +39,10 @@ struct Connection {
     socket: TcpStream,
     peer: SocketAddr,
     queue: WriteQueue,
-    /// The operation that the kernel sends.
+    /// The send in flight.
     operation: Option<SendOperation>,
     is_armed: bool,
-    /// It receives nothing more: the peer has ended its half, or something failed.
+    /// Nothing more is received: the peer has shut down its direction, or a call failed.
     has_ended: bool,
     error: Option<io::Error>,
 }
@@ -84,7 +84,7 @@ impl Server {
         self.connections.len()
     }
 
-    /// The bytes that went back over the connections that are open.
+    /// Returns the bytes sent on the open connections.
     pub(crate) fn echoed(&self) -> u64 {
         self.connections.iter().map(|(_, connection)| connection.queue.flushed_bytes()).sum()
     }
@@ -109,7 +109,7 @@ impl Server {
                 SEND => self.sent(at, &entry),
                 _ => continue,
             }
-            ended.extend(self.go_on(at));
+            ended.extend(self.proceed(at));
         }
         self.arm();
         Ok(ended)
@@ -119,8 +119,8 @@ impl Server {
         while !self.requests.is_empty() {
             let mut submission = self.ring.submission();
             while let Some(request) = self.requests.front() {
-                // SAFETY: a receive has no memory of its own; that of a send is in the operation, which its connection
-                // keeps until the completion; connections are kept until nothing of theirs is out.
+                // SAFETY: a receive has no memory of its own. The operation has the memory of a send, and its connection
+                // keeps it until the completion. A connection is kept until none of its requests is in flight.
                 if unsafe { submission.push(request) }.is_err() {
                     break;
                 }
@@ -150,11 +150,11 @@ impl Server {
         if !cqueue::more(entry.flags()) {
             self.accept();
         }
-        // An error is that of one connection, or says that there are no descriptors now.
+        // An error concerns one connection, or no descriptor is free now.
         if entry.result() < 0 {
             return Ok(());
         }
-        // SAFETY: the completion hands a new descriptor over.
+        // SAFETY: the completion passes the ownership of a new descriptor.
         let socket = unsafe { TcpStream::from_raw_fd(entry.result()) };
         socket.set_nodelay(true)?;
         let Ok(peer) = socket.peer_addr() else { return Ok(()) };
@@ -172,7 +172,7 @@ impl Server {
     }
 
     fn received(&mut self, at: usize, entry: &cqueue::Entry) {
-        // SAFETY: each completion of the group once, in the order of the queue.
+        // SAFETY: called once for each completion of the group, in the order of the queue.
         let taken = unsafe { self.buffers.take(entry.result(), entry.flags()) };
         let connection = &mut self.connections[at];
         connection.is_armed = taken.is_armed;
@@ -183,7 +183,7 @@ impl Server {
             }
             Received::End => connection.has_ended = true,
             Received::Failed(error) => connection.fail(error),
-            // It is armed again, below.
+            // The receive is armed again by `proceed`.
             _ => {}
         }
     }
@@ -191,19 +191,19 @@ impl Server {
     fn sent(&mut self, at: usize, entry: &cqueue::Entry) {
         let connection = &mut self.connections[at];
         let Some(operation) = connection.operation.take() else { return };
-        // Nothing is sent without a copy here, so nothing stays in flight.
+        // These sends copy, so nothing stays in flight.
         let settled = connection.queue.settle(operation, entry.result(), entry.flags());
         if let Err(error) = settled.sent {
             connection.fail(error);
         }
     }
 
-    /// Begins what a connection can do now, or ends it.
-    fn go_on(&mut self, at: usize) -> Option<Ended> {
+    /// Starts the requests that a connection can make now, or ends it.
+    fn proceed(&mut self, at: usize) -> Option<Ended> {
         let connection = &mut self.connections[at];
         if connection.error.is_none() && connection.operation.is_none() {
-            // Only files are read by this, and none is pushed.
-            connection.operation = connection.queue.begin(LONGEST_SEND).unwrap_or_default();
+            // `begin` fails only if it cannot read a file, and none is queued.
+            connection.operation = connection.queue.begin(MAX_SEND).unwrap_or_default();
             if let Some(operation) = &connection.operation {
                 let socket = types::Fd(connection.socket.as_raw_fd());
                 let request = opcode::SendMsg::new(socket, operation.message().cast())
@@ -226,7 +226,7 @@ impl Server {
         None
     }
 
-    /// Offers fresh blocks, and arms the receives that wait for some. Without any they would fail at once.
+    /// Offers fresh blocks and arms the receives that wait for them. Without a block a receive fails at once.
     fn arm(&mut self) {
         self.buffers.refill();
         if self.buffers.stats().offered == 0 {
@@ -243,7 +243,7 @@ impl Server {
 }
 
 impl Connection {
-    /// Ends both directions, so that what is out completes.
+    /// Shuts down both directions, so that requests in flight complete.
     fn fail(&mut self, error: io::Error) {
         self.has_ended = true;
         self.error.get_or_insert(error);
@@ -254,7 +254,7 @@ impl Connection {
 impl Drop for Server {
     fn drop(&mut self) {
         let submitter = self.ring.submitter();
-        // SAFETY: this ring has the group. Where that fails, the memory leaks.
+        // SAFETY: the group is registered with this ring. If the call fails, the memory leaks.
         let _ = unsafe { self.buffers.unregister(|group| submitter.unregister_buf_ring(group)) };
     }
 }

@@ -8,27 +8,27 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::server;
 
-/// The file that is asked for.
+/// Length of the file that the client requests.
 const LENGTH: usize = 64 << 20;
 
-/// Serves a directory of its own, asks for each kind of answer, and prints what happens.
+/// Serves a temporary directory, requests each kind of answer, and prints each step.
 pub(crate) async fn demo() -> io::Result<()> {
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("large"), vec![7; LENGTH])?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let serve = async { server::converse(listener.accept().await?.0, dir.path()).await };
-    tokio::try_join!(serve, talk(address))?;
+    let serve = async { server::serve_connection(listener.accept().await?.0, dir.path()).await };
+    tokio::try_join!(serve, request_each(address))?;
     Ok(())
 }
 
-async fn talk(address: std::net::SocketAddr) -> io::Result<()> {
+async fn request_each(address: std::net::SocketAddr) -> io::Result<()> {
     let socket = TcpStream::connect(address).await?;
     let mut builder = LengthDelimitedCodec::builder();
     builder.length_field_type::<u64>().max_frame_length(LENGTH);
     let mut frames: Framed<_, LengthDelimitedCodec> = builder.new_framed(socket);
     println!(
-        "client: connected, takes frames of up to {} bytes",
+        "client: connected, accepts frames of up to {} bytes",
         frames.codec().max_frame_length()
     );
     for request in ["hello", "LIST", "GET large", "GET ../etc/passwd"] {
@@ -37,8 +37,8 @@ async fn talk(address: std::net::SocketAddr) -> io::Result<()> {
         frames.send_frame(request.as_bytes()).await?;
         let answer = frames.next_frame().await.ok_or(io::ErrorKind::UnexpectedEof)??;
         match answer.len() {
-            0..100 => println!("client: got {:?}", String::from_utf8_lossy(&answer)),
-            length => println!("client: got {length} bytes in {:?}", begin.elapsed()),
+            0..100 => println!("client: received {:?}", String::from_utf8_lossy(&answer)),
+            length => println!("client: received {length} bytes in {:?}", begin.elapsed()),
         }
     }
     Ok(())

@@ -1,5 +1,4 @@
-//! A small server over frames, and its client: requests and answers are length-prefixed, and an answer may be a file, which
-//! the kernel sends.
+//! A small server and its client. Requests and answers are frames with a length prefix. The kernel sends the files in answers.
 //!
 //! ```text
 //! cargo run --features tokio --example framed
@@ -18,20 +17,37 @@ mod server;
 
 #[cfg(unix)]
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => client::demo().await,
-        ["--listen", address, dir] => {
-            let listener = tokio::net::TcpListener::bind(address).await?;
-            println!("listening on {}", listener.local_addr()?);
-            server::serve(listener, dir.into()).await
+async fn main() -> std::process::ExitCode {
+    use clap::Parser;
+
+    /// Serves a directory over length-prefixed frames; without options, demonstrates it with a client.
+    #[derive(Parser)]
+    #[command(name = "framed")]
+    struct Options {
+        /// Address and port to listen on; port 0 picks a free one.
+        #[arg(long, value_name = "ADDR", requires = "dir")]
+        listen: Option<String>,
+
+        /// The directory to serve.
+        #[arg(value_name = "DIR", requires = "listen")]
+        dir: Option<std::path::PathBuf>,
+    }
+
+    let options = Options::parse();
+    let result = match options.listen.zip(options.dir) {
+        None => client::demo().await,
+        Some((address, dir)) => server::listen(&address, dir).await,
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("framed: {error}");
+            std::process::ExitCode::FAILURE
         }
-        _ => Err(std::io::Error::other("usage: framed [--listen ADDR DIR]")),
     }
 }
 
 #[cfg(not(unix))]
 fn main() {
-    eprintln!("this example sends files by the readiness of sockets, which Unix has");
+    eprintln!("this example needs Unix: it sends files when the socket is writable");
 }

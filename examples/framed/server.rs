@@ -9,17 +9,17 @@ use bytebuf::{ByteBuf, ByteStr, FileRegion, WriteQueue};
 use bytes::BufMut;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Requests are short.
+/// Maximum length of a request.
 const MAX_REQUEST: usize = 4096;
 
-/// What a server answers.
+/// An answer of the server.
 pub(crate) enum Answer {
     Text(ByteStr),
-    /// Sent by the kernel, behind the same kind of header.
+    /// Sent by the kernel, after the same header.
     File(FileRegion),
 }
 
-/// Frames of 8 bytes of length, which are requests to the server and answers from it.
+/// Frames with a length field of 8 bytes: text requests, answers of text or a file.
 pub(crate) struct Protocol(LengthDelimitedCodec);
 
 impl Protocol {
@@ -59,8 +59,10 @@ impl Encoder<Answer> for Protocol {
     }
 }
 
-/// Serves a directory until the listener fails.
-pub(crate) async fn serve(listener: TcpListener, dir: PathBuf) -> io::Result<()> {
+/// Serves a directory until accepting a connection fails.
+pub(crate) async fn listen(address: &str, dir: PathBuf) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
     let dir = Rc::new(dir);
     let tasks = tokio::task::LocalSet::new();
     tasks
@@ -69,7 +71,7 @@ pub(crate) async fn serve(listener: TcpListener, dir: PathBuf) -> io::Result<()>
                 let (socket, peer) = listener.accept().await?;
                 let dir = dir.clone();
                 tokio::task::spawn_local(async move {
-                    if let Err(error) = converse(socket, &dir).await {
+                    if let Err(error) = serve_connection(socket, &dir).await {
                         println!("server: {peer}: {error}");
                     }
                 });
@@ -79,7 +81,7 @@ pub(crate) async fn serve(listener: TcpListener, dir: PathBuf) -> io::Result<()>
 }
 
 /// Answers each request of a client until it closes the connection.
-pub(crate) async fn converse(socket: TcpStream, dir: &Path) -> io::Result<()> {
+pub(crate) async fn serve_connection(socket: TcpStream, dir: &Path) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut frames = Framed::new(socket, Protocol::new());
     while let Some(request) = frames.next_frame().await {
@@ -89,17 +91,17 @@ pub(crate) async fn converse(socket: TcpStream, dir: &Path) -> io::Result<()> {
                 file(dir, name).unwrap_or_else(|error| text(format!("{name}: {error}")))
             }
             _ if *request == *"LIST" => text(names(dir)?),
-            // A part of the block that it was received into.
+            // The echo shares the block that received the request.
             _ => Answer::Text(request.clone()),
         };
         frames.push_frame(answer)?;
-        // Past the sink, which would read the file.
+        // The flush of the sink would read the file into memory; this one sends it by `sendfile`.
         frames.flush_all().await?;
         println!("server: answered {request:?}");
     }
     let stats = frames.write_buffer().stats();
     println!(
-        "server: the client has gone; {} bytes written in {} calls, {} bytes sent by the kernel from a file in {} calls",
+        "server: the client closed the connection; {} bytes written in {} calls, {} bytes of a file sent by the kernel in {} calls",
         stats.written_bytes, stats.writes, stats.sendfile_bytes, stats.sendfiles
     );
     Ok(())
@@ -109,7 +111,7 @@ fn text(text: String) -> Answer {
     Answer::Text(text.into())
 }
 
-/// The file of that name, in the directory itself.
+/// Opens a file of the directory; refuses a name that leads elsewhere.
 fn file(dir: &Path, name: &str) -> io::Result<Answer> {
     let mut parts = Path::new(name).components();
     match (parts.next(), parts.next()) {
