@@ -47,8 +47,8 @@ mod start {
     #[command(name = "proxy")]
     struct Options {
         /// The server to relay to.
-        #[arg(long, value_name = "ADDR", required_unless_present = "demo", default_value = "")]
-        to: String,
+        #[arg(long, value_name = "ADDR", required_unless_present = "demo")]
+        to: Option<String>,
 
         /// Address and port to listen on; port 0 picks a free one.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
@@ -70,12 +70,9 @@ mod start {
     pub(crate) fn main() -> ExitCode {
         let options = Options::parse();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let ended = runtime.and_then(|runtime| {
-            if options.demo {
-                runtime.block_on(demo::run(options.size.saturating_mul(1 << 20)))
-            } else {
-                runtime.block_on(serve(options))
-            }
+        let ended = runtime.and_then(|runtime| match options.to {
+            None => runtime.block_on(demo::run(options.size.saturating_mul(1 << 20))),
+            Some(server) => runtime.block_on(serve(&options.listen, server, options.path)),
         });
         match ended {
             Ok(()) => ExitCode::SUCCESS,
@@ -86,16 +83,16 @@ mod start {
         }
     }
 
-    async fn serve(options: Options) -> io::Result<()> {
-        let listener = TcpListener::bind(&options.listen).await?;
+    async fn serve(listen: &str, server: String, method: Method) -> io::Result<()> {
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        println!("listening on {address}, relaying to {} by {:?}", options.to, options.path);
-        let to: &'static str = options.to.leak();
+        println!("listening on {address}, relaying to {server} by {method:?}");
+        let to: &'static str = server.leak();
         loop {
             match listener.accept().await {
                 Ok((client, peer)) => {
                     tokio::spawn(async move {
-                        let line = connection(client, to, options.path).await;
+                        let line = connection(client, to, method).await;
                         // A closed output is not an error of the proxy.
                         let _ = writeln!(io::stdout(), "{peer}: {line}");
                     });

@@ -42,7 +42,7 @@ pub(crate) fn show(load: Duration) -> Vec<Sample> {
     println!("   All buffers are dropped. The purger returns idle memory to the system.");
     watch(&pool, begun, Duration::from_millis(1500), &mut samples, "idle");
     let rest = pool.stats();
-    println!("   After 1.5 s, `trim` returns the last {} KiB.", pool.trim() >> 10);
+    println!("   After 1.5 s, `trim` returns another {} KiB.", pool.trim() >> 10);
     println!(
         "   {} allocations, {:.1} % of them from the thread's own cache.\n",
         rest.allocations,
