@@ -1,4 +1,4 @@
-//! A body that is too large for the queue, or not yet generated.
+//! A body that enters the queue piece by piece, or bypasses it.
 
 use std::fs::File;
 use std::io;
@@ -9,13 +9,13 @@ use bytebuf::{FileRegion, MappedFile, Payload, Pool, Splice, Spliced};
 
 use crate::page::Page;
 use crate::reply::{CHUNK_LINE, Framing};
-use crate::report::Tally;
+use crate::report::Counters;
 
 /// The maximum size of a read from a file that is sent through memory. Measured with 16 MiB: 256 KiB cost 1.3 times the processor
 /// time, 64 KiB 1.5 times. A slow peer holds one such buffer, besides the megabytes in the kernel.
-const WINDOW: u64 = 512 * 1024;
-/// The size of a mapping.
-const MAP: u64 = 256 * 1024;
+const READ_MAX: u64 = 512 * 1024;
+/// The length of a mapping.
+const MAP_LEN: u64 = 256 * 1024;
 /// The system calls for a mapping: they create, fill, seal, inspect, map and unmap a file in memory, and copy or close three
 /// descriptors.
 const MAP_CALLS: u64 = 11;
@@ -53,42 +53,42 @@ impl Rest {
         matches!(self, Self::Listed { framing: Framing::UntilClose, .. })
     }
 
-    /// The next piece for the queue; none if it does not go there.
-    pub(crate) fn piece(&mut self, tally: &mut Tally) -> io::Result<Option<Payload>> {
+    /// Returns the next piece for the queue; `None` if the body bypasses the queue.
+    pub(crate) fn piece(&mut self, counters: &mut Counters) -> io::Result<Option<Payload>> {
         match self {
             Self::Copied(region) => {
-                let mut window = Pool::global().alloc(region.len().min(WINDOW) as usize);
-                tally.system_calls += 1;
-                let read = region.read_at(0, &mut window)?;
+                let mut buffer = Pool::global().alloc(region.len().min(READ_MAX) as usize);
+                counters.system_calls += 1;
+                let read = region.read_at(0, &mut buffer)?;
                 region.advance(read as u64);
-                Ok(Some(window.freeze().into()))
+                Ok(Some(buffer.freeze().into()))
             }
             Self::Mapped(region) => {
-                let part = region.split_to(region.len().min(MAP));
+                let part = region.split_to(region.len().min(MAP_LEN));
                 let range = part.position()..part.position() + part.len();
-                tally.system_calls += MAP_CALLS;
+                counters.system_calls += MAP_CALLS;
                 let map = MappedFile::snapshot(part.file(), range)?;
                 Ok(Some(map.view().clone().into()))
             }
             Self::Listed { page, framing } => {
                 let piece = page.piece(CHUNK_LINE)?;
-                tally.system_calls += page.take_system_calls();
+                counters.system_calls += page.take_system_calls();
                 Ok(Some(framing.frame(piece, page.is_done()).freeze().into()))
             }
             Self::Spliced { .. } => Ok(None),
         }
     }
 
-    /// Moves on to the socket what goes there past the queue; none if nothing does.
+    /// Splices to the socket; returns `None` if the body goes through the queue.
     pub(crate) fn splice_to(
         &mut self,
         socket: impl AsFd,
-        tally: &mut Tally,
+        counters: &mut Counters,
     ) -> io::Result<Option<Spliced>> {
         let Self::Spliced { splice, file, length } = self else { return Ok(None) };
         let (calls, moved) = (splice.system_calls(), splice.moved_bytes());
         let spliced = splice.transfer(&**file, socket);
-        tally.absorb_splice(splice.system_calls() - calls, splice.moved_bytes() - moved);
+        counters.add_splice(splice.system_calls() - calls, splice.moved_bytes() - moved);
         let spliced = spliced?;
         if splice.is_done() && splice.moved_bytes() < *length {
             let message = "the file is shorter than it was when its length was sent";

@@ -7,7 +7,7 @@ use bytebuf::{ByteBuf, Flush, QueueStats, WriteQueue};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
-use crate::report::Tally;
+use crate::report::Counters;
 use crate::tls::Session;
 
 #[derive(Debug)]
@@ -20,27 +20,27 @@ pub(crate) enum Channel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     Bytes(usize),
-    /// Nothing for the connection, yet more may be there: the call read a part of a TLS record.
+    /// No bytes yet, but the socket may have more: the call read a part of a TLS record.
     Again,
-    /// Nothing more until the next event.
+    /// The socket is empty.
     Nothing,
     /// The peer has sent everything.
     End,
 }
 
 impl Channel {
-    /// Receives up to `limit` bytes, which `inbox` has room for, with one read from the socket.
+    /// Receives up to `limit` bytes into the spare capacity of `inbox` by one read from the socket.
     pub(crate) fn receive(
         &mut self,
         inbox: &mut ByteBuf,
         limit: usize,
-        tally: &mut Tally,
+        counters: &mut Counters,
     ) -> io::Result<Received> {
         let socket = match self {
             Self::Plain(socket) => socket,
-            Self::Tls(session) => return session.receive(inbox, limit, tally),
+            Self::Tls(session) => return session.receive(inbox, limit, counters),
         };
-        tally.system_calls += 1;
+        counters.system_calls += 1;
         let received = inbox.read_into_spare(|space| {
             recv(&socket, &mut space[..limit], RecvFlags::empty()).map(|((bytes, _), _)| bytes)
         });
@@ -58,20 +58,19 @@ impl Channel {
         matches!(self, Self::Plain(_))
     }
 
-    /// Sends from `outbox`, and what a TLS session holds itself. `Flush::Done` means that both are
-    /// empty.
+    /// Sends from `outbox` and from the TLS session. `Flush::Done` means that both are empty.
     pub(crate) fn flush(
         &mut self,
         outbox: &mut WriteQueue,
-        tally: &mut Tally,
+        counters: &mut Counters,
     ) -> io::Result<Flush> {
         match self {
             Self::Plain(socket) => outbox.flush(&*socket),
-            Self::Tls(session) => session.flush(outbox, tally),
+            Self::Tls(session) => session.flush(outbox, counters),
         }
     }
 
-    /// Returns whether [`flush`](Self::flush) has something to send besides the queue.
+    /// Returns whether the TLS session has something to send.
     pub(crate) fn has_unsent(&self) -> bool {
         match self {
             Self::Plain(_) => false,
@@ -80,19 +79,19 @@ impl Channel {
     }
 
     /// Tells the peer that nothing follows; returns false if the socket must be writable first.
-    pub(crate) fn end(&mut self, tally: &mut Tally) -> io::Result<bool> {
+    pub(crate) fn end(&mut self, counters: &mut Counters) -> io::Result<bool> {
         if let Self::Tls(session) = self
-            && !session.end(tally)?
+            && !session.end(counters)?
         {
             return Ok(false);
         }
-        tally.system_calls += 1;
+        counters.system_calls += 1;
         shutdown(self.as_fd(), Shutdown::Write)?;
         Ok(true)
     }
 
-    /// Returns the number of system calls that the queue made, of which the counters are given. Those
-    /// of a session are counted where it makes them.
+    /// Returns the number of system calls of a queue with these counters. A TLS session counts its own
+    /// calls.
     pub(crate) fn calls_of(&self, queue: &QueueStats) -> u64 {
         match self {
             Self::Plain(_) => queue.system_calls(),
@@ -100,12 +99,12 @@ impl Channel {
         }
     }
 
-    /// Says farewell to a peer that may still read, as far as that is possible at once.
-    pub(crate) fn close(self, tally: &mut Tally) {
-        tally.system_calls += 1;
+    /// Closes the socket. A TLS session first tries to send its end.
+    pub(crate) fn close(self, counters: &mut Counters) {
+        counters.system_calls += 1;
         if let Self::Tls(mut session) = self {
             // The connection ends in any case.
-            let _ = session.end(tally);
+            let _ = session.end(counters);
         }
     }
 }

@@ -1,8 +1,7 @@
 //! One connection: reads requests from the socket, answers them into a write queue, and flushes the queue to the socket.
 //!
-//! A connection costs at most, whatever its peer does: one receive buffer of [`HEAD_MAX`] bytes, and only while a request is
-//! incomplete; a queue that takes no new request while it is above its watermark; a few open files; and its place in the table
-//! until the timeout.
+//! A connection holds at most: one receive buffer of [`HEAD_MAX`] bytes, only while a request is incomplete; a queue that takes
+//! no new request while it is above its watermark; a few open files; and its place in the table until the timeout.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,9 +15,10 @@ use crate::channel::{Channel, Received};
 use crate::http::{self, HEAD_MAX, refuse};
 use crate::site::Site;
 
-/// How long a peer may take to read the last reply, which a reset would destroy.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Pieces of a file that one connection sends before the others have their turn.
+/// How long the socket stays open after the last reply: closing it with unread bytes resets the
+/// connection, and the peer may lose the reply.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+/// Pieces of a file that one connection sends in its turn.
 const ROUNDS: usize = 16;
 /// Requests answered before a flush.
 const BATCH: usize = 64;
@@ -34,7 +34,7 @@ pub(crate) struct Conn {
     /// Bytes of a request body to skip.
     skip: u64,
     stage: Stage,
-    /// The state from the events: they are edge-triggered, so each state holds until a call returns otherwise.
+    /// The readiness from edge-triggered events: each flag holds until a call shows the opposite.
     readable: bool,
     blocked: bool,
     hung_up: bool,
@@ -51,7 +51,7 @@ enum Stage {
     /// The last reply is in the queue.
     Last,
     /// Everything is sent; further bytes of the peer are discarded until it closes.
-    Farewell,
+    Lingering,
 }
 
 /// The action of the loop after a connection's turn.
@@ -68,13 +68,13 @@ pub(crate) enum Next {
 #[derive(PartialEq, Eq)]
 enum Pause {
     /// The next request is incomplete.
-    Starved,
+    NeedsInput,
     /// The queue must send some replies first.
     Full,
 }
 
 impl Conn {
-    /// A connection that sends up to `turn` bytes before the others have their turn.
+    /// Creates a connection that sends up to `turn` bytes in its turn.
     pub(crate) fn new(channel: Channel, turn: u64, now: Instant) -> Self {
         Self {
             channel,
@@ -91,7 +91,7 @@ impl Conn {
         }
     }
 
-    /// Takes note of an event.
+    /// Records an event.
     pub(crate) fn wake(&mut self, flags: EventFlags) {
         let unread = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
         self.readable |= flags.intersects(unread);
@@ -99,14 +99,14 @@ impl Conn {
         self.hung_up |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
     }
 
-    /// Does what can be done now.
+    /// Runs one turn: receives, answers and sends.
     pub(crate) fn run(&mut self, site: &mut Site, now: Instant) -> Next {
-        // An error means that the peer is gone, or that a file is shorter than was promised:
-        // nothing on this connection can be put right any more.
+        // After an error the peer has disconnected, or a file is shorter than the announced length:
+        // the connection cannot continue.
         self.turn(site, now).unwrap_or(Next::Close)
     }
 
-    /// Receives once, not more: what arrives after that belongs to the next turn (see `shelf`).
+    /// Receives once: later bytes belong to the next turn (see `file_cache`).
     fn turn(&mut self, site: &mut Site, now: Instant) -> io::Result<Next> {
         if let Some(next) = self.send(site, now)? {
             return Ok(next);
@@ -119,7 +119,7 @@ impl Conn {
         Ok(next.unwrap_or(if self.readable { Next::Again } else { Next::Wait }))
     }
 
-    /// Answers and sends; `None` when that is done until more is received.
+    /// Answers and sends; returns `None` when it needs more input.
     fn send(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
         for _ in 0..ROUNDS {
             let pause = self.answer(site)?;
@@ -127,8 +127,8 @@ impl Conn {
                 if self.blocked {
                     return Ok(Some(Next::Wait));
                 }
-                let flush = self.channel.flush(&mut self.outbox, &mut site.tally)?;
-                site.tally.sent += flush.bytes();
+                let flush = self.channel.flush(&mut self.outbox, &mut site.counters)?;
+                site.counters.sent += flush.bytes();
                 if flush.bytes() > 0 {
                     self.progress = now;
                 }
@@ -141,8 +141,8 @@ impl Conn {
                     Flush::BudgetSpent(_) => return Ok(Some(Next::Again)),
                 }
             }
-            if pause == Pause::Starved {
-                return self.settle(site, now);
+            if pause == Pause::NeedsInput {
+                return self.end_if_last(site, now);
             }
             if let Some(next) = self.splice(site, now)? {
                 return Ok(Some(next));
@@ -154,16 +154,16 @@ impl Conn {
         Ok(Some(Next::Again))
     }
 
-    /// Sends a body past the queue, which is empty; `None` when it is out, or there is none.
+    /// Splices a body to the socket while the queue is empty; returns `None` when there is nothing left to splice.
     fn splice(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
         let Some(rest) = &mut self.rest else { return Ok(None) };
         if self.blocked {
             return Ok(Some(Next::Wait));
         }
-        let Some(spliced) = rest.splice_to(&self.channel, &mut site.tally)? else {
+        let Some(spliced) = rest.splice_to(&self.channel, &mut site.counters)? else {
             return Ok(None);
         };
-        site.tally.sent += spliced.bytes();
+        site.counters.sent += spliced.bytes();
         if spliced.bytes() > 0 {
             self.progress = now;
         }
@@ -178,52 +178,51 @@ impl Conn {
         })
     }
 
-    /// Everything is sent: waits for more, or says farewell.
-    fn settle(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
+    /// Called when all replies are sent. Ends a connection that takes no further request.
+    fn end_if_last(&mut self, site: &mut Site, now: Instant) -> io::Result<Option<Next>> {
         if self.ended {
             return Ok(Some(Next::Close));
         }
         if self.stage == Stage::Last {
-            if !self.channel.end(&mut site.tally)? {
+            if !self.channel.end(&mut site.counters)? {
                 self.blocked = true;
                 return Ok(Some(Next::Wait));
             }
-            self.stage = Stage::Farewell;
+            self.stage = Stage::Lingering;
             self.progress = now;
         }
         Ok(None)
     }
 
-    /// Answers the requests at hand, as many as the queue takes.
+    /// Answers the received requests, as many as the queue takes.
     fn answer(&mut self, site: &mut Site) -> io::Result<Pause> {
         for _ in 0..BATCH {
             if let Some(rest) = &mut self.rest {
                 if !self.outbox.is_writable() {
                     return Ok(Pause::Full);
                 }
-                let Some(piece) = rest.piece(&mut site.tally)? else { return Ok(Pause::Full) };
+                let Some(piece) = rest.piece(&mut site.counters)? else { return Ok(Pause::Full) };
                 self.outbox.push(piece);
                 self.rest.take_if(|rest| rest.is_empty());
                 continue;
             }
             let Some(inbox) = self.inbox.as_mut().filter(|_| self.stage == Stage::Open) else {
                 self.inbox = None;
-                return Ok(Pause::Starved);
+                return Ok(Pause::NeedsInput);
             };
             let skipped = inbox.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
             inbox.advance(skipped);
             self.skip -= skipped as u64;
             if inbox.is_empty() {
                 self.inbox = None;
-                return Ok(Pause::Starved);
+                return Ok(Pause::NeedsInput);
             }
-            // Only now: with nothing left to answer, one large file in the queue is no reason for
-            // another turn.
+            // Checked only with a request to answer: a full queue alone needs no further turn.
             if !self.outbox.is_writable() {
                 return Ok(Pause::Full);
             }
             match http::parse(inbox) {
-                Ok(None) => return Ok(Pause::Starved),
+                Ok(None) => return Ok(Pause::NeedsInput),
                 Ok(Some((request, length))) => {
                     self.skip = request.body;
                     self.rest = site.reply(&request, &mut self.outbox);
@@ -242,21 +241,21 @@ impl Conn {
         Ok(Pause::Full)
     }
 
-    /// Takes in what the socket has, up to one full buffer.
+    /// Receives up to one full buffer.
     fn receive(&mut self, site: &mut Site, now: Instant) -> io::Result<()> {
         let inbox = self.inbox.get_or_insert_with(|| Pool::global().alloc(HEAD_MAX));
         inbox.discard_read();
-        // A body that is passed over is a part of its request.
+        // Skipped bytes of a body belong to an earlier request.
         let begins = inbox.is_empty() && self.skip == 0 && self.stage == Stage::Open;
-        // There is room: a head that fills the buffer has been refused.
-        let room = HEAD_MAX - inbox.len();
-        match self.channel.receive(inbox, room, &mut site.tally)? {
+        // Not zero: a head that fills the buffer has been refused.
+        let limit = HEAD_MAX - inbox.len();
+        match self.channel.receive(inbox, limit, &mut site.counters)? {
             Received::Bytes(bytes) => {
                 if begins {
                     self.progress = now;
                 }
                 // A short read has emptied the socket, except for the end of the stream.
-                let emptied = bytes < room && self.channel.empties_with_short_reads();
+                let emptied = bytes < limit && self.channel.empties_with_short_reads();
                 self.readable = !emptied || self.hung_up;
             }
             Received::Again => {}
@@ -266,27 +265,27 @@ impl Conn {
         Ok(())
     }
 
-    /// Returns whether nothing is being sent, and no reply is being read that a reset would destroy.
+    /// Returns whether nothing is queued, and the connection does not linger.
     pub(crate) fn is_idle(&self) -> bool {
         let is_sent = self.outbox.is_empty() && self.rest.is_none() && !self.channel.has_unsent();
-        is_sent && self.stage != Stage::Farewell
+        is_sent && self.stage != Stage::Lingering
     }
 
-    /// Takes no further request; what is queued is still sent.
+    /// Takes no further request; queued replies are still sent.
     pub(crate) fn finish(&mut self) {
         if self.stage == Stage::Open {
             self.stage = Stage::Last;
         }
     }
 
-    /// Returns whether the peer has used up its time.
+    /// Returns whether the connection has exceeded its timeout.
     pub(crate) fn is_overdue(&self, now: Instant, timeout: Duration) -> bool {
-        let limit = if self.stage == Stage::Farewell { timeout.min(FAREWELL) } else { timeout };
+        let limit = if self.stage == Stage::Lingering { timeout.min(LINGER_TIME) } else { timeout };
         now.duration_since(self.progress) > limit
     }
 
-    /// Ends an overdue connection: at once, or with a word to a peer that began a request.
-    pub(crate) fn give_up(&mut self, site: &mut Site, now: Instant) -> Next {
+    /// Ends an overdue connection: with a reply to a peer that began a request, at once otherwise.
+    pub(crate) fn time_out(&mut self, site: &mut Site, now: Instant) -> Next {
         if self.stage != Stage::Open || self.inbox.is_none() || !self.is_idle() {
             return Next::Close;
         }
@@ -295,9 +294,9 @@ impl Conn {
         self.run(site, now)
     }
 
-    /// Closes the socket and hands in the accounts.
+    /// Closes the socket and adds up the counters.
     pub(crate) fn close(self, site: &mut Site) {
-        site.tally.absorb(&self.outbox.stats(), self.channel.calls_of(&self.outbox.stats()));
-        self.channel.close(&mut site.tally);
+        site.counters.add_queue(&self.outbox.stats(), self.channel.calls_of(&self.outbox.stats()));
+        self.channel.close(&mut site.counters);
     }
 }

@@ -21,7 +21,7 @@ use crate::http::{Refusal, http_time, refuse};
 pub(crate) struct LocalPath {
     /// Empty for the served directory itself.
     pub(crate) name: Vec<u8>,
-    /// The target ended in a slash: only a directory will do.
+    /// The target ended in a slash: it must be a directory.
     pub(crate) directory: bool,
 }
 
@@ -64,7 +64,7 @@ impl LocalPath {
     }
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 fn decode(path: &str) -> Result<Vec<u8>, Refusal> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut bytes = path.bytes();
@@ -82,19 +82,19 @@ fn decode(path: &str) -> Result<Vec<u8>, Refusal> {
         });
     }
     if decoded.contains(&0) {
-        return Err(refuse(400, "the path holds a NUL byte"));
+        return Err(refuse(400, "the path has a NUL byte"));
     }
     Ok(decoded)
 }
 
-/// What a path led to.
+/// The result of opening a path.
 #[derive(Debug)]
 pub(crate) enum Found {
     File(Opened),
     Directory(OwnedFd),
 }
 
-/// An open regular file and what was true of it when it was opened.
+/// An open regular file and its attributes when it was opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) file: Arc<File>,
@@ -127,7 +127,7 @@ pub(crate) struct Root {
     beneath: bool,
 }
 
-/// Reading, and never waiting for the writer of a FIFO.
+/// Opens for reading, without waiting for the writer of a FIFO.
 const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
@@ -139,7 +139,7 @@ impl Root {
         Ok(Self { directory, beneath })
     }
 
-    /// Opens what `path` names. Three system calls: open, stat and, later, close.
+    /// Opens `path`. Three system calls: open, stat and, later, close.
     pub(crate) fn find(&self, path: &LocalPath) -> Result<Found, Refusal> {
         let name = if path.name.is_empty() { b"." } else { path.name.as_slice() };
         let flags = if path.directory { READ | OFlags::DIRECTORY } else { READ };
@@ -162,7 +162,7 @@ impl Root {
                 ),
                 modified: http_time(stat.st_mtime),
             })),
-            _ => Err(refuse(404, "this name is neither a file nor a directory")),
+            _ => Err(refuse(404, "this is neither a file nor a directory")),
         }
     }
 
@@ -179,7 +179,7 @@ impl Root {
 
 fn open_beneath(root: &OwnedFd, name: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    // The kernel gives EAGAIN when a rename somewhere kept it from being sure of a `..`.
+    // The kernel returns EAGAIN if a concurrent rename prevented the check of a `..`.
     let mut tries = 4;
     loop {
         match fs::openat2(root, name, flags, Mode::empty(), resolve) {
@@ -203,7 +203,7 @@ fn open_by_steps(root: &OwnedFd, name: &[u8], flags: OFlags) -> rustix::io::Resu
     Err(Errno::NOENT)
 }
 
-/// Tells the client what the kernel said, without telling what lies outside.
+/// Returns the refusal for an error of the kernel. It does not show what exists outside the directory.
 fn explain(error: Errno) -> Refusal {
     match error {
         Errno::NOENT

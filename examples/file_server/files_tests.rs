@@ -31,7 +31,7 @@ fn targets_become_relative_paths() {
 }
 
 #[test]
-fn targets_that_lead_out_or_make_no_sense_are_refused() {
+fn targets_that_lead_out_or_are_malformed_are_refused() {
     let out = ["/..", "/../x", "/a/../../x", "/%2e%2e/x", "/%2E./x", "/a%2f..%2f..%2fx", "/.%2e"];
     for target in out {
         assert_eq!(refused(target), 400, "{target}");
@@ -41,7 +41,7 @@ fn targets_that_lead_out_or_make_no_sense_are_refused() {
     }
 }
 
-/// The same expectations for both ways of opening; `links` says whether inner links are followed.
+/// Checks both ways of opening; `links` says whether links inside the directory are followed.
 fn stays_inside(beneath: bool, links: bool) {
     let home = tempfile::tempdir().unwrap();
     let served = home.path().join("served");
@@ -71,7 +71,7 @@ fn stays_inside(beneath: bool, links: bool) {
     for target in outward {
         assert_eq!(status(target), 404, "{target}");
     }
-    assert_eq!(status("/sub/file/"), 404, "a file is no directory");
+    assert_eq!(status("/sub/file/"), 404, "a file is not a directory");
     assert_eq!(status("/sub/file/x"), 404);
     assert_eq!(status("/fifo"), 404);
     assert_eq!(status(&format!("/{}", "n".repeat(5000))), 404);

@@ -4,9 +4,9 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Longest head taken from a peer; the receive buffer is exactly this large.
+/// Maximum length of a request head, and the size of the receive buffer.
 pub(crate) const HEAD_MAX: usize = 16 * 1024;
-/// Longest request target.
+/// Maximum length of a request target.
 pub(crate) const TARGET_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 64;
 
@@ -39,12 +39,12 @@ impl Status {
     }
 }
 
-/// A request that gets an error for an answer, and the reason that its body gives.
+/// An error reply, and the reason that its body states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: Status,
     pub(crate) why: &'static str,
-    /// A header field that this status calls for.
+    /// A header field that this status requires.
     pub(crate) field: Option<(&'static str, String)>,
 }
 
@@ -62,7 +62,7 @@ impl Refusal {
 pub(crate) enum Method {
     Get,
     Head,
-    /// Any other method: well-formed, and not supported by a file server.
+    /// Any other method, which a file server does not support.
     Other,
 }
 
@@ -85,8 +85,8 @@ pub(crate) struct Request<'b> {
     if_unmodified_since: Option<&'b [u8]>,
 }
 
-/// Reads one request head from the front of `received`: the request and its length in bytes, or
-/// `None` when more must come first.
+/// Parses one request head at the front of `received`. Returns the request and its length in bytes, or
+/// `None` if it is incomplete.
 ///
 /// After a refusal the start of the next request is unknown: answer and close.
 pub(crate) fn parse(received: &[u8]) -> Result<Option<(Request<'_>, usize)>, Refusal> {
@@ -97,14 +97,14 @@ pub(crate) fn parse(received: &[u8]) -> Result<Option<(Request<'_>, usize)>, Ref
         Ok(httparse::Status::Partial) => may_wait(received).map(|()| None),
         Err(error) => Err(match error {
             httparse::Error::TooManyHeaders => refuse(431, "more than 64 header fields"),
-            httparse::Error::Version => refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+            httparse::Error::Version => refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported"),
             httparse::Error::Token => refuse(400, "the request line is malformed"),
             _ => refuse(400, "a header field is malformed"),
         }),
     }
 }
 
-/// Whether an unfinished head may still grow.
+/// Returns an error if an incomplete head is already too long.
 fn may_wait(received: &[u8]) -> Result<(), Refusal> {
     let lead = received.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     if received.len() - lead > TARGET_MAX && !received[lead..].contains(&b'\n') {
@@ -142,8 +142,8 @@ impl<'b> Request<'b> {
         };
         let mut hosts = 0;
         let mut length = None;
-        let mut coded = false;
-        let mut waits_for_a_go = false;
+        let mut has_transfer_encoding = false;
+        let mut expects_continue = false;
         for field in head.headers.iter() {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             if is("host") {
@@ -160,13 +160,13 @@ impl<'b> Request<'b> {
                 let text = str::from_utf8(field.value).ok().filter(|_| length.is_none());
                 let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
                 let bytes = digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
-                    refuse(400, "Content-Length must be given once, as one number below 2^64")
+                    refuse(400, "Content-Length must occur once, as one number below 2^64")
                 })?;
                 length = Some(bytes);
             } else if is("transfer-encoding") {
-                coded = true;
+                has_transfer_encoding = true;
             } else if is("expect") {
-                waits_for_a_go = true;
+                expects_continue = true;
             } else if is("range") {
                 request.range = Some(field.value);
             } else if is("if-range") {
@@ -182,9 +182,9 @@ impl<'b> Request<'b> {
             }
         }
         if hosts > 1 || (hosts == 0 && newest) {
-            return Err(refuse(400, "an HTTP/1.1 request names its Host, once"));
+            return Err(refuse(400, "an HTTP/1.1 request must have one Host field"));
         }
-        if coded {
+        if has_transfer_encoding {
             return Err(match length {
                 Some(_) => {
                     refuse(400, "Transfer-Encoding and Content-Length contradict each other")
@@ -193,8 +193,8 @@ impl<'b> Request<'b> {
             });
         }
         request.body = length.unwrap_or(0);
-        if waits_for_a_go && request.body > 0 {
-            // It is unknown whether a body that was only announced follows a final answer.
+        if expects_continue && request.body > 0 {
+            // After a final answer the client may send the announced body or not.
             request.body = 0;
             request.keep_alive = false;
         }
@@ -204,7 +204,7 @@ impl<'b> Request<'b> {
 
 /// The attributes that a request is compared with: the file's length, its tag, and its time to the second.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts<'f> {
+pub(crate) struct Attributes<'f> {
     pub(crate) length: u64,
     pub(crate) etag: &'f str,
     pub(crate) modified: Option<SystemTime>,
@@ -220,8 +220,8 @@ pub(crate) enum Answer {
     Unsatisfiable,
 }
 
-/// Weighs the conditions of a request in the order of RFC 9110, section 13.2.2.
-pub(crate) fn answer(request: &Request<'_>, file: &Facts<'_>) -> Answer {
+/// Evaluates the conditions of a request in the order of RFC 9110, section 13.2.2.
+pub(crate) fn answer(request: &Request<'_>, file: &Attributes<'_>) -> Answer {
     let etag = file.etag.as_bytes();
     if let Some(tags) = request.if_match {
         if !tokens(tags).any(|tag| tag == b"*" || tag == etag) {
@@ -253,7 +253,7 @@ pub(crate) fn answer(request: &Request<'_>, file: &Facts<'_>) -> Answer {
 }
 
 /// Returns whether `If-Range` holds: the client's parts are parts of this version of the file.
-fn range_applies(request: &Request<'_>, file: &Facts<'_>) -> bool {
+fn range_applies(request: &Request<'_>, file: &Attributes<'_>) -> bool {
     match request.if_range {
         None => true,
         Some(tag) if tag.starts_with(b"\"") => tag == file.etag.as_bytes(),

@@ -3,15 +3,15 @@ use super::*;
 const ETAG: &str = "\"2a-1\"";
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-fn facts(length: u64) -> Facts<'static> {
-    Facts { length, etag: ETAG, modified: http_time(784_111_777) }
+fn attributes(length: u64) -> Attributes<'static> {
+    Attributes { length, etag: ETAG, modified: http_time(784_111_777) }
 }
 
 fn ask(method: &str, fields: &str) -> Answer {
     let text = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
     let (request, length) = parse(text.as_bytes()).unwrap().unwrap();
     assert_eq!(length, text.len());
-    answer(&request, &facts(100))
+    answer(&request, &attributes(100))
 }
 
 fn refusal(text: impl AsRef<[u8]>) -> u16 {
@@ -19,7 +19,7 @@ fn refusal(text: impl AsRef<[u8]>) -> u16 {
 }
 
 #[test]
-fn a_head_is_read_once_it_is_whole() {
+fn a_head_is_parsed_when_it_is_complete() {
     let text = b"GET /a%20b?c HTTP/1.1\r\nHost: here\r\n\r\nGET /next";
     let head = text.len() - b"GET /next".len();
     for cut in 0..head {
@@ -31,19 +31,19 @@ fn a_head_is_read_once_it_is_whole() {
 }
 
 #[test]
-fn the_connection_lives_as_its_version_and_options_say() {
-    let lives = |version: &str, option: &str| {
+fn version_and_options_decide_whether_the_connection_stays_open() {
+    let stays_open = |version: &str, option: &str| {
         let text = format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: {option}\r\n\r\n");
         parse(text.as_bytes()).unwrap().unwrap().0.keep_alive
     };
-    assert!(lives("1.1", "x"));
-    assert!(!lives("1.1", "x, Close"));
-    assert!(!lives("1.0", "x"));
-    assert!(lives("1.0", "Keep-Alive"));
+    assert!(stays_open("1.1", "x"));
+    assert!(!stays_open("1.1", "x, Close"));
+    assert!(!stays_open("1.0", "x"));
+    assert!(stays_open("1.0", "Keep-Alive"));
 }
 
 #[test]
-fn heads_that_cannot_be_understood_are_refused() {
+fn malformed_heads_are_refused() {
     assert_eq!(refusal("GET\0/ HTTP/1.1\r\n\r\n"), 400);
     assert_eq!(refusal("GET / HTTP/1.1\r\nbroken\r\n\r\n"), 400);
     assert_eq!(refusal("GET / HTTP/1.1\r\nHost : a\r\n\r\n"), 400);
@@ -55,7 +55,7 @@ fn heads_that_cannot_be_understood_are_refused() {
 }
 
 #[test]
-fn long_targets_and_long_heads_are_told_apart() {
+fn long_targets_and_long_heads_have_different_statuses() {
     let target = "/".repeat(TARGET_MAX + 1);
     assert_eq!(refusal(format!("\r\nGET {target}")), 414, "before the line ends");
     assert_eq!(refusal(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")), 414);
@@ -89,7 +89,7 @@ fn a_body_has_one_length_or_is_refused() {
 }
 
 #[test]
-fn ranges() {
+fn a_range_selects_a_part_or_is_ignored_or_unsatisfiable() {
     let range = |text: &str| ask("GET", &format!("Range: {text}\r\n"));
     assert_eq!(range("bytes=0-0"), Answer::Part(0..1));
     assert_eq!(range("Bytes=10-19"), Answer::Part(10..20));
@@ -102,28 +102,27 @@ fn ranges() {
     assert_eq!(range("bytes=100-"), Answer::Unsatisfiable);
     assert_eq!(range("bytes=18446744073709551615-"), Answer::Unsatisfiable);
     assert_eq!(range("bytes=-0"), Answer::Unsatisfiable);
-    for passed_over in
-        ["bytes=5-2", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "lines=1-2", "bytes", ""]
+    for ignored in ["bytes=5-2", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "lines=1-2", "bytes", ""]
     {
-        assert_eq!(range(passed_over), Answer::Whole, "{passed_over:?}");
+        assert_eq!(range(ignored), Answer::Whole, "{ignored:?}");
     }
     assert_eq!(ask("HEAD", "Range: bytes=0-0\r\n"), Answer::Whole);
     assert_eq!(part(b"bytes=0-", 0), Answer::Unsatisfiable, "an empty file has no part");
 }
 
 #[test]
-fn a_range_holds_only_for_the_file_that_the_client_has() {
+fn if_range_applies_the_range_only_to_the_same_file() {
     let guarded = |guard: &str| ask("GET", &format!("Range: bytes=1-2\r\nIf-Range: {guard}\r\n"));
     assert_eq!(guarded(ETAG), Answer::Part(1..3));
     assert_eq!(guarded(DATE), Answer::Part(1..3));
     assert_eq!(guarded("\"other\""), Answer::Whole);
-    assert_eq!(guarded(&format!("W/{ETAG}")), Answer::Whole, "weak tags promise no bytes");
+    assert_eq!(guarded(&format!("W/{ETAG}")), Answer::Whole, "a weak tag does not identify bytes");
     assert_eq!(guarded("Sun, 06 Nov 1994 08:49:38 GMT"), Answer::Whole);
     assert_eq!(guarded("nonsense"), Answer::Whole);
 }
 
 #[test]
-fn conditions() {
+fn conditions_select_the_answer() {
     let cases = [
         (format!("If-None-Match: {ETAG}"), Answer::NotModified),
         (format!("If-None-Match: \"x\", W/{ETAG}"), Answer::NotModified),
@@ -147,7 +146,7 @@ fn conditions() {
 }
 
 #[test]
-fn times_outside_of_http_have_no_date() {
+fn times_that_http_cannot_express_have_no_date() {
     assert!(http_time(-1).is_none());
     assert!(http_time(i64::MAX).is_none());
     let last = http_time(253_402_300_799).unwrap();

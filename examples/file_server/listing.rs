@@ -1,7 +1,7 @@
 //! The names in a directory, in order, read with bounded memory.
 //!
-//! A directory returns its names in no useful order, and a page shows them sorted. To hold all names until a slow client has read
-//! the page would cost a megabyte for each client. A [`Listing`] holds only the next names, up to [`NAMES_MAX`] bytes, and reads
+//! The kernel returns the names in no useful order, and a page shows them sorted. All names of a directory would take a megabyte
+//! for each slow client. A [`Listing`] holds only the next names, up to [`NAMES_MAX`] bytes, and reads
 //! the directory again when they are used up.
 
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry, SeekFrom, Stat, seek, statat};
 
-/// Entries of one directory that are listed. This bounds the time of one pass over the directory.
+/// Maximum entries that are listed of one directory. This bounds the time of one pass.
 pub(crate) const ENTRIES_MAX: usize = 10_000;
 
 /// Memory for the names that come next. A directory of 10,000 short names takes about ten passes.
@@ -42,9 +42,9 @@ pub(crate) struct Listing {
     directory: OwnedFd,
     /// The names that come next, in order.
     ahead: VecDeque<Name>,
-    /// The last name that was in `ahead`; the next pass starts behind it.
+    /// The last name that was in `ahead`; the next pass starts after it.
     last: Option<Name>,
-    /// The directory has names behind those in `ahead`.
+    /// The directory has further names after those in `ahead`.
     more: bool,
     truncated: bool,
     system_calls: u64,
@@ -63,7 +63,7 @@ impl Listing {
         }
     }
 
-    /// Returns the next entry: its name, and what `lstat` says of it.
+    /// Returns the name and the attributes (`lstat`) of the next entry.
     pub(crate) fn next(&mut self) -> io::Result<Option<(Box<[u8]>, Stat)>> {
         loop {
             if self.ahead.is_empty() && self.more {
@@ -87,12 +87,12 @@ impl Listing {
         self.truncated
     }
 
-    /// Returns the number of system calls since the last time.
+    /// Returns the number of system calls since the last call of this function.
     pub(crate) fn take_system_calls(&mut self) -> u64 {
         std::mem::take(&mut self.system_calls)
     }
 
-    /// Reads the whole directory and keeps the first names behind the last one.
+    /// Reads the whole directory and keeps the first names after the last one.
     fn read_names(&mut self) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); 32 * 1024];
         let mut first = BinaryHeap::new();
@@ -137,8 +137,8 @@ impl Listing {
     }
 }
 
-/// Returns the rank of an entry, by `lstat` where the file system does not tell the type; `None` if
-/// the entry is gone.
+/// Returns the rank of an entry, by `lstat` if the directory does not contain the type; `None` if the
+/// entry was removed.
 fn rank(directory: &OwnedFd, entry: &RawDirEntry<'_>, calls: &mut u64) -> Option<Rank> {
     let kind = match entry.file_type() {
         FileType::Unknown => {

@@ -1,4 +1,4 @@
-//! A file server on pooled buffers, one write queue per connection, and sendfile.
+//! A file server with pooled buffers, one write queue per connection, and `sendfile`.
 //!
 //! ```text
 //! cargo run --release --example file_server -- [--listen ADDR] [DIR]
@@ -11,8 +11,8 @@
 //!
 //! Read the files in this order: `start` (the command line), `server` (the loop), `poller` and `trial` (its waits), `conn` (one
 //! connection), `channel` and `tls` (what it receives from and sends to), `body` (bodies that bypass the queue or enter it in
-//! pieces), `site` (one request), `files` (which files may be opened), `shelf` (files that stay open), `http` (what a request
-//! asks for), `reply`, `page` and `listing` (the bytes of a reply), `report` (the figures at the end).
+//! pieces), `site` (one request), `files` (which files may be opened), `file_cache` (files that stay open), `http` (what a request
+//! asks for), `reply`, `page` and `listing` (the bytes of a reply), `report` (the final report).
 
 #[cfg(target_os = "linux")]
 mod body;
@@ -20,6 +20,8 @@ mod body;
 mod channel;
 #[cfg(target_os = "linux")]
 mod conn;
+#[cfg(target_os = "linux")]
+mod file_cache;
 #[cfg(target_os = "linux")]
 mod files;
 #[cfg(target_os = "linux")]
@@ -37,8 +39,6 @@ mod report;
 #[cfg(target_os = "linux")]
 mod server;
 #[cfg(target_os = "linux")]
-mod shelf;
-#[cfg(target_os = "linux")]
 mod site;
 #[cfg(target_os = "linux")]
 mod start;
@@ -54,5 +54,5 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("this example waits with epoll, which only Linux has");
+    eprintln!("this example needs Linux: it waits with epoll");
 }

@@ -13,7 +13,7 @@ use crate::listing::{ENTRIES_MAX, Listing};
 /// A piece ends after this many bytes: with the rest of its last row it fits a block of 16 KiB.
 const PIECE: usize = 12 * 1024;
 
-/// The heading links to this many directories on the way to the one that it shows.
+/// Maximum number of parent directories that the heading links to.
 const LINKS_MAX: usize = 8;
 
 const STYLE: &str = "<style>:root{color-scheme:light dark}\
@@ -22,7 +22,7 @@ table{border-collapse:collapse;width:100%}td{padding:.15em 1em .15em 0}\
 td+td{text-align:right;white-space:nowrap;opacity:.7;font-variant-numeric:tabular-nums}\
 a{text-decoration:none}a:hover{text-decoration:underline}</style>";
 
-/// The page of one directory. What a client has not read yet is not written yet.
+/// The page of one directory. Each piece is written when the queue can take it.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// Relative to the served directory.
@@ -40,7 +40,7 @@ enum Section {
 }
 
 impl Page {
-    /// Makes the page of an open directory, whose path is relative to the served one.
+    /// Creates the page of an open directory, whose path is relative to the served one.
     pub(crate) fn new(path: Vec<u8>, directory: OwnedFd) -> Self {
         Self { path, listing: Listing::new(directory), next: Section::Heading }
     }
@@ -50,7 +50,7 @@ impl Page {
         self.next == Section::End
     }
 
-    /// Returns the next piece, with `front` bytes of room before it.
+    /// Returns the next piece, with `front` bytes of headroom.
     pub(crate) fn piece(&mut self, front: usize) -> io::Result<ByteBuf> {
         let mut piece = ByteBuf::with_headroom(front, 16 * 1024 - front);
         if self.next == Section::Heading {
@@ -69,7 +69,7 @@ impl Page {
         Ok(piece)
     }
 
-    /// Returns the number of system calls since the last time.
+    /// Returns the number of system calls since the last call of this function.
     pub(crate) fn take_system_calls(&mut self) -> u64 {
         self.listing.take_system_calls()
     }
@@ -138,7 +138,7 @@ fn link(page: &mut ByteBuf, href: &[u8], name: &[u8], tail: &str) {
     page.put_slice(b"</a>");
 }
 
-/// Writes a name as text of a page. What is not UTF-8 shows as a replacement character.
+/// Writes a name as text of a page. Bytes that are not UTF-8 become replacement characters.
 fn escape(page: &mut ByteBuf, name: &[u8]) {
     for character in String::from_utf8_lossy(name).chars() {
         match character {
@@ -151,7 +151,7 @@ fn escape(page: &mut ByteBuf, name: &[u8]) {
     }
 }
 
-/// Writes a name as part of a URL: any byte that could mean something there is percent-encoded.
+/// Writes a name as part of a URL; percent-encodes each byte that has a meaning there.
 pub(crate) fn encode(url: &mut ByteBuf, name: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in name {
@@ -167,7 +167,7 @@ pub(crate) fn encode(url: &mut ByteBuf, name: &[u8]) {
     }
 }
 
-/// A number of bytes for people: `999 B`, `1.5 KiB`, `3.0 GiB`.
+/// Formats a number of bytes with a unit: `999 B`, `1.5 KiB`, `3.0 GiB`.
 pub(crate) fn human(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_stay_names() {
+    fn names_with_markup_are_escaped() {
         let home = tempfile::tempdir().unwrap();
         write(home.path().join(OsStr::from_bytes(b"<script>\"&'\xff:%2e.html")), "").unwrap();
         let page = text(b"a<b", home.path());
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn the_top_has_no_way_up_and_the_rest_has() {
+    fn every_page_but_the_top_links_to_its_parent() {
         let home = tempfile::tempdir().unwrap();
         assert!(!text(b"", home.path()).contains("../"));
         assert!(text(b"sub", home.path()).contains("<a href=\"../\">"));
     }
 
     #[test]
-    fn rows_show_the_size_of_files_alone() {
+    fn rows_show_sizes_of_files_only() {
         let home = tempfile::tempdir().unwrap();
         write(home.path().join("file"), "xyz").unwrap();
         create_dir(home.path().join("dir")).unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_for_people() {
+    fn sizes_are_formatted_with_units() {
         let cases = [
             (0, "0 B"),
             (1023, "1023 B"),

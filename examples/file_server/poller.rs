@@ -1,8 +1,8 @@
 //! Waits for events by an epoll that may poll for a moment before it sleeps.
 //!
-//! To put a thread to sleep and wake it costs more than to answer a small request: on a virtual machine 20 us and more, at both
-//! ends of the connection. [`Trial`] measures whether it is better to stay awake. An awake thread yields the processor between
-//! polls, so that a client on the same processor can run.
+//! Sleep and wake-up of a thread cost more than the answer to a small request: on a virtual machine 20 us and more, at both ends
+//! of the connection. [`Trial`] measures whether it is better to stay awake. An awake thread yields the processor between polls,
+//! so that a client on the same processor can run.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread::yield_now;
@@ -16,9 +16,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::trial::{Mode, Trial, Work};
 
-/// How long the thread looks for the next event before it sleeps.
+/// How long the thread polls for the next event before it sleeps.
 const AWAKE: Duration = Duration::from_micros(100);
-/// After a wait that was longer the thread sleeps at once, until waits are short again.
+/// After a longer wait the thread sleeps at once, until waits are short again.
 const SHORT: Duration = Duration::from_micros(200);
 
 #[derive(Debug)]
@@ -26,11 +26,11 @@ pub(crate) struct Poller {
     epoll: OwnedFd,
     trial: Trial,
     /// The last wait was short.
-    is_close: bool,
-    /// System calls made to wait for events, and to collect them.
+    was_short: bool,
+    /// Calls that wait for events.
     pub(crate) waits: u64,
-    /// Those that found nothing, while staying awake.
-    pub(crate) looks: u64,
+    /// Polls without an event while the thread stays awake.
+    pub(crate) empty_polls: u64,
 }
 
 impl Poller {
@@ -38,9 +38,9 @@ impl Poller {
         Ok(Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             trial: Trial::new(Instant::now()),
-            is_close: false,
+            was_short: false,
             waits: 0,
-            looks: 0,
+            empty_polls: 0,
         })
     }
 
@@ -52,7 +52,7 @@ impl Poller {
         epoll::delete(&self.epoll, source)
     }
 
-    /// Waits for events, at most for `timeout`. So far the server has sent `sent` bytes.
+    /// Waits for events, at most for `timeout`. `sent` is the number of bytes sent so far.
     pub(crate) fn wait(
         &mut self,
         events: &mut Vec<Event>,
@@ -62,22 +62,22 @@ impl Poller {
         let began = Instant::now();
         let mode = self.trial.turn(began, || Work { bytes: sent, used: processor_time() });
         self.waits += 1;
-        if mode == Mode::Awake && self.is_close && timeout != Some(Duration::ZERO) {
+        if mode == Mode::Awake && self.was_short && timeout != Some(Duration::ZERO) {
             while began.elapsed() < AWAKE {
-                self.look(events, Some(Duration::ZERO))?;
+                self.poll(events, Some(Duration::ZERO))?;
                 if !events.is_empty() {
                     return Ok(());
                 }
-                self.looks += 1;
+                self.empty_polls += 1;
                 yield_now();
             }
         }
-        self.look(events, timeout)?;
-        self.is_close = began.elapsed() < SHORT;
+        self.poll(events, timeout)?;
+        self.was_short = began.elapsed() < SHORT;
         Ok(())
     }
 
-    fn look(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> Result<()> {
+    fn poll(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> Result<()> {
         let timeout = timeout.map(|time| Timespec::try_from(time).expect("a time in range"));
         match epoll::wait(&self.epoll, spare_capacity(events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -89,5 +89,5 @@ impl Poller {
 /// Returns the processor time that this thread has used.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("it does not run backwards from zero")
+    Duration::try_from(time).expect("processor time is not negative")
 }

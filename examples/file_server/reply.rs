@@ -8,8 +8,8 @@ use bytes::BufMut;
 
 use crate::http::{Refusal, Status};
 
-/// Room for any head but one with a very long `Location`, for which the buffer grows.
-const HEAD_ROOM: usize = 512;
+/// Capacity for a head. The buffer grows for a long `Location`.
+const HEAD_CAPACITY: usize = 512;
 
 /// The header fields of all replies in one second.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ impl Clock {
     }
 }
 
-/// A response head under way.
+/// A response head that is being written.
 #[derive(Debug)]
 pub(crate) struct Head(ByteBuf);
 
 impl Head {
     pub(crate) fn new(status: Status, clock: &Clock, keep_alive: bool) -> Self {
-        let head = Self(ByteBuf::with_capacity(HEAD_ROOM));
+        let head = Self(ByteBuf::with_capacity(HEAD_CAPACITY));
         let head = match status.0 {
             200 => head.text("HTTP/1.1 200 OK"),
             code => head.text("HTTP/1.1 ").digits(code.into()).text(" ").text(status.phrase()),
@@ -53,7 +53,7 @@ impl Head {
         })
     }
 
-    /// Adds header fields as they are sent: a line end stands before each of them.
+    /// Adds formatted header fields, each with a line end before it.
     pub(crate) fn fields(self, lines: &str) -> Self {
         self.text(lines)
     }
@@ -66,7 +66,7 @@ impl Head {
         self.text("\r\nContent-Length: ").digits(bytes)
     }
 
-    /// Ends the head. A body may be appended to what is returned.
+    /// Ends the head and returns its buffer, to which a body may be appended.
     pub(crate) fn end(self) -> ByteBuf {
         self.text("\r\n\r\n").0
     }
@@ -82,7 +82,7 @@ impl Head {
     }
 }
 
-/// Writes a whole reply to a request that is refused: the body says why.
+/// Returns a whole error reply, whose body states the reason.
 pub(crate) fn refusal(refusal: &Refusal, clock: &Clock, keep_alive: bool, body: Body) -> ByteBuf {
     let Refusal { status, why, field } = refusal;
     let text = format!("{} {}: {why}\n", status.0, status.phrase());
@@ -102,17 +102,17 @@ pub(crate) fn refusal(refusal: &Refusal, clock: &Clock, keep_alive: bool, body: 
 /// How the client finds the end of a body whose length is not known in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Each piece says its length, and an empty one is the last.
+    /// Each piece has its length, and an empty one is the last.
     Chunked,
     /// The connection ends with the body: HTTP/1.0 has no chunks.
     UntilClose,
 }
 
-/// Room for the line before a chunk: up to 16 digits and a line end.
+/// Headroom for the line before a chunk: up to 16 digits and a line end.
 pub(crate) const CHUNK_LINE: usize = 18;
 
 impl Framing {
-    /// Frames a piece of a body, which has [`CHUNK_LINE`] bytes of room before it and is not empty.
+    /// Frames a piece of a body, which has [`CHUNK_LINE`] bytes of headroom and is not empty.
     pub(crate) fn frame(self, mut piece: ByteBuf, is_last: bool) -> ByteBuf {
         if self == Self::Chunked {
             piece.prepend(format!("{:x}\r\n", piece.len()).as_bytes());

@@ -9,13 +9,13 @@ use crate::page::human;
 
 /// Counts since the start. System calls are counted where they are made; `strace -c` agrees.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     started: Instant,
     pub(crate) connections: u64,
     pub(crate) requests: u64,
     pub(crate) system_calls: u64,
-    /// Looks for events that had not come yet while the thread stayed awake: two calls each.
-    pub(crate) looks: u64,
+    /// Polls without an event while the thread stayed awake: two calls each.
+    pub(crate) empty_polls: u64,
     /// Bytes of all replies so far.
     pub(crate) sent: u64,
     bytes: u64,
@@ -23,14 +23,14 @@ pub(crate) struct Tally {
     splice_bytes: u64,
 }
 
-impl Tally {
+impl Counters {
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
             connections: 0,
             requests: 0,
             system_calls: 0,
-            looks: 0,
+            empty_polls: 0,
             sent: 0,
             bytes: 0,
             sendfile_bytes: 0,
@@ -38,37 +38,38 @@ impl Tally {
         }
     }
 
-    /// Adds what a connection's queue did, once the connection is over.
-    pub(crate) fn absorb(&mut self, queue: &QueueStats, system_calls: u64) {
+    /// Adds the counters of a connection's queue when the connection ends.
+    pub(crate) fn add_queue(&mut self, queue: &QueueStats, system_calls: u64) {
         self.system_calls += system_calls;
         self.bytes += queue.written_bytes + queue.sendfile_bytes;
         self.sendfile_bytes += queue.sendfile_bytes;
     }
 
-    /// Adds what a splice did in one turn.
-    pub(crate) fn absorb_splice(&mut self, system_calls: u64, bytes: u64) {
+    /// Adds the calls and bytes of one splice.
+    pub(crate) fn add_splice(&mut self, system_calls: u64, bytes: u64) {
         self.system_calls += system_calls;
         self.bytes += bytes;
         self.splice_bytes += bytes;
     }
 
     pub(crate) fn report(&self) -> Report<'_> {
-        Report { tally: self, elapsed: self.started.elapsed(), pool: Pool::global().stats() }
+        Report { counters: self, elapsed: self.started.elapsed(), pool: Pool::global().stats() }
     }
 }
 
-/// The last words of the server.
+/// The final report.
 #[derive(Debug)]
 pub(crate) struct Report<'t> {
-    tally: &'t Tally,
+    counters: &'t Counters,
     elapsed: Duration,
     pool: PoolStats,
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { connections, requests, system_calls, looks, bytes, .. } = *self.tally;
-        let Tally { sendfile_bytes, splice_bytes, .. } = *self.tally;
+        let Counters { connections, requests, system_calls, empty_polls, bytes, .. } =
+            *self.counters;
+        let Counters { sendfile_bytes, splice_bytes, .. } = *self.counters;
         let per_request = system_calls as f64 / requests.max(1) as f64;
         let seconds = self.elapsed.as_secs_f64();
         writeln!(f, "requests      {requests} on {connections} connections in {seconds:.1} s")?;
@@ -80,7 +81,7 @@ impl fmt::Display for Report<'_> {
         writeln!(
             f,
             "system calls  {system_calls}, {per_request:.2} per request, \
-             and {looks} looks for the next event"
+             and {empty_polls} polls without an event"
         )?;
         write!(f, "pool          {}", self.pool)
     }

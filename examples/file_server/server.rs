@@ -16,47 +16,47 @@ use slab::Slab;
 use crate::channel::Channel;
 use crate::conn::{Conn, Next};
 use crate::poller::Poller;
-use crate::report::Tally;
+use crate::report::Counters;
 use crate::site::Site;
 use crate::tls::Session;
 
 const LISTENER: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
 
-/// Connections accepted in one turn, before those that wait are served.
+/// Maximum connections accepted in one turn.
 const ACCEPTS: usize = 64;
-/// How often the loop looks for connections that have used up their time.
+/// How often the loop checks the timeouts of the connections.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What clients may cost.
+/// Limits on clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Connections at a time; further clients wait in the listener's backlog.
+    /// Maximum open connections; further clients wait in the listener's backlog.
     pub(crate) connections: usize,
     /// How long a connection may go without a byte sent or a request begun.
     pub(crate) timeout: Duration,
-    /// How long replies may go on after the first signal.
+    /// How long replies may continue after the first signal.
     pub(crate) grace: Duration,
 }
 
-/// How the server came to its end.
+/// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Everything that was being sent is sent.
+    /// All replies are sent.
     Finished,
-    /// A second signal, or the end of the grace, left this many connections unfinished.
+    /// A second signal, or the end of the grace time, left this many connections unfinished.
     CutShort(usize),
 }
 
 #[derive(Debug)]
 pub(crate) struct Server {
     poller: Poller,
-    /// `None` once a signal came.
+    /// `None` after a signal.
     listener: Option<TcpListener>,
-    /// The listener is out of the epoll until connections are closed or descriptors are free.
+    /// The listener is not in the epoll until a connection is closed or a descriptor is free.
     is_full: bool,
     limits: Limits,
-    /// When the server ends, whatever is unfinished; set by the first signal.
+    /// When the server ends, even with unfinished replies; set by the first signal.
     deadline: Option<Instant>,
     signals: UnixStream,
     conns: Slab<Slot>,
@@ -64,7 +64,7 @@ pub(crate) struct Server {
     due: Vec<usize>,
     next_tick: Instant,
     site: Site,
-    /// Connections speak TLS.
+    /// The configuration, if connections use TLS.
     tls: Option<Arc<ServerConfig>>,
 }
 
@@ -75,7 +75,7 @@ struct Slot {
 }
 
 impl Server {
-    /// Serves `site` to the clients of `listener`, until a byte comes from `signals`.
+    /// Creates a server of `site` for the clients of `listener`, which ends after a byte from `signals`.
     pub(crate) fn new(
         listener: TcpListener,
         signals: UnixStream,
@@ -103,8 +103,8 @@ impl Server {
         })
     }
 
-    /// Runs to the end, and gives the accounts.
-    pub(crate) fn run(mut self) -> io::Result<(Tally, Ending)> {
+    /// Runs until a signal ends the server, and returns the counters.
+    pub(crate) fn run(mut self) -> io::Result<(Counters, Ending)> {
         let (mut events, mut due) = (Vec::with_capacity(512), Vec::new());
         while self.listener.is_some() || !self.conns.is_empty() {
             self.wait(&mut events)?;
@@ -132,8 +132,8 @@ impl Server {
             if signalled && self.signalled(now)? == Next::Close {
                 break;
             }
-            // Last, so that no event of this turn meets a connection that was put in the place
-            // of its own.
+            // Last, because a new connection may get the key of one that was closed, for which this turn
+            // may have events.
             if arrivals {
                 self.accept(now)?;
             }
@@ -142,17 +142,17 @@ impl Server {
         Ok(self.end())
     }
 
-    /// Drops what is left and closes the accounts.
-    fn end(mut self) -> (Tally, Ending) {
+    /// Closes the remaining connections and completes the counters.
+    fn end(mut self) -> (Counters, Ending) {
         let ending = match self.conns.len() {
             0 => Ending::Finished,
             left => Ending::CutShort(left),
         };
         self.conns.drain().for_each(|slot| slot.conn.close(&mut self.site));
-        let mut tally = self.site.tally;
-        tally.system_calls += self.poller.waits;
-        tally.looks = self.poller.looks;
-        (tally, ending)
+        let mut counters = self.site.counters;
+        counters.system_calls += self.poller.waits;
+        counters.empty_polls = self.poller.empty_polls;
+        (counters, ending)
     }
 
     fn wait(&mut self, events: &mut Vec<Event>) -> rustix::io::Result<()> {
@@ -166,7 +166,7 @@ impl Server {
         } else {
             Some(TICK)
         };
-        self.poller.wait(events, timeout, self.site.tally.sent)
+        self.poller.wait(events, timeout, self.site.counters.sent)
     }
 
     fn wake(&mut self, key: usize, flags: EventFlags) {
@@ -201,29 +201,29 @@ impl Server {
         }
     }
 
-    /// Once a second: ends the connections that are overdue, closes the files that are kept open,
-    /// and tries again to accept.
+    /// Once a second: ends overdue connections, closes the cached files, and accepts again if that
+    /// was paused.
     fn tick(&mut self, now: Instant) {
         self.next_tick = now + TICK;
         self.site.close_files();
         let timeout = self.limits.timeout;
         let overdue = self.conns.iter().filter(|(_, slot)| slot.conn.is_overdue(now, timeout));
         for key in overdue.map(|(key, _)| key).collect::<Vec<_>>() {
-            let next = self.conns[key].conn.give_up(&mut self.site, now);
+            let next = self.conns[key].conn.time_out(&mut self.site, now);
             self.follow(key, next);
         }
         self.resume_listening();
     }
 
-    /// Listens again after a shortage, which may be over.
+    /// Listens again after a shortage that may have ended.
     fn resume_listening(&mut self) {
         if let Some(listener) = self.listener.as_ref().filter(|_| self.is_full) {
             self.is_full = self.poller.add(listener, LISTENER, EventFlags::IN).is_err();
         }
     }
 
-    /// Stops listening until something is closed, or the next tick: the listener would be ready in
-    /// every turn. The clients wait in its backlog.
+    /// Stops listening until a connection is closed or the next tick. Otherwise the listener would be
+    /// ready in every turn. Clients wait in its backlog.
     fn pause_listening(&mut self) -> rustix::io::Result<()> {
         if let Some(listener) = &self.listener {
             self.is_full = true;
@@ -238,35 +238,34 @@ impl Server {
             if self.conns.len() >= self.limits.connections {
                 return Ok(self.pause_listening()?);
             }
-            self.site.tally.system_calls += 1;
+            self.site.counters.system_calls += 1;
             match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => self.admit(socket, now)?,
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                     return Ok(self.pause_listening()?);
                 }
-                // The client or its network is gone again; the others are not concerned.
+                // This client has disconnected; the others are not affected.
                 Err(_) => {}
             }
         }
         Ok(())
     }
 
-    /// Takes a new connection in. Its events come as edges, so that this is the only time it
-    /// is spoken of with the epoll.
+    /// Adds a new connection. Its events are edge-triggered, so that it is registered once and never changed.
     fn admit(&mut self, socket: OwnedFd, now: Instant) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let slot = self.conns.vacant_entry();
-        self.site.tally.system_calls += 1;
+        self.site.counters.system_calls += 1;
         match self.poller.add(&socket, slot.key() as u64, flags) {
             Ok(()) => {}
-            Err(Errno::NOMEM | Errno::NOSPC) => return Ok(()), // over the system's limit: hung up
+            Err(Errno::NOMEM | Errno::NOSPC) => return Ok(()), // The system's limit is reached; the socket is closed.
             Err(error) => return Err(error.into()),
         }
-        self.site.tally.connections += 1;
+        self.site.counters.connections += 1;
         let channel = match &self.tls {
             None => Channel::Plain(socket),
-            // Refused only for lack of random numbers: the client is hung up on.
+            // Fails only without random numbers; the socket is closed.
             Some(config) => match Session::new(socket, config.clone()) {
                 Ok(session) => Channel::Tls(Box::new(session)),
                 Err(_) => return Ok(()),
@@ -277,7 +276,7 @@ impl Server {
         Ok(())
     }
 
-    /// The first signal ends the listening and the idle connections; the second, everything.
+    /// The first signal ends the listener and the idle connections; the second ends all.
     fn signalled(&mut self, now: Instant) -> io::Result<Next> {
         let mut bytes = [0; 16];
         let signals = match recv(&self.signals, &mut bytes, RecvFlags::empty()) {

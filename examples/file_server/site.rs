@@ -1,4 +1,4 @@
-//! The served site: turns one request into its reply, in a connection's write queue.
+//! The served site: answers one request into a connection's write queue.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,36 +9,35 @@ use bytes::BufMut;
 use clap::ValueEnum;
 
 use crate::body::Rest;
+use crate::file_cache::{FileCache, SMALL_FILE};
 use crate::files::{Found, LocalPath, Root};
-use crate::http::{self, Answer, Facts, Method, Refusal, Request, Status, refuse};
+use crate::http::{self, Answer, Attributes, Method, Refusal, Request, Status, refuse};
 use crate::page::{self, Page};
 use crate::reply::{self, Body, CHUNK_LINE, Clock, Framing, Head};
-use crate::report::Tally;
-use crate::shelf::{SMALL, Shelf};
+use crate::report::Counters;
 
-/// How the bodies of large files travel.
+/// How large files are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transfer {
     /// From the file to the socket inside the kernel.
     Sendfile,
     /// Through a pooled pipe inside the kernel.
     Splice,
-    /// From a mapping of what the file was when it was sent.
+    /// From a mapping of a copy of the file.
     Mmap,
     /// Read into pooled buffers, written from there.
     Copy,
 }
 
 impl Transfer {
-    /// What one connection sends in its turn.
+    /// Returns the maximum bytes that one connection sends in its turn.
     ///
-    /// By `sendfile`, a file of 64 KiB with its head and little more. A server that hands over a
-    /// megabyte at a time gets ahead of a reader on the same machine. Its send buffers are then
-    /// full, and empty piece by piece as acknowledgements come: in the reader's time, and on a
-    /// timer for each where the congestion control paces. Measured with 16 MiB and a reader that
-    /// takes 8 KiB at a time: 1.3 times the throughput for 0.85 of the processor time of both ends.
+    /// With `sendfile` this is a file of 64 KiB with its head. A server that sends a megabyte at a time
+    /// fills the send buffer faster than a reader on the same machine empties it; then each
+    /// acknowledgement sends a small piece. Measured with 16 MiB and a reader that takes 8 KiB at a time:
+    /// 1.3 times the throughput for 0.85 of the processor time of both ends.
     ///
-    /// What is copied does not get ahead, and wants long calls instead.
+    /// Copying is slower than the reader, and gains by long calls.
     pub(crate) fn turn(self) -> u64 {
         match self {
             Self::Sendfile => 80 * 1024,
@@ -52,15 +51,15 @@ pub(crate) struct Site {
     root: Root,
     pub(crate) transfer: Transfer,
     clock: Clock,
-    shelf: Shelf,
+    cache: FileCache,
     log: bool,
-    pub(crate) tally: Tally,
+    pub(crate) counters: Counters,
 }
 
 impl Site {
     pub(crate) fn new(root: Root, transfer: Transfer, log: bool) -> Self {
-        let (clock, shelf, tally) = (Clock::new(), Shelf::default(), Tally::new());
-        Self { root, transfer, clock, shelf, log, tally }
+        let (clock, cache, counters) = (Clock::new(), FileCache::default(), Counters::new());
+        Self { root, transfer, clock, cache, log, counters }
     }
 
     /// Starts a turn of the loop.
@@ -70,12 +69,12 @@ impl Site {
 
     /// Ends a turn of the loop.
     pub(crate) fn end_turn(&mut self) {
-        self.shelf.end_turn();
+        self.cache.end_turn();
     }
 
     /// Closes the files that are kept open.
     pub(crate) fn close_files(&mut self) {
-        self.shelf.clear();
+        self.cache.clear();
     }
 
     /// Queues the reply to `request`, except the rest of its body, which it returns.
@@ -88,9 +87,9 @@ impl Site {
         })
     }
 
-    /// Queues the last reply of a connection whose requests can no longer be separated.
+    /// Queues an error as the last reply of a connection.
     pub(crate) fn refuse(&mut self, refusal: &Refusal, out: &mut WriteQueue) {
-        self.tally.requests += 1;
+        self.counters.requests += 1;
         if self.log {
             log(format_args!("- {} {}", refusal.status.0, refusal.why));
         }
@@ -103,21 +102,21 @@ impl Site {
         out: &mut WriteQueue,
     ) -> Result<Option<Rest>, Refusal> {
         if request.method == Method::Other {
-            let refusal = refuse(405, "this server knows GET and HEAD");
+            let refusal = refuse(405, "only GET and HEAD are supported");
             return Err(refusal.with("Allow", "GET, HEAD"));
         }
-        if let Some(at) = self.shelf.find(request.target, &self.root, &mut self.tally) {
+        if let Some(at) = self.cache.find(request.target, &self.root, &mut self.counters) {
             return self.send_file(request, at, out);
         }
         let path = LocalPath::from_target(request.target)?;
-        self.tally.system_calls += 3; // open, stat and, when it is no longer needed, close
+        self.counters.system_calls += 3; // open, stat and, when it is no longer needed, close
         match self.root.find(&path)? {
             Found::File(opened) => {
-                let at = self.shelf.keep(request.target, path, opened);
+                let at = self.cache.keep(request.target, path, opened);
                 self.send_file(request, at, out)
             }
             Found::Directory(_) if !path.directory => {
-                self.send_elsewhere(request, &path, out);
+                self.redirect(request, &path, out);
                 Ok(None)
             }
             Found::Directory(directory) => {
@@ -132,20 +131,20 @@ impl Site {
         place: usize,
         out: &mut WriteQueue,
     ) -> Result<Option<Rest>, Refusal> {
-        let file = self.shelf.file(place);
+        let file = self.cache.file(place);
         let opened = &file.opened;
         let length = opened.length;
-        let facts = Facts { length, etag: &opened.etag, modified: opened.modified };
-        let answer = http::answer(request, &facts);
+        let attributes = Attributes { length, etag: &opened.etag, modified: opened.modified };
+        let answer = http::answer(request, &attributes);
         let (status, range) = match &answer {
             Answer::Whole => (Status(200), 0..length),
             Answer::Part(range) => (Status(206), range.clone()),
             Answer::NotModified => (Status(304), 0..0),
             Answer::PreconditionFailed => {
-                return Err(refuse(412, "the file is not as the request expects it"));
+                return Err(refuse(412, "the file does not meet the conditions of the request"));
             }
             Answer::Unsatisfiable => {
-                return Err(refuse(416, "the file does not reach that far")
+                return Err(refuse(416, "the range starts after the end of the file")
                     .with("Content-Range", format!("bytes */{length}")));
             }
         };
@@ -154,7 +153,9 @@ impl Site {
         if request.method == Method::Get && !range.is_empty() {
             let region = FileRegion::new(opened.file.clone(), range.clone());
             match self.transfer {
-                _ if length <= SMALL => body = Some(file.content(range.clone(), &mut self.tally)?),
+                _ if length <= SMALL_FILE => {
+                    body = Some(file.content(range.clone(), &mut self.counters)?);
+                }
                 Transfer::Sendfile => body = Some(region.into()),
                 Transfer::Splice => {
                     rest = Some(Rest::spliced(&region, opened.file.clone()));
@@ -178,8 +179,8 @@ impl Site {
         Ok(rest)
     }
 
-    /// A directory is asked for without its slash: its page's links would lead astray.
-    fn send_elsewhere(&mut self, request: &Request<'_>, path: &LocalPath, out: &mut WriteQueue) {
+    /// Redirects a request for a directory without a slash at its end: relative links of the page need it.
+    fn redirect(&mut self, request: &Request<'_>, path: &LocalPath, out: &mut WriteQueue) {
         let mut location = ByteBuf::with_capacity(path.name.len() + 2);
         location.put_u8(b'/');
         page::encode(&mut location, &path.name);
@@ -189,8 +190,8 @@ impl Site {
         self.record(request, Status(301), 0);
     }
 
-    /// Sends the page of a directory: a short one with its length, a long one piece by piece, as
-    /// its length is known only when it is written.
+    /// Sends the page of a directory: a short one with its length, a long one piece by piece, because its
+    /// length is not known before.
     fn send_page(
         &mut self,
         request: &Request<'_>,
@@ -199,7 +200,7 @@ impl Site {
     ) -> Result<Option<Rest>, Refusal> {
         let unreadable = |_| refuse(500, "the directory could not be read");
         let first = page.piece(CHUNK_LINE).map_err(unreadable)?;
-        self.tally.system_calls += page.take_system_calls();
+        self.counters.system_calls += page.take_system_calls();
         let framing = match (page.is_done(), request.takes_chunks) {
             (true, _) => None,
             (false, true) => Some(Framing::Chunked),
@@ -229,7 +230,7 @@ impl Site {
     }
 
     fn record(&mut self, request: &Request<'_>, status: Status, bytes: u64) {
-        self.tally.requests += 1;
+        self.counters.requests += 1;
         if self.log {
             let Request { method, target, .. } = request;
             log(format_args!("{method:?} {target} {} {bytes}", status.0));
@@ -237,7 +238,7 @@ impl Site {
     }
 }
 
-/// Prints a line of the log. A reader of the log that is gone does not stop the server.
+/// Prints a line of the log. A closed output does not stop the server.
 fn log(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }

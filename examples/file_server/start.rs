@@ -15,9 +15,9 @@ use rustls::ServerConfig;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
+use crate::file_cache::MAX_FILES;
 use crate::files::Root;
 use crate::server::{Ending, Limits, Server};
-use crate::shelf::FILES;
 use crate::site::{Site, Transfer};
 use crate::tls;
 
@@ -29,15 +29,15 @@ struct Options {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: String,
 
-    /// How the bodies of files travel to the socket.
+    /// How files are sent to the socket.
     #[arg(long, value_enum, default_value_t = Transfer::Sendfile)]
     path: Transfer,
 
-    /// Speak TLS, with this certificate chain and its key, in PEM.
+    /// Serve over TLS with this certificate chain and its key, in PEM.
     #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
     tls: Option<Vec<PathBuf>>,
 
-    /// Make that pair first: a certificate for this machine that signs itself, and its key.
+    /// Create that pair first: a self-signed certificate for this machine, and its key.
     #[arg(long, requires = "tls")]
     self_signed: bool,
 
@@ -78,16 +78,15 @@ fn serve(options: &Options) -> io::Result<()> {
     let tls = options.tls.as_deref().map(|pair| load_pair(pair, options)).transpose()?;
     let listener = TcpListener::bind(&options.listen)
         .map_err(context(format!("cannot listen on {}", options.listen)))?;
-    // Connections inherit it. The queue itself says when more is to come (MSG_MORE).
+    // Connections inherit it. The queue sets MSG_MORE when more bytes follow.
     set_tcp_nodelay(&listener, true)?;
     let address = listener.local_addr()?;
     if address.ip().is_loopback() {
-        // Every client is on this machine: no network has to be shared or paced for. BBR paces each
-        // connection with timers, and half the throughput of large files was measured with it.
-        // Where this is refused the default stays.
+        // Every client is on this machine, so no network is shared. BBR paces each connection with
+        // timers, and halves the throughput of large files. If the kernel refuses, the default stays.
         let _ = set_tcp_congestion(&listener, "reno");
     }
-    // A longer backlog than the standard library's, for many clients that come at once.
+    // A longer backlog than the standard library's, for many clients that connect at once.
     rustix::net::listen(&listener, 4096)?;
     let limits = Limits {
         connections: connections_within(raise_descriptor_limit()),
@@ -102,37 +101,37 @@ fn serve(options: &Options) -> io::Result<()> {
     let site = Site::new(root, options.path, options.log);
     let server = Server::new(listener, signals, site, limits, tls)?;
     let mut out = io::stdout();
-    // A reader of the output that is gone is no reason to stop serving.
+    // A closed output does not stop the server.
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let _ = writeln!(out, "listening on {scheme}://{address}");
-    let (tally, ending) = server.run()?;
+    let (counters, ending) = server.run()?;
     if let Ending::CutShort(connections @ 1..) = ending {
         let _ = writeln!(out, "ended with {connections} connections unfinished");
     }
-    let _ = writeln!(out, "{}", tally.report());
+    let _ = writeln!(out, "{}", counters.report());
     Ok(())
 }
 
-/// Reads the certificate and the key, and makes them before if that is asked for.
+/// Reads the certificate and the key; first creates them with `--self-signed`.
 fn load_pair(pair: &[PathBuf], options: &Options) -> io::Result<Arc<ServerConfig>> {
     let [certificate, key] = pair else { unreachable!("the option takes two values") };
     if options.path == Transfer::Splice {
-        let message = "--path splice sends past the process, and --tls encrypts in it";
+        let message = "--path splice bypasses the process, which must encrypt with --tls";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     if options.self_signed {
-        let name = format!("{}, {}", certificate.display(), key.display());
+        let names = format!("{}, {}", certificate.display(), key.display());
         tls::make_pair(certificate, key).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot make {name}: {error}"))
+            io::Error::new(error.kind(), format!("cannot create {names}: {error}"))
         })?;
     }
     tls::config(certificate, key)
 }
 
-/// Asks for all descriptors that the hard limit allows, and returns how many there are.
+/// Raises the limit on descriptors to the hard limit, and returns the limit.
 fn raise_descriptor_limit() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Refused only if the hard limit is odd, and then the soft one stays.
+    // If the kernel refuses, the soft limit stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
@@ -141,7 +140,7 @@ fn raise_descriptor_limit() -> u64 {
 fn connections_within(descriptors: u64) -> usize {
     /// The standard streams, the listener, the epoll, the signals, the served directory; and the
     /// files that are kept open.
-    const OWN: u64 = 16 + FILES as u64;
+    const OWN: u64 = 16 + MAX_FILES as u64;
     let connections = descriptors.saturating_sub(OWN) / 4 * 3;
     usize::try_from(connections).unwrap_or(usize::MAX).max(1)
 }

@@ -18,12 +18,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::channel::Received;
-use crate::report::Tally;
+use crate::report::Counters;
 
 /// Bytes that a session takes from the queue before the socket has taken them.
 const PLAINTEXT_MAX: usize = 64 * 1024;
 
-/// Bytes that one connection encrypts before the others have their turn.
+/// Bytes that one connection encrypts in its turn.
 const TURN: u64 = 256 * 1024;
 
 /// Reads a certificate chain and its key, both in PEM.
@@ -43,7 +43,7 @@ pub(crate) fn config(certificate: &Path, key: &Path) -> io::Result<Arc<ServerCon
     Ok(Arc::new(config))
 }
 
-/// Makes a certificate for this machine that signs itself, and its key, in new files.
+/// Creates a self-signed certificate for this machine, and its key, in new files.
 pub(crate) fn make_pair(certificate: &Path, key: &Path) -> io::Result<()> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let pair = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
@@ -76,14 +76,14 @@ impl Session {
         &mut self,
         inbox: &mut ByteBuf,
         limit: usize,
-        tally: &mut Tally,
+        counters: &mut Counters,
     ) -> io::Result<Received> {
         // What is decrypted goes first: no event tells of it.
         match self.read_plaintext(inbox, limit)? {
             Received::Nothing => {}
             received => return Ok(received),
         }
-        tally.system_calls += 1;
+        counters.system_calls += 1;
         match self.tls.read_tls(&mut self.socket) {
             Ok(0) => return Ok(Received::End),
             Ok(_) => {}
@@ -92,8 +92,8 @@ impl Session {
             Err(error) => return Err(error),
         }
         if let Err(error) = self.tls.process_new_packets() {
-            // The alert says what was wrong; the connection ends in any case.
-            let _ = self.send_records(tally);
+            // The alert tells the peer the reason. The connection ends in any case.
+            let _ = self.send_records(counters);
             return Err(io::Error::new(ErrorKind::InvalidData, error));
         }
         match self.read_plaintext(inbox, limit)? {
@@ -121,11 +121,11 @@ impl Session {
     pub(crate) fn flush(
         &mut self,
         outbox: &mut WriteQueue,
-        tally: &mut Tally,
+        counters: &mut Counters,
     ) -> io::Result<Flush> {
         let mut moved = 0;
         loop {
-            if !self.send_records(tally)? {
+            if !self.send_records(counters)? {
                 return Ok(Flush::WouldBlock(moved));
             }
             if outbox.is_empty() {
@@ -137,7 +137,7 @@ impl Session {
             let flush = outbox.flush_into(&mut Plaintext(self.tls.writer()))?;
             moved += flush.bytes();
             if !self.tls.wants_write() {
-                // The handshake is not over, and the session holds what it can until then.
+                // The session is full until the handshake has ended.
                 return Ok(Flush::WouldBlock(moved));
             }
         }
@@ -148,18 +148,18 @@ impl Session {
         self.tls.wants_write()
     }
 
-    /// Sends the record that ends the stream; false if the socket does not take it yet.
-    pub(crate) fn end(&mut self, tally: &mut Tally) -> io::Result<bool> {
+    /// Sends the record that ends the stream. Returns false if the socket must be writable first.
+    pub(crate) fn end(&mut self, counters: &mut Counters) -> io::Result<bool> {
         if !std::mem::replace(&mut self.has_ended, true) {
             self.tls.send_close_notify();
         }
-        self.send_records(tally)
+        self.send_records(counters)
     }
 
-    /// Sends what is encrypted; false if the socket does not take all of it.
-    fn send_records(&mut self, tally: &mut Tally) -> io::Result<bool> {
+    /// Sends the encrypted records. Returns false if the socket does not take all of them.
+    fn send_records(&mut self, counters: &mut Counters) -> io::Result<bool> {
         while self.tls.wants_write() {
-            tally.system_calls += 1;
+            counters.system_calls += 1;
             match self.tls.write_tls(&mut self.socket) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(_) => {}
@@ -178,8 +178,8 @@ impl AsFd for Session {
     }
 }
 
-/// The plaintext side of a session. It takes nothing while it holds [`PLAINTEXT_MAX`] bytes, which
-/// for a queue means that it must wait.
+/// The plaintext side of a session. With [`PLAINTEXT_MAX`] bytes it is full: a write returns
+/// `WouldBlock`.
 struct Plaintext<'s>(rustls::Writer<'s>);
 
 impl Plaintext<'_> {

@@ -2,8 +2,8 @@
 //!
 //! Sleep and wake-up cost time at both ends of a connection. A server that stays awake saves this time, but takes the processor
 //! from a client, or from other processes. Which is better depends on the machine, on the clients, and on other load; so the
-//! server measures it. Time consists of periods. In a trial the server stays awake in some periods and sleeps in others, in
-//! turns. After the trial it stays awake if that sent more, and each byte cost about as much processor time or less; otherwise it
+//! server measures it. Time is divided into periods. In a trial the server stays awake in some periods and sleeps in the others.
+//! After the trial it stays awake if that sent more, and each byte cost about as much processor time or less; otherwise it
 //! sleeps. It keeps the winner for a while, then begins a new trial. A server that sends less awake than it sent asleep in the
 //! trial begins a new one at once.
 //!
@@ -11,30 +11,30 @@
 
 use std::time::{Duration, Instant};
 
-/// The length of a period. Ten milliseconds are some time slices of a scheduler.
+/// The length of a period: some time slices of a scheduler.
 const PERIOD: Duration = Duration::from_millis(10);
-/// The periods of a trial in order: a load that grows steadily favours neither side.
+/// The order of a trial's periods: a load that grows steadily favours neither mode.
 const ORDER: [Mode; 8] = {
     use Mode::{Asleep, Awake};
     [Asleep, Awake, Awake, Asleep, Awake, Asleep, Asleep, Awake]
 };
-/// A period with fewer turns of the loop says nothing, and the processor is not short.
+/// With fewer turns of the loop in a period the server is idle, and sleeps.
 const TURNS_MIN: u32 = 20;
-/// How many times more bytes must be sent awake, to be worth the processor time.
+/// The factor by which an awake server must send more bytes.
 const GAIN_MIN: f64 = 1.1;
-/// How many times more processor time a byte may cost awake.
+/// The factor by which a byte may cost more processor time awake.
 const COST_MAX: f64 = 1.1;
-/// How long the winner is kept: the longer, the more often it has won in a row.
+/// How long the winner is kept: at first, and at most after several equal results.
 const KEEP: (Duration, Duration) = (Duration::from_millis(400), Duration::from_millis(3200));
-/// After a pause of this length the load may be another one, and a new trial begins.
+/// After a pause of this length the load may have changed, and a new trial begins.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the server does when there is nothing to do.
+/// What the server does between events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Sleeps until an event comes.
+    /// Sleeps until the next event.
     Asleep,
-    /// Looks for the next event for a moment, then sleeps.
+    /// Polls for the next event for a moment, then sleeps.
     Awake,
 }
 
@@ -79,7 +79,7 @@ impl Sum {
 pub(crate) struct Trial {
     phase: Phase,
     mode: Mode,
-    /// When this period began, and what had been done by then.
+    /// When this period began, and the work done before.
     begun: Instant,
     before: Work,
     /// Turns of the loop in this period.
@@ -120,8 +120,8 @@ impl Trial {
         }
     }
 
-    /// Takes note of a turn of the loop, and returns what to do when there is nothing to do. Calls
-    /// `work` once in each period, for what has been done since the start.
+    /// Records a turn of the loop and returns the mode. Calls `work` once in each period, for the work
+    /// done since the start.
     pub(crate) fn turn(&mut self, now: Instant, work: impl FnOnce() -> Work) -> Mode {
         let paused = now.duration_since(self.last) >= PAUSE;
         self.last = now;
@@ -182,8 +182,8 @@ impl Trial {
 mod tests {
     use super::*;
 
-    /// Runs a made-up server, of which each turn takes 100 us, and returns the share of the time
-    /// that it was awake. `turn` says what is done in a turn.
+    /// Simulates a server with turns of 100 us, and returns the share of the time that it was awake.
+    /// `turn` returns the work done in a turn.
     fn share_awake(time: Duration, turn: impl Fn(Duration, Mode) -> Work) -> f64 {
         let start = Instant::now();
         let mut trial = Trial::new(start);
@@ -202,7 +202,7 @@ mod tests {
     const TURN: Duration = Duration::from_micros(100);
     const LONG: Duration = Duration::from_secs(30);
 
-    /// A server that uses all of its processor awake, and so much of it asleep.
+    /// A server that uses all of its processor awake, and the share `asleep` of it asleep.
     fn work(bytes: u64, mode: Mode, asleep: f64) -> Work {
         Work { bytes, used: if mode == Mode::Awake { TURN } else { TURN.mul_f64(asleep) } }
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_which_each_byte_costs_more_awake_sleeps() {
+    fn a_server_whose_bytes_cost_more_awake_sleeps() {
         let bytes = |mode| if mode == Mode::Awake { 150 } else { 100 };
         let share = share_awake(LONG, |_, mode| work(bytes(mode), mode, 0.5));
         assert!(share < 0.04, "{share}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_what_pays_is_found_within_the_longest_keep() {
+    fn a_new_winner_is_found_within_the_longest_keep() {
         let half = LONG / 2;
         let share = share_awake(LONG, |now, mode| {
             let bytes = match mode {
@@ -258,7 +258,7 @@ mod tests {
             };
             work(bytes, mode, 1.0)
         });
-        // A period to see it, and the half of a trial; without that, all of the second second.
+        // One period to detect it, and half of the new trial; otherwise all of the second second.
         assert!(share < 0.55, "{share}");
     }
 

@@ -1,6 +1,5 @@
-//! Heads of requests to the file server of `examples/`, well-formed and not, in any pieces: what the
-//! server makes of them, and which range of a file it sends, against the list of fields that the head
-//! was written from.
+//! Request heads to the file server of `examples/`, well-formed and not, split anywhere. Compares the parsed
+//! request and the selected range with the fields that the head was generated from.
 #![no_main]
 
 #[allow(dead_code, reason = "a server uses what a fuzz target does not")]
@@ -8,14 +7,14 @@
 mod http;
 
 use arbitrary::Arbitrary;
-use http::{Answer, Facts, Method, parse};
+use http::{Answer, Attributes, Method, parse};
 use libfuzzer_sys::fuzz_target;
 
 const ETAG: &str = "\"tag-7\"";
 
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
-    /// Whatever a peer may send.
+    /// Any bytes.
     Raw(&'a [u8]),
     Head(Head<'a>),
 }
@@ -43,7 +42,7 @@ enum Field<'a> {
     Length(u64),
     Coded,
     Range(Bounds),
-    /// A range that says whatever it likes.
+    /// A range of free text.
     RangeText(&'a str),
     IfRange(Tag),
     IfMatch(Tag),
@@ -51,14 +50,14 @@ enum Field<'a> {
     Other(u16),
 }
 
-/// What stands behind `bytes=`.
+/// The value after `bytes=`.
 #[derive(Arbitrary, Debug, Clone, Copy)]
 enum Bounds {
     FromTo(u64, u64),
     From(u64),
     Last(u64),
     Two(u64, u64),
-    /// More digits than 64 bits hold.
+    /// A number of more than 64 bits.
     Huge,
 }
 
@@ -222,8 +221,8 @@ fn check_prefixes(received: &[u8]) {
     assert_eq!(format!("{again:?}"), format!("{request:?}"));
 }
 
-fn facts(length: u64) -> Facts<'static> {
-    Facts { length, etag: ETAG, modified: None }
+fn attributes(length: u64) -> Attributes<'static> {
+    Attributes { length, etag: ETAG, modified: None }
 }
 
 fuzz_target!(|input: Input<'_>| {
@@ -253,7 +252,7 @@ fuzz_target!(|input: Input<'_>| {
         _ => None,
     });
     assert_eq!(request.body, body.unwrap_or(0));
-    let found = http::answer(&request, &facts(head.length));
+    let found = http::answer(&request, &attributes(head.length));
     if let Answer::Part(range) = &found {
         assert!(range.start < range.end && range.end <= head.length);
     }

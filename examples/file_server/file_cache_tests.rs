@@ -8,21 +8,21 @@ use tempfile::TempDir;
 use super::*;
 use crate::files::Found;
 
-/// A shelf, and a served directory with the file `dir/f`.
-struct Bench {
+/// A cache, and a served directory with the file `dir/f`.
+struct Fixture {
     home: TempDir,
     root: Root,
-    shelf: Shelf,
-    tally: Tally,
+    cache: FileCache,
+    counters: Counters,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir_all(home.path().join("served/dir")).unwrap();
         fs::write(home.path().join("served/dir/f"), "old").unwrap();
         let root = Root::new(&home.path().join("served")).unwrap();
-        Self { home, root, shelf: Shelf::default(), tally: Tally::new() }
+        Self { home, root, cache: FileCache::default(), counters: Counters::new() }
     }
 
     fn file(&self) -> PathBuf {
@@ -30,17 +30,17 @@ impl Bench {
     }
 
     fn find(&mut self, target: &str) -> Option<usize> {
-        self.shelf.find(target, &self.root, &mut self.tally)
+        self.cache.find(target, &self.root, &mut self.counters)
     }
 
     fn keep(&mut self, target: &str) -> usize {
         let path = LocalPath::from_target(target).unwrap();
         let Found::File(opened) = self.root.find(&path).unwrap() else { panic!("not a file") };
-        self.shelf.keep(target, path, opened)
+        self.cache.keep(target, path, opened)
     }
 
     fn content(&mut self, place: usize) -> Vec<u8> {
-        let payload = self.shelf.file(place).content(0..3, &mut self.tally).unwrap();
+        let payload = self.cache.file(place).content(0..3, &mut self.counters).unwrap();
         let Payload::Bytes(bytes) = payload else { panic!("not bytes") };
         bytes.to_vec()
     }
@@ -48,22 +48,22 @@ impl Bench {
 
 #[test]
 fn a_file_that_does_not_change_stays_open_and_is_compared_once_per_turn() {
-    let mut bench = Bench::new();
-    assert_eq!(bench.find("/dir/f"), None);
-    let place = bench.keep("/dir/f");
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.find("/dir/f"), None);
+    let place = fixture.keep("/dir/f");
     for turn in 1..=3 {
-        bench.shelf.end_turn();
+        fixture.cache.end_turn();
         for _ in 0..5 {
-            assert_eq!(bench.find("/dir/f"), Some(place));
+            assert_eq!(fixture.find("/dir/f"), Some(place));
         }
-        assert_eq!(bench.tally.system_calls, turn);
+        assert_eq!(fixture.counters.system_calls, turn);
     }
-    bench.shelf.clear();
-    assert_eq!(bench.find("/dir/f"), None);
+    fixture.cache.clear();
+    assert_eq!(fixture.find("/dir/f"), None);
 }
 
 #[test]
-fn every_change_is_seen_in_the_next_turn() {
+fn every_change_is_detected_in_the_next_turn() {
     type Change = fn(&Path, &Path);
     let changes: [(&str, Change); 7] = [
         ("a longer file", |file, _| fs::write(file, "longer").unwrap()),
@@ -104,33 +104,33 @@ fn every_change_is_seen_in_the_next_turn() {
         }),
     ];
     for (name, change) in changes {
-        let mut bench = Bench::new();
-        bench.keep("/dir/f");
-        bench.shelf.end_turn();
-        change(&bench.file(), bench.home.path());
-        assert_eq!(bench.find("/dir/f"), None, "{name}");
+        let mut fixture = Fixture::new();
+        fixture.keep("/dir/f");
+        fixture.cache.end_turn();
+        change(&fixture.file(), fixture.home.path());
+        assert_eq!(fixture.find("/dir/f"), None, "{name}");
     }
 }
 
 #[test]
-fn bytes_are_read_once_in_each_turn() {
-    let mut bench = Bench::new();
-    let place = bench.keep("/dir/f");
-    assert_eq!(bench.content(place), b"old");
-    fs::write(bench.file(), "new").unwrap();
-    assert_eq!(bench.content(place), b"old");
-    bench.shelf.end_turn();
-    assert_eq!(bench.content(place), b"new");
+fn bytes_are_read_once_per_turn() {
+    let mut fixture = Fixture::new();
+    let place = fixture.keep("/dir/f");
+    assert_eq!(fixture.content(place), b"old");
+    fs::write(fixture.file(), "new").unwrap();
+    assert_eq!(fixture.content(place), b"old");
+    fixture.cache.end_turn();
+    assert_eq!(fixture.content(place), b"new");
 }
 
 #[test]
-fn the_oldest_file_makes_room() {
-    let mut bench = Bench::new();
+fn a_full_cache_closes_the_oldest_file() {
+    let mut fixture = Fixture::new();
     // Several targets may lead to one file.
-    let targets: Vec<String> = (0..=FILES).map(|n| format!("/dir/f?{n}")).collect();
+    let targets: Vec<String> = (0..=MAX_FILES).map(|n| format!("/dir/f?{n}")).collect();
     for target in &targets {
-        bench.keep(target);
+        fixture.keep(target);
     }
-    assert_eq!(bench.find(&targets[0]), None);
-    assert!(targets[1..].iter().all(|target| bench.find(target).is_some()));
+    assert_eq!(fixture.find(&targets[0]), None);
+    assert!(targets[1..].iter().all(|target| fixture.find(target).is_some()));
 }

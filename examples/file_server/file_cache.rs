@@ -1,12 +1,12 @@
 //! Keeps recently requested files open for up to a second.
 //!
-//! To open a file, read its attributes, close it and format its header fields costs more than to answer from an open file. The
-//! server keeps a few files open. In each turn of the loop that requests a file, it first compares the attributes of the file at
-//! the path with those of the open file. If any attribute differs, it opens the path again.
+//! An answer from an open file costs less than opening it, reading its attributes, closing it and formatting its header fields.
+//! In the first request for a file in each turn of the loop, the server compares the attributes of the file at the path with
+//! those of the open file. If any attribute differs, it opens the path again.
 //!
 //! Clients see no difference: a connection receives once per turn, and only bytes that its event announced, so a request that is
 //! answered in a turn began to arrive before the turn compared or opened any file. Only a client that sends a request before it
-//! has the reply to the previous one may get the state of that earlier time.
+//! has the reply to the previous one may get the file as it was at that earlier time.
 
 use std::ops::Range;
 
@@ -14,26 +14,26 @@ use bytebuf::{ByteBuf, ByteView, FileRegion, Payload};
 
 use crate::files::{LocalPath, Opened, Root};
 use crate::http::{Refusal, refuse};
-use crate::report::Tally;
+use crate::report::Counters;
 
-/// The number of files that are kept open.
-pub(crate) const FILES: usize = 8;
-/// Files up to this length are read into memory and go out in one write with their head.
-pub(crate) const SMALL: u64 = 16 * 1024;
+/// Maximum number of files that are kept open.
+pub(crate) const MAX_FILES: usize = 8;
+/// Files up to this length are read into memory and sent in one write with their head.
+pub(crate) const SMALL_FILE: u64 = 16 * 1024;
 
 #[derive(Debug, Default)]
-pub(crate) struct Shelf {
+pub(crate) struct FileCache {
     /// The oldest first.
-    files: Vec<Shelved>,
+    files: Vec<CachedFile>,
     turn: u64,
 }
 
 /// A file that is kept open.
 #[derive(Debug)]
-pub(crate) struct Shelved {
+pub(crate) struct CachedFile {
     target: Box<str>,
     path: LocalPath,
-    /// The turn in which the path was last seen to lead to this file.
+    /// The last turn in which the path led to this file.
     checked: u64,
     pub(crate) opened: Opened,
     /// The header fields of every answer about the file.
@@ -44,13 +44,18 @@ pub(crate) struct Shelved {
     content: Option<ByteView>,
 }
 
-impl Shelf {
-    /// Returns the place of the file that `target` leads to now, if it is kept.
-    pub(crate) fn find(&mut self, target: &str, root: &Root, tally: &mut Tally) -> Option<usize> {
+impl FileCache {
+    /// Returns the index of the cached file that `target` leads to now, if there is one.
+    pub(crate) fn find(
+        &mut self,
+        target: &str,
+        root: &Root,
+        counters: &mut Counters,
+    ) -> Option<usize> {
         let at = self.files.iter().position(|file| *file.target == *target)?;
         let file = &mut self.files[at];
         if file.checked != self.turn {
-            tally.system_calls += 1;
+            counters.system_calls += 1;
             if !root.leads_to(&file.path, &file.opened) {
                 self.files.remove(at);
                 return None;
@@ -60,9 +65,9 @@ impl Shelf {
         Some(at)
     }
 
-    /// Keeps a file that was opened in this turn, and returns its place.
+    /// Adds a file that was opened in this turn, and returns its index.
     pub(crate) fn keep(&mut self, target: &str, path: LocalPath, opened: Opened) -> usize {
-        if self.files.len() == FILES {
+        if self.files.len() == MAX_FILES {
             self.files.remove(0);
         }
         let mut fields = format!("\r\nAccept-Ranges: bytes\r\nETag: {}", opened.etag);
@@ -72,15 +77,23 @@ impl Shelf {
         let content_type = format!("\r\nContent-Type: {}", content_type(&path.name));
         let (target, checked) = (target.into(), self.turn);
         let content = None;
-        self.files.push(Shelved { target, path, checked, opened, fields, content_type, content });
+        self.files.push(CachedFile {
+            target,
+            path,
+            checked,
+            opened,
+            fields,
+            content_type,
+            content,
+        });
         self.files.len() - 1
     }
 
-    pub(crate) fn file(&mut self, place: usize) -> &mut Shelved {
+    pub(crate) fn file(&mut self, place: usize) -> &mut CachedFile {
         &mut self.files[place]
     }
 
-    /// Ends a turn: the requests that arrive from now on see the files as they will be then.
+    /// Ends a turn: later requests compare the files again.
     pub(crate) fn end_turn(&mut self) {
         self.turn += 1;
         for file in &mut self.files {
@@ -88,25 +101,25 @@ impl Shelf {
         }
     }
 
-    /// Closes all files. Called once a second, so that a deleted file does not keep its space, and
-    /// a path that leads out of the served directory by now is refused.
+    /// Closes all files. Called once a second, so that a deleted file does not keep its disk space, and
+    /// a path that has come to lead out of the served directory is refused.
     pub(crate) fn clear(&mut self) {
         self.files.clear();
     }
 }
 
-impl Shelved {
-    /// Returns a part of a small file, which is read when it is first needed in a turn.
+impl CachedFile {
+    /// Returns a part of a small file, which is read once per turn.
     pub(crate) fn content(
         &mut self,
         range: Range<u64>,
-        tally: &mut Tally,
+        counters: &mut Counters,
     ) -> Result<Payload, Refusal> {
         if self.content.is_none() {
             let region = FileRegion::new(self.opened.file.clone(), 0..self.opened.length);
-            let mut content = ByteBuf::with_capacity(SMALL as usize);
+            let mut content = ByteBuf::with_capacity(SMALL_FILE as usize);
             while (content.len() as u64) < region.len() {
-                tally.system_calls += 1;
+                counters.system_calls += 1;
                 let failed = |_| refuse(500, "the file changed or failed while it was read");
                 region.read_at(content.len() as u64, &mut content).map_err(failed)?;
             }
@@ -118,7 +131,7 @@ impl Shelved {
     }
 }
 
-/// Returns the type of a file by the end of its name; text is taken to be UTF-8.
+/// Returns the media type of a file by the extension of its name. Text is declared as UTF-8.
 fn content_type(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     let guess = mime_guess::from_path(&*name).first_raw();
@@ -129,5 +142,5 @@ fn content_type(name: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "shelf_tests.rs"]
+#[path = "file_cache_tests.rs"]
 mod tests;
