@@ -1,5 +1,5 @@
-//! Frames to the Kafka broker of `examples/`, well-formed and not: they are understood or refused, and what
-//! they make the broker allocate is bounded by their length.
+//! Frames to the Kafka broker of `examples/`, well-formed and not. Each is parsed or refused, and allocates
+//! memory in proportion to its length at most.
 #![no_main]
 
 #[allow(dead_code, reason = "a broker uses what a fuzz target does not")]
@@ -17,15 +17,15 @@ use std::mem::size_of;
 use api::{Request, parse};
 use libfuzzer_sys::fuzz_target;
 
-/// Bytes of memory for each byte of a frame: a topic takes the most, a name of no length and a count, six
-/// bytes, against a vector and a string.
+/// Maximum bytes of memory for each byte of a frame. A topic takes the most: a vector and a string for six
+/// bytes, an empty name and a count.
 const PER_BYTE: usize = 16;
 
 fuzz_target!(|frame: &[u8]| {
     let Ok((header, request)) = parse(frame) else { return };
     let (first, last) = header.api.versions();
-    let spoken = (first..=last).contains(&header.version);
-    assert!(spoken || matches!(request, Request::ApiVersionsUnknown));
+    let supported = (first..=last).contains(&header.version);
+    assert!(supported || matches!(request, Request::ApiVersionsUnknown));
     let allocated = allocated(&request);
     assert!(allocated <= PER_BYTE * frame.len(), "{allocated} bytes for {}", frame.len());
     if let Request::Produce(request) = request {
@@ -35,7 +35,7 @@ fuzz_target!(|frame: &[u8]| {
     }
 });
 
-/// Takes batches off the front, as far as they are whole.
+/// Checks each complete batch at the front.
 fn batches(mut bytes: &[u8]) {
     while let Ok(head) = batch::head(bytes) {
         assert!((batch::HEAD..=bytes.len()).contains(&head.length));
@@ -43,13 +43,13 @@ fn batches(mut bytes: &[u8]) {
         let mut placed = bytes[..head.length].to_vec();
         let valid = batch::parse(&placed).is_ok();
         batch::place(&mut placed, 77, 0);
-        assert_eq!(batch::parse(&placed).is_ok(), valid, "its place is not under the checksum");
+        assert_eq!(batch::parse(&placed).is_ok(), valid, "the checksum does not cover the offset");
         assert_eq!(batch::head(&placed).map(|head| head.base_offset), Ok(77));
         bytes = &bytes[head.length..];
     }
 }
 
-/// The bytes that the vectors and strings of a request have asked for.
+/// Returns the bytes that the vectors and strings of a request have allocated.
 fn allocated(request: &Request<'_>) -> usize {
     fn of<T>(items: &Vec<T>) -> usize {
         items.capacity() * size_of::<T>()

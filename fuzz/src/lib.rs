@@ -6,8 +6,8 @@ pub mod models;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use models::LONGEST;
 
-/// Operations one after the other until the input ends, without a byte between them: what a fuzzer
-/// inserts or cuts out is an operation.
+/// Operations up to the end of the input, without separators, so that a fuzzer inserts or removes whole
+/// operations.
 #[derive(Debug)]
 pub struct Ops<T>(pub Vec<T>);
 
