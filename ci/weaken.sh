@@ -44,15 +44,15 @@ weaker memory/count.rs '/fetch_sub/s/Release/Relaxed/' \
 weaker memory/count.rs '/let _ = self.0.load/s/Acquire/Relaxed/' count_last_drop_visibility
 weaker memory/count.rs '/^        self.0.load\(/s/Acquire/Relaxed/' \
     count_clone_drop try_into_mut_vs_drop in_flight_vs_claim magazine_exchange
-weaker sys/memory/mapped.rs '/fetch_add/s/Acquire/Relaxed/' unmapped_and_mapped_anew
-weaker sys/memory/mapped.rs '/fetch_sub/s/Release/Relaxed/' unmapped_and_mapped_anew
+weaker sys/memory/mapped.rs '/fetch_add/s/Acquire/Relaxed/' range_unmapped_vs_mapped_again
+weaker sys/memory/mapped.rs '/fetch_sub/s/Release/Relaxed/' range_unmapped_vs_mapped_again
 weaker io/segment/published.rs '/store/s/Release/Relaxed/' published_records_are_read
 weaker io/segment/published.rs '/load/s/Acquire/Relaxed/' published_records_are_read
 
 # Checks.
 weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' count_clone_drop two_caches_are_flushed
 weaker memory/ref_cache.rs 's/if references \+ 1 == all \{/if false {/' \
-    the_last_drop_frees_at_once
+    last_drop_frees_with_cached_references
 weaker memory/ref_cache.rs 's/if self.block.get\(\) == Some\(block\)/if true/' two_blocks_one_slot
 weaker memory/ref_cache.rs '/pub\(crate\) fn release_local/,/^    }/s/if references == 0/if slot.block.get() != Some(block)/' \
     drop_after_the_cache_closed
@@ -80,18 +80,18 @@ weaker memory/count.rs 's/if before > LIMIT/if false/' count_overflow_guard
 weaker memory/count.rs 's|^(pub.crate. const LIMIT.*) / 2;|\1;|' count_overflow_guard
 
 # Idle memory and its purger.
-weaker pool/shared/idle.rs '/fn add/,/^    }/s/ Acquire\)/ Relaxed)/' idle_more_vs_end_of_watch
-weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_more_vs_end_of_watch
+weaker pool/shared/idle.rs '/fn add/,/^    }/s/ Acquire\)/ Relaxed)/' idle_bytes_added_vs_end_of_watch
+weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_bytes_added_vs_end_of_watch
 weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, Release\)/load(crate::sync::Ordering::SeqCst)/' \
-    idle_more_vs_end_of_watch
+    idle_bytes_added_vs_end_of_watch
 weaker pool/shared/idle.rs 's/self.bytes.fetch_add\(0, Release\) <= enough \|\| !self.begin_watch\(\)/true/' \
-    idle_more_vs_end_of_watch
+    idle_bytes_added_vs_end_of_watch
 weaker pool/shared/idle.rs 's/!self.watched.swap\(true, Relaxed\)/{ let w = self.is_watched(); self.watched.store(true, Relaxed); !w }/' \
-    one_watch_at_most
+    at_most_one_watch
 weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
-    trim_vs_take
+    idle_bytes_added_vs_removed
 weaker pool/shared/idle.rs '/fn add/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\);/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); }/' \
-    trim_vs_take
+    idle_bytes_added_vs_removed
 weaker pool/shared/idle.rs '/fetch_min/d' memory_used_since_the_last_check_is_not_unused
 
 # A thread's free blocks, and other threads that take them.
@@ -103,8 +103,8 @@ weaker sys/linux/barrier.rs 's/ \&\& membarrier::expedited\(\)//' owner_uses_cel
 weaker sys/linux/barrier.rs '/fn heavy/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_membarrier
 weaker pool/shared/exclusion.rs '/fn leave/,/^    }/s/Release/Relaxed/' owner_uses_cells_vs_stop
 weaker pool/shared/exclusion.rs 's/self.busy.load\(Ordering::Acquire\)/self.busy.load(Ordering::Relaxed)/' owner_uses_cells_vs_stop
-weaker pool/shared/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_goes_on_after_a_look
-weaker pool/shared/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_goes_on_after_a_look
+weaker pool/shared/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_continues_after_an_inspection
+weaker pool/shared/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_continues_after_an_inspection
 weaker pool/shared/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_returns_vs_stop
 weaker pool/shared/exclusion.rs '/fn retire/,/^    }/s/self.key.store.*;//; /fn stop/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' retired_owner_stays_out
 
@@ -123,17 +123,17 @@ weaker pool/budget/account.rs '/fn lacks/,/^    }/s/Ordering::AcqRel/Ordering::A
 weaker pool/budget/account.rs '/fn give_back/,/^    }/s/AcqRel/Release/' budget_waiter_wakeup
 weaker pool/budget/account.rs '/fn take/,/^    }/s/match self.used.compare_exchange_weak.*/match { self.used.store(more, success); let _ = failure; Ok::<usize, usize>(used) } {/' \
     budget_acquire_release
-weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/\.take\(short\)/.take(0)/' budget_of_a_budget
+weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/\.take\(short\)/.take(0)/' budget_charges_its_parent
 weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/gave_back \|= budget.returned\(bytes\);/budget.returned(bytes);/' \
-    budget_charge_taken_back
+    budget_charge_undone
 weaker pool/budget/serve.rs '/fn take_turn/,/^    }/s/continue;/break;/' budget_waiter_wakeup
 weaker pool/budget/serve.rs '/fn take_turn/,/^    }/s/self.queue_at\(short.budget, /self.queue_at(self, /' \
     budget_waiter_wakeup_from_above
-weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/work::serve\(&self.budget\);//' budget_the_next_in_the_queue
+weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/work::serve\(&self.budget\);//' budget_next_waiter_is_served
 weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/drop\(Charge::of\(&self.budget, self.bytes\)\);//' \
-    budget_wait_given_up
+    budget_wait_cancelled
 weaker pool/budget/wait.rs '/impl Drop for Wait/,/^}/s/(drop\(Charge::of\(&self.budget, self.bytes\)\);)/\1 \1/' \
-    budget_wait_given_up
+    budget_wait_cancelled
 weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' budget_two_tenants_are_served
 
 for model in $(sed -nE '/^#\[test\]/,/^fn/s/^fn ([a-z_]+).*/\1/p' tests/loom/*.rs); do

@@ -53,7 +53,7 @@ fn budget_acquire_release() {
 /// Two budgets below another: what the upper one lacks is given back to the lower. Catches: a charge on one
 /// of the two only.
 #[test]
-fn budget_of_a_budget() {
+fn budget_charges_its_parent() {
     loom::model(|| {
         let whole = root(1);
         let (one, two) = (child(1, &whole), child(1, &whole));
@@ -102,7 +102,7 @@ fn budget_waiter_wakeup_from_above() {
 /// The waiter gives up while it is served. Catches: one that gives up and keeps what it was served, or gives
 /// it back twice.
 #[test]
-fn budget_wait_given_up() {
+fn budget_wait_cancelled() {
     loom::model(|| {
         let budget = root(1);
         let release = release(charge(&budget));
@@ -118,7 +118,7 @@ fn budget_wait_given_up() {
 /// A request stands before another, which wakes when the first gives up. Catches: one that gives up without
 /// a look at the next.
 #[test]
-fn budget_the_next_in_the_queue() {
+fn budget_next_waiter_is_served() {
     loom::model(|| {
         let budget = root(2);
         let _held = charge(&budget);
@@ -138,7 +138,7 @@ fn budget_the_next_in_the_queue() {
 /// A request is charged below, and loses the race for the last byte above. A waiter that saw the charge
 /// below is not forgotten. Catches: a charge taken back without a look at those who wait.
 #[test]
-fn budget_charge_taken_back() {
+fn budget_charge_undone() {
     // One change of threads after the charge below, one while the byte above is held.
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);

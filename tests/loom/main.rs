@@ -28,24 +28,24 @@ mod count;
 mod error;
 #[path = "../../src/pool/shared/exclusion.rs"]
 mod exclusion;
+mod fixtures;
 #[path = "../../src/memory/flags.rs"]
 mod flags;
-mod hand_over;
 #[path = "../../src/pool/shared/idle.rs"]
 mod idle;
-mod lend;
-mod life;
+mod idle_memory;
+mod magazine_exclusion;
 #[path = "../../src/sys/memory/mapped.rs"]
 mod mapped;
 mod pool;
+mod publication;
 #[path = "../../src/io/segment/published.rs"]
 mod published;
 #[path = "../../src/memory/ref_cache.rs"]
 mod ref_cache;
-mod stage;
-mod stop;
+mod ref_count;
 mod sys;
-mod watch;
+mod uniqueness;
 
 mod sync {
     pub(crate) use loom::sync::atomic::{

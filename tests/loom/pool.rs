@@ -2,8 +2,8 @@
 //! lock, or one word; all else is the files of the crate.
 
 use crate::closed::Closed;
+use crate::fixtures::{Block, Thread};
 use crate::idle::Idle;
-use crate::stage::{Block, Thread};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::sync::{Arc, Mutex};
 use loom::thread::spawn;
@@ -144,10 +144,10 @@ fn slab_end_vs_pool_close() {
     }
 
     impl Shared {
-        fn shed(&self) {
+        fn purge(&self) {
             if self.idle.bytes() > 0 {
-                let shed = std::mem::take(&mut *self.chunks.lock().unwrap());
-                self.idle.remove(shed);
+                let purged = std::mem::take(&mut *self.chunks.lock().unwrap());
+                self.idle.remove(purged);
             }
         }
     }
@@ -160,12 +160,12 @@ fn slab_end_vs_pool_close() {
                 shared.idle.add(1);
                 *shared.chunks.lock().unwrap() += 1;
                 if shared.closed.is_set_by_now() {
-                    shared.shed();
+                    shared.purge();
                 }
             }
         });
         shared.closed.set();
-        shared.shed();
+        shared.purge();
         ends.join().unwrap();
         assert_eq!((shared.idle.bytes(), *shared.chunks.lock().unwrap()), (0, 0));
     });

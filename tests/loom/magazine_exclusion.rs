@@ -87,7 +87,7 @@ fn owner_returns_vs_stop() {
 
 /// Another thread looks and lets the owner go on. Catches: `undo` not `Release`; the load of `key` not `Acquire`.
 #[test]
-fn owner_goes_on_after_a_look() {
+fn owner_continues_after_an_inspection() {
     loom::model(|| {
         let cells = Cells::new();
         assert!(cells.exclusion.activate(cells.key()));

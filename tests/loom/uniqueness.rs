@@ -1,7 +1,7 @@
 //! Whether a handle is the only one: asked by its exclusive owner, and through a shared borrow.
 
+use crate::fixtures::{Block, Thread};
 use crate::ref_cache::Counted;
-use crate::stage::{Block, Thread};
 use loom::thread::spawn;
 
 /// The last access of the other thread happens before the write that `claim` allows. Catches: `references` not
@@ -111,13 +111,13 @@ fn unique_check_vs_clone_that_stays() {
 fn clone_vs_clone() {
     loom::model(|| {
         let block = Block::new(0);
-        let lend = move || {
+        let clone_and_drop = move || {
             let there = Thread::new();
             let twin = there.acquire(block);
             there.release(twin);
             there.exit();
         };
-        let (one, two) = (spawn(lend), spawn(lend));
+        let (one, two) = (spawn(clone_and_drop), spawn(clone_and_drop));
         one.join().unwrap();
         two.join().unwrap();
         Thread::closed().release(block);

@@ -10,7 +10,7 @@ use loom::thread::spawn;
 /// A range of addresses is unmapped by one thread and mapped anew by another, while a third maps something
 /// else. The kernel is a word that orders nothing. Catches: `less` not `Release`, `more` not `Acquire`.
 #[test]
-fn unmapped_and_mapped_anew() {
+fn range_unmapped_vs_mapped_again() {
     struct World {
         mapped: MappedBytes,
         is_unmapped: AtomicBool,

@@ -1,8 +1,8 @@
 //! A block is freed exactly once, after the last access of every thread.
 
 use crate::count::{Count, LIMIT};
+use crate::fixtures::{Block, Thread};
 use crate::ref_cache::{BATCH, Counted};
-use crate::stage::{Block, Thread};
 use loom::sync::Arc;
 use loom::thread::spawn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,7 +60,7 @@ fn thread_exit_with_cached_references() {
 /// A thread that caches all other references to a block drops the last handle: the block is freed at once,
 /// whatever the other thread did before. Catches: `release_local` that never compares with the cached references.
 #[test]
-fn the_last_drop_frees_at_once() {
+fn last_drop_frees_with_cached_references() {
     loom::model(|| {
         let (block, here) = (Block::new(0), Thread::new());
         let (sent, twin) = (here.acquire(block), here.acquire(block));

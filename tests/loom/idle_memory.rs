@@ -18,7 +18,7 @@ fn add(idle: &Idle, bytes: usize) -> bool {
 /// is there. Catches: `add` not `Acquire`, `end_watch` not `Release` or not a change of `bytes`; an end without
 /// a look, or with a look that comes first.
 #[test]
-fn idle_more_vs_end_of_watch() {
+fn idle_bytes_added_vs_end_of_watch() {
     loom::model(|| {
         let idle = Arc::new(Idle::default());
         assert!(idle.begin_watch());
@@ -35,7 +35,7 @@ fn idle_more_vs_end_of_watch() {
 
 /// Two threads add at once. Catches: `begin_watch` that looks and then sets.
 #[test]
-fn one_watch_at_most() {
+fn at_most_one_watch() {
     loom::model(|| {
         let idle = Arc::new(Idle::default());
         let one = spawn({
@@ -50,7 +50,7 @@ fn one_watch_at_most() {
 /// Magazines are put, taken and trimmed at once: each is counted before it can be found, and once. Catches:
 /// `add` or `remove` that loads and stores.
 #[test]
-fn trim_vs_take() {
+fn idle_bytes_added_vs_removed() {
     loom::model(|| {
         let shared = Arc::new((Idle::default(), Mutex::new(Vec::new())));
         let take = |shared: Arc<(Idle, Mutex<Vec<usize>>)>| {
