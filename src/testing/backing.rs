@@ -24,6 +24,8 @@ pub enum Backing {
     PooledPart,
     /// An adopted `Vec`.
     Vec,
+    /// An adopted `Vec` with more capacity than bytes.
+    SpareVec,
     /// A part of an adopted `Vec`.
     VecPart,
     /// A value of a foreign type.
@@ -41,10 +43,11 @@ const BESIDE: &[u8] = &[0xEE; 5];
 
 impl Backing {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pooled,
         Self::PooledPart,
         Self::Vec,
+        Self::SpareVec,
         Self::VecPart,
         Self::Owner,
         Self::Bytes,
@@ -61,6 +64,11 @@ impl Backing {
             Self::Pooled => ByteView::copy_from_slice(bytes),
             Self::PooledPart => ByteView::copy_from_slice(&beside()).slice(part),
             Self::Vec => bytes.to_vec().into(),
+            Self::SpareVec => {
+                let mut vec = Vec::with_capacity(bytes.len() + BESIDE.len());
+                vec.extend_from_slice(bytes);
+                vec.into()
+            }
             Self::VecPart => ByteView::from(beside()).slice(part),
             Self::Owner => ByteView::from_owner(Box::<[u8]>::from(bytes)),
             Self::Bytes => Bytes::copy_from_slice(bytes).into(),

@@ -8,7 +8,7 @@ pub(crate) enum Difference {
     Quirks,
     ReadOnly,
     Counts,
-    Borders,
+    Boundaries,
     NeedleLength,
 }
 
@@ -41,7 +41,7 @@ pub(crate) const DIFFERENCES: &[(Difference, &str, &str)] = &[
         "every handle counts for itself and is given back by its drop: there is no count to keep",
     ),
     (
-        Difference::Borders,
+        Difference::Boundaries,
         "numComponents, maxNumComponents, nioBufferCount",
         "a composite drops empty parts and has no largest number of them; content is compared, \
          and the pieces of nioBuffers end to end",

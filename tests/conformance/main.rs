@@ -52,7 +52,7 @@ use self::{
 
 #[derive(Default)]
 struct Report {
-    tallies: BTreeMap<(String, Representation), Tally>,
+    tallies: BTreeMap<(String, String), Tally>,
     failures: Vec<String>,
 }
 
@@ -98,7 +98,7 @@ fn replay_all(traces: &[Trace]) -> Report {
                         let went = replay(trace, on, &mut tally);
                         let mut report = report.lock().expect("no thread panics here");
                         report.failures.extend(went.err());
-                        let key = (trace.family.clone(), on);
+                        let key = (trace.family.clone(), format!("{on:?}"));
                         report.tallies.entry(key).or_default().add(&tally);
                     }
                 }
@@ -124,8 +124,7 @@ impl Report {
             let left_out: usize = left_out.values().sum();
             writeln!(
                 text,
-                "  {family:<12} {:<16} {traces:>5} traces {steps:>7} steps, {left_out:>6} left out",
-                format!("{on:?}"),
+                "  {family:<12} {on:<16} {traces:>5} traces {steps:>7} steps, {left_out:>6} left out",
             )
             .expect("a String takes it");
             sum.add(tally);

@@ -1,8 +1,8 @@
 //! The ways in which the library can hold some bytes.
 
-use std::{iter, ops::Range, sync::Arc};
+use std::{iter, ops::Range};
 
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Finder, MultiFinder, Pool};
+use bytebuf::{ByteView, CompositeByteBuf, Finder, MultiFinder, testing::Backing};
 
 use crate::{
     buf::Own,
@@ -13,36 +13,29 @@ use crate::{
 };
 
 /// What holds the bytes of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Representation {
     /// A `Vec` and the standard library, not ours: shows that the traces are read aright.
     Model,
-    Pooled,
-    Heap,
-    AdoptedVec,
-    ForeignOwner,
-    BytesBacked,
-    Static,
+    /// One range of memory of this kind.
+    Flat(Backing),
     CompositeOfOne,
     /// Cut as the trace says, else in pieces of growing length.
     CompositeOfMany,
     CompositeOfBytes,
 }
 
-use Representation::{
-    AdoptedVec, BytesBacked, CompositeOfBytes, CompositeOfMany, CompositeOfOne, ForeignOwner, Heap,
-    Model, Pooled, Static,
-};
+use Representation::{CompositeOfBytes, CompositeOfMany, CompositeOfOne, Flat, Model};
 
 impl Representation {
     pub(crate) const ALL: [Self; 10] = [
         Model,
-        Pooled,
-        Heap,
-        AdoptedVec,
-        ForeignOwner,
-        BytesBacked,
-        Static,
+        Flat(Backing::Pooled),
+        Flat(Backing::Vec),
+        Flat(Backing::SpareVec),
+        Flat(Backing::Owner),
+        Flat(Backing::Bytes),
+        Flat(Backing::Static),
         CompositeOfOne,
         CompositeOfMany,
         CompositeOfBytes,
@@ -60,15 +53,15 @@ impl Representation {
             Model => Box::new(Indexed::new(data.to_vec(), max_capacity)),
             CompositeOfOne | CompositeOfMany | CompositeOfBytes => {
                 let mut rope = CompositeByteBuf::new();
-                for piece in self.cut(data, pieces) {
-                    rope.insert(rope.components().len(), self.view(piece));
+                for view in self.components(data, pieces) {
+                    rope.insert(rope.components().len(), view);
                 }
                 Box::new(Indexed::new(Rope(rope), max_capacity))
             }
-            Pooled | Heap | AdoptedVec if !shared => {
-                Box::new(Own::new(self.buf(data), max_capacity))
+            Flat(kind @ (Backing::Pooled | Backing::Vec | Backing::SpareVec)) if !shared => {
+                Box::new(Own::new(kind.buf(data), max_capacity))
             }
-            _ => Box::new(Indexed::new(View::new(self.view(data), self), max_capacity)),
+            Flat(kind) => Box::new(Indexed::new(View::new(kind.view(data), kind), max_capacity)),
         }
     }
 
@@ -91,35 +84,19 @@ impl Representation {
     pub(crate) fn part(self, data: &[u8], range: Range<usize>) -> Part {
         match self {
             Model => Part::Model(data[range].to_vec()),
-            CompositeOfMany | CompositeOfBytes => {
-                let pieces = self.cut(&data[range], None).map(|piece| self.view(piece));
-                Part::Views(pieces.collect())
-            }
-            _ => Part::Views(CompositeByteBuf::from(self.view(data).slice(range))),
+            Flat(kind) => Part::Views(kind.view(data).slice(range).into()),
+            _ => Part::Views(self.components(&data[range], None).collect()),
         }
     }
 
-    /// A view of memory of this kind.
-    pub(crate) fn view(self, bytes: &[u8]) -> ByteView {
-        match self {
-            Heap => ByteView::from(Box::from(bytes)),
-            AdoptedVec => ByteView::from(spacious(bytes)),
-            ForeignOwner => ByteView::from_owner(Arc::<[u8]>::from(bytes)),
-            BytesBacked => ByteView::from(bytes::Bytes::from(spacious(bytes))),
-            Static => ByteView::from_static(bytes.to_vec().leak()),
-            _ => self.buf(bytes).freeze(),
-        }
-    }
-
-    fn buf(self, bytes: &[u8]) -> ByteBuf {
-        match self {
-            Heap | AdoptedVec => ByteBuf::from(self.view(bytes)),
-            _ => {
-                let mut buf = Pool::global().alloc(bytes.len());
-                buf.extend_from_slice(bytes);
-                buf
-            }
-        }
+    /// Returns `data` cut as for this representation, in all kinds of memory that do not leak.
+    fn components<'d>(
+        self,
+        data: &'d [u8],
+        pieces: Option<&'d [usize]>,
+    ) -> impl Iterator<Item = ByteView> {
+        let kinds = Backing::ALL.iter().filter(|kind| **kind != Backing::Static).cycle();
+        self.cut(data, pieces).zip(kinds).map(|(piece, kind)| kind.view(piece))
     }
 
     fn cut<'d>(
@@ -158,11 +135,4 @@ impl Representation {
             _ => Box::new(Multi::new(MultiFinder::new(needles).ok()?)),
         })
     }
-}
-
-/// With room behind the bytes, so that they are not just a boxed slice.
-fn spacious(bytes: &[u8]) -> Vec<u8> {
-    let mut vec = Vec::with_capacity(bytes.len() + 7);
-    vec.extend_from_slice(bytes);
-    vec
 }

@@ -26,7 +26,7 @@ impl Rope {
     }
 
     /// The index of the component that begins at `offset`, or the number of them at the end.
-    fn border(&self, offset: usize) -> Option<usize> {
+    fn boundary(&self, offset: usize) -> Option<usize> {
         if offset == self.0.len() {
             return Some(self.0.components().len());
         }
@@ -92,7 +92,7 @@ impl Content for Rope {
     /// As components where one begins at that place, else by cutting.
     fn insert(&mut self, at: usize, part: Part) {
         let Part::Views(views) = part else { unreachable!("a rope is made of views") };
-        if let Some(index) = self.border(at) {
+        if let Some(index) = self.boundary(at) {
             for (i, view) in views.into_iter().enumerate() {
                 self.0.insert(index + i, view);
             }
@@ -104,7 +104,7 @@ impl Content for Rope {
     }
 
     fn cut(&mut self, range: Range<usize>) {
-        if let (Some(first), Some(last)) = (self.border(range.start), self.border(range.end)) {
+        if let (Some(first), Some(last)) = (self.boundary(range.start), self.boundary(range.end)) {
             for _ in first..last {
                 self.0.remove(first);
             }
@@ -120,8 +120,9 @@ impl Content for Rope {
     }
 
     fn merge(&mut self, range: Range<usize>) {
-        let border = |offset| self.border(offset).expect("Netty's borders are borders here");
-        let (first, last) = (border(range.start), border(range.end));
+        let boundary =
+            |offset| self.boundary(offset).expect("a boundary of Netty is a boundary here");
+        let (first, last) = (boundary(range.start), boundary(range.end));
         if (first, last) == (0, self.0.components().len()) {
             self.0.consolidate();
         } else {

@@ -1,8 +1,8 @@
-//! A [`ByteView`], whose memory may be anybody's.
+//! A [`ByteView`] of any kind of memory.
 
 use std::{cmp::Ordering, mem, ops::Range};
 
-use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Poke as _};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Poke as _, testing::Backing};
 use bytes::Buf;
 use serde_json::Value;
 
@@ -10,27 +10,26 @@ use crate::{
     native,
     panics::attempt,
     processor::Processor,
-    representation::Representation,
     search::searched,
     subject::{Content, Indexed, Part, Subject},
 };
 
 pub(crate) struct View {
     bytes: ByteView,
-    representation: Representation,
+    kind: Backing,
 }
 
 impl View {
-    pub(crate) fn new(bytes: ByteView, representation: Representation) -> Self {
-        Self { bytes, representation }
+    pub(crate) fn new(bytes: ByteView, kind: Backing) -> Self {
+        Self { bytes, kind }
     }
 
-    /// What a writer does who has a view: takes the memory back if he is alone, else copies it.
-    /// Then it becomes again what it was.
+    /// Changes the bytes as a writer of a view does: takes the memory back if the view is unique, else copies it. Moves
+    /// the result to memory of the same kind.
     fn edit<R>(&mut self, change: impl FnOnce(&mut ByteBuf) -> R) -> R {
         let mut buf = ByteBuf::from(mem::take(&mut self.bytes));
         let result = change(&mut buf);
-        self.bytes = self.representation.view(&buf);
+        self.bytes = self.kind.view(&buf);
         result
     }
 
@@ -70,7 +69,7 @@ impl Content for View {
 
     fn slice(&mut self, range: Range<usize>) -> Option<Box<dyn Subject>> {
         let bytes = attempt(|| self.bytes.slice(range))?;
-        Some(Box::new(Indexed::full(Self::new(bytes, self.representation))))
+        Some(Box::new(Indexed::full(Self::new(bytes, self.kind))))
     }
 
     fn cursor(&mut self, range: Range<usize>) -> Box<dyn Buf> {

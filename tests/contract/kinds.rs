@@ -1,4 +1,4 @@
-//! The kinds of buffer: every memory there is, every way to come by a part of it.
+//! The kinds of buffer: each kind of memory, as [`Backing`] lists it, and each way to make a buffer.
 
 #[cfg(unix)]
 use std::io::Write;
@@ -10,9 +10,21 @@ use bytebuf::testing::Backing;
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 use bytes::{Buf, Bytes};
 
+/// Makes a buffer with these bytes.
+type Make<S> = dyn Fn(&[u8]) -> Made<S> + Send + Sync;
+
 pub(crate) struct Kind<S> {
-    pub(crate) name: &'static str,
-    pub(crate) make: fn(&[u8]) -> Made<S>,
+    pub(crate) name: String,
+    pub(crate) make: Arc<Make<S>>,
+}
+
+impl<S> Kind<S> {
+    fn new(
+        name: impl Into<String>,
+        make: impl Fn(&[u8]) -> Made<S> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), make: Arc::new(make) }
+    }
 }
 
 /// A buffer, and what shares its memory, with what that holds.
@@ -36,7 +48,7 @@ impl<S> Made<S> {
 
 macro_rules! kinds {
     ($($name:ident: $make:expr;)+) => {
-        vec![$(Kind { name: stringify!($name), make: $make }),+]
+        vec![$(Kind::new(stringify!($name), $make)),+]
     };
 }
 
@@ -61,24 +73,27 @@ fn middle(mut whole: ByteView) -> Made<ByteView> {
 #[cfg(unix)]
 fn mapped(bytes: &[u8]) -> ByteView {
     let mut file = tempfile::tempfile().expect("a file");
-    file.write_all(bytes).expect("room on the disk");
+    file.write_all(bytes).expect("space on the disk");
     let map = MappedFile::snapshot(&file, 0..bytes.len() as u64).expect("a mapping");
     map.view().clone()
 }
 
-pub(crate) fn views() -> Vec<Kind<ByteView>> {
-    let mut kinds = in_memory();
-    #[cfg(unix)]
-    kinds.extend(kinds! {
-        view_mapped: |bytes| mapped(bytes).into();
-        view_mapped_part: |bytes| middle(mapped(&between(bytes)));
-    });
-    kinds
-}
+/// The kinds of memory that other handles can show a larger part of.
+const SHARED: [Backing; 5] =
+    [Backing::Pooled, Backing::Vec, Backing::Owner, Backing::Bytes, Backing::Static];
 
-fn in_memory() -> Vec<Kind<ByteView>> {
-    kinds! {
-        view_pooled: |bytes| Backing::Pooled.view(bytes).into();
+pub(crate) fn views() -> Vec<Kind<ByteView>> {
+    let of = |backing: Backing| {
+        Kind::new(format!("view_of_{backing:?}"), move |bytes| backing.view(bytes).into())
+    };
+    let shared = |backing: Backing| {
+        Kind::new(format!("view_beside_others_of_{backing:?}"), move |bytes| {
+            middle(backing.view(&between(bytes)))
+        })
+    };
+    let mut kinds: Vec<_> = Backing::ALL.map(of).into();
+    kinds.extend(SHARED.map(shared));
+    kinds.extend(kinds! {
         view_large: |bytes| {
             let mut buf = Pool::global().alloc(LARGE);
             buf.extend_from_slice(bytes);
@@ -88,34 +103,19 @@ fn in_memory() -> Vec<Kind<ByteView>> {
             let view = Backing::Pooled.view(bytes);
             Made::from(view.clone()).beside([view])
         };
-        view_pooled_part: |bytes| middle(Backing::Pooled.view(&between(bytes)));
-        view_vec: |bytes| Backing::Vec.view(bytes).into();
-        view_vec_part: |bytes| middle(Backing::Vec.view(&between(bytes)));
-        view_vec_with_room: |bytes| {
-            let mut vec = Vec::with_capacity(bytes.len() + 100);
-            vec.extend_from_slice(bytes);
-            ByteView::from(vec).into()
-        };
-        view_owner: |bytes| Backing::Owner.view(bytes).into();
-        view_owner_part: |bytes| middle(Backing::Owner.view(&between(bytes)));
-        view_arc: |bytes| ByteView::from(Arc::<[u8]>::from(bytes)).into();
-        view_bytes: |bytes| Backing::Bytes.view(bytes).into();
-        view_bytes_part: |bytes| middle(Backing::Bytes.view(&between(bytes)));
         view_there_and_back: |bytes| {
             ByteView::from(Bytes::from(Backing::Pooled.view(bytes))).into()
-        };
-        view_static: |bytes| Backing::Static.view(bytes).into();
-        view_static_part: |bytes| middle(Backing::Static.view(&between(bytes)));
-        view_read_up_to: |bytes| {
-            let mut view = Backing::Vec.view(&between(bytes));
-            view.advance(BESIDE.len());
-            view.truncate(bytes.len());
-            view.into()
         };
         view_compacted: |bytes| {
             Backing::Pooled.view(&between(bytes)).slice(9..9 + bytes.len()).compact().into()
         };
-    }
+    });
+    #[cfg(unix)]
+    kinds.extend(kinds! {
+        view_mapped: |bytes| mapped(bytes).into();
+        view_mapped_part: |bytes| middle(mapped(&between(bytes)));
+    });
+    kinds
 }
 
 fn pooled(bytes: &[u8]) -> ByteBuf {
@@ -125,8 +125,11 @@ fn pooled(bytes: &[u8]) -> ByteBuf {
 }
 
 pub(crate) fn bufs() -> Vec<Kind<ByteBuf>> {
-    kinds! {
-        buf_pooled: |bytes| pooled(bytes).into();
+    let of = |backing: Backing| {
+        Kind::new(format!("buf_of_{backing:?}"), move |bytes| backing.buf(bytes).into())
+    };
+    let mut kinds: Vec<_> = Backing::ALL.map(of).into();
+    kinds.extend(kinds! {
         buf_large: |bytes| {
             let mut buf = Pool::global().alloc(LARGE);
             buf.extend_from_slice(bytes);
@@ -137,8 +140,6 @@ pub(crate) fn bufs() -> Vec<Kind<ByteBuf>> {
             bytes.iter().for_each(|byte| buf.extend_from_slice(&[*byte]));
             buf.into()
         };
-        buf_vec: |bytes| ByteBuf::from(bytes.to_vec()).into();
-        buf_bytes: |bytes| ByteBuf::from(Bytes::from(bytes.to_vec())).into();
         buf_headroom: |bytes| {
             let mut buf = ByteBuf::with_headroom(100, bytes.len());
             buf.extend_from_slice(bytes);
@@ -147,12 +148,6 @@ pub(crate) fn bufs() -> Vec<Kind<ByteBuf>> {
         buf_prepended: |bytes| {
             let mut buf = ByteBuf::with_headroom(bytes.len(), 10);
             buf.prepend(bytes);
-            buf.into()
-        };
-        buf_read_up_to: |bytes| {
-            let mut buf = pooled(&between(bytes));
-            buf.advance(BESIDE.len());
-            buf.truncate(bytes.len());
             buf.into()
         };
         buf_front: |bytes| {
@@ -190,10 +185,11 @@ pub(crate) fn bufs() -> Vec<Kind<ByteBuf>> {
             buf.extend_from_slice(bytes);
             buf.into()
         };
-    }
+    });
+    kinds
 }
 
-/// Components with every border kept.
+/// Makes a composite of these parts and keeps every boundary.
 fn composite(parts: impl IntoIterator<Item = ByteView>) -> CompositeByteBuf {
     let mut composite = CompositeByteBuf::new();
     for part in parts {
@@ -203,7 +199,9 @@ fn composite(parts: impl IntoIterator<Item = ByteView>) -> CompositeByteBuf {
 }
 
 fn pieces(bytes: &[u8], len: usize) -> impl DoubleEndedIterator<Item = ByteView> {
-    bytes.chunks(len).enumerate().map(|(i, part)| Backing::ALL[i % 7].view(part))
+    // The last kind leaks.
+    let kinds = Backing::ALL.len() - 1;
+    bytes.chunks(len).enumerate().map(move |(i, part)| Backing::ALL[i % kinds].view(part))
 }
 
 pub(crate) fn composites() -> Vec<Kind<CompositeByteBuf>> {

@@ -19,6 +19,7 @@ mod writing;
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf};
 use libtest_mimic::{Arguments, Trial};
@@ -96,7 +97,7 @@ fn trials<S: Subject>(kinds: Vec<Kind<S>>, cases: impl Fn() -> Vec<Case<S>>) -> 
         for case in cases() {
             for (content, bytes) in contents() {
                 let name = format!("{}::{}::{content}", kind.name, case.name);
-                let (make, check) = (kind.make, case.check);
+                let (make, check) = (Arc::clone(&kind.make), case.check);
                 let trial = move || {
                     let made = make(&bytes);
                     check(made.subject, &bytes);

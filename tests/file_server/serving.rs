@@ -199,7 +199,7 @@ fn five_gibibytes_by_ranges() {
             assert_eq!(client.get("/sparse", &range).body, noise(seed, 100), "at {mark}");
         }
         assert_eq!(client.get("/sparse", "Range: bytes=-100\r\n").body, noise(4, 100));
-        // A part long enough to be sent in many pieces, across the 32-bit border.
+        // A part long enough to be sent in many pieces, across the 32-bit limit.
         let (start, length) = ((4u64 << 30) - (2 << 20), 4 << 20);
         let range = format!("Range: bytes={start}-{}\r\n", start + length - 1);
         let mut expected = vec![0; length as usize];

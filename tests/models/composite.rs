@@ -71,7 +71,7 @@ fn part(source: &Source, len: u16, salt: u8, model: &[u8], rope: &CompositeByteB
 }
 
 /// Where the component of this number begins: the end, if there are not so many.
-fn border(rope: &CompositeByteBuf, index: usize) -> usize {
+fn boundary_of(rope: &CompositeByteBuf, index: usize) -> usize {
     rope.components().take(index).map(|part| part.len()).sum()
 }
 
@@ -90,13 +90,13 @@ fn step(rope: &mut CompositeByteBuf, model: &mut Vec<u8>, op: &Op, salt: u8) {
         Op::Insert { index, source, len } => {
             let index = usize::from(*index) % (rope.components().len() + 1);
             let part = part(source, *len, salt, model, rope);
-            let at = border(rope, index);
+            let at = boundary_of(rope, index);
             model.splice(at..at, part.iter().copied());
             rope.insert(index, part);
         }
         Op::Remove { index } => {
             let index = usize::from(*index);
-            let at = border(rope, index);
+            let at = boundary_of(rope, index);
             match rope.remove(index) {
                 Some(part) => {
                     assert_eq!(&model[at..at + part.len()], &part[..]);
@@ -251,7 +251,7 @@ fn check(rope: &CompositeByteBuf, model: &[u8], probe: usize) {
     match rope.component_index(at) {
         Some(index) => {
             let start = rope.component_offset(index).unwrap();
-            assert_eq!(start, border(rope, index));
+            assert_eq!(start, boundary_of(rope, index));
             let part = rope.component_at(at).unwrap();
             assert_eq!(part[at - start], model[at]);
         }

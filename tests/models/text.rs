@@ -24,7 +24,7 @@ pub enum Op {
         bytes: [u8; 3],
         len: u8,
     },
-    /// A border more.
+    /// Adds a boundary.
     Cut {
         at: u16,
     },

@@ -81,7 +81,7 @@ fn ask(op: &str, args: Args<'_>, target: &mut Handle, on: Representation) -> Opt
         ("numComponents" | "maxNumComponents" | "nioBufferCount", 0)
             if on != Representation::Model =>
         {
-            Err(Stop::Differs(Difference::Borders))
+            Err(Stop::Differs(Difference::Boundaries))
         }
         ("numComponents", 0) => value(composite.lengths.len()),
         ("nioBufferCount", 0) => value(composite.lengths.len().max(1)),

@@ -204,7 +204,7 @@ fn search(bench: &mut Bench) {
                 let finder = memchr::memmem::Finder::new(black_box(NEEDLE));
                 let mut seam: Vec<u8> = Vec::new();
                 for part in &rope.parts {
-                    // The border first: the end of the last part and the start of this one.
+                    // The boundary first: the end of the last part and the start of this one.
                     seam.extend_from_slice(&part[..NEEDLE.len() - 1]);
                     black_box(finder.find(&seam));
                     black_box(finder.find(part));
