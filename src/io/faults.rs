@@ -70,6 +70,7 @@ const ROWS: &[Row] = &[
     (jobs::snapshot, &[Call::Duplicate, Call::MemoryFile, Call::Seal, Call::Sendfile], &[]),
     (jobs::snapshot, &[Call::Map, Call::Unmap, Call::Advise, Call::Lock, Call::Stat], &[]),
     (jobs::in_place, &[Call::Open, Call::Allocate, Call::Stat, Call::Map, Call::Unmap], &[]),
+    (jobs::in_place, &[Call::Duplicate], &[]),
     (jobs::in_place, &[Call::Advise, Call::Lock, Call::Flush, Call::SyncData, Call::Link], &[]),
     (jobs::memory, &[Call::MapMemory, Call::UnmapMemory, Call::AdviseMemory], &[]),
 ];

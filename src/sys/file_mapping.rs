@@ -225,8 +225,9 @@ pub(crate) fn unnamed_file(directory: &Path) -> io::Result<File> {
     })
 }
 
-/// Gives an unnamed file a name, which must be free. Returns the file of that name.
-pub(crate) fn give_name(file: &File, path: &Path) -> io::Result<File> {
+/// Gives an unnamed file a name, which must be free. `file` is the file of that name then. After an error, there is no
+/// such name.
+pub(crate) fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::Link, 0)?;
         os::give_name(file, path)

@@ -212,10 +212,12 @@ impl MappedFileMut {
     pub fn persist(&mut self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         self.check()?;
+        // Before the file has its name: from then on, nothing may fail until the mapping has ended (MM2).
+        let mut file = sys::duplicate(&self.file)?;
         self.failed = true;
         sys::sync_data(&self.file)?;
         self.failed = false;
-        let file = sys::give_name(&self.file, path)?;
+        sys::give_name(&mut file, path)?;
         self.mapping = None;
         sys::sync_directory_of(path)?;
         Ok(file)
@@ -394,6 +396,24 @@ mod tests {
             assert!(map.persist(&path).is_err() && !path.exists());
             assert_eq!((map.len(), map[0]), (10_000, 1));
         }
+    }
+
+    #[test]
+    fn a_file_gets_no_name_where_no_descriptor_is_left_to_return() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("name");
+        let mut map = MappedFileMut::create_in(directory.path(), 10_000).unwrap();
+        map[0] = 1;
+        let full = rustix::io::Errno::MFILE.raw_os_error();
+        let plan = move |call, _| match call {
+            Call::Duplicate => Outcome::Fail(full),
+            _ => Outcome::Pass,
+        };
+        let refused = with_plan(plan, || map.persist(&path)).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(full));
+        assert!(!path.exists(), "it could be opened and cut while it is mapped");
+        assert_eq!((map.len(), map[0]), (10_000, 1));
+        map.persist(&path).unwrap();
     }
 
     #[test]

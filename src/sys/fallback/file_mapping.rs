@@ -42,16 +42,16 @@ pub(in crate::sys) fn unnamed_file(directory: &Path) -> io::Result<File> {
 }
 
 /// A file that has lost its name cannot get another one, so it is copied.
-pub(in crate::sys) fn give_name(mut file: &File, path: &Path) -> io::Result<File> {
+pub(in crate::sys) fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
     let mut named = File::options().read(true).write(true).create_new(true).open(path)?;
     let copied =
-        file.rewind().and_then(|()| io::copy(&mut file, &mut named)).and_then(|_| named.sync_all());
+        file.rewind().and_then(|()| io::copy(file, &mut named)).and_then(|_| named.sync_all());
     match copied {
-        Ok(()) => Ok(named),
-        Err(e) => {
+        Ok(()) => *file = named,
+        Err(_) => {
             // The first error is the one to report.
             let _ = std::fs::remove_file(path);
-            Err(e)
         }
     }
+    copied
 }

@@ -2,10 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::Advice;
 
@@ -43,8 +42,6 @@ pub(in crate::sys) fn unnamed_file(directory: &Path) -> io::Result<File> {
     Ok(rustix::fs::openat(CWD, directory, flags, Mode::from_raw_mode(0o666))?.into())
 }
 
-pub(in crate::sys) fn give_name(file: &File, path: &Path) -> io::Result<File> {
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
-    file.try_clone()
+pub(in crate::sys) fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
+    super::link_file(file, path)
 }
