@@ -248,6 +248,7 @@ impl<F: Framing> Segment<F> {
         if len > BUFFER {
             return self.write_through(position, frame, record);
         }
+        debug_assert!(len <= self.buffer.capacity() - self.buffer.len(), "the buffer never grows");
         self.buffer.put_slice(frame);
         self.buffer.put_slice(record);
         self.last = position;
@@ -293,6 +294,17 @@ impl<F: Framing> Segment<F> {
     /// Writes the buffer up to the position `end`, which is in it, and publishes the records that
     /// are whole in the file by then.
     fn write_until(&mut self, end: u64) -> io::Result<()> {
+        let written = self.write_front(end);
+        // Also after an error, so that the buffer never grows.
+        self.buffer.discard_read();
+        written?;
+        // Every append writes up to the last boundary before it, so that only the last one is cut.
+        self.reader.publish(if self.buffer.is_empty() { end } else { self.last });
+        Ok(())
+    }
+
+    /// Writes the buffer up to the position `end`. After an error, its front has been written in part.
+    fn write_front(&mut self, end: u64) -> io::Result<()> {
         while self.written < end {
             // Less than the buffer holds.
             let piece = &self.buffer[..(end - self.written) as usize];
@@ -300,9 +312,6 @@ impl<F: Framing> Segment<F> {
             self.buffer.advance(written);
             self.written += written as u64;
         }
-        self.buffer.discard_read();
-        // Every append writes up to the last boundary before it, so that only the last one is cut.
-        self.reader.publish(if self.buffer.is_empty() { end } else { self.last });
         Ok(())
     }
 

@@ -163,6 +163,37 @@ fn what_is_published_is_whole_and_in_the_file_however_it_was_written() {
     assert!(payloads(&Segment::open(&path).unwrap()) == appended);
 }
 
+/// A write is cut at a multiple of 256 KiB and its rest fails. The buffer then takes a whole piece more; to grow, it
+/// would need memory, and an append would panic without it.
+#[test]
+fn an_append_behind_a_write_that_failed_in_part_needs_no_memory() {
+    const PIECE: usize = 256 * 1024;
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 8 << 20).unwrap();
+    let before = PIECE - START as usize - 100;
+    let lens = [before, 60_000, PIECE - 60_000, 65_600];
+    let mut lens = lens.into_iter();
+    let append = |segment: &mut Segment, len: usize| {
+        segment.append(&vec![len as u8; len - FRAME]).unwrap();
+    };
+    append(&mut segment, lens.next().unwrap());
+    segment.publish().unwrap();
+    append(&mut segment, lens.next().unwrap());
+    let mut calls = 0;
+    let plan = move |call, _| {
+        calls += usize::from(call == Call::WriteAt);
+        match call {
+            Call::WriteAt if calls == 1 => Outcome::Short(100),
+            Call::WriteAt => Outcome::Fail(EIO),
+            _ => Outcome::Pass,
+        }
+    };
+    assert!(with_plan(plan, || segment.publish()).is_err());
+    lens.for_each(|len| append(&mut segment, len));
+    segment.publish().unwrap();
+    assert_eq!(payloads(&segment).len(), 4);
+}
+
 #[test]
 fn what_does_not_fit_is_refused_and_changes_nothing() {
     let (_dir, path) = place();
