@@ -84,7 +84,7 @@ need_nightly() {
 }
 
 # The files that the loom models test.
-modelled=(memory/{count,ref_cache,flags}.rs pool/{budget/{mod,account,charge,queue,serve,shed,tree,wait,work},error}.rs pool/shared/{closed,exclusion,idle}.rs sys/{linux,fallback}/barrier.rs sys/memory/mapped.rs io/segment/published.rs)
+modelled=(memory/{count,ref_cache,flags}.rs pool/{budget/{mod,account,charge,queue,serve,shed,tree,wait,work},error}.rs pool/shared/coordination/{closed,exclusion,idle}.rs sys/{linux,fallback}/barrier.rs sys/memory/mapped.rs io/segment/published.rs)
 
 # Creates $copy, a package of the loom models, the files that they test, and loom. It builds in seconds; the crate with all
 # dependencies of its tests takes minutes.

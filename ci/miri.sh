@@ -32,14 +32,14 @@ if short; then
     # The files with unsafe code, within some minutes.
     within 180 "" --lib -- buf::byte_ memory:: pool::
     # A few of them, under other rules, on other targets and in other orders.
-    few=(memory:: pool::bits pool::chunk pool::headers pool::slab pool::tests::each_class buf::peek)
+    few=(memory:: pool::pages pool::tests::figures::each_class buf::peek)
     few+=(buf::byte_buf::tests::a_ buf::byte_buf::tests::spare)
     # A simulated kernel finds memory by its address.
     within 60 -Zmiri-permissive-provenance --features io-uring --lib -- io::uring
     within 90 -Zmiri-tree-borrows --lib -- "${few[@]}"
     within 90 "" --lib --target i686-unknown-linux-gnu -- "${few[@]}"
     within 90 "" --lib --target s390x-unknown-linux-gnu -- "${few[@]}"
-    within 90 -Zmiri-many-seeds=0..4 --lib -- pool::tests::a_charge_ends
+    within 90 -Zmiri-many-seeds=0..4 --lib -- pool::tests::budgets::a_charge_ends
     ran "$(grep -c '^test .* ok$' "$log")" "tests in some minutes, 5 deliberate faults caught; all tests with ci/miri.sh"
 else
     limit=0
@@ -57,7 +57,7 @@ else
     each -Zmiri-tree-borrows
     each "" --target i686-unknown-linux-gnu
     each "" --target s390x-unknown-linux-gnu
-    miri -Zmiri-many-seeds=0..64 --lib -- pool::tests::a_charge_ends pool::tests::closing
+    miri -Zmiri-many-seeds=0..64 --lib -- pool::tests::budgets::a_charge_ends pool::tests::life::closing
     miri -Zmiri-many-seeds=0..16 "${features[@]}" --test threads --test stress
     ran "$(passed)" "tests, 5 deliberate faults caught"
 fi

@@ -33,9 +33,9 @@ weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot
     only_a_unique_handle_may_write
 weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(free_shared\);//' \
     threads_end_with_views_in_their_storage
-weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
+weaker pool/shared/coordination/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_is_returned_while_the_pool_is_used
-weaker pool/shared/purge.rs '/fn close/,/^    }/s/self.trim\(\);//' a_pool_closes_while_blocks_return
+weaker pool/shared/central/purge.rs '/fn close/,/^    }/s/self.trim\(\);//' a_pool_closes_while_blocks_return
 weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' tenants_wait_for_their_bytes
 weaker memory/count.rs 's/self.0.fetch_sub\(references, Ordering::Release\)/{ let c = self.references(); self.0.store(c - references, Ordering::Release); c }/' \
     one_thread_allocates_and_others_free

@@ -80,40 +80,40 @@ weaker memory/count.rs 's/if before > LIMIT/if false/' count_overflow_guard
 weaker memory/count.rs 's|^(pub.crate. const LIMIT.*) / 2;|\1;|' count_overflow_guard
 
 # Idle memory and its purger.
-weaker pool/shared/idle.rs '/fn add/,/^    }/s/ Acquire\)/ Relaxed)/' idle_bytes_added_vs_end_of_watch
-weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_bytes_added_vs_end_of_watch
-weaker pool/shared/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, Release\)/load(crate::sync::Ordering::SeqCst)/' \
+weaker pool/shared/coordination/idle.rs '/fn add/,/^    }/s/ Acquire\)/ Relaxed)/' idle_bytes_added_vs_end_of_watch
+weaker pool/shared/coordination/idle.rs '/fn end_watch/,/^    }/s/ Release\)/ Relaxed)/' idle_bytes_added_vs_end_of_watch
+weaker pool/shared/coordination/idle.rs '/fn end_watch/,/^    }/s/fetch_add\(0, Release\)/load(crate::sync::Ordering::SeqCst)/' \
     idle_bytes_added_vs_end_of_watch
-weaker pool/shared/idle.rs 's/self.bytes.fetch_add\(0, Release\) <= enough \|\| !self.begin_watch\(\)/true/' \
+weaker pool/shared/coordination/idle.rs 's/self.bytes.fetch_add\(0, Release\) <= enough \|\| !self.begin_watch\(\)/true/' \
     idle_bytes_added_vs_end_of_watch
-weaker pool/shared/idle.rs 's/!self.watched.swap\(true, Relaxed\)/{ let w = self.is_watched(); self.watched.store(true, Relaxed); !w }/' \
+weaker pool/shared/coordination/idle.rs 's/!self.watched.swap\(true, Relaxed\)/{ let w = self.is_watched(); self.watched.store(true, Relaxed); !w }/' \
     at_most_one_watch
-weaker pool/shared/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
+weaker pool/shared/coordination/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     idle_bytes_added_vs_removed
-weaker pool/shared/idle.rs '/fn add/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\);/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); }/' \
+weaker pool/shared/coordination/idle.rs '/fn add/,/^    }/s/self.bytes.fetch_add\(bytes, Acquire\);/{ let b = self.bytes(); self.bytes.store(b + bytes, Relaxed); }/' \
     idle_bytes_added_vs_removed
-weaker pool/shared/idle.rs '/fetch_min/d' memory_used_since_the_last_check_is_not_unused
+weaker pool/shared/coordination/idle.rs '/fetch_min/d' memory_used_since_the_last_check_is_not_unused
 
 # A thread's free blocks, and other threads that take them.
-weaker pool/shared/exclusion.rs 's/barrier::light\(\);//' owner_uses_cells_vs_stop
-weaker pool/shared/exclusion.rs 's/if barrier::heavy\(\)/if true/' owner_uses_cells_vs_stop owner_uses_cells_vs_membarrier
+weaker pool/shared/coordination/exclusion.rs 's/barrier::light\(\);//' owner_uses_cells_vs_stop
+weaker pool/shared/coordination/exclusion.rs 's/if barrier::heavy\(\)/if true/' owner_uses_cells_vs_stop owner_uses_cells_vs_membarrier
 weaker sys/fallback/barrier.rs '/fn light/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_stop
 weaker sys/fallback/barrier.rs '/fn heavy/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_stop
 weaker sys/linux/barrier.rs 's/ \&\& membarrier::expedited\(\)//' owner_uses_cells_vs_membarrier
 weaker sys/linux/barrier.rs '/fn heavy/,/^}/s/fence\(SeqCst\);//' owner_uses_cells_vs_membarrier
-weaker pool/shared/exclusion.rs '/fn leave/,/^    }/s/Release/Relaxed/' owner_uses_cells_vs_stop
-weaker pool/shared/exclusion.rs 's/self.busy.load\(Ordering::Acquire\)/self.busy.load(Ordering::Relaxed)/' owner_uses_cells_vs_stop
-weaker pool/shared/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_continues_after_an_inspection
-weaker pool/shared/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_continues_after_an_inspection
-weaker pool/shared/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_returns_vs_stop
-weaker pool/shared/exclusion.rs '/fn retire/,/^    }/s/self.key.store.*;//; /fn stop/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' retired_owner_stays_out
+weaker pool/shared/coordination/exclusion.rs '/fn leave/,/^    }/s/Release/Relaxed/' owner_uses_cells_vs_stop
+weaker pool/shared/coordination/exclusion.rs 's/self.busy.load\(Ordering::Acquire\)/self.busy.load(Ordering::Relaxed)/' owner_uses_cells_vs_stop
+weaker pool/shared/coordination/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_continues_after_an_inspection
+weaker pool/shared/coordination/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_continues_after_an_inspection
+weaker pool/shared/coordination/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_returns_vs_stop
+weaker pool/shared/coordination/exclusion.rs '/fn retire/,/^    }/s/self.key.store.*;//; /fn stop/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' retired_owner_stays_out
 
 # Closing a pool.
-weaker pool/shared/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' \
+weaker pool/shared/coordination/closed.rs '/fn set/,/^    }/s/fence\(SeqCst\);//' \
     cache_close_vs_late_return pool_drop_with_live_blocks slab_end_vs_pool_close
-weaker pool/shared/closed.rs '/fn is_set_by_now/,/^    }/s/fence\(SeqCst\);//' \
+weaker pool/shared/coordination/closed.rs '/fn is_set_by_now/,/^    }/s/fence\(SeqCst\);//' \
     cache_close_vs_late_return pool_drop_with_live_blocks slab_end_vs_pool_close
-weaker pool/shared/closed.rs '/fn is_set_by_now/,/^    }/{s/fence\(SeqCst\);//; s/self.is_set\(\)/{ let is = self.is_set(); fence(SeqCst); is }/}' \
+weaker pool/shared/coordination/closed.rs '/fn is_set_by_now/,/^    }/{s/fence\(SeqCst\);//; s/self.is_set\(\)/{ let is = self.is_set(); fence(SeqCst); is }/}' \
     cache_close_vs_late_return
 
 # Budgets.

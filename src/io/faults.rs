@@ -204,7 +204,7 @@ fn every_call_may_fail_in_every_way() {
     println!("{failed} calls, {ways} ways, {} runs", matrix.iter().flatten().sum::<usize>());
     if TRANSFERS_IN_KERNEL {
         // Not every file system has direct I/O, or asks for whole blocks then. A thread is started once in a process:
-        // `pool::tests::users_of_a_pool_purge_it_where_no_thread_can_be_started` lets that fail.
+        // `pool::tests::life::users_of_a_pool_purge_it_where_no_thread_can_be_started` lets that fail.
         let spared = [Call::Seek, Call::Spawn];
         let without: Vec<_> = Call::ALL
             .iter()

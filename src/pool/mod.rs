@@ -14,7 +14,8 @@
 //!         └───────────────────┘
 //! ```
 //!
-//! Modules use those below them: `child` and `source`, `block`, `thread/`, `block_ext`, `shared/`, `budget/`, `pages/`, `observe/`.
+//! Modules use those below them: `builder` and `child`, `source`, `block`, `thread/`, `block_ext`, `shared/`, `budget/`,
+//! `pages/`, `observe/`.
 //!
 //! Where a policy is decided:
 //!
@@ -23,21 +24,23 @@
 //! | Which numbers can be changed, and what was measured for them? | `tuning` |
 //! | Which sizes do blocks have? | `pages/size_class` |
 //! | How are chunks cut, and how large is the next one? | `pages/chunk` |
-//! | Which slab gives the next block? | `shared/slabs` |
+//! | Which slab gives the next block? | `shared/stores/slabs` |
 //! | How much does a thread keep, and when does it trade with the depot? | `thread/cache` |
 //! | Which thread's cache serves a request when several pools are used? | `thread/local` |
 //! | When does a thread keep a reference instead of releasing it? | `memory/ref_cache` |
-//! | What does a limit count, and which locks may be held? | `shared/central` (P3, P5) |
-//! | What is reclaimed when a limit is reached? How much may be resident? | `shared/reclaim` |
-//! | What is returned to the system, in which order? | `shared/purge` |
-//! | When is it returned? | `shared/purger`, `shared/idle` |
-//! | What happens when a pool closes? | `shared/purge` (`close`), `shared/closed` |
+//! | Which locks may be held, and for how long? | `shared/central` (P3, P4) |
+//! | What does a limit count? What is reclaimed when it is reached? How much may be resident? | `shared/central/limit` |
+//! | When does a thread lose the blocks that it caches? | `shared/central/reclaim` |
+//! | What is returned to the system, in which order? | `shared/central/purge` |
+//! | When is it returned? | `shared/purger`, `shared/coordination/idle` |
+//! | What happens when a pool closes? | `shared/central/purge` (`close`), `shared/coordination/closed` |
 //! | Which request of a budget waits, and which is served next? | `budget/mod` (D3) |
 //! | Which blocks are tracked? | `observe/track` |
 
 mod block;
 mod block_ext;
 mod budget;
+mod builder;
 mod child;
 mod error;
 mod observe;
@@ -51,6 +54,7 @@ mod tuning;
 
 pub(crate) use block::Block;
 pub use budget::BudgetStats;
+pub use builder::PoolBuilder;
 pub use error::{AllocError, AllocErrorKind};
 pub use observe::stats::{ClassStats, PoolStats};
 pub use observe::track::{Outstanding, OutstandingSite, Track};
@@ -59,8 +63,8 @@ pub(crate) use source::Source;
 
 use budget::Shedders;
 use observe::{events, track};
+use shared::central::Central;
 pub use shared::central::Purge;
-use shared::central::{Central, Config};
 use shared::purger;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -281,126 +285,5 @@ impl fmt::Debug for Pool {
             .field("in_use", &self.central().in_use())
             .field("budget", &self.budget_stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// Settings for a new [`Pool`].
-///
-/// # Examples
-///
-/// ```
-/// use bytebuf::Pool;
-///
-/// let pool = Pool::builder().chunk_size(2 << 20).thread_cache(1 << 20).build();
-/// assert!(pool.try_alloc(1000).is_ok());
-/// ```
-#[derive(Debug, Clone)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct PoolBuilder {
-    config: Config,
-}
-
-impl Default for PoolBuilder {
-    fn default() -> Self {
-        let config = Config {
-            chunk_size: tuning::CHUNK_SIZE,
-            max_memory: None,
-            thread_cache: tuning::THREAD_CACHE,
-            huge_pages: false,
-            zero_on_release: false,
-            purge: Purge::Background,
-            track: Track::Off,
-        };
-        Self { config }
-    }
-}
-
-impl PoolBuilder {
-    /// Sets the most bytes that are mapped at a time: 1 MiB to 4 MiB, in steps of 64 KiB; others are rounded to these. The
-    /// first chunks of a pool are smaller. Default: 4 MiB.
-    pub fn chunk_size(mut self, bytes: usize) -> Self {
-        self.config.chunk_size = bytes;
-        self
-    }
-
-    /// Sets the maximum number of bytes of blocks in use. Default: no limit.
-    ///
-    /// The limit counts the full size of the blocks that buffers and views hold, and of free blocks that threads, the depot
-    /// and the cache of large blocks hold; when it is reached, the free blocks are reclaimed. A request that it refuses takes a few
-    /// microseconds at any limit, and does not block others.
-    ///
-    /// It does not count the headers of blocks (32 bytes each), nor free memory that waits for its return to the system. That
-    /// memory is bounded too: before a block is taken that would raise what may be resident to more than the limit and
-    /// 256 KiB, such memory is returned, whatever [`Purge`] says. Free blocks that share a page of 4 KiB with a block
-    /// in use cannot be returned, so a block of less than a page can keep one or two pages resident. Address space is not
-    /// bounded: [`mapped`](PoolStats::mapped) counts whole chunks, of which parts may have no memory.
-    ///
-    /// A thread may delay freeing blocks that it has shared, by the references that it caches: in a pool with a limit, of
-    /// blocks up to 1/2048 of it.
-    #[doc(alias = "maxDirectMemory")]
-    pub fn max_memory(mut self, bytes: usize) -> Self {
-        self.config.max_memory = Some(bytes);
-        self
-    }
-
-    /// Sets the most bytes of free blocks that each thread may keep, in addition to the one that it freed last. Default:
-    /// 16 MiB.
-    ///
-    /// A thread keeps at most 5 MiB at first, and more only while its load goes up and down by more than it keeps. The size
-    /// classes that it uses share this, by how much each of them needs. A thread that does nothing loses its free blocks
-    /// within 0.4 s.
-    pub fn thread_cache(mut self, bytes: usize) -> Self {
-        self.config.thread_cache = bytes;
-        self
-    }
-
-    /// Whether to ask the system to back chunks and large blocks with huge pages. Default: no.
-    ///
-    /// Measured on Linux 6.18: a read at random in 256 MiB of buffers took 16 ns instead of 26; the first
-    /// touch of fresh memory took 0.07 to 2.5 ms for each MiB instead of 0.5, by how much the kernel had
-    /// to move to find huge pages. For pools that stay large; not where memory comes and goes.
-    pub fn huge_pages(mut self, ask: bool) -> Self {
-        self.config.huge_pages = ask;
-        self
-    }
-
-    /// Whether to overwrite each block with zeros when its last handle is dropped, for secrets. Costs a
-    /// write of the whole block each time. Default: no.
-    ///
-    /// No safe call shows what an earlier owner of a block wrote, with this or without; it is for memory
-    /// that is read otherwise, as in a core dump.
-    pub fn zero_on_release(mut self, zero: bool) -> Self {
-        self.config.zero_on_release = zero;
-        self
-    }
-
-    /// Sets how idle memory is returned to the system. Default: [`Purge::Background`].
-    pub fn purge(mut self, purge: Purge) -> Self {
-        self.config.purge = purge;
-        self
-    }
-
-    /// Sets whether the pool records which line allocated each live block, for [`Pool::outstanding`]. Default:
-    /// [`Track::Off`].
-    #[doc(alias = "leakDetection")]
-    pub fn track(mut self, track: Track) -> Self {
-        self.config.track = track;
-        self
-    }
-
-    /// Makes the pool. Maps nothing yet. The first pool with [`Purge::Background`] starts the thread that purges.
-    #[must_use]
-    pub fn build(self) -> Pool {
-        let pool = self.make();
-        purger::start(pool.central());
-        pool
-    }
-
-    fn make(self) -> Pool {
-        let central = Central::new(self.config);
-        purger::register(&central);
-        let source = Source::new(Arc::clone(&central), None);
-        let close = Arc::new(CloseOnDrop(central));
-        Pool { source, shedders: Shedders::default(), _close: close }
     }
 }

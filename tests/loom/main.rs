@@ -20,18 +20,18 @@ mod budget;
 #[allow(unused_imports, reason = "what pools use")]
 #[path = "../../src/pool/budget/mod.rs"]
 mod budgets;
-#[path = "../../src/pool/shared/closed.rs"]
+#[path = "../../src/pool/shared/coordination/closed.rs"]
 mod closed;
 #[path = "../../src/memory/count.rs"]
 mod count;
 #[path = "../../src/pool/error.rs"]
 mod error;
-#[path = "../../src/pool/shared/exclusion.rs"]
+#[path = "../../src/pool/shared/coordination/exclusion.rs"]
 mod exclusion;
 mod fixtures;
 #[path = "../../src/memory/flags.rs"]
 mod flags;
-#[path = "../../src/pool/shared/idle.rs"]
+#[path = "../../src/pool/shared/coordination/idle.rs"]
 mod idle;
 mod idle_memory;
 mod magazine_exclusion;

@@ -5,8 +5,8 @@
 //! period it then lets the watched pools return what stayed idle. Where no thread can be started, the threads that use a
 //! pool do that in the same rhythm, a bounded step at a time.
 
-use crate::pool::shared::alarm;
 use crate::pool::shared::central::{Central, Purge};
+use crate::pool::shared::coordination::alarm;
 use crate::pool::tuning::PURGE_PERIOD;
 use crate::sys;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -15,9 +15,9 @@ use crate::memory::header::HeaderRef;
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::observe::track::Tracker;
 use crate::pool::shared::central::Central;
-use crate::pool::shared::depot::round_of;
-use crate::pool::shared::magazines::{Magazines, Open, most_of};
 use crate::pool::shared::purger;
+use crate::pool::shared::stores::depot::round_of;
+use crate::pool::shared::stores::magazines::{Magazines, Open, most_of};
 use crate::pool::tuning::{
     BLOCKS_OF_TRADE, FIRST_ALLOWANCE, FIRST_MAGAZINE, GROWTH_INTERVAL, LITTLE, MAX_ROUND,
     MIXED_ROUNDS_PER_SWING, MIXED_ROUNDS_TO_SHRINK, PURGE_STEP, REFUSALS_BEFORE_DISPLACING,

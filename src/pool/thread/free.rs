@@ -5,7 +5,7 @@ use crate::memory::header::{HeaderRef, Kind};
 use crate::memory::{hooks, owned};
 use crate::pool::block_ext;
 use crate::pool::pages::size_class::size_of_class;
-use crate::pool::shared::large;
+use crate::pool::shared::central::large;
 use crate::sys::memory;
 
 /// Returns a block that the caller owns exclusively. `put` takes those of slabs.

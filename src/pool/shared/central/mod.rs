@@ -17,6 +17,14 @@
     reason = "classes behind pointers that are set once, and a block's way to its pool (P2)"
 )]
 
+mod blocks;
+pub(in crate::pool) mod large;
+mod limit;
+mod purge;
+mod reclaim;
+mod rounds;
+mod snapshot;
+
 use crate::memory::header::HeaderRef;
 use crate::memory::ref_cache::MAX_CACHED_BLOCK;
 use crate::memory::try_box::try_box;
@@ -25,14 +33,14 @@ use crate::pool::observe::events;
 use crate::pool::observe::track::{Track, Tracker};
 use crate::pool::pages::chunk::{Chunks, MAX_UNITS, UNIT};
 use crate::pool::pages::size_class;
-use crate::pool::shared::closed::Closed;
-use crate::pool::shared::depot::{Round, Rounds};
-use crate::pool::shared::idle::Idle;
-use crate::pool::shared::large_cache::LargeCache;
-use crate::pool::shared::magazines::Magazines;
-use crate::pool::shared::registry::Registry;
-use crate::pool::shared::slabs::Slabs;
-use crate::pool::tuning::{IDLE_RESERVE, IDLE_SHARE, LIMIT_PER_CACHED_BLOCK};
+use crate::pool::shared::coordination::closed::Closed;
+use crate::pool::shared::coordination::idle::Idle;
+use crate::pool::shared::stores::depot::Rounds;
+use crate::pool::shared::stores::large_cache::LargeCache;
+use crate::pool::shared::stores::magazines::Magazines;
+use crate::pool::shared::stores::registry::Registry;
+use crate::pool::shared::stores::slabs::Slabs;
+use crate::pool::tuning::LIMIT_PER_CACHED_BLOCK;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering, Ordering::Relaxed};
 use crate::sys::barrier;
 use crate::sys::memory::Mapping;
@@ -221,31 +229,6 @@ impl Central {
         });
     }
 
-    // ---- the depot ----
-
-    /// Takes a round of the depot, if there is one.
-    pub(crate) fn pop_round(&self, class: u8) -> Option<Box<Round>> {
-        // Without a lock, where there is nothing to find.
-        if self.kept.load(Relaxed) == 0 {
-            return None;
-        }
-        let round = self.class(class)?.depot.pop()?;
-        let bytes = round.len() * size_class::size_of_class(class);
-        self.kept.fetch_sub(bytes, Relaxed);
-        self.idle.remove(bytes);
-        Some(round)
-    }
-
-    /// Returns a round without blocks, or `None` without memory for one, or if the pool is closed.
-    pub(crate) fn empty_round(&self) -> Option<Box<Round>> {
-        if self.is_closed() { None } else { self.empty_rounds.pop().or_else(Round::try_new) }
-    }
-
-    /// Keeps an empty round for later.
-    pub(crate) fn recycle(&self, round: Box<Round>) {
-        self.empty_rounds.push(round);
-    }
-
     // ---- the system ----
 
     /// Maps memory. `requested` is what the user asked for.
@@ -278,41 +261,6 @@ impl Central {
     pub(crate) fn refuse(&self, requested: usize) -> AllocError {
         let (in_use, limit) = (self.in_use.load(Relaxed), self.config.max_memory);
         AllocError { kind: AllocErrorKind::OutOfMemory, requested, in_use, limit, budget: None }
-    }
-
-    /// Counts bytes that leave the slabs or are mapped for a large block, within the limit (P5).
-    pub(super) fn charge(&self, bytes: usize, requested: usize) -> Result<(), AllocError> {
-        let Some(limit) = self.config.max_memory else {
-            self.in_use.fetch_add(bytes, Relaxed);
-            return Ok(());
-        };
-        let sum = |in_use: usize| in_use.checked_add(bytes).filter(|&sum| sum <= limit);
-        // Relaxed: a sum that orders nothing else.
-        self.in_use.fetch_update(Relaxed, Relaxed, sum).map(drop).map_err(|in_use| {
-            let kind = AllocErrorKind::OverLimit;
-            AllocError { kind, in_use, ..self.refuse(requested) }
-        })
-    }
-
-    /// Ends a charge.
-    pub(super) fn uncharge(&self, bytes: usize) {
-        self.in_use.fetch_sub(bytes, Relaxed);
-    }
-
-    /// Returns the number of bytes that a limit counts (P5).
-    pub(crate) fn in_use(&self) -> usize {
-        self.in_use.load(Relaxed)
-    }
-
-    /// Returns the number of idle bytes.
-    pub(crate) fn idle(&self) -> usize {
-        self.idle.bytes()
-    }
-
-    /// Returns the idle bytes that are not given back by themselves: a share of what is in use and not idle.
-    pub(super) fn reserve(&self) -> usize {
-        let used = self.in_use.load(Relaxed).saturating_sub(self.kept.load(Relaxed));
-        (used / IDLE_SHARE).max(IDLE_RESERVE)
     }
 
     /// Counts a block that a thread without a cache put back.

@@ -7,13 +7,13 @@ static RUNG: Mutex<bool> = Mutex::new(false);
 static BELL: Condvar = Condvar::new();
 
 /// Notifies the purger that a pool asks to be watched. Does nothing without a purger.
-pub(super) fn ring() {
+pub(crate) fn ring() {
     *RUNG.lock().unwrap_or_else(PoisonError::into_inner) = true;
     BELL.notify_one();
 }
 
 /// Waits until a pool asks.
-pub(super) fn wait() {
+pub(crate) fn wait() {
     let mut rung = RUNG.lock().unwrap_or_else(PoisonError::into_inner);
     while !std::mem::take(&mut *rung) {
         rung = BELL.wait(rung).unwrap_or_else(PoisonError::into_inner);

@@ -5,32 +5,32 @@ use crate::pool::tuning::LARGE_CACHED;
 
 /// Cached blocks, the most recent last, and the figures of those that are out.
 #[derive(Default)]
-pub(super) struct LargeCache {
+pub(crate) struct LargeCache {
     list: Vec<HeaderRef>,
-    pub(super) pinned: usize,
-    pub(super) requested: usize,
-    pub(super) live_blocks: usize,
+    pub(crate) pinned: usize,
+    pub(crate) requested: usize,
+    pub(crate) live_blocks: usize,
 }
 
 impl LargeCache {
     /// Returns the bytes of the cached blocks.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.list.iter().map(|&block| capacity(block)).sum()
     }
 
     /// Takes the most recent block of this number of bytes.
-    pub(super) fn take(&mut self, len: usize) -> Option<HeaderRef> {
+    pub(crate) fn take(&mut self, len: usize) -> Option<HeaderRef> {
         let place = self.list.iter().rposition(|&block| capacity(block) == len)?;
         Some(self.list.remove(place))
     }
 
     /// Takes the block that has been here for longest.
-    pub(super) fn take_oldest(&mut self) -> Option<HeaderRef> {
+    pub(crate) fn take_oldest(&mut self) -> Option<HeaderRef> {
         if self.list.is_empty() { None } else { Some(self.list.remove(0)) }
     }
 
     /// Puts a block. Returns whether there was a place for it.
-    pub(super) fn put(&mut self, block: HeaderRef) -> bool {
+    pub(crate) fn put(&mut self, block: HeaderRef) -> bool {
         let has_place = self.list.len() < LARGE_CACHED && self.list.try_reserve(1).is_ok();
         if has_place {
             self.list.push(block);
@@ -40,6 +40,6 @@ impl LargeCache {
 }
 
 /// Returns the bytes of a large block.
-pub(super) fn capacity(block: HeaderRef) -> usize {
+pub(crate) fn capacity(block: HeaderRef) -> usize {
     block.long_capacity().unwrap_or(0)
 }

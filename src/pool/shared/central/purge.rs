@@ -1,8 +1,8 @@
 //! Giving idle memory back to the system. No lock is held while the system takes it (P3).
 
 use crate::pool::pages::chunk::Purge as Taken;
-use crate::pool::shared::alarm;
 use crate::pool::shared::central::{Central, Class, Purge};
+use crate::pool::shared::coordination::alarm;
 use crate::pool::tuning::PURGE_STEP;
 use crate::sync::lock;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Central {
 
     /// Returns memory that was idle for the whole period to the system, except the reserve: the working-set rule of Bonwick's depot.
     /// Returns whether the pool needs no further watch.
-    pub(super) fn purge_unused(self: &Arc<Self>) -> bool {
+    pub(in crate::pool::shared) fn purge_unused(self: &Arc<Self>) -> bool {
         let purging = lock(&self.purging);
         let any_active = self.take_back_idle_caches();
         let reserve = self.reserve();

@@ -2,13 +2,14 @@
 
 use crate::memory::flags::ZEROED;
 use crate::memory::header::{HeaderRef, Origin, caching_flags};
-use crate::pool::error::AllocError;
+use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::chunk::Span;
 use crate::pool::pages::headers::{NewRegion, Run};
 use crate::pool::pages::size_class;
 use crate::pool::pages::slab::{PagePurge, Slab, blocks_of, units_of};
 use crate::pool::shared::central::{Central, Class};
-use crate::pool::shared::slabs;
+use crate::pool::shared::stores::slabs;
+use crate::pool::tuning::PURGE_STEP;
 use crate::sync::lock;
 use std::sync::Arc;
 
@@ -66,6 +67,28 @@ impl Central {
         }
         self.uncharge((most - taken) * size);
         result
+    }
+
+    /// Takes one block, for a thread that has no cache.
+    pub(crate) fn take_one(self: &Arc<Self>, class: u8) -> Result<HeaderRef, AllocError> {
+        if let Some(mut round) = self.pop_round(class) {
+            let mut blocks = round.drain();
+            let first = blocks.next();
+            self.put_all(class, &mut blocks);
+            drop(blocks);
+            self.recycle(round);
+            if let Some(first) = first {
+                return Ok(first);
+            }
+        }
+        self.bound_resident(PURGE_STEP);
+        let (size, mut taken) = (size_class::size_of_class(class), None);
+        let mut fill = || self.fill(class, 1, &mut |block| taken = Some(block));
+        fill().or_else(|error| match error.kind {
+            AllocErrorKind::OverLimit if self.reclaim_for(size) => fill(),
+            _ => Err(error),
+        })?;
+        taken.ok_or_else(|| self.refuse(size))
     }
 
     /// Puts one block back into its slab.

@@ -14,7 +14,7 @@ use crate::memory::try_box::try_box;
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
-use crate::pool::shared::large_cache::capacity;
+use crate::pool::shared::stores::large_cache::capacity;
 use crate::sync::{Ordering::Relaxed, lock};
 use crate::sys::memory::Mapping;
 use core::mem::MaybeUninit;

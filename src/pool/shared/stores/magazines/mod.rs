@@ -4,16 +4,18 @@
 //! while the owner does nothing with them: when a limit is reached, when the thread has been idle for a while, and
 //! when the pool closes.
 //!
-//! * **M1** The cells are used only as K1 of [`exclusion`](super::exclusion) says: the owner has entered, or another thread
+//! * **M1** The cells are used only as K1 of `exclusion` says: the owner has entered, or another thread
 //!   has stopped it. Code that has entered never calls into another `Magazines` of the same thread.
 //! * **M2** Blocks of a magazine belong to no other place (P1).
 #![allow(unsafe_code, reason = "cells that one thread at a time opens (M1)")]
 
+mod open;
+
+pub(crate) use open::Open;
+
 use crate::memory::header::HeaderRef;
-use crate::memory::try_box::try_box;
 use crate::pool::pages::size_class::{self, size_of_class};
-use crate::pool::shared::depot::Round;
-use crate::pool::shared::exclusion::Exclusion;
+use crate::pool::shared::coordination::exclusion::Exclusion;
 use crate::pool::tuning::{FIRST_ALLOWANCE, MAX_MAGAZINE, MAX_MAGAZINE_BYTES, SPINS_FOR_CACHE};
 use crate::sync::{AtomicPtr, Ordering};
 use core::cell::{Cell, UnsafeCell};
@@ -194,22 +196,6 @@ impl Magazines {
         Err(before)
     }
 
-    /// Calls `f` with the magazine of a class, which is allocated if need be. `None` if the owner can't use the cells
-    /// now, or without memory. Only the owner may call this.
-    pub(crate) fn with<R>(&self, class: u8, f: impl FnOnce(&Open<'_>) -> R) -> Option<R> {
-        let _entered = self.enter(self.pool)?;
-        let magazine = self.magazine(class).or_else(|| self.add_group(class))?;
-        Some(f(&Open { all: self, magazine, class }))
-    }
-
-    #[cold]
-    fn add_group(&self, class: u8) -> Option<&Magazine> {
-        let group = Box::leak(try_box(Group::default())?);
-        // Release: as `magazine` says.
-        self.groups[class as usize / GROUP].store(group, Ordering::Release);
-        self.magazine(class)
-    }
-
     // ---- other threads ----
 
     /// Takes all blocks out and calls `put` with those of each class, unless the owner uses the cells at this moment:
@@ -320,80 +306,5 @@ impl Magazine {
         // SAFETY: the place was just written.
         unsafe { blocks.set_len(len + 1) };
         true
-    }
-}
-
-/// A magazine that its owner has entered.
-pub(crate) struct Open<'a> {
-    pub(crate) all: &'a Magazines,
-    magazine: &'a Magazine,
-    class: u8,
-}
-
-impl Open<'_> {
-    #[allow(clippy::mut_from_ref, reason = "opens a cell that is this thread's alone")]
-    fn blocks(&self) -> &mut Vec<HeaderRef> {
-        // SAFETY: M1: the owner has entered; each method of `Open` uses it once and keeps nothing of it.
-        unsafe { &mut *self.magazine.blocks.get() }
-    }
-
-    pub(crate) fn counters(&self) -> &Magazine {
-        self.magazine
-    }
-
-    pub(crate) fn limit(&self) -> usize {
-        self.magazine.limit()
-    }
-
-    pub(crate) fn pop(&self) -> Option<HeaderRef> {
-        self.blocks().pop()
-    }
-
-    /// Adds a block; returns whether it takes one more.
-    pub(crate) fn push(&self, block: HeaderRef) -> bool {
-        self.magazine.push(block)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.blocks().len()
-    }
-
-    /// Sets the limit, and reserves places for this number of blocks. Returns whether there is memory for it. The caller
-    /// ensures that there are no more blocks, and updates the assigned bytes.
-    pub(crate) fn set_limit(&self, limit: usize) -> bool {
-        let blocks = self.blocks();
-        let more = limit.saturating_sub(blocks.len());
-        if blocks.try_reserve_exact(more).is_err() {
-            return false;
-        }
-        self.magazine.limit.store(limit as u32, Relaxed);
-        true
-    }
-
-    /// Moves the oldest blocks into a round, at most `n`.
-    pub(crate) fn fill_round(&self, round: &mut Round, n: usize) {
-        let n = n.min(self.len());
-        round.fill(&self.blocks()[..n]);
-        self.blocks().drain(..n);
-    }
-
-    /// Hands out the oldest `n` blocks, or all there are.
-    pub(crate) fn drain_oldest(&self, n: usize) -> impl Iterator<Item = HeaderRef> {
-        let n = n.min(self.len());
-        self.blocks().drain(..n)
-    }
-
-    /// The other magazines that may take blocks.
-    pub(crate) fn others(&self) -> impl Iterator<Item = Open<'_>> {
-        let others = self.all.all().filter(|(class, _)| *class != self.class);
-        others.map(|(class, magazine)| Open { all: self.all, magazine, class })
-    }
-
-    pub(crate) fn class(&self) -> u8 {
-        self.class
-    }
-
-    pub(crate) fn size(&self) -> usize {
-        size_of_class(self.class)
     }
 }

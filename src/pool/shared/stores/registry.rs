@@ -9,13 +9,13 @@
 //!   behind the entry it has visited, whatever came and went.
 #![allow(unsafe_code, reason = "follows pointers to the magazines of other threads (F1)")]
 
-use crate::pool::shared::magazines::Magazines;
+use crate::pool::shared::stores::magazines::Magazines;
 use crate::sync::{Mutex, lock, thread};
 use core::ptr::NonNull;
 
 /// The magazines of all threads that use a pool.
 #[derive(Default)]
-pub(super) struct Registry(Mutex<Entries>);
+pub(crate) struct Registry(Mutex<Entries>);
 
 #[derive(Default)]
 struct Entries {
@@ -46,7 +46,7 @@ impl Registry {
     /// # Safety
     ///
     /// They stay where they are until the thread has [unregistered](Self::unregister) them.
-    pub(super) unsafe fn register(&self, magazines: &Magazines) -> bool {
+    pub(crate) unsafe fn register(&self, magazines: &Magazines) -> bool {
         let mut entries = lock(&self.0);
         if entries.list.try_reserve(1).is_err() {
             return false;
@@ -58,7 +58,7 @@ impl Registry {
     }
 
     /// Removes magazines, if they are here, when no other thread visits them. Calls `before` at the moment of it.
-    pub(super) fn unregister(&self, magazines: &Magazines, before: impl FnOnce()) {
+    pub(crate) fn unregister(&self, magazines: &Magazines, before: impl FnOnce()) {
         loop {
             let mut entries = lock(&self.0);
             let is_it = |entry: &Entry| core::ptr::eq(entry.magazines.as_ptr(), magazines);
@@ -78,7 +78,7 @@ impl Registry {
     }
 
     /// Calls `f` with the magazines of each thread in turn.
-    pub(super) fn for_each(&self, mut f: impl FnMut(&Magazines)) {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Magazines)) {
         let mut before = 0;
         while let Some(visit) = self.visit_next(before) {
             // SAFETY: F1: the visit has begun.

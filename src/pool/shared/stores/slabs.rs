@@ -14,16 +14,16 @@ use crate::pool::pages::slab::{PagePurge, Slab};
 use std::mem::MaybeUninit;
 
 /// A slab in the list of its class.
-pub(super) struct Entry<P> {
-    pub(super) slab: Slab,
+pub(crate) struct Entry<P> {
+    pub(crate) slab: Slab,
     /// A reference to the pool, which the slab keeps (P2).
-    pub(super) pool: P,
+    pub(crate) pool: P,
     /// The next of a list of slabs without blocks out.
-    pub(super) next: Option<Box<Self>>,
+    pub(crate) next: Option<Box<Self>>,
 }
 
 /// All slabs of a class.
-pub(super) struct Slabs<P> {
+pub(crate) struct Slabs<P> {
     list: Vec<Option<Box<Entry<P>>>>,
     /// The slabs with a free block. The lowest is used first, so that the others become unused.
     open: IndexSet,
@@ -42,41 +42,41 @@ impl<P> Default for Slabs<P> {
 }
 
 /// What a visit changed of the idle bytes (I1), and the slabs that it left without a block out.
-pub(super) struct Visit<P> {
-    pub(super) more: usize,
-    pub(super) less: usize,
-    pub(super) unused: Option<Box<Entry<P>>>,
+pub(crate) struct Visit<P> {
+    pub(crate) more: usize,
+    pub(crate) less: usize,
+    pub(crate) unused: Option<Box<Entry<P>>>,
 }
 
 impl<P> Visit<P> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { more: 0, less: 0, unused: None }
     }
 }
 
 impl<P> Slabs<P> {
     /// Returns the number of places, each with a slab or vacant.
-    pub(super) fn places(&self) -> usize {
+    pub(crate) fn places(&self) -> usize {
         self.list.len()
     }
 
-    pub(super) fn slab(&self, place: usize) -> Option<&Slab> {
+    pub(crate) fn slab(&self, place: usize) -> Option<&Slab> {
         self.list.get(place)?.as_ref().map(|entry| &entry.slab)
     }
 
     /// Returns the number of blocks out, and of free ones.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(crate) fn counts(&self) -> (usize, usize) {
         (self.blocks - self.free, self.free)
     }
 
     /// Frees the memory of the list itself, if there are no slabs.
-    pub(super) fn forget_unused(&mut self) {
+    pub(crate) fn forget_unused(&mut self) {
         if self.blocks == 0 {
             *self = Self::default();
         }
     }
 
-    pub(super) fn take(&mut self, visit: &mut Visit<P>) -> Option<HeaderRef> {
+    pub(crate) fn take(&mut self, visit: &mut Visit<P>) -> Option<HeaderRef> {
         let index = self.open.first()?;
         let slab = &mut self.list[index].as_mut().expect("an open slab").slab;
         let (block, warm) = slab.take().expect("an open slab has a free block");
@@ -91,7 +91,7 @@ impl<P> Slabs<P> {
     }
 
     /// Takes a block back. Its slab is moved to the visit if it is unused now.
-    pub(super) fn put(&mut self, block: HeaderRef, visit: &mut Visit<P>) {
+    pub(crate) fn put(&mut self, block: HeaderRef, visit: &mut Visit<P>) {
         let index = block.slab as usize;
         self.slab_mut(index).put(block);
         self.free += 1;
@@ -136,7 +136,7 @@ impl<P> Slabs<P> {
     }
 
     /// Adds a slab. Gives it back without memory for a place.
-    pub(super) fn add(&mut self, mut entry: Box<Entry<P>>) -> Result<(), Box<Entry<P>>> {
+    pub(crate) fn add(&mut self, mut entry: Box<Entry<P>>) -> Result<(), Box<Entry<P>>> {
         let Some(index) = self.reserve() else { return Err(entry) };
         entry.slab.set_index(index as u32);
         self.vacant.remove(index);
@@ -148,12 +148,12 @@ impl<P> Slabs<P> {
     }
 
     /// Returns whether a slab has a free block.
-    pub(super) fn has_free(&mut self) -> bool {
+    pub(crate) fn has_free(&mut self) -> bool {
         self.open.first().is_some()
     }
 
     /// Frees the blocks that were reserved for a purge. Returns the bytes that are not resident any more.
-    pub(super) fn end_purge(
+    pub(crate) fn end_purge(
         &mut self,
         place: usize,
         purge: &PagePurge,
@@ -167,7 +167,7 @@ impl<P> Slabs<P> {
     }
 
     /// Reserves pages of a slab for a purge, from a page on.
-    pub(super) fn begin_purge(&mut self, place: usize, page: usize) -> Option<PagePurge> {
+    pub(crate) fn begin_purge(&mut self, place: usize, page: usize) -> Option<PagePurge> {
         let slab = &mut self.list.get_mut(place)?.as_mut()?.slab;
         let purge = slab.begin_purge(page)?;
         if slab.is_full() {
@@ -180,7 +180,7 @@ impl<P> Slabs<P> {
 impl<P> Entry<P> {
     /// Gives the slab back without memory for the entry.
     #[allow(clippy::result_large_err, reason = "a box would need the memory that there is not")]
-    pub(super) fn try_new(slab: Slab, pool: P) -> Result<Box<Self>, Slab> {
+    pub(crate) fn try_new(slab: Slab, pool: P) -> Result<Box<Self>, Slab> {
         match try_box(MaybeUninit::uninit()) {
             Some(place) => Ok(Box::write(place, Self { slab, pool, next: None })),
             None => Err(slab),

@@ -1,0 +1,42 @@
+//! Taking the blocks in the caches of threads back to their slabs: when a limit is reached, when a thread is idle, when the
+//! pool closes.
+
+use crate::pool::shared::central::Central;
+use crate::pool::shared::stores::magazines::Magazines;
+use crate::sync::Ordering::Relaxed;
+use std::sync::Arc;
+
+impl Central {
+    /// Takes the blocks of all threads back to their slabs, except those of a thread that uses them at this moment.
+    /// With `for_good`, that thread does so itself at its next operation.
+    pub(super) fn take_back_caches(self: &Arc<Self>, for_good: bool) {
+        self.caches.for_each(|magazines| {
+            if for_good {
+                magazines.retire();
+            } else if magazines.is_dormant() {
+                return;
+            }
+            self.take_back(magazines);
+        });
+    }
+
+    /// Takes the blocks of threads back that have done nothing since the last call. Returns whether any other thread
+    /// may hold some.
+    pub(super) fn take_back_idle_caches(self: &Arc<Self>) -> bool {
+        let mut active = false;
+        self.caches.for_each(|magazines| {
+            if magazines.is_dormant() {
+                return;
+            }
+            let activity = magazines.activity();
+            let is_idle = magazines.seen.swap(activity, Relaxed) == activity;
+            active |= !(is_idle && self.take_back(magazines));
+        });
+        active
+    }
+
+    /// Takes the blocks of one thread back, unless it uses them at this moment: returns whether it did.
+    pub(crate) fn take_back(self: &Arc<Self>, magazines: &Magazines) -> bool {
+        magazines.take_all(|class, blocks| self.put_all(class, blocks))
+    }
+}
