@@ -1,7 +1,7 @@
 //! Typed access, search and dumps as methods of the types themselves: no trait to import.
 
 use super::{
-    ByteBuf, ByteView, CompositeByteBuf,
+    ByteBuf, ByteView, CompositeByteBuf, Peek, Poke, Search,
     dump::inherent_dump,
     peek::table::{inherent_peek, inherent_poke},
     search::table::inherent_search,

@@ -2,8 +2,6 @@
 
 use std::{error::Error, fmt};
 
-use super::Peek;
-
 /// The most bytes that 64 bits need in LEB128.
 pub(super) const MAX_LEN: usize = 10;
 /// QUIC's largest value: two bits of the first byte encode the length.
@@ -31,15 +29,17 @@ impl fmt::Display for VarintOverflow {
 
 impl Error for VarintOverflow {}
 
-/// Returns the LEB128 integer at `offset` and its length; `None` if its last byte is not there yet.
-pub(super) fn peek(
-    bytes: &(impl Peek + ?Sized),
+/// Returns the LEB128 integer at `offset` and its length; `None` if its last byte is not there yet. `whole` has the most
+/// bytes that it can have, if there are so many; else `byte` returns them one by one.
+#[inline]
+pub(super) fn decode_at(
     offset: usize,
+    whole: Option<[u8; MAX_LEN]>,
+    byte: impl Fn(usize) -> Option<[u8; 1]>,
 ) -> Result<Option<(u64, usize)>, VarintOverflow> {
-    let at = |index| offset.checked_add(index).and_then(|at| bytes.peek_u8(at));
-    match bytes.peek_array::<MAX_LEN>(offset) {
-        Some(all) => decode(|index| Some(all[index])),
-        None => decode(at),
+    match whole {
+        Some(whole) => decode(|index| Some(whole[index])),
+        None => decode(|index| byte(offset.checked_add(index)?).map(|[byte]| byte)),
     }
     .ok_or(VarintOverflow { offset })
 }
@@ -82,16 +82,33 @@ pub(super) fn from_zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-/// Returns QUIC's integer at `offset` and its length; `None` if its last byte is not there yet.
-pub(super) fn peek_quic(bytes: &(impl Peek + ?Sized), offset: usize) -> Option<(u64, usize)> {
-    let (value, len) = match bytes.peek_u8(offset)? >> 6 {
-        0 => (bytes.peek_u8(offset)?.into(), 1),
-        1 => (bytes.peek_u16(offset)?.into(), 2),
-        2 => (bytes.peek_u32(offset)?.into(), 4),
-        _ => (bytes.peek_u64(offset)?, 8),
+/// Returns QUIC's integer at `offset` and its length; `None` if its last byte is not there yet. `whole` has the most
+/// bytes that it can have, if there are so many; else `byte` returns them one by one.
+#[inline]
+pub(super) fn decode_quic_at(
+    offset: usize,
+    whole: Option<[u8; 8]>,
+    byte: impl Fn(usize) -> Option<[u8; 1]>,
+) -> Option<(u64, usize)> {
+    let bytes = match whole {
+        Some(whole) => whole,
+        None => {
+            let mut bytes = [0; 8];
+            [bytes[0]] = byte(offset)?;
+            for index in 1..quic_len(bytes[0]) {
+                [bytes[index]] = byte(offset.checked_add(index)?)?;
+            }
+            bytes
+        }
     };
-    // The two bits of the length are the highest of whatever width it has.
-    Some((value & QUIC_MAX >> (64 - 8 * len), len))
+    let len = quic_len(bytes[0]);
+    // The two bits of the length are the highest.
+    Some(((u64::from_be_bytes(bytes) & QUIC_MAX) >> (64 - 8 * len), len))
+}
+
+/// Returns the length of QUIC's integer that begins with this byte.
+fn quic_len(first: u8) -> usize {
+    1 << (first >> 6)
 }
 
 /// `value`, at most `QUIC_MAX`, in QUIC's form: some bytes, of which the last ones count, and how

@@ -17,6 +17,8 @@
 use std::io;
 
 pub(crate) mod barrier;
+#[cfg(unix)]
+mod completion;
 mod fault;
 mod file;
 #[cfg(unix)]
@@ -43,6 +45,8 @@ mod vectored;
 #[cfg(unix)]
 mod zerocopy;
 
+#[cfg(unix)]
+pub(crate) use completion::Completion;
 pub(crate) use fault::Call;
 #[cfg(all(test, unix))]
 #[allow(unused_imports, reason = "the tests of zero-copy sends use it, which Linux alone has")]
@@ -80,9 +84,7 @@ pub(crate) use vectored::read_vectored;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub(crate) use zerocopy::refusal_of_operation;
 #[cfg(unix)]
-pub(crate) use zerocopy::{
-    Completion, Refusal, enable_zero_copy, next_completion, refusal, socket_id,
-};
+pub(crate) use zerocopy::{Refusal, enable_zero_copy, next_completion, refusal, socket_id};
 
 /// Linux cuts every transfer at 2 GiB less a page and reports that only by a short count.
 pub(crate) const MAX_BYTES: usize = 0x7fff_f000;

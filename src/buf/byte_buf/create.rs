@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "the first byte lies inside the block (W1)")]
 
 use super::ByteBuf;
-use super::grow::MadeWith;
+use super::made_with::MadeWith;
 use crate::pool::{Block, Pool};
 use core::ptr::NonNull;
 

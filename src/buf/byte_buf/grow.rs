@@ -12,33 +12,12 @@
 
 use super::ByteBuf;
 use super::alloc::{allocate, source_of};
+use super::made_with::MadeWith;
 use super::reserve_error::{TryReserveError, TryReserveErrorKind};
 use crate::pool::{AllocError, Block};
 
 /// The least capacity of a buffer that grows from nothing.
 const LEAST: usize = 64;
-
-/// The capacity that a buffer was made with, which its new blocks have too. So while parts that were split off are
-/// held, each new block serves as many reads as the first one.
-#[derive(Clone, Copy)]
-pub(super) struct MadeWith {
-    /// In units of [`UNIT`](Self::UNIT) bytes; zero for the requested length of the block.
-    units: u16,
-}
-
-impl MadeWith {
-    const UNIT: usize = 16;
-
-    /// The limit of what is remembered: a held part should not pin more than this.
-    const MAX: usize = 64 * 1024;
-
-    /// The requested length of the block: the buffer still has its first block.
-    pub(super) const BLOCK: Self = Self { units: 0 };
-
-    fn new(capacity: usize) -> Self {
-        Self { units: capacity.min(Self::MAX).div_ceil(Self::UNIT) as u16 }
-    }
-}
 
 impl ByteBuf {
     /// Makes spare capacity for `additional` bytes.
@@ -166,10 +145,8 @@ impl ByteBuf {
     /// Returns the capacity that the buffer was made with, as far as it is remembered; zero for one that
     /// never had memory.
     fn made_with(&self) -> usize {
-        match (self.made_with.units, &self.block) {
-            (0, Some(block)) => (block.requested() - self.front_len()).min(MadeWith::MAX),
-            (units, _) => usize::from(units) * MadeWith::UNIT,
-        }
+        let requested = self.block.as_ref().map(|block| block.requested() - self.front_len());
+        self.made_with.capacity(requested)
     }
 
     /// Returns what the next block of this buffer remembers of the capacity that it was made with.

@@ -27,6 +27,7 @@ mod create;
 mod alloc;
 mod grow;
 mod index;
+mod made_with;
 mod parts;
 #[cfg(any(unix, feature = "tokio"))]
 mod receive;
@@ -43,8 +44,8 @@ use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub(super) use alloc::{allocate, copy_from, or_panic, source_among, source_of};
-use grow::MadeWith;
 pub use index::IndexError;
+use made_with::MadeWith;
 pub use reserve_error::{TryReserveError, TryReserveErrorKind};
 
 /// A unique, writable, growable range of bytes in pooled memory.

@@ -3,7 +3,7 @@
 
 use super::ByteBuf;
 use super::alloc::or_panic;
-use super::grow::MadeWith;
+use super::made_with::MadeWith;
 use crate::buf::{ByteView, drop_after, range};
 use crate::pool::{AllocError, Block};
 

@@ -3,48 +3,13 @@
 //! [`Peek`] and [`Poke`] have the methods; `inherent_peek!` and `inherent_poke!` give a type the same ones
 //! as its own, so that its users need not import a trait. The list of types stands once, in `table.rs`.
 
+pub(super) mod medium;
+mod out_of_range;
 pub(super) mod table;
-
-use std::{error::Error, fmt};
 
 use self::table::{peek_methods, poke_methods};
 
-/// The error of an access to a range that is not within the buffer.
-///
-/// ```
-/// use bytebuf::Poke;
-///
-/// let error = [0; 8].set_u32(6, 1).unwrap_err();
-/// assert_eq!((error.offset, error.width, error.len), (6, 4, 8));
-/// assert_eq!(error.to_string(), "4 bytes at offset 6 do not lie within 8");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OutOfRange {
-    /// The offset of the access, counted from the first readable byte.
-    pub offset: usize,
-    /// The number of bytes to access.
-    pub width: usize,
-    /// The number of readable bytes.
-    pub len: usize,
-}
-
-impl OutOfRange {
-    /// Returns the end of the range, if it lies within `len` bytes.
-    #[inline]
-    pub(crate) fn check(offset: usize, width: usize, len: usize) -> Result<usize, Self> {
-        let end = offset.checked_add(width).filter(|&end| end <= len);
-        end.ok_or(Self { offset, width, len })
-    }
-}
-
-impl fmt::Display for OutOfRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offset, width, len } = self;
-        write!(f, "{width} bytes at offset {offset} do not lie within {len}")
-    }
-}
-
-impl Error for OutOfRange {}
+pub use self::out_of_range::OutOfRange;
 
 /// Reads at an offset, which do not move the cursor.
 ///
@@ -179,43 +144,6 @@ impl Poke for [u8] {
         let end = OutOfRange::check(offset, count, self.len())?;
         self[offset..end].fill(value);
         Ok(())
-    }
-}
-
-/// 24-bit integers in the low bits of 32; higher bits are truncated, as by `as`.
-pub(crate) mod medium {
-    pub(crate) fn u24_from_be([a, b, c]: [u8; 3]) -> u32 {
-        u32::from_be_bytes([0, a, b, c])
-    }
-
-    pub(crate) fn u24_from_le([a, b, c]: [u8; 3]) -> u32 {
-        u32::from_le_bytes([a, b, c, 0])
-    }
-
-    pub(crate) fn i24_from_be([a, b, c]: [u8; 3]) -> i32 {
-        i32::from_be_bytes([a, b, c, 0]) >> 8
-    }
-
-    pub(crate) fn i24_from_le([a, b, c]: [u8; 3]) -> i32 {
-        i32::from_le_bytes([0, a, b, c]) >> 8
-    }
-
-    pub(crate) fn u24_to_be(value: u32) -> [u8; 3] {
-        let [_, bytes @ ..] = value.to_be_bytes();
-        bytes
-    }
-
-    pub(crate) fn u24_to_le(value: u32) -> [u8; 3] {
-        let [bytes @ .., _] = value.to_le_bytes();
-        bytes
-    }
-
-    pub(crate) fn i24_to_be(value: i32) -> [u8; 3] {
-        u24_to_be(value.cast_unsigned())
-    }
-
-    pub(crate) fn i24_to_le(value: i32) -> [u8; 3] {
-        u24_to_le(value.cast_unsigned())
     }
 }
 

@@ -4,7 +4,7 @@
 //! `peek_methods!([] |this| this)` gives the methods of the trait, with their examples. `inherent_peek!(T,
 //! |this| target)` gives `T` the same reads as methods of its own, carried out by `target: &impl Peek`;
 //! their documentation links to the trait's. `inherent_poke!` does the same for writes, with
-//! `target: &mut impl Poke`.
+//! `target: &mut impl Poke`. The place that uses a macro imports the trait.
 
 /// Documentation of a method: its text, and the example of a trait's method or a link to it.
 macro_rules! peek_doc {
@@ -43,7 +43,9 @@ macro_rules! peek_methods {
             offset: usize,
         ) -> Result<Option<(u64, usize)>, $crate::VarintOverflow> {
             let $this = self;
-            $crate::buf::varint::peek($target, offset)
+            let bytes = $target;
+            let whole = Peek::peek_array(bytes, offset);
+            $crate::buf::varint::decode_at(offset, whole, |at| Peek::peek_array(bytes, at))
         }
 
         #[doc = $crate::buf::peek::table::peek_doc!([$($vis)*] "Peek", "peek_quic_varint", concat!(
@@ -57,7 +59,9 @@ macro_rules! peek_methods {
         #[must_use]
         $($vis)* fn peek_quic_varint(&self, offset: usize) -> Option<(u64, usize)> {
             let $this = self;
-            $crate::buf::varint::peek_quic($target, offset)
+            let bytes = $target;
+            let whole = Peek::peek_array(bytes, offset);
+            $crate::buf::varint::decode_quic_at(offset, whole, |at| Peek::peek_array(bytes, at))
         }
 
         $crate::buf::peek::table::peek_methods! { @rows [$($vis)*] |$this| $target;
@@ -140,7 +144,7 @@ macro_rules! peek_methods {
         #[must_use]
         $($vis)* fn $method(&self, offset: usize) -> Option<$type> {
             let $this = self;
-            $crate::buf::Peek::peek_array($target, offset).map($from)
+            Peek::peek_array($target, offset).map($from)
         }
     };
 }
@@ -235,7 +239,7 @@ macro_rules! poke_methods {
         ) -> Result<(), $crate::OutOfRange> {
             let $this = self;
             let to_bytes = $to;
-            $crate::buf::Poke::set_slice($target, offset, &to_bytes(value))
+            Poke::set_slice($target, offset, &to_bytes(value))
         }
     };
 }
@@ -252,7 +256,7 @@ macro_rules! inherent_peek {
             #[must_use]
             pub fn peek_array<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
                 let $this = self;
-                $crate::buf::Peek::peek_array($target, offset)
+                Peek::peek_array($target, offset)
             }
 
             /// Fills `dst` with the bytes at `offset`.
@@ -270,7 +274,7 @@ macro_rules! inherent_peek {
                 dst: &mut [u8],
             ) -> Result<(), $crate::OutOfRange> {
                 let $this = self;
-                $crate::buf::Peek::peek_slice($target, offset, dst)
+                Peek::peek_slice($target, offset, dst)
             }
 
             $crate::buf::peek::table::peek_methods! { [pub] |$this| $target }
@@ -298,7 +302,7 @@ macro_rules! inherent_poke {
                 src: &[u8],
             ) -> Result<(), $crate::OutOfRange> {
                 let $this = self;
-                $crate::buf::Poke::set_slice($target, offset, src)
+                Poke::set_slice($target, offset, src)
             }
 
             /// Writes `count` bytes of `value` at `offset`, as [`BufMut::put_bytes`](bytes::BufMut::put_bytes)
@@ -319,7 +323,7 @@ macro_rules! inherent_poke {
                 count: usize,
             ) -> Result<(), $crate::OutOfRange> {
                 let $this = self;
-                $crate::buf::Poke::set_bytes($target, offset, value, count)
+                Poke::set_bytes($target, offset, value, count)
             }
 
             $crate::buf::peek::table::poke_methods! { [pub] |$this| $target }

@@ -2,7 +2,7 @@
 //!
 //! `search_methods!([declare])` declares the methods of the trait, with their examples. `inherent_search!(T,
 //! |this| target)` gives `T` all of them as methods of its own, carried out by `target: &impl Search`; their
-//! documentation links to the trait's.
+//! documentation links to the trait's. The place that uses a macro imports the trait.
 
 macro_rules! search_methods {
     ($mode:tt) => {
@@ -56,7 +56,7 @@ macro_rules! search_methods {
         #[must_use]
         pub fn $method(&self, $arg: $type) -> Option<usize> {
             let $this = self;
-            $crate::buf::Search::$method($target, $arg)
+            Search::$method($target, $arg)
         }
     };
 }
