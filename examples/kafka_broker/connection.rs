@@ -23,8 +23,8 @@ use crate::broker::Broker;
 use crate::limits;
 use crate::stats::count;
 
-/// What is sent for a request, once it is known.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Vec<Payload>> + Send>>;
+/// The parts of a response, once they are known. An error ends the connection.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<Payload>>> + Send>>;
 
 /// Serves a peer until it hangs up, or breaks a rule, or the socket fails.
 pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Result<()> {
@@ -36,7 +36,7 @@ pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Resul
         let mut inbox = Inbox::new(broker);
         while let Some(frame) = inbox.receive(broker, stream).await? {
             count(&broker.stats.requests, 1);
-            let answer = broker.answer(frame, &address).map_err(invalid)?;
+            let answer = broker.answer(frame, &address).await?;
             if let Some(answer) = answer
                 && sender.send(answer).await.is_err()
             {
@@ -59,7 +59,7 @@ pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Resul
     }
 }
 
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+pub(crate) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
@@ -75,19 +75,22 @@ async fn write(
         Some(answer) => Some(answer),
         None => answers.recv().await,
     } {
-        push(&mut queue, answer.await);
+        let mut in_memory = push(&mut queue, answer.await?);
         // Short ones that are ready by now go with it.
         while queue.pending_bytes() < limits::TOGETHER
             && let Ok(mut answer) = answers.try_recv()
         {
             match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
-                Poll::Ready(parts) => push(&mut queue, parts),
+                Poll::Ready(parts) => in_memory += push(&mut queue, parts?),
                 Poll::Pending => {
                     next = Some(answer);
                     break;
                 }
             }
         }
+        let until = Instant::now()
+            + broker.options.stalled
+            + limits::time_for(usize::try_from(queue.pending_bytes()).unwrap_or(usize::MAX));
         while !queue.is_empty() {
             let before = queue.stats();
             let flushed = timeout(broker.options.stalled, queue.flush_all(stream)).await;
@@ -95,8 +98,10 @@ async fn write(
             broker.stats.flushed(before, now);
             match flushed {
                 Ok(flushed) => flushed?,
-                // It reads, if slowly.
-                Err(_) if now.system_calls() > before.system_calls() + 1 => {}
+                // It reads, if slowly. Files can wait; memory is wanted by others.
+                Err(_)
+                    if now.system_calls() > before.system_calls() + 1
+                        && (in_memory <= limits::FIRST_BLOCK as u64 || Instant::now() < until) => {}
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
             }
         }
@@ -104,10 +109,14 @@ async fn write(
     Ok(())
 }
 
-fn push(queue: &mut WriteQueue, parts: Vec<Payload>) {
+/// Queues the parts of a response; returns the number of its bytes that are in memory.
+fn push(queue: &mut WriteQueue, parts: Vec<Payload>) -> u64 {
+    let mut in_memory = 0;
     for part in parts {
+        in_memory += if matches!(part, Payload::File(_)) { 0 } else { part.len() };
         queue.push(part);
     }
+    in_memory
 }
 
 /// What has been received and is not a whole request yet.

@@ -11,6 +11,9 @@ pub(crate) const MAX_REQUEST: usize = 1 << 20;
 /// The most bytes of batches in one response; clients ask for 50 MiB by default.
 pub(crate) const MAX_FETCH: u64 = 64 << 20;
 
+/// The same, where batches are copied into memory on their way.
+pub(crate) const MAX_COPY: u64 = 16 << 20;
+
 /// Requests of one connection that have been received and not answered; clients send 5 by default.
 pub(crate) const MAX_IN_FLIGHT: usize = 8;
 

@@ -56,7 +56,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 12_000)]
     connections: u64,
 
-    /// Memory for the requests of all connections.
+    /// Memory for the requests of all connections; for their responses; and for the batches that `--path copy` copies.
     #[arg(long, value_name = "MIB", default_value_t = 256,
           value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
     memory: u64,

@@ -36,6 +36,13 @@ impl Client {
         Self { stream, correlation: 0 }
     }
 
+    /// Connects with a small receive buffer, so that most of what it does not read stays with the broker.
+    pub(crate) fn connect_narrow(address: SocketAddr) -> Self {
+        let client = Self::connect(address);
+        rustix::net::sockopt::set_socket_recv_buffer_size(&client.stream, 64 << 10).unwrap();
+        client
+    }
+
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }

@@ -26,3 +26,5 @@ mod frames;
 mod hostile;
 mod process;
 mod serving;
+#[cfg(target_os = "linux")]
+mod unread;

@@ -1,6 +1,6 @@
 //! `JoinGroup` 0 to 5, `SyncGroup` and Heartbeat 0 to 3, `LeaveGroup` 0 to 1: consumer groups.
 
-use bytebuf::ByteBuf;
+use bytebuf::{ByteBuf, ByteView};
 use bytes::BufMut;
 
 use super::code::Code;
@@ -49,7 +49,7 @@ impl<'f> Join<'f> {
 pub(crate) struct Member {
     pub(crate) id: String,
     pub(crate) instance: Option<String>,
-    pub(crate) metadata: Vec<u8>,
+    pub(crate) metadata: ByteView,
 }
 
 /// A generation that a member belongs to, or why it belongs to none.
@@ -134,7 +134,7 @@ impl<'f> Sync<'f> {
     }
 }
 
-pub(crate) fn write_synced(out: &mut ByteBuf, version: i16, assigned: &Result<Vec<u8>, Code>) {
+pub(crate) fn write_synced(out: &mut ByteBuf, version: i16, assigned: &Result<ByteView, Code>) {
     write_code(out, version, assigned.as_ref().err().copied().unwrap_or(Code::NONE));
     out.put_bytes_field(assigned.as_deref().unwrap_or_default());
 }

@@ -10,7 +10,8 @@ use bytebuf::{ByteBuf, FileRegion, Payload};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Broker, Path};
+use super::memory::Reserved;
+use super::{Broker, KEPT, Path};
 use crate::api::code::Code;
 use crate::api::fetch::{self, PartitionHead};
 use crate::api::metadata::LEADER_EPOCH;
@@ -22,7 +23,8 @@ use crate::output::warn;
 use crate::stats::count;
 use crate::wire;
 
-/// What is asked for, found once: while it waits for batches, a fetch holds nothing of its request.
+/// The partitions of a request, found once. While it waits for batches, a fetch holds this, and memory reserved for its
+/// response, but nothing of its request.
 struct Wanted {
     topics: Vec<(String, Vec<WantedPartition>)>,
     min_bytes: u64,
@@ -39,15 +41,24 @@ struct WantedPartition {
 }
 
 /// What a partition has to send.
-struct Found {
+struct Found<T> {
     head: PartitionHead,
-    batches: Option<FileRegion>,
+    batches: Option<T>,
+}
+
+impl<T> Found<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        Found { head: self.head, batches: self.batches.map(change) }
+    }
 }
 
 /// A number of bytes of the protocol; a negative one asks for none.
 fn bytes(n: i32) -> u64 {
     u64::try_from(n).unwrap_or(0)
 }
+
+/// Bytes for each partition: in the head of the response, in the waiting request and in the queue of the connection.
+const HELD: usize = 256;
 
 impl Broker {
     /// Until it is its turn, a fetch is the frame that came, whose memory is accounted for.
@@ -57,10 +68,16 @@ impl Broker {
             let Ok((header, Request::Fetch(request))) = crate::api::parse(&frame) else {
                 unreachable!("it was one when it came");
             };
+            let items = request
+                .topics
+                .iter()
+                .map(|topic| topic.name.len() + KEPT + HELD * topic.partitions.len());
+            let reserved = broker.responses.reserve(items.sum()).await?;
             let wanted = broker.wanted(&request, came);
             drop(frame);
             let found = wanted.wait().await;
-            broker.write(header, &wanted, found)
+            let found = broker.load(found).await?;
+            Ok(write(header, &wanted, found, reserved))
         })
     }
 
@@ -83,52 +100,81 @@ impl Broker {
         Wanted {
             topics: if no_session { topics.collect() } else { Vec::new() },
             min_bytes: bytes(request.min_bytes),
-            max_bytes: bytes(request.max_bytes).min(limits::MAX_FETCH),
+            max_bytes: bytes(request.max_bytes).min(match self.options.path {
+                Path::Sendfile => limits::MAX_FETCH,
+                Path::Copy => limits::MAX_COPY,
+            }),
             deadline: came + wait,
             code: if no_session { Code::NONE } else { Code::FETCH_SESSION_ID_NOT_FOUND },
         }
     }
 
-    /// One head and one range of a file for each partition.
-    fn write(&self, header: Header, wanted: &Wanted, found: Vec<Found>) -> Vec<Payload> {
-        let (mut sections, mut out) = (Vec::new(), wire::response());
-        fetch::write_head(&mut out, header.version, wanted.code, wanted.topics.len());
-        let mut found = found.into_iter();
-        for (name, partitions) in &wanted.topics {
-            fetch::write_topic(&mut out, name, partitions.len());
-            for Found { head, batches } in found.by_ref().take(partitions.len()) {
-                match batches.map(|region| self.load(region)) {
-                    None => head.write(&mut out, header.version),
-                    Some(Ok(batches)) => {
-                        count(&self.stats.fetches, 1);
-                        head.write(&mut out, header.version);
-                        sections.push((std::mem::take(&mut out), batches));
-                    }
-                    Some(Err(error)) => {
-                        warn(format_args!("cannot read {name}: {error}"));
-                        PartitionHead::failed(head.index, Code::KAFKA_STORAGE_ERROR)
-                            .write(&mut out, header.version);
-                    }
-                }
+    /// Makes the batches ready to be sent.
+    async fn load(&self, mut found: Vec<Found<FileRegion>>) -> io::Result<Vec<Found<Payload>>> {
+        let lengths = found.iter().filter_map(|found| found.batches.as_ref()).map(FileRegion::len);
+        let (sections, length) = (lengths.clone().count(), lengths.sum::<u64>());
+        count(&self.stats.fetches, sections as u64);
+        if self.options.path == Path::Sendfile || length == 0 {
+            return Ok(found.into_iter().map(|found| found.map(Payload::from)).collect());
+        }
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let mut copy = self.copies.take(length).await?;
+        for Found { head, batches } in &mut found {
+            let Some(region) = batches else { continue };
+            let start = copy.len();
+            if let Err(error) = copy_to(&mut copy, region) {
+                warn(format_args!("cannot read a partition: {error}"));
+                copy.truncate(start);
+                *head = PartitionHead::failed(head.index, Code::KAFKA_STORAGE_ERROR);
+                *batches = None;
             }
         }
-        let length = |(head, batches): &(ByteBuf, Payload)| head.len() as u64 + batches.len();
-        let total: u64 = sections.iter().map(length).sum::<u64>() + out.len() as u64;
-        // The first head has the room for what stands in front of all.
-        let first = sections.first_mut().map_or(&mut out, |(head, _)| head);
-        let following = total - first.len() as u64;
-        wire::complete(first, header.correlation, following);
-        let sections = sections.into_iter().flat_map(|(head, batches)| [head.into(), batches]);
-        sections.chain([out.into()]).collect()
+        let mut copy = copy.freeze();
+        let mut cut = |region: FileRegion| Payload::from(copy.split_to(region.len() as usize));
+        Ok(found.into_iter().map(|found| found.map(&mut cut)).collect())
     }
+}
 
-    /// The batches as they are to travel.
-    fn load(&self, batches: FileRegion) -> io::Result<Payload> {
-        match self.options.path {
-            Path::Sendfile => Ok(batches.into()),
-            Path::Copy => batches.read_all().map(Payload::from),
+/// Reads a region behind what a buffer holds, whose capacity is large enough.
+fn copy_to(copy: &mut ByteBuf, region: &FileRegion) -> io::Result<()> {
+    let mut at = 0;
+    while at < region.len() {
+        at += region.read_at(at, copy)? as u64;
+    }
+    Ok(())
+}
+
+/// One head and one range of a file for each partition. All heads are slices of one block.
+fn write(
+    header: Header,
+    wanted: &Wanted,
+    found: Vec<Found<Payload>>,
+    mut reserved: Reserved,
+) -> Vec<Payload> {
+    let (mut sections, mut out) = (Vec::new(), wire::response());
+    fetch::write_head(&mut out, header.version, wanted.code, wanted.topics.len());
+    let mut found = found.into_iter();
+    for (name, partitions) in &wanted.topics {
+        fetch::write_topic(&mut out, name, partitions.len());
+        for Found { head, batches } in found.by_ref().take(partitions.len()) {
+            head.write(&mut out, header.version);
+            sections.extend(batches.map(|batches| (out.len(), batches)));
         }
     }
+    let front = out.len();
+    let following = sections.iter().map(|(_, batches)| batches.len()).sum();
+    wire::complete(&mut out, header.correlation, following);
+    let front = out.len() - front;
+    let heads = reserved.keep(out).expect("what is reserved is enough").freeze();
+    let mut parts = Vec::with_capacity(2 * sections.len() + 1);
+    let mut start = 0;
+    for (end, batches) in sections {
+        let end = front + end;
+        parts.extend([heads.slice(start..end).into(), batches]);
+        start = end;
+    }
+    parts.push(heads.slice(start..).into());
+    parts
 }
 
 impl Wanted {
@@ -137,7 +183,7 @@ impl Wanted {
     }
 
     /// Waits until there is something to say.
-    async fn wait(&self) -> Vec<Found> {
+    async fn wait(&self) -> Vec<Found<FileRegion>> {
         for wanted in self.partitions() {
             if let Ok(log) = &wanted.log {
                 // A failure is reported by the read that follows.
@@ -162,7 +208,7 @@ impl Wanted {
 
     /// What there is now, within the limits; but the first batch of all goes out whole, or a
     /// consumer with smaller limits would never get it.
-    fn look(&self) -> Vec<Found> {
+    fn look(&self) -> Vec<Found<FileRegion>> {
         let mut left = self.max_bytes;
         let mut is_first = true;
         let mut look = |wanted: &WantedPartition| {

@@ -1,8 +1,10 @@
 //! The broker: the state that connections share, and the execution of each request.
 //!
-//! `produce.rs` and `fetch.rs` execute the two requests that move bytes; the others are here.
+//! `produce.rs` and `fetch.rs` execute the two requests that move bytes; the others are here. `memory.rs` has the memory for
+//! responses.
 
 mod fetch;
+mod memory;
 mod produce;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +18,8 @@ use bytebuf::{ByteBuf, Payload, Pool};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::api::code::Code;
-use crate::api::{
-    Header, Refused, Request, coordinator, group, list_offsets, metadata, offsets, versions,
-};
-use crate::connection::{self, Answer};
+use crate::api::{Header, Request, coordinator, group, list_offsets, metadata, offsets, versions};
+use crate::connection::{self, Answer, invalid};
 use crate::groups::{Committed, Groups};
 use crate::ids::ProducerIds;
 use crate::log::partition::{Partition, SyncMode};
@@ -28,6 +28,7 @@ use crate::output::warn;
 use crate::stats::{Snapshot, Stats, count};
 use crate::sync::Syncer;
 use crate::wire;
+use memory::{Memory, Reserved};
 
 /// How batches travel from the log to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -58,6 +59,10 @@ pub(crate) struct Broker {
     pub(crate) stats: Stats,
     /// The account of all requests.
     pub(crate) pool: Pool,
+    /// Of the responses of all connections.
+    responses: Memory,
+    /// Of the batches that [`Path::Copy`] has read.
+    copies: Memory,
     pub(crate) options: Options,
     topics: Arc<Topics>,
     groups: Groups,
@@ -72,10 +77,12 @@ impl Broker {
         Ok(Arc::new(Self {
             stats: Stats::default(),
             pool: Pool::global().budget("requests", options.memory),
+            responses: Memory::new("responses", options.memory, options.stalled),
+            copies: Memory::new("copies", options.memory, options.stalled),
             committed: Committed::open(directory)?,
             ids: ProducerIds::open(directory)?,
             topics: Arc::new(Topics::open(options.topics.clone())?),
-            groups: Groups::default(),
+            groups: Groups::new(),
             syncer: Syncer::default(),
             options,
         }))
@@ -131,20 +138,22 @@ impl Broker {
         Ok((address.ip().to_string(), address.port()))
     }
 
-    /// Carries a request out, as far as that needs no waiting; the answer comes from what is
-    /// returned. `None` if the client wants no answer.
-    pub(crate) fn answer(
+    /// Executes a request, as far as that needs no waiting; the returned answer is the rest. `None` if the client wants no
+    /// answer. An error ends the connection.
+    pub(crate) async fn answer(
         self: &Arc<Self>,
         frame: ByteBuf,
         address: &(String, u16),
-    ) -> Result<Option<Answer>, Refused> {
-        let (header, request) = crate::api::parse(&frame)?;
-        let now = Instant::now();
+    ) -> io::Result<Option<Answer>> {
+        let (header, request) = crate::api::parse(&frame).map_err(invalid)?;
+        let (now, broker) = (Instant::now(), self.clone());
         let mut out = wire::response();
         match request {
-            Request::Produce(request) => return Ok(self.produce(header, request, frame)),
+            Request::Produce(request) => return self.produce(header, request, frame).await,
             Request::Fetch(_) => return Ok(Some(self.fetch(frame))),
-            Request::OffsetCommit(request) => return Ok(Some(self.commit(header, &request, now))),
+            Request::OffsetCommit(request) => {
+                return self.commit(header, &request, now).await.map(Some);
+            }
             Request::InitProducerId(request) => {
                 let refused = Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
                 let id = if request.transactional { refused } else { self.ids.next() };
@@ -163,38 +172,60 @@ impl Broker {
                 return Ok(Some(Box::pin(async move {
                     let gone = |_| group::Joined::refused(Code::UNKNOWN_MEMBER_ID, "");
                     let joined = joined.await.unwrap_or_else(gone);
-                    group::write_joined(&mut out, header.version, &joined);
-                    complete(out, header)
+                    let build =
+                        |out: &mut ByteBuf| group::write_joined(out, header.version, &joined);
+                    broker.responses.respond(header, build).await
                 })));
             }
             Request::SyncGroup(request) => {
                 let assigned = self.groups.sync(&request, now);
                 return Ok(Some(Box::pin(async move {
                     let assigned = assigned.await.unwrap_or(Err(Code::REBALANCE_IN_PROGRESS));
-                    group::write_synced(&mut out, header.version, &assigned);
-                    complete(out, header)
+                    let build =
+                        |out: &mut ByteBuf| group::write_synced(out, header.version, &assigned);
+                    broker.responses.respond(header, build).await
                 })));
             }
-            // The others only ask. Until it is their turn they are the frame that came, so that what a peer
-            // does not read takes no memory.
-            _ => return Ok(Some(Box::pin(self.clone().look(frame, address.clone())))),
+            // The other requests only read. Until it is its turn, such a request is the frame that came, so that
+            // what a peer does not read takes no memory.
+            _ => return Ok(Some(Box::pin(broker.look(frame, address.clone())))),
         }
-        Ok(Some(Box::pin(ready(complete(out, header)))))
+        Ok(Some(Box::pin(ready(Ok(complete(out, header, Reserved::NONE))))))
     }
 
-    /// Answers a request that changes nothing but what topics there are.
-    async fn look(self: Arc<Self>, frame: ByteBuf, (host, port): (String, u16)) -> Vec<Payload> {
-        let mut out = wire::response();
+    /// Answers a request that changes nothing, except that it may create topics.
+    async fn look(
+        self: Arc<Self>,
+        frame: ByteBuf,
+        address: (String, u16),
+    ) -> io::Result<Vec<Payload>> {
         let (header, request) = crate::api::parse(&frame).expect("it was parsed when it came");
+        let mut reserved = Reserved::NONE;
+        loop {
+            let out = self.look_once(header, &request, &address).await;
+            match reserved.complete(out, header) {
+                Ok(response) => return Ok(response),
+                Err(length) => reserved = self.responses.reserve(length).await?,
+            }
+        }
+    }
+
+    async fn look_once(
+        self: &Arc<Self>,
+        header: Header,
+        request: &Request<'_>,
+        (host, port): &(String, u16),
+    ) -> ByteBuf {
+        let mut out = wire::response();
         match request {
             Request::ApiVersionsUnknown => versions::write(&mut out, 0, Code::UNSUPPORTED_VERSION),
             Request::Metadata(request) => {
-                self.metadata(&mut out, header, &request, (&host, port)).await;
+                self.metadata(&mut out, header, request, (host, *port)).await;
             }
-            Request::ListOffsets(request) => self.list_offsets(&mut out, header, &request).await,
+            Request::ListOffsets(request) => self.list_offsets(&mut out, header, request).await,
             Request::FindCoordinator(request) => {
                 let none = (Code::INVALID_REQUEST, "there are no transactions");
-                let found = if request.transactional { Err(none) } else { Ok((&host[..], port)) };
+                let found = if request.transactional { Err(none) } else { Ok((&host[..], *port)) };
                 coordinator::write_found(&mut out, header.version, found);
             }
             Request::OffsetFetch(request) => {
@@ -203,7 +234,7 @@ impl Broker {
             }
             _ => versions::write(&mut out, header.version, Code::NONE),
         }
-        complete(out, header)
+        out
     }
 
     async fn metadata(
@@ -259,8 +290,18 @@ impl Broker {
         list_offsets::write(out, header.version, &topics);
     }
 
-    fn commit(&self, header: Header, request: &offsets::Commit<'_>, now: Instant) -> Answer {
+    async fn commit(
+        &self,
+        header: Header,
+        request: &offsets::Commit<'_>,
+        now: Instant,
+    ) -> io::Result<Answer> {
         let who = request.who;
+        let items = request
+            .topics
+            .iter()
+            .map(|(topic, partitions)| topic.len() + KEPT * (1 + partitions.len()));
+        let reserved = self.responses.reserve(items.sum()).await?;
         let allowed = self.groups.may_commit(who, now);
         let (mut last, mut topics) = (0, Vec::with_capacity(request.topics.len()));
         for (topic, partitions) in &request.topics {
@@ -279,15 +320,15 @@ impl Broker {
             self.syncer.ask(self.committed.clone());
         }
         let committed = self.committed.clone();
-        Box::pin(async move {
+        Ok(Box::pin(async move {
             if durable && let Err(code) = committed.synced(last).await {
                 let partitions = topics.iter_mut().flat_map(|(_, partitions)| partitions);
                 partitions.for_each(|(_, committed)| *committed = code);
             }
             let mut out = wire::response();
             offsets::write_committed(&mut out, header.version, &topics);
-            complete(out, header)
-        })
+            Ok(complete(out, header, reserved))
+        }))
     }
 }
 
@@ -303,8 +344,11 @@ async fn offset_at(log: &Partition, timestamp: i64) -> Result<(i64, i64), Code> 
     }
 }
 
-/// A response that is in memory as a whole.
-fn complete(mut out: ByteBuf, header: Header) -> Vec<Payload> {
-    wire::complete(&mut out, header.correlation, 0);
-    vec![out.freeze().into()]
+/// Bytes for each topic and partition of a response that is reserved before the request is executed: those that are sent, and
+/// those that the waiting answer holds.
+const KEPT: usize = 64;
+
+/// Completes a response whose memory was reserved before it was built.
+fn complete(out: ByteBuf, header: Header, mut reserved: Reserved) -> Vec<Payload> {
+    reserved.complete(out, header).expect("what is reserved is enough")
 }

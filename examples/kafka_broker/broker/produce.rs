@@ -1,10 +1,11 @@
 //! Produce: from the block that a request was received into to the file.
 
+use std::io;
 use std::sync::Arc;
 
 use bytebuf::ByteBuf;
 
-use super::{Broker, complete};
+use super::{Broker, KEPT, complete};
 use crate::api::Header;
 use crate::api::code::Code;
 use crate::api::produce::{self, Produced, Request};
@@ -18,12 +19,14 @@ const ALL: i16 = -1;
 
 impl Broker {
     /// Appends the batches of a request, each where it is in the frame.
-    pub(super) fn produce(
+    pub(super) async fn produce(
         self: &Arc<Self>,
         header: Header,
         request: Request,
         mut frame: ByteBuf,
-    ) -> Option<Answer> {
+    ) -> io::Result<Option<Answer>> {
+        let items = request.topics.iter().map(|t| t.name.len() + KEPT * (1 + t.partitions.len()));
+        let reserved = self.responses.reserve(items.sum()).await?;
         let mut waits = Vec::<(usize, usize, Arc<Partition>, i64)>::new();
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
@@ -45,9 +48,9 @@ impl Broker {
         // All is in the log: the block goes back to the pool before anything waits.
         drop(frame);
         if request.acks == 0 {
-            return None;
+            return Ok(None);
         }
-        Some(Box::pin(async move {
+        Ok(Some(Box::pin(async move {
             if request.acks == ALL {
                 for (topic, partition, log, end) in waits {
                     if let Err(code) = log.reached(end).await {
@@ -57,8 +60,8 @@ impl Broker {
             }
             let mut out = wire::response();
             produce::write(&mut out, header.version, &topics);
-            complete(out, header)
-        }))
+            Ok(complete(out, header, reserved))
+        })))
     }
 
     fn append(

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
+use bytebuf::{AllocError, ByteView, Pool};
 use tokio::sync::oneshot::Sender;
 
 use super::member::{self, Member};
@@ -24,8 +25,10 @@ const MAX_BYTES: usize = 1 << 20;
 /// Memory of an assigned id.
 const PENDING: usize = 128;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Group {
+    /// The account of what members send. Responses that wait share these bytes.
+    memory: Pool,
     state: State,
     generation: i32,
     protocol_type: String,
@@ -36,9 +39,8 @@ pub(super) struct Group {
     pending: BTreeMap<String, Instant>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    #[default]
     Empty,
     /// Members join until this time.
     Preparing(Instant),
@@ -55,6 +57,19 @@ fn answer<T>(waiting: Option<Sender<T>>, with: T) {
 }
 
 impl Group {
+    pub(super) fn new(memory: Pool) -> Self {
+        Self {
+            memory,
+            state: State::Empty,
+            generation: 0,
+            protocol_type: String::new(),
+            protocol: String::new(),
+            leader: String::new(),
+            members: BTreeMap::new(),
+            pending: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty() && self.pending.is_empty()
     }
@@ -71,6 +86,9 @@ impl Group {
         if let Err(code) = self.admits(join) {
             return answer(Some(reply), refuse(code));
         }
+        let Ok(protocols) = self.keep(&join.protocols) else {
+            return answer(Some(reply), refuse(Code::GROUP_MAX_SIZE_REACHED));
+        };
         if join.member.is_empty() && join.id_first && join.instance.is_none() {
             let id = new_id();
             self.pending.insert(id.clone(), now + session);
@@ -85,8 +103,6 @@ impl Group {
             self.replace(&predecessor, &id);
         }
 
-        let owned = |&(name, metadata): &(&str, &[u8])| (name.to_owned(), metadata.to_owned());
-        let protocols: Vec<_> = join.protocols.iter().map(owned).collect();
         let known = self.members.get(&id);
         let unchanged = known.is_some_and(|member| member.protocols == protocols);
         let assignment = known.map(|member| member.assignment.clone()).unwrap_or_default();
@@ -124,6 +140,14 @@ impl Group {
                 self.begin_if_complete(now);
             }
         }
+    }
+
+    /// Copies what a member has sent into the memory of the group.
+    fn keep(&self, named: &[(&str, &[u8])]) -> Result<Vec<(String, ByteView)>, AllocError> {
+        let keep = |&(name, bytes): &(&str, &[u8])| {
+            self.memory.try_copy_from_slice(bytes).map(|kept| (name.to_owned(), kept))
+        };
+        named.iter().map(keep).collect()
     }
 
     /// The id of the member of an instance.
@@ -235,7 +259,7 @@ impl Group {
             *self = Self {
                 pending: std::mem::take(&mut self.pending),
                 generation: self.generation,
-                ..Self::default()
+                ..Self::new(self.memory.clone())
             };
             return;
         };
@@ -252,7 +276,7 @@ impl Group {
         }
         for member in self.members.values_mut() {
             member.heard(now);
-            member.assignment.clear();
+            member.assignment = ByteView::new();
         }
     }
 
@@ -282,10 +306,13 @@ impl Group {
     pub(super) fn sync(
         &mut self,
         sync: &Sync<'_>,
-        reply: Sender<Result<Vec<u8>, Code>>,
+        reply: Sender<Result<ByteView, Code>>,
         now: Instant,
     ) {
         let state = self.state;
+        let Ok(assignments) = self.keep(&sync.assignments) else {
+            return answer(Some(reply), Err(Code::COORDINATOR_NOT_AVAILABLE));
+        };
         let member = match self.member(sync.who, now) {
             Ok(member) => member,
             Err(code) => return answer(Some(reply), Err(code)),
@@ -295,7 +322,7 @@ impl Group {
             State::Assigning(_) => {
                 member.syncing = Some(reply);
                 if self.leader == sync.who.member {
-                    self.assign(&sync.assignments, now);
+                    self.assign(assignments, now);
                 }
             }
             State::Empty | State::Preparing(_) => {
@@ -304,10 +331,10 @@ impl Group {
         }
     }
 
-    fn assign(&mut self, assignments: &[(&str, &[u8])], now: Instant) {
+    fn assign(&mut self, assignments: Vec<(String, ByteView)>, now: Instant) {
         for (id, assignment) in assignments {
-            if let Some(member) = self.members.get_mut(*id) {
-                member.assignment = assignment.to_vec();
+            if let Some(member) = self.members.get_mut(&id) {
+                member.assignment = assignment;
             }
         }
         self.state = State::Stable;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytebuf::ByteView;
 use tokio::sync::oneshot::Sender;
 
 use crate::api::code::Code;
@@ -17,10 +18,10 @@ pub(super) struct Member {
     pub(super) rebalance: Duration,
     /// Until when it has to be heard of.
     pub(super) alive_until: Instant,
-    pub(super) protocols: Vec<(String, Vec<u8>)>,
-    pub(super) assignment: Vec<u8>,
+    pub(super) protocols: Vec<(String, ByteView)>,
+    pub(super) assignment: ByteView,
     pub(super) joining: Option<Sender<Joined>>,
-    pub(super) syncing: Option<Sender<Result<Vec<u8>, Code>>>,
+    pub(super) syncing: Option<Sender<Result<ByteView, Code>>>,
 }
 
 impl Member {
@@ -41,7 +42,7 @@ impl Member {
         MEMBER + instance + protocols.sum::<usize>()
     }
 
-    pub(super) fn metadata(&self, protocol: &str) -> Vec<u8> {
+    pub(super) fn metadata(&self, protocol: &str) -> ByteView {
         let spoken = self.protocols.iter().find(|(name, _)| name == protocol);
         spoken.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
     }

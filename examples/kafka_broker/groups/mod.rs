@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use bytebuf::{ByteView, Pool};
 use tokio::sync::{Notify, oneshot};
 
 use crate::api::code::Code;
@@ -39,8 +40,10 @@ const TICK: Duration = Duration::from_millis(10);
 /// The sessions that are granted.
 const SESSION_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Groups {
+    /// The account of what members send, also where only a response that waits still has it.
+    memory: Pool,
     state: Mutex<State>,
     /// A deadline may have become earlier.
     changed: Notify,
@@ -54,6 +57,11 @@ struct State {
 }
 
 impl Groups {
+    pub(crate) fn new() -> Self {
+        let memory = Pool::global().budget("groups", 2 * MAX_BYTES);
+        Self { memory, state: Mutex::default(), changed: Notify::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it has the groups")
     }
@@ -80,7 +88,8 @@ impl Groups {
             let _ = answer.send(Joined::refused(code, join.member));
             return receiver;
         }
-        groups.entry(join.group.to_owned()).or_default().join(join, answer, now);
+        let new = || Group::new(self.memory.clone());
+        groups.entry(join.group.to_owned()).or_insert_with(new).join(join, answer, now);
         *bytes += takes;
         drop(state);
         self.changed.notify_one();
@@ -92,7 +101,7 @@ impl Groups {
         &self,
         sync: &Sync<'_>,
         now: Instant,
-    ) -> oneshot::Receiver<Result<Vec<u8>, Code>> {
+    ) -> oneshot::Receiver<Result<ByteView, Code>> {
         let (answer, receiver) = oneshot::channel();
         let State { groups, bytes } = &mut *self.lock();
         let takes = sync.assignments.iter().map(|(_, assignment)| assignment.len()).sum::<usize>();

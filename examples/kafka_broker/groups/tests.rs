@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytebuf::{ByteView, Pool};
 use tokio::sync::oneshot::{self, Receiver};
 
 use super::group::Group;
@@ -36,7 +37,7 @@ fn request<'f>(member: &'f str, protocols: &[&'f str]) -> Join<'f> {
 
 impl Scene {
     fn new() -> Self {
-        Self { group: Group::default(), now: Instant::now() }
+        Self { group: Group::new(Pool::global().clone()), now: Instant::now() }
     }
 
     fn ask(&mut self, join: &Join<'_>) -> Receiver<Joined> {
@@ -63,7 +64,7 @@ impl Scene {
         member: &str,
         generation: i32,
         assignments: Vec<(&str, &[u8])>,
-    ) -> Receiver<Result<Vec<u8>, Code>> {
+    ) -> Receiver<Result<ByteView, Code>> {
         let (answer, receiver) = oneshot::channel();
         let who = identity(member, generation);
         self.group.sync(&Sync { who, assignments }, answer, self.now);
@@ -95,8 +96,8 @@ impl Scene {
         let mut waiting = scene.sync(&second, 2, vec![]);
         assert!(waiting.try_recv().is_err(), "the leader has not assigned");
         let mut leading = scene.sync(&first, 2, vec![(&first, b"p0"), (&second, b"p1")]);
-        assert_eq!(leading.try_recv(), Ok(Ok(b"p0".to_vec())));
-        assert_eq!(waiting.try_recv(), Ok(Ok(b"p1".to_vec())));
+        assert_eq!(leading.try_recv(), Ok(Ok("p0".into())));
+        assert_eq!(waiting.try_recv(), Ok(Ok("p1".into())));
         assert_eq!(scene.heartbeat(&second, 2), Code::NONE);
         (scene, first, second, 2)
     }
@@ -110,7 +111,7 @@ fn members_share_a_generation_and_the_leader_assigns() {
     // One that lost its assignment on the way asks again, and no other notices.
     let mut again = scene.rejoin(&second);
     assert_eq!(again.try_recv().unwrap().generation, generation);
-    assert_eq!(scene.sync(&second, generation, vec![]).try_recv(), Ok(Ok(b"p1".to_vec())));
+    assert_eq!(scene.sync(&second, generation, vec![]).try_recv(), Ok(Ok("p1".into())));
     assert_eq!(scene.heartbeat(&first, generation), Code::NONE);
 }
 
@@ -180,7 +181,7 @@ fn offsets_are_committed_by_members_of_this_generation_alone() {
     assert_eq!(may(&first, generation), Ok(()));
     assert_eq!(may(&first, generation - 1), Err(Code::ILLEGAL_GENERATION));
     assert_eq!(may("", -1), Err(Code::UNKNOWN_MEMBER_ID), "the group has members");
-    let mut empty = Group::default();
+    let mut empty = Group::new(Pool::global().clone());
     let alone = identity("", -1);
     assert_eq!(empty.may_commit(alone, Instant::now()), Ok(()));
 }
@@ -216,14 +217,14 @@ fn a_static_member_that_restarts_keeps_its_assignment_and_no_other_notices() {
     assert_eq!((leader.generation, &leader.leader), (2, &old.member));
     let mut synced = scene.sync(&other, 2, vec![]);
     let assigned = vec![(&old.member[..], &b"p0"[..]), (&other[..], b"p1")];
-    assert_eq!(scene.sync(&old.member, 2, assigned).try_recv(), Ok(Ok(b"p0".to_vec())));
-    assert_eq!(synced.try_recv(), Ok(Ok(b"p1".to_vec())));
+    assert_eq!(scene.sync(&old.member, 2, assigned).try_recv(), Ok(Ok("p0".into())));
+    assert_eq!(synced.try_recv(), Ok(Ok("p1".into())));
 
     let new = scene.ask(&static_member("one", &["range"])).try_recv().expect("at once");
     assert_eq!((new.code, new.generation), (Code::NONE, 2));
     assert_ne!(new.member, old.member);
     assert_ne!(new.leader, new.member, "it is not to assign anew");
-    assert_eq!(scene.sync(&new.member, 2, vec![]).try_recv(), Ok(Ok(b"p0".to_vec())));
+    assert_eq!(scene.sync(&new.member, 2, vec![]).try_recv(), Ok(Ok("p0".into())));
     assert_eq!(scene.heartbeat(&other, 2), Code::NONE);
 
     // If the old member still runs, it gets an error.
@@ -241,7 +242,7 @@ fn a_static_member_that_comes_back_with_other_topics_makes_the_others_join_again
     let mut scene = Scene::new();
     let one = scene.ask(&static_member("one", &["range"])).try_recv().unwrap();
     let assigned = vec![(&one.member[..], &b"p0"[..])];
-    assert_eq!(scene.sync(&one.member, 1, assigned).try_recv(), Ok(Ok(b"p0".to_vec())));
+    assert_eq!(scene.sync(&one.member, 1, assigned).try_recv(), Ok(Ok("p0".into())));
     let new = scene.ask(&static_member("one", &["range", "sticky"])).try_recv().unwrap();
     assert_eq!(
         (new.generation, &new.leader),
@@ -263,4 +264,26 @@ fn what_the_members_of_a_group_send_is_bounded() {
     assert_eq!(codes[0], Ok(Code::NONE));
     assert!(codes[1].is_err(), "it waits for the first to join again");
     assert_eq!(codes[2], Ok(Code::GROUP_MAX_SIZE_REACHED));
+}
+
+#[test]
+fn bytes_that_a_waiting_response_has_are_counted_after_they_were_replaced() {
+    let memory = Pool::global().budget("groups", 1 << 20);
+    let mut scene = Scene { group: Group::new(memory), now: Instant::now() };
+    let large = [vec![1; 400 << 10], vec![2; 400 << 10], vec![3; 400 << 10]];
+    let join = |member: &str, n: usize, scene: &mut Scene| {
+        let protocols = vec![("range", &large[n][..])];
+        scene.ask(&Join { member, id_first: false, protocols, ..request("", &[]) })
+    };
+    let mut first = join("", 0, &mut scene);
+    let first = first.try_recv().unwrap();
+    let second = join(&first.member, 1, &mut scene);
+    let refused = join(&first.member, 2, &mut scene).try_recv().unwrap();
+    assert_eq!(refused.code, Code::GROUP_MAX_SIZE_REACHED);
+    let id = first.member.clone();
+    assert_eq!(first.members[0].metadata, large[0]);
+    drop(first);
+    let third = join(&id, 2, &mut scene).try_recv().unwrap();
+    assert_eq!(third.members[0].metadata, large[2]);
+    drop(second);
 }
