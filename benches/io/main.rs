@@ -8,8 +8,7 @@
 //! accounts to the thread that does the work, so a waiting peer or a busy machine does not count. `--quick` only checks that
 //! everything runs, and `--only` selects the jobs whose name contains that text.
 //!
-//! `report.rs` measures, compares and prints, `picture.rs` draws; `wire.rs` is the other end of a
-//! connection. The jobs: `file.rs` (files to sockets), `small.rs` (many small buffers), `through.rs`
+//! `report.rs` measures, compares and prints; `wire.rs` is the other end of a connection. The jobs: `file.rs` (files to sockets), `small.rs` (many small buffers), `through.rs`
 //! (a proxy, an upload), `log.rs` (appending to a file).
 
 #[path = "../side_by_side/mod.rs"]
@@ -20,6 +19,7 @@ mod side_by_side;
 mod file;
 #[cfg(target_os = "linux")]
 mod log;
+#[path = "../side_by_side/picture.rs"]
 #[cfg(target_os = "linux")]
 mod picture;
 #[cfg(target_os = "linux")]

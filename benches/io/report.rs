@@ -4,26 +4,26 @@ use std::{fs, io};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::picture;
+use crate::picture::{Group, Line, Picture};
 use crate::side_by_side::{Candidate, in_earnest, in_turns, median};
 
 const ROUNDS: usize = 41;
 
 /// One line of the table. Costs are nanoseconds of processor time per unit.
 pub(crate) struct Row {
-    pub(crate) job: String,
+    job: String,
     unit: &'static str,
     ours: f64,
     /// The names and the costs of the peers.
     peers: Vec<(&'static str, f64)>,
     /// Against the cheapest peer: the median of the ratios within the rounds, which is steadier
     /// than the ratio of medians.
-    pub(crate) ratio: f64,
-    pub(crate) bar: f64,
+    ratio: f64,
+    bar: f64,
 }
 
 impl Row {
-    pub(crate) fn is_met(&self) -> bool {
+    fn is_met(&self) -> bool {
         self.ratio <= self.bar
     }
 
@@ -87,6 +87,26 @@ impl Report {
         self.rows.push(row);
     }
 
+    fn draw(&self) -> String {
+        let line = |row: &Row| Line {
+            label: row.job.clone(),
+            ratio: row.ratio,
+            good: row.is_met(),
+            limit: Some(row.bar),
+            note: format!("{:.2}", row.ratio),
+        };
+        let picture = Picture {
+            legend: "red: more than it may be; stroke: what it may be",
+            labels: 270,
+            notes: 60,
+            span: 1.4,
+        };
+        picture.draw(&[Group {
+            title: "processor time, the best peer = 1".into(),
+            lines: self.rows.iter().map(line).collect(),
+        }])
+    }
+
     pub(crate) fn finish(self) -> io::Result<()> {
         let met = self.rows.iter().filter(|row| row.is_met()).count();
         if in_earnest() {
@@ -95,7 +115,7 @@ impl Report {
             println!("{} jobs ran; one round each, which proves nothing else", self.rows.len());
         }
         match &self.picture {
-            Some(path) => fs::write(path, picture::draw(&self.rows)),
+            Some(path) => fs::write(path, self.draw()),
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@
 
 mod child;
 mod measure;
+#[path = "../../side_by_side/picture.rs"]
 mod picture;
 mod scenarios;
 mod table;

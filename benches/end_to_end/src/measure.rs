@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::Options;
 use crate::child::Usage;
 use crate::scenarios::{self, SCENARIOS, Scenario};
 use crate::table::{Row, Table};
-use crate::{Options, picture};
 
 /// The programs, by the allocator that they are on.
 const PROGRAMS: [(&str, &str); 2] = [("glibc", "end_to_end"), ("mimalloc", "end_to_end_mimalloc")];
@@ -29,7 +29,7 @@ pub(crate) fn all(options: &Options) -> io::Result<()> {
     }
     print!("\n{table}");
     if let Some(path) = &options.picture {
-        File::create(path)?.write_all(picture::svg(&table).as_bytes())?;
+        File::create(path)?.write_all(table.picture().as_bytes())?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::child::Usage;
+use crate::picture::{Group, Line, Picture};
 use crate::scenarios::Scenario;
 
 /// A variant of a scenario on an allocator.
@@ -55,7 +56,7 @@ impl Figure {
         }
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Cpu => "CPU",
             Self::Peak => "peak memory",
@@ -63,7 +64,7 @@ impl Figure {
         }
     }
 
-    pub(crate) fn unit(self) -> &'static str {
+    fn unit(self) -> &'static str {
         if self == Self::Cpu { "s" } else { "MiB" }
     }
 }
@@ -83,6 +84,34 @@ impl Table {
                 && other.allocator == row.allocator
         });
         ours.expect("all variants are measured")
+    }
+
+    /// Returns an SVG of how many times ours each peer uses, the best of each figure first.
+    pub(crate) fn picture(&self) -> String {
+        let groups = Figure::ALL.map(|figure| {
+            let peers = self.rows.iter().filter(|row| !row.is_ours());
+            let line = |row: &Row| {
+                let (peer, ours) = (row.median(figure), self.ours(row).median(figure));
+                let ratio = peer / ours;
+                Line {
+                    label: format!("{}: {}, {}", row.scenario.title, row.variant, row.allocator),
+                    ratio,
+                    good: ratio >= 1.0,
+                    limit: None,
+                    note: format!("{peer:.2} / {ours:.2} = {ratio:.2}"),
+                }
+            };
+            let mut lines: Vec<Line> = peers.map(line).collect();
+            lines.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
+            Group { title: format!("{}, {}", figure.name(), figure.unit()), lines }
+        });
+        let picture = Picture {
+            legend: "what the program on bytes uses, as a multiple of what the same program on bytebuf uses (dotted: the same; red: less than ours)",
+            labels: 470,
+            notes: 200,
+            span: 4.0,
+        };
+        picture.draw(&groups)
     }
 }
 

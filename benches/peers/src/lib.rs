@@ -6,7 +6,8 @@
 
 pub mod count;
 pub mod makers;
-pub mod picture;
+#[path = "../../side_by_side/picture.rs"]
+mod picture;
 pub mod race;
 pub mod table;
 
@@ -91,6 +92,6 @@ pub fn finish(bench: &race::Bench, name: &str, arguments: &Arguments) {
             std::fs::write(dir.join(name).with_extension(ending), text)
         };
         save("md", bench.table.markdown()).expect("the table is written");
-        save("svg", picture::svg(&bench.table)).expect("the picture is written");
+        save("svg", bench.table.picture()).expect("the picture is written");
     }
 }

@@ -1,5 +1,6 @@
 //! Results: rows, their bars, and the table of them.
 
+use crate::picture::{Group, Line, Picture};
 use crate::race::{Bar, Role};
 use std::fmt::Write;
 
@@ -80,7 +81,7 @@ impl Row {
     }
 
     /// The highest value that reaches all bars that are limits from above.
-    pub fn limit_of_all(&self) -> Option<f64> {
+    fn limit_of_all(&self) -> Option<f64> {
         let above = self.bars.iter().filter(|bar| !matches!(bar, Bar::Least(_)));
         above.map(|&bar| self.limit(bar)).min_by(f64::total_cmp)
     }
@@ -107,6 +108,19 @@ impl Row {
             Bar::Least(least) => format!("≥ {least} {}", self.unit),
         };
         self.bars.iter().map(text).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Returns the row as a line of the picture, if it has peers.
+    fn picture_line(&self) -> Option<Line> {
+        let (ours, unit, best) = (self.ours(), self.unit, self.best_peer()?);
+        let ratio = ours / best.value;
+        Some(Line {
+            label: self.name.clone(),
+            ratio,
+            good: ratio <= 1.0,
+            limit: self.limit_of_all().map(|limit| limit / best.value),
+            note: format!("{ours:.2} {unit}; {} {:.2} {unit}: {ratio:.2}", best.name, best.value),
+        })
     }
 
     fn line(&self) -> String {
@@ -186,6 +200,23 @@ impl Table {
             let _ = writeln!(text, "- {}, {}: {all}", row.name, row.unit);
         }
         text
+    }
+
+    /// Returns an SVG of all rows that have peers, the best of each section first.
+    pub fn picture(&self) -> String {
+        let sections = self.rows.chunk_by(|a, b| a.section == b.section);
+        let groups = sections.map(|rows| {
+            let mut lines: Vec<Line> = rows.iter().filter_map(Row::picture_line).collect();
+            lines.sort_by(|a, b| a.ratio.total_cmp(&b.ratio));
+            Group { title: rows[0].section.into(), lines }
+        });
+        let picture = Picture {
+            legend: "our share of the best peer's figure (dotted); red: slower or larger than it; stroke: the bar",
+            labels: 300,
+            notes: 280,
+            span: 1.5,
+        };
+        picture.draw(&groups.filter(|group| !group.lines.is_empty()).collect::<Vec<_>>())
     }
 
     /// Returns the number of rows that have a bar, and of those that miss it.
