@@ -4,7 +4,8 @@
 # memory stays mapped. Deliberate faults prove this.
 source "$(dirname "$0")/lib.sh"
 need_nightly rust-src
-own_target
+crate_package adversarial sanitizer_selftest secrets stress threads uring
+cd "$copy"
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only ASAN_OPTIONS=detect_leaks=1
 export RUSTFLAGS="-Zsanitizer=address --cfg asan"
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the examples with the commands of the README: the file server without features, all others with theirs.
+# Builds the examples in one build; in full also the file server without features, as the README does (`ci/clippy.sh` compiles
+# every example without features).
 source "$(dirname "$0")/lib.sh"
 
-cargo build --release --example file_server
-cargo build --release --examples --features tokio,testing,io-uring
-built=$(cargo build --release --examples --features tokio,testing,io-uring --message-format=json 2>/dev/null)
+short || cargo build --release --example file_server
+cargo build --release --examples --features "$programs"
+built=$(cargo build --release --examples --features "$programs" --message-format=json 2>/dev/null)
 ran "$(grep -c '"kind":\["example"\]' <<<"$built")" examples

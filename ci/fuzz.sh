@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target under AddressSanitizer, from its committed corpus, two at a time: 20 seconds each, in
+# Runs every fuzz target under AddressSanitizer, from its committed corpus, two at a time: 10 seconds each, in
 # full 10 minutes.
 source "$(dirname "$0")/lib.sh"
 need_nightly
@@ -9,7 +9,7 @@ command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz ||
 have c++ g++ || skip "no C++ compiler for libFuzzer, and it can't be installed"
 
 seconds=600
-short && seconds=20
+short && seconds=10
 export RUSTFLAGS="--cfg asan"
 cargo +nightly fuzz build
 

@@ -19,7 +19,7 @@ export KAFKAJS=$home/js/node_modules
 [ -d "$KAFKAJS/kafkajs" ] || npm install --silent --prefix "$home/js" kafkajs kafkajs-snappy ||
     echo "SKIPPED: kafkajs can't be installed"
 
-cargo build --release --features tokio --example kafka_broker
+cargo build --release --features "$programs" --example kafka_broker
 broker=$target/release/examples/kafka_broker
 
 run() { logged timeout 1200 "$python" "ci/kafka/$1.py" "$broker" "${@:2}"; }

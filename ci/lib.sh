@@ -35,6 +35,9 @@ short() { [ "$depth" = short ]; }
 # A short check draws the same cases each time: it fails for a change and not by chance. A full one draws new cases.
 short && export PROPTEST_RNG_SEED=1
 
+# The features of all release builds of the examples, so that the checks share one build.
+programs=tokio,testing,io-uring
+
 # Runs a command and keeps its output for `passed`.
 logged() { "$@" 2>&1 | tee -a "$log"; }
 
@@ -125,18 +128,26 @@ fresh() {
     done
 }
 
+# The development dependencies that unit tests and the tests of memory need; the others serve examples and benchmarks.
+light='^(arbitrary|io-uring|proptest|rustix|serde_json|slab|tempfile) = '
+
 # Creates $copy, a package of the crate and the tests named here, without the dependencies of other tests, examples and
-# benchmarks.
+# benchmarks. It builds in a fraction of the time.
 crate_package() { # TEST...
     own_target
     copy=$CARGO_TARGET_DIR/package
     rm -rf "$copy"
     mkdir -p "$copy/tests"
-    cp -r src "$copy/"
-    cp README.md "$copy/"
+    cp -r src docs README.md Cargo.lock "$copy/"
+    cp -r tests/support "$copy/tests/"
     local test
-    for test in "$@"; do cp -r "tests/$test" "$copy/tests/"; done
-    awk '/^\[/ { keep = !/dev-dependencies|^\[\[/ } keep' Cargo.toml >"$copy/Cargo.toml"
-    printf '[workspace]\n' >>"$copy/Cargo.toml"
-    cp Cargo.lock "$copy/"
+    for test in "$@"; do cp -r tests/"$test"{,.rs} "$copy/tests/" 2>/dev/null || [[ -e $copy/tests/$test || -e $copy/tests/$test.rs ]]; done
+    # A table `[[test]]` stays if its test is here; benchmarks and examples do not.
+    awk -v light="$light" -v tests=" $* " '
+        /^\[/ { table = /^\[\[test\]\]/; dev = /dev-dependencies/; keep = !/^\[\[/ || table; held = "" }
+        table && held == "" { held = $0; next }
+        table && /^#/ { next }
+        table && /^name = / { keep = index(tests, " " substr($3, 2, length($3) - 2) " "); if (keep) print held }
+        keep && (!dev || /^\[/ || $0 ~ light)' Cargo.toml >"$copy/Cargo.toml"
+    printf '\n[workspace]\n' >>"$copy/Cargo.toml"
 }

@@ -2,7 +2,7 @@
 # Runs whole pools under shuttle: random schedules and PCT, 20,000 in all, in full a million per scenario. First it checks that
 # the scenarios can fail: a scenario detects each weakening of the crate, made in a copy.
 source "$(dirname "$0")/lib.sh"
-crate_package shuttle
+light=none crate_package shuttle
 export RUSTFLAGS="--cfg shuttle"
 here=$PWD
 cd "$copy"

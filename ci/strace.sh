@@ -12,7 +12,7 @@ source "$(dirname "$0")/lib.sh"
 have strace strace || skip "no strace, and it can't be installed"
 have curl curl || skip "no curl, and it can't be installed"
 
-cargo build --release --features tokio --example file_server --example proxy
+cargo build --release --features "$programs" --example file_server --example proxy
 bin=$target/release/examples
 
 home=$(mktemp -d)

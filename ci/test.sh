@@ -7,5 +7,5 @@ have curl curl || echo "no curl: the test that drives the file server with it do
 export PLANS=100000
 logged cargo test --all-features --no-fail-fast
 # Values out of range are refused also in a build without overflow checks.
-logged cargo test --release --features testing,tokio --test adversarial
+logged cargo test --release --features "$programs" --test adversarial
 ran "$(passed)" tests
