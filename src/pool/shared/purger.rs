@@ -76,11 +76,15 @@ pub(crate) fn purge_if_inline(pool: &Arc<Central>) {
 fn run() {
     loop {
         alarm::wait();
+        let mut pause = PURGE_PERIOD;
         loop {
-            std::thread::sleep(PURGE_PERIOD);
+            std::thread::sleep(pause);
+            let begun = Instant::now();
             if !purge_watched() {
                 break;
             }
+            // A period is from start to start. Half of it is free for others at least.
+            pause = PURGE_PERIOD.saturating_sub(begun.elapsed()).max(PURGE_PERIOD / 2);
         }
     }
 }

@@ -85,6 +85,20 @@ fn a_closed_pool_leaves_the_caches_of_idle_threads() {
     idle.join().unwrap();
 }
 
+/// What a thread cached was unused for as long as the thread.
+#[test]
+fn two_checks_of_the_purger_return_all_that_falls_idle() {
+    let pool = Pool::builder().purge(Purge::Manual).build();
+    let (blocks, size) = if cfg!(miri) { (8, 64 << 10) } else { (128, 64 << 10) };
+    drop((0..blocks).map(|_| pool.alloc(size)).collect::<Vec<_>>());
+    let central = pool.central();
+    central.purge_unused();
+    assert!(pool.stats().cached > 0, "it had been used since the last check: {}", pool.stats());
+    central.purge_unused();
+    let PoolStats { cached, idle, .. } = pool.stats();
+    assert!(cached == 0 && idle <= tuning::IDLE_RESERVE, "{}", pool.stats());
+}
+
 /// Free blocks that share pages with live ones can't be returned: the purger does not try for ever.
 #[test]
 #[cfg(not(miri))]

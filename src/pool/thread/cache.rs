@@ -249,7 +249,7 @@ impl Cache {
 
     /// Gives all blocks back. Only its thread may call this.
     pub(crate) fn flush(&self) -> bool {
-        self.central.take_back(&self.magazines)
+        self.central.take_back(&self.magazines).is_some()
     }
 
     /// Lets a magazine that ran empty or full take more blocks, if its load goes up and down by more than it takes and the

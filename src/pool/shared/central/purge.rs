@@ -29,13 +29,13 @@ impl Central {
         bytes
     }
 
-    /// Returns memory that was idle for the whole period to the system, except the reserve: the working-set rule of Bonwick's depot.
-    /// Returns whether the pool needs no further watch.
-    pub(in crate::pool::shared) fn purge_unused(self: &Arc<Self>) -> bool {
+    /// Returns memory that was idle for the whole period to the system, except the reserve: the working-set rule of Bonwick's
+    /// depot. The blocks of a thread that did nothing for a whole period are such memory. Returns whether the pool needs no
+    /// further watch.
+    pub(in crate::pool) fn purge_unused(self: &Arc<Self>) -> bool {
         let purging = lock(&self.purging);
-        let any_active = self.take_back_idle_caches();
-        let reserve = self.reserve();
-        let unused = self.idle.unused(reserve);
+        let (returned, any_active) = self.take_back_idle_caches();
+        let unused = self.idle.unused(self.reserve(), returned);
         let purged = self.purge(unused);
         self.purge_headers();
         if self.is_closed_by_now() {

@@ -1,6 +1,7 @@
 //! Taking the blocks in the caches of threads back to their slabs: when a limit is reached, when a thread is idle, when the
 //! pool closes.
 
+use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
 use crate::pool::shared::stores::magazines::Magazines;
 use crate::sync::Ordering::Relaxed;
@@ -20,23 +21,31 @@ impl Central {
         });
     }
 
-    /// Takes the blocks of threads back that have done nothing since the last call. Returns whether any other thread
-    /// may hold some.
-    pub(super) fn take_back_idle_caches(self: &Arc<Self>) -> bool {
-        let mut active = false;
+    /// Takes the blocks of threads back that have done nothing since the last call. Returns their bytes, and whether any
+    /// other thread may hold some.
+    pub(super) fn take_back_idle_caches(self: &Arc<Self>) -> (usize, bool) {
+        let (mut bytes, mut any_active) = (0, false);
         self.caches.for_each(|magazines| {
             if magazines.is_dormant() {
                 return;
             }
             let activity = magazines.activity();
             let is_idle = magazines.seen.swap(activity, Relaxed) == activity;
-            active |= !(is_idle && self.take_back(magazines));
+            match if is_idle { self.take_back(magazines) } else { None } {
+                Some(of_this) => bytes += of_this,
+                None => any_active = true,
+            }
         });
-        active
+        (bytes, any_active)
     }
 
-    /// Takes the blocks of one thread back, unless it uses them at this moment: returns whether it did.
-    pub(crate) fn take_back(self: &Arc<Self>, magazines: &Magazines) -> bool {
-        magazines.take_all(|class, blocks| self.put_all(class, blocks))
+    /// Takes the blocks of one thread back, unless it uses them at this moment. Returns their bytes.
+    pub(crate) fn take_back(self: &Arc<Self>, magazines: &Magazines) -> Option<usize> {
+        let mut bytes = 0;
+        let all = magazines.take_all(|class, blocks| {
+            let size = size_class::size_of_class(class);
+            self.put_all(class, &mut blocks.inspect(|_| bytes += size));
+        });
+        all.then_some(bytes)
     }
 }

@@ -49,10 +49,11 @@ impl Idle {
         }
     }
 
-    /// Returns the bytes beyond the reserve that were idle all the time since the last
-    /// [`restart`](Self::restart).
-    pub(crate) fn unused(&self, reserve: usize) -> usize {
-        self.low.load(Relaxed).min(self.bytes()).saturating_sub(reserve)
+    /// Returns the bytes beyond the reserve that were idle all the time since the last [`restart`](Self::restart).
+    /// `returned` bytes of them were in the caches of idle threads until now.
+    pub(crate) fn unused(&self, reserve: usize, returned: usize) -> usize {
+        let unused = self.low.load(Relaxed).saturating_add(returned);
+        unused.min(self.bytes()).saturating_sub(reserve)
     }
 
     /// Begins to observe anew what is needed. Returns the number of idle bytes.
