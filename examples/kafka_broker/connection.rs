@@ -29,14 +29,14 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<Payload>>> +
 /// Serves a peer until it hangs up, or breaks a rule, or the socket fails.
 pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let address = broker.address_for(stream)?;
+    let peer = broker.peer(stream)?;
     let (sender, answers) = mpsc::channel(limits::MAX_IN_FLIGHT);
     let mut writing = pin!(write(broker, stream, answers));
     let reading = async {
         let mut inbox = Inbox::new(broker);
         while let Some(frame) = inbox.receive(broker, stream).await? {
             count(&broker.stats.requests, 1);
-            let answer = broker.answer(frame, &address).await?;
+            let answer = broker.answer(frame, &peer).await?;
             if let Some(answer) = answer
                 && sender.send(answer).await.is_err()
             {

@@ -17,8 +17,8 @@
 //!
 //! Read the files in this order: `wire` and `batch` (bytes and numbers), `api` (the content of requests and responses), `log`
 //! (batches in files), `producers` (duplicate detection), `groups` (consumers that share partitions), `broker` (the work of each
-//! request), `connection` (requests in, responses out), `sync` (one sync for all waiting requests), `limits`, `stats`,
-//! `output`, `start` (the command line), `demo`.
+//! request), `connection` (requests in, responses out), `sync` (one sync for all waiting requests), `limits`, `shares`,
+//! `stats`, `output`, `start` (the command line), `demo`.
 
 #[cfg(unix)]
 mod api;
@@ -42,6 +42,8 @@ mod log;
 mod output;
 #[cfg(unix)]
 mod producers;
+#[cfg(unix)]
+mod shares;
 #[cfg(unix)]
 mod start;
 #[cfg(unix)]

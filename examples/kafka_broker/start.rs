@@ -52,6 +52,12 @@ struct Options {
     #[arg(long, value_enum, default_value_t = broker::Path::Sendfile)]
     path: broker::Path,
 
+    /// The share that clients of one address may use, in hundredths: of the 4096 partitions, the 16 MiB of committed
+    /// offsets, and the free space on the disk. Counted from the start of the broker.
+    #[arg(long, value_name = "PERCENT", default_value_t = 50,
+          value_parser = clap::value_parser!(u64).range(1..=100))]
+    share: u64,
+
     /// The most connections at a time; a quarter of the descriptors is kept for segments.
     #[arg(long, value_name = "N", default_value_t = 12_000)]
     connections: u64,
@@ -97,6 +103,7 @@ impl Options {
                 partitions: self.partitions,
                 segment: self.segment << 20,
                 sync: self.sync,
+                share: self.share,
             },
             path: self.path,
             advertise: self.advertise.clone(),

@@ -31,9 +31,22 @@ pub(crate) struct Fetched {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Self { stream, correlation: 0 }
+    }
+
+    /// Connects from this address.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn connect_from(from: [u8; 4], address: SocketAddr) -> Self {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from((from, 0))).unwrap();
+        connect(&socket, &address).unwrap();
+        Self::of(socket.into())
     }
 
     /// Connects with a small receive buffer, so that most of what it does not read stays with the broker.

@@ -6,7 +6,7 @@ use bytebuf::Poke;
 use bytes::BufMut;
 
 use crate::api::Api;
-use crate::client::{ALL, Limits, batch, fetch, frame, produce, seal};
+use crate::client::{ALL, Client, Limits, batch, fetch, frame, produce, seal};
 use crate::process::{Broker, command, command_with_descriptors};
 use crate::resource_baseline::ResourceBaseline;
 use crate::wire::{Reader, Write};
@@ -253,7 +253,8 @@ fn what_group_members_send_is_kept_within_bounds() {
 fn partitions_made_on_demand_are_bounded() {
     let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
-    let broker = Broker::start_with(directory.path(), ["--partitions", "1024"]);
+    let options = ["--partitions", "1024", "--share", "100"];
+    let broker = Broker::start_with(directory.path(), options);
     let topics = broker.client().topics(&["a", "b", "c", "d", "e", "f"]);
     let codes: Vec<_> = topics.iter().map(|(code, ..)| *code).collect();
     assert_eq!(codes, [0, 0, 0, 0, 44, 44]);
@@ -263,6 +264,21 @@ fn partitions_made_on_demand_are_bounded() {
         let body = partition.ask(Api::Fetch, 11, &fetch("a", &[index], 0, limits)).unwrap();
         assert_eq!(crate::client::fetched(&body)[0].code, 3, "{index}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn partitions_are_left_for_the_clients_of_other_addresses() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(directory.path(), ["--partitions", "512"]);
+    let names: Vec<_> = (0..5).map(|n| format!("topic-{n}")).collect();
+    let names: Vec<_> = names.iter().map(|name| &name[..]).collect();
+    let codes: Vec<_> = broker.client().topics(&names).iter().map(|(code, ..)| *code).collect();
+    assert_eq!(codes, [0, 0, 0, 0, 44]);
+    assert_eq!(broker.client().topics(&["more"])[0].0, 44, "on another connection too");
+    let mut other = Client::connect_from([127, 0, 0, 2], broker.address);
+    assert_eq!(other.topics(&["more"])[0].0, 0);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use crate::ids::ProducerIds;
 use crate::log::partition::{Partition, SyncMode};
 use crate::log::topics::{Settings, Topics};
 use crate::output::warn;
+use crate::shares::{Client, Share};
 use crate::stats::{Snapshot, Stats, count};
 use crate::sync::Syncer;
 use crate::wire;
@@ -55,6 +56,14 @@ pub(crate) struct Options {
     pub(crate) stalled: Duration,
 }
 
+/// The other side of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    client: Client,
+    /// Where it finds the broker.
+    address: (String, u16),
+}
+
 pub(crate) struct Broker {
     pub(crate) stats: Stats,
     /// The account of all requests.
@@ -67,6 +76,8 @@ pub(crate) struct Broker {
     topics: Arc<Topics>,
     groups: Groups,
     committed: Arc<Committed>,
+    /// Of the disk, as it was when the broker started.
+    disk: Share,
     ids: ProducerIds,
     syncer: Syncer,
 }
@@ -79,7 +90,8 @@ impl Broker {
             pool: Pool::global().budget("requests", options.memory),
             responses: Memory::new("responses", options.memory, options.stalled),
             copies: Memory::new("copies", options.memory, options.stalled),
-            committed: Committed::open(directory)?,
+            committed: Committed::open(directory, options.topics.share)?,
+            disk: Share::of(free_bytes(directory)?, options.topics.share),
             ids: ProducerIds::open(directory)?,
             topics: Arc::new(Topics::open(options.topics.clone())?),
             groups: Groups::new(),
@@ -130,7 +142,7 @@ impl Broker {
     }
 
     /// Where the client of a connection finds the broker.
-    pub(crate) fn address_for(&self, stream: &TcpStream) -> io::Result<(String, u16)> {
+    fn address_for(&self, stream: &TcpStream) -> io::Result<(String, u16)> {
         if let Some(address) = &self.options.advertise {
             return Ok(address.clone());
         }
@@ -138,21 +150,28 @@ impl Broker {
         Ok((address.ip().to_string(), address.port()))
     }
 
+    pub(crate) fn peer(&self, stream: &TcpStream) -> io::Result<Peer> {
+        let client = stream.peer_addr()?.ip().into();
+        Ok(Peer { client, address: self.address_for(stream)? })
+    }
+
     /// Executes a request, as far as that needs no waiting; the returned answer is the rest. `None` if the client wants no
     /// answer. An error ends the connection.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         frame: ByteBuf,
-        address: &(String, u16),
+        peer: &Peer,
     ) -> io::Result<Option<Answer>> {
         let (header, request) = crate::api::parse(&frame).map_err(invalid)?;
         let (now, broker) = (Instant::now(), self.clone());
         let mut out = wire::response();
         match request {
-            Request::Produce(request) => return self.produce(header, request, frame).await,
+            Request::Produce(request) => {
+                return self.produce(header, request, frame, peer.client).await;
+            }
             Request::Fetch(_) => return Ok(Some(self.fetch(frame))),
             Request::OffsetCommit(request) => {
-                return self.commit(header, &request, now).await.map(Some);
+                return self.commit(header, &request, now, peer.client).await.map(Some);
             }
             Request::InitProducerId(request) => {
                 let refused = Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
@@ -188,21 +207,17 @@ impl Broker {
             }
             // The other requests only read. Until it is its turn, such a request is the frame that came, so that
             // what a peer does not read takes no memory.
-            _ => return Ok(Some(Box::pin(broker.look(frame, address.clone())))),
+            _ => return Ok(Some(Box::pin(broker.look(frame, peer.clone())))),
         }
         Ok(Some(Box::pin(ready(Ok(complete(out, header, Reserved::NONE))))))
     }
 
     /// Answers a request that changes nothing, except that it may create topics.
-    async fn look(
-        self: Arc<Self>,
-        frame: ByteBuf,
-        address: (String, u16),
-    ) -> io::Result<Vec<Payload>> {
+    async fn look(self: Arc<Self>, frame: ByteBuf, peer: Peer) -> io::Result<Vec<Payload>> {
         let (header, request) = crate::api::parse(&frame).expect("it was parsed when it came");
         let mut reserved = Reserved::NONE;
         loop {
-            let out = self.look_once(header, &request, &address).await;
+            let out = self.look_once(header, &request, &peer).await;
             match reserved.complete(out, header) {
                 Ok(response) => return Ok(response),
                 Err(length) => reserved = self.responses.reserve(length).await?,
@@ -214,13 +229,14 @@ impl Broker {
         self: &Arc<Self>,
         header: Header,
         request: &Request<'_>,
-        (host, port): &(String, u16),
+        peer: &Peer,
     ) -> ByteBuf {
+        let (host, port) = &peer.address;
         let mut out = wire::response();
         match request {
             Request::ApiVersionsUnknown => versions::write(&mut out, 0, Code::UNSUPPORTED_VERSION),
             Request::Metadata(request) => {
-                self.metadata(&mut out, header, request, (host, *port)).await;
+                self.metadata(&mut out, header, request, peer).await;
             }
             Request::ListOffsets(request) => self.list_offsets(&mut out, header, request).await,
             Request::FindCoordinator(request) => {
@@ -242,7 +258,7 @@ impl Broker {
         out: &mut ByteBuf,
         header: Header,
         request: &metadata::Request<'_>,
-        address: (&str, u16),
+        Peer { client, address: (host, port) }: &Peer,
     ) {
         let topics: Vec<_> = match &request.topics {
             None => {
@@ -253,7 +269,7 @@ impl Broker {
                 // Each once, so that the response is bounded by the topics and the request.
                 let names: BTreeSet<_> = names.iter().copied().collect();
                 let refused = match request.create {
-                    true => self.topics.create_missing(names.iter().copied()).await,
+                    true => self.topics.create_missing(names.iter().copied(), *client).await,
                     false => BTreeMap::new(),
                 };
                 let topic = |name: &str| metadata::Topic {
@@ -266,7 +282,7 @@ impl Broker {
                 names.into_iter().map(topic).collect()
             }
         };
-        metadata::write(out, header.version, address, &topics);
+        metadata::write(out, header.version, (host, *port), &topics);
     }
 
     async fn list_offsets(
@@ -295,6 +311,7 @@ impl Broker {
         header: Header,
         request: &offsets::Commit<'_>,
         now: Instant,
+        client: Client,
     ) -> io::Result<Answer> {
         let who = request.who;
         let items = request
@@ -309,7 +326,7 @@ impl Broker {
             for &committed in partitions {
                 let done = allowed
                     .and_then(|()| self.topics.partition(topic, committed.partition).map(drop))
-                    .and_then(|()| self.committed.commit(who.group, topic, committed));
+                    .and_then(|()| self.committed.commit(who.group, topic, committed, client));
                 last = last.max(done.unwrap_or(0));
                 codes.push((committed.partition, done.err().unwrap_or(Code::NONE)));
             }
@@ -330,6 +347,12 @@ impl Broker {
             Ok(complete(out, header, reserved))
         }))
     }
+}
+
+/// The bytes that the disk of a directory has for more files.
+fn free_bytes(directory: &std::path::Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(directory)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// The time and the offset of what a timestamp asks for, -1 each where there is none.

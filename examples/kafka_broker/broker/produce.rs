@@ -11,6 +11,7 @@ use crate::api::code::Code;
 use crate::api::produce::{self, Produced, Request};
 use crate::connection::Answer;
 use crate::log::partition::Partition;
+use crate::shares::{Account, Client};
 use crate::stats::count;
 use crate::wire;
 
@@ -24,6 +25,7 @@ impl Broker {
         header: Header,
         request: Request,
         mut frame: ByteBuf,
+        client: Client,
     ) -> io::Result<Option<Answer>> {
         let items = request.topics.iter().map(|t| t.name.len() + KEPT * (1 + t.partitions.len()));
         let reserved = self.responses.reserve(items.sum()).await?;
@@ -34,7 +36,9 @@ impl Broker {
             for (partition, range) in topic.partitions {
                 let appended = match (request.transactional, request.acks) {
                     (true, _) => Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
-                    (false, -1..=1) => self.append(&topic.name, partition, &mut frame[range]),
+                    (false, -1..=1) => {
+                        self.append(&topic.name, partition, &mut frame[range], client)
+                    }
                     (false, _) => Err(Code::INVALID_REQUEST),
                 };
                 let appended = appended.map(|(log, base, end)| {
@@ -69,9 +73,11 @@ impl Broker {
         topic: &str,
         partition: i32,
         batches: &mut [u8],
+        client: Client,
     ) -> Result<(Arc<Partition>, i64, i64), Code> {
         let log = self.topics.partition(topic, partition)?;
-        let appended = log.append(batches, &self.syncer)?;
+        let disk = Account { share: &self.disk, client };
+        let appended = log.append(batches, &self.syncer, disk)?;
         if appended.duplicate {
             count(&self.stats.duplicates, 1);
         } else {

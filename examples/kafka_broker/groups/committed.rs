@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::api::code::Code;
 use crate::api::offsets::{Committed as Commit, Fetched};
 use crate::output::warn;
+use crate::shares::{Client, Share};
 use crate::sync::Durable;
 use crate::wire::{Malformed, Reader, Write};
 
@@ -32,6 +33,8 @@ const LOG: u64 = 4 << 20;
 pub(crate) struct Committed {
     path: PathBuf,
     state: Mutex<State>,
+    /// Of the bytes of all offsets.
+    share: Share,
     /// How many commits have been synced, or that the disk has failed.
     synced: watch::Sender<Result<u64, Code>>,
 }
@@ -47,12 +50,18 @@ struct State {
 
 /// Group, topic, partition.
 type Key = (String, String, i32);
-/// Offset and metadata.
-type Value = (i64, String);
+
+#[derive(Debug, Clone)]
+struct Value {
+    offset: i64,
+    metadata: String,
+    /// The client whose share it takes; `None` if it is from an earlier start.
+    owner: Option<Client>,
+}
 
 impl Committed {
-    /// Opens the log in a directory, or begins one there.
-    pub(crate) fn open(directory: &Path) -> io::Result<Arc<Self>> {
+    /// Opens the log in a directory, or begins one there. A client may commit a share of so many hundredths.
+    pub(crate) fn open(directory: &Path, percent: u64) -> io::Result<Arc<Self>> {
         let path = directory.join("offsets.log");
         let mut offsets = BTreeMap::new();
         let log = if path.exists() {
@@ -69,7 +78,8 @@ impl Committed {
         };
         let held = offsets.iter().map(|(key, value)| bytes(key, value)).sum();
         let state = Mutex::new(State { log, offsets, held, commits: 0 });
-        Ok(Arc::new(Self { path, state, synced: watch::Sender::new(Ok(0)) }))
+        let share = Share::of(MAX_BYTES as u64, percent);
+        Ok(Arc::new(Self { path, state, share, synced: watch::Sender::new(Ok(0)) }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,26 +93,43 @@ impl Committed {
         group: &str,
         topic: &str,
         committed: Commit<'_>,
+        client: Client,
     ) -> Result<u64, Code> {
         if committed.metadata.len() > MAX_METADATA {
             return Err(Code::OFFSET_METADATA_TOO_LARGE);
         }
         let key = (group.to_owned(), topic.to_owned(), committed.partition);
-        let value = (committed.offset, committed.metadata.to_owned());
+        let metadata = committed.metadata.to_owned();
+        let value = Value { offset: committed.offset, metadata, owner: Some(client) };
         let mut state = self.state();
-        let replaced = state.offsets.get(&key).map_or(0, |old| bytes(&key, old));
-        let held = state.held - replaced + bytes(&key, &value);
+        let old = state.offsets.get(&key).map(|old| (bytes(&key, old), old.owner));
+        let (replaced, owner) = old.unwrap_or_default();
+        let added = bytes(&key, &value);
+        let held = state.held - replaced + added;
         if held > MAX_BYTES {
             return Err(Code::INVALID_COMMIT_OFFSET_SIZE);
         }
-        let written = self.write(&mut state, key, value);
-        if written.is_ok() {
-            state.held = held;
-        }
-        written.map_err(|error| {
+        // What the client replaces of its own does not count twice.
+        let own = if owner == Some(client) { replaced } else { 0 };
+        if let Err(error) = self.share.replace(client, own as u64, added as u64) {
             warn(format_args!("cannot keep offsets: {error}"));
-            Code::KAFKA_STORAGE_ERROR
-        })
+            return Err(Code::INVALID_COMMIT_OFFSET_SIZE);
+        }
+        match self.write(&mut state, key, value) {
+            Ok(commit) => {
+                state.held = held;
+                if let Some(other) = owner.filter(|owner| *owner != client) {
+                    self.share.give_back(other, replaced as u64);
+                }
+                Ok(commit)
+            }
+            Err(error) => {
+                let undone = self.share.replace(client, added as u64, own as u64);
+                debug_assert!(undone.is_ok(), "it was so before");
+                warn(format_args!("cannot keep offsets: {error}"));
+                Err(Code::KAFKA_STORAGE_ERROR)
+            }
+        }
     }
 
     fn write(&self, state: &mut State, key: Key, value: Value) -> io::Result<u64> {
@@ -137,7 +164,8 @@ impl Committed {
     ) -> Vec<(String, Vec<Fetched>)> {
         let state = self.state();
         let fetched = |partition, value: Option<&Value>| {
-            let (offset, metadata) = value.map_or((-1, String::new()), Clone::clone);
+            let offset = value.map_or(-1, |value| value.offset);
+            let metadata = value.map_or_else(String::new, |value| value.metadata.clone());
             Fetched { partition, offset, metadata }
         };
         if let Some(topics) = topics {
@@ -199,24 +227,24 @@ fn rewrite(path: &Path, offsets: &BTreeMap<Key, Value>) -> io::Result<Segment> {
 }
 
 /// The bytes that an offset takes in memory, about.
-fn bytes((group, topic, _): &Key, (_, metadata): &Value) -> usize {
-    ENTRY + group.len() + topic.len() + metadata.len()
+fn bytes((group, topic, _): &Key, value: &Value) -> usize {
+    ENTRY + group.len() + topic.len() + value.metadata.len()
 }
 
-fn encode((group, topic, partition): &Key, (offset, metadata): &Value) -> Vec<u8> {
+fn encode((group, topic, partition): &Key, value: &Value) -> Vec<u8> {
     let mut record = Vec::new();
     record.put_string(group);
     record.put_string(topic);
     record.put_i32(*partition);
-    record.put_i64(*offset);
-    record.put_string(metadata);
+    record.put_i64(value.offset);
+    record.put_string(&value.metadata);
     record
 }
 
 fn decode(record: &[u8]) -> Result<(Key, Value), Malformed> {
     let mut r = Reader::new(record);
     let key = (r.string()?.to_owned(), r.string()?.to_owned(), r.i32()?);
-    let value = (r.i64()?, r.string()?.to_owned());
+    let value = Value { offset: r.i64()?, metadata: r.string()?.to_owned(), owner: None };
     r.end()?;
     Ok((key, value))
 }
@@ -228,11 +256,16 @@ mod tests {
     #[test]
     fn the_bytes_of_all_offsets_are_bounded_and_those_of_a_partition_can_be_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let committed = Committed::open(directory.path()).unwrap();
+        let committed = Committed::open(directory.path(), 100).unwrap();
         // So that each takes 4096 bytes.
         let long = "x".repeat(4096 - ENTRY - "group".len() - "topic".len());
         let commit = |committed: &Committed, partition, metadata| {
-            committed.commit("group", "topic", Commit { partition, offset: 7, metadata })
+            committed.commit(
+                "group",
+                "topic",
+                Commit { partition, offset: 7, metadata },
+                Client::Others,
+            )
         };
         let full = (0..5000).find_map(|n| commit(&committed, n, &long).err().map(|code| (n, code)));
         let (count, code) = full.unwrap();
@@ -245,10 +278,32 @@ mod tests {
         assert_eq!(commit(&committed, count + 1, &long), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
         // It is the same after a restart.
         drop(committed);
-        let committed = Committed::open(directory.path()).unwrap();
+        let committed = Committed::open(directory.path(), 100).unwrap();
         assert_eq!(commit(&committed, count + 1, &long), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
         assert!(commit(&committed, 0, &long).is_ok());
         let found = committed.fetch("group", None);
         assert_eq!(found[0].1.len(), count as usize + 1);
+    }
+
+    #[test]
+    fn a_client_that_has_used_its_share_leaves_that_of_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let committed = Committed::open(directory.path(), 50).unwrap();
+        let long = "x".repeat(4096 - ENTRY - "group".len() - "topic".len());
+        let commit = |partition, metadata, client| {
+            committed.commit("group", "topic", Commit { partition, offset: 7, metadata }, client)
+        };
+        let [greedy, other] = [Client::V4(1), Client::V4(2)];
+        let half = (MAX_BYTES / 4096 / 2) as i32;
+        for partition in 0..half {
+            assert!(commit(partition, &long, greedy).is_ok());
+        }
+        assert_eq!(commit(half, "", greedy), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
+        assert!(commit(0, &long, greedy).is_ok(), "what it replaces does not count twice");
+        assert!(commit(half, &long, other).is_ok());
+        // The offset of a partition counts for the last client that committed it.
+        assert!(commit(0, &long, other).is_ok());
+        assert!(commit(half + 1, &long, greedy).is_ok());
+        assert_eq!(commit(half + 2, "", greedy), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
     }
 }

@@ -31,6 +31,7 @@ use crate::api::code::Code;
 use crate::batch::{self, Batch, BatchError};
 use crate::output::warn;
 use crate::producers::{Producers, Verdict};
+use crate::shares::{Account, ShareUsedUp};
 use framing::Batches;
 use index::Index;
 use partition::SyncMode;
@@ -141,7 +142,11 @@ impl Log {
 
     /// Checks the batches of a partition, gives them their offsets where they are, and appends them
     /// all by one write, or none.
-    pub(crate) fn append(&mut self, batches: &mut [u8]) -> Result<Appended, Code> {
+    pub(crate) fn append(
+        &mut self,
+        batches: &mut [u8],
+        disk: Account<'_>,
+    ) -> Result<Appended, Code> {
         let mut parsed = Vec::new();
         let (mut at, mut next) = (0, self.next);
         while at < batches.len() {
@@ -166,11 +171,14 @@ impl Log {
         {
             return Err(Code::INVALID_RECORD);
         }
-        let position = self.take(batches).map_err(|error| match is_a::<CorruptRecord>(&error) {
-            true => Code::CORRUPT_MESSAGE,
-            false => {
-                warn(format_args!("cannot append to {}: {error}", self.directory.display()));
-                Code::KAFKA_STORAGE_ERROR
+        let position = self.take(batches, disk).map_err(|error| {
+            if is_a::<CorruptRecord>(&error) {
+                return Code::CORRUPT_MESSAGE;
+            }
+            warn(format_args!("cannot append to {}: {error}", self.directory.display()));
+            match is_a::<ShareUsedUp>(&error) {
+                true => Code::POLICY_VIOLATION,
+                false => Code::KAFKA_STORAGE_ERROR,
             }
         })?;
         let base = self.next;
@@ -187,7 +195,7 @@ impl Log {
 
     /// Writes batches behind the last one, from where they are and by one system call, in a new segment if
     /// the last has no room. Returns the position of the first.
-    fn take(&mut self, batches: &[u8]) -> io::Result<u64> {
+    fn take(&mut self, batches: &[u8], disk: Account<'_>) -> io::Result<u64> {
         if let Some(active) = &mut self.active {
             match active.segment.publish_framed(batches) {
                 Err(error) if is_a::<SegmentFull>(&error) => {}
@@ -198,8 +206,9 @@ impl Log {
             }
         }
         let capacity = self.capacity.max(batches.len() as u64 + FRONT);
-        snapshot::write(&self.directory, self.next, &self.producers)?;
-        let mut segment = create(&self.directory, self.next, capacity)?;
+        // A segment takes its space on the disk at once.
+        disk.take(capacity).map_err(io::Error::other)?;
+        let mut segment = self.create(capacity).inspect_err(|_| disk.give_back(capacity))?;
         let position = segment.publish_framed(batches)?;
         self.unsynced = self.seal().filter(|_| self.mode == SyncMode::Never);
         if let Some(before_last) = self.sealed.len().checked_sub(2) {
@@ -210,6 +219,12 @@ impl Log {
         self.written = End { offset: self.next, position };
         self.visible = self.written;
         Ok(position)
+    }
+
+    /// Creates the next segment.
+    fn create(&self, capacity: u64) -> io::Result<Segment<Batches>> {
+        snapshot::write(&self.directory, self.next, &self.producers)?;
+        create(&self.directory, self.next, capacity)
     }
 
     fn seal(&mut self) -> Option<Segment<Batches>> {

@@ -12,6 +12,7 @@ use super::framing::Batches;
 use super::{Appended, Log};
 use crate::api::code::Code;
 use crate::output::warn;
+use crate::shares::Account;
 use crate::sync::{Durable, Syncer};
 
 /// When appended batches are acknowledged and seen by consumers.
@@ -62,11 +63,12 @@ impl Partition {
         self: &Arc<Self>,
         batches: &mut [u8],
         syncer: &Syncer,
+        disk: Account<'_>,
     ) -> Result<Appended, Code> {
         let mut log = self.lock();
         let log = log.as_mut().map_err(|code| *code)?;
         let before = log.visible();
-        let appended = log.append(batches)?;
+        let appended = log.append(batches, disk)?;
         if let Some(full) = log.take_unsynced() {
             syncer.ask(Arc::new(Full(Mutex::new(full))));
         }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::partition::SyncMode;
-use super::{Log, bases, path};
+use super::{Appended, Log, bases, path};
+use crate::api::code::Code;
 use crate::demo::batches::{Codec, build};
+use crate::shares::{Account, Client, Share};
 
 /// The least that holds a few of these batches.
 const CAPACITY: u64 = 8192;
@@ -21,11 +23,19 @@ fn batch(n: i64) -> Vec<u8> {
     build(&[&[b'x'; 900]], Some((producer, 0, earlier as i32)), Codec::None)
 }
 
+fn append_for(log: &mut Log, n: i64, share: &Share, client: Client) -> Result<Appended, Code> {
+    log.append(&mut batch(n), Account { share, client })
+}
+
+fn append(log: &mut Log, n: i64) -> Result<Appended, Code> {
+    append_for(log, n, &Share::of(u64::MAX, 100), Client::Others)
+}
+
 fn filled(mode: SyncMode) -> (TempDir, Log) {
     let directory = tempfile::tempdir().unwrap();
     let mut log = Log::open(directory.path(), CAPACITY, mode).unwrap();
     for n in 0..BATCHES {
-        let appended = log.append(&mut batch(n)).unwrap();
+        let appended = append(&mut log, n).unwrap();
         assert_eq!((appended.base, appended.duplicate), (n, false));
         drop(log.take_unsynced());
     }
@@ -84,8 +94,8 @@ fn what_is_known_of_producers_is_the_same_whatever_is_read_to_find_it() {
         let mut from_the_log = reopen(directory.path());
         assert!(from_the_log.sealed.iter().all(|sealed| sealed.content.is_some()));
         assert_eq!((from_the_log.end(), &from_the_log.producers), (end, &written));
-        assert!(from_the_log.append(&mut batch(BATCHES - 1)).unwrap().duplicate);
-        assert_eq!(from_the_log.append(&mut batch(BATCHES)).unwrap().base, BATCHES);
+        assert!(append(&mut from_the_log, BATCHES - 1).unwrap().duplicate);
+        assert_eq!(append(&mut from_the_log, BATCHES).unwrap().base, BATCHES);
     }
 }
 
@@ -119,4 +129,37 @@ fn damage_is_found_when_the_segment_is_read_and_not_before() {
     let error = log.unread(bases[1]).unwrap().read().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");
     assert!(error.to_string().contains("damaged"), "{error}");
+}
+
+#[test]
+fn a_client_that_has_used_its_share_of_the_disk_gets_no_segment_and_another_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = Log::open(directory.path(), CAPACITY, SyncMode::Batch).unwrap();
+    let share = Share::of(4 * CAPACITY, 50);
+    let [greedy, other] = [Client::V4(1), Client::V4(2)];
+    let refused = (0..).find_map(|n| append_for(&mut log, n, &share, greedy).err().map(|e| (n, e)));
+    let (n, code) = refused.unwrap();
+    assert_eq!(code, Code::POLICY_VIOLATION);
+    assert_eq!(segments(directory.path()).len(), 2);
+    assert_eq!(append_for(&mut log, n, &share, greedy).err(), Some(Code::POLICY_VIOLATION));
+    assert_eq!(log.end(), n, "nothing of it is there");
+    assert_eq!(append_for(&mut log, n, &share, other).unwrap().base, n);
+    // A segment that is there takes no more of the disk.
+    assert!(append_for(&mut log, n + 1, &share, greedy).is_ok());
+}
+
+#[test]
+fn a_segment_that_cannot_be_created_takes_nothing_of_a_share() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path().join("partition");
+    fs::create_dir(&home).unwrap();
+    let mut log = Log::open(&home, CAPACITY, SyncMode::Batch).unwrap();
+    let share = Share::of(CAPACITY, 100);
+    fs::remove_dir(&home).unwrap();
+    for _ in 0..3 {
+        let failed = append_for(&mut log, 0, &share, Client::Others);
+        assert_eq!(failed.err(), Some(Code::KAFKA_STORAGE_ERROR));
+    }
+    fs::create_dir(&home).unwrap();
+    assert!(append_for(&mut log, 0, &share, Client::Others).is_ok());
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock};
 use super::partition::{Partition, SyncMode};
 use crate::api::code::Code;
 use crate::output::warn;
+use crate::shares::{Client, Share};
 
 /// The longest name that Kafka allows.
 const MAX_NAME: usize = 249;
@@ -24,12 +25,15 @@ pub(crate) struct Settings {
     /// The size of new segments.
     pub(crate) segment: u64,
     pub(crate) sync: SyncMode,
+    /// Hundredths of the partitions that one client may create.
+    pub(crate) share: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Topics {
     settings: Settings,
     topics: RwLock<BTreeMap<String, Topic>>,
+    created: Share,
     /// Topics are made by one caller at a time, which keeps no other from the topics that there are.
     creating: Arc<tokio::sync::Mutex<()>>,
 }
@@ -56,7 +60,8 @@ impl Topics {
             };
             topics.insert(name.to_owned(), (0..partitions).map(open).collect());
         }
-        Ok(Self { settings, topics: RwLock::new(topics), creating: Arc::default() })
+        let created = Share::of(MAX_PARTITIONS as u64, settings.share);
+        Ok(Self { settings, topics: RwLock::new(topics), created, creating: Arc::default() })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Topic>> {
@@ -93,6 +98,7 @@ impl Topics {
     pub(crate) async fn create_missing(
         self: &Arc<Self>,
         names: impl IntoIterator<Item = &str>,
+        client: Client,
     ) -> BTreeMap<String, Code> {
         let is_missing = |name: &&str| self.describe(name) == Err(Code::UNKNOWN_TOPIC_OR_PARTITION);
         let missing: Vec<_> = names.into_iter().filter(is_missing).map(str::to_owned).collect();
@@ -102,14 +108,15 @@ impl Topics {
         let (topics, turn) = (self.clone(), self.creating.clone().lock_owned().await);
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let refused = |name: String| topics.create_one(&name).err().map(|code| (name, code));
+            let refused =
+                |name: String| topics.create_one(&name, client).err().map(|code| (name, code));
             missing.into_iter().filter_map(refused).collect()
         });
         made.await.unwrap_or_default()
     }
 
     /// Makes a topic, unless another caller has made it meanwhile.
-    fn create_one(&self, name: &str) -> Result<(), Code> {
+    fn create_one(&self, name: &str, client: Client) -> Result<(), Code> {
         let there: usize = {
             let topics = self.read();
             if topics.contains_key(name) {
@@ -117,10 +124,16 @@ impl Topics {
             }
             topics.values().map(|topic| topic.len()).sum()
         };
-        if there + self.settings.partitions as usize > MAX_PARTITIONS {
+        let partitions = self.settings.partitions;
+        if there + partitions as usize > MAX_PARTITIONS {
             return Err(Code::POLICY_VIOLATION);
         }
+        self.created.take(client, partitions.into()).map_err(|error| {
+            warn(format_args!("cannot make the topic {name}: {error}"));
+            Code::POLICY_VIOLATION
+        })?;
         let topic = self.create(name).map_err(|error| {
+            self.created.give_back(client, partitions.into());
             warn(format_args!("cannot make the topic {name}: {error}"));
             Code::KAFKA_STORAGE_ERROR
         })?;
@@ -131,7 +144,7 @@ impl Topics {
 
     /// Makes the directories of a topic; it gets its name when they are all there.
     fn create(&self, name: &str) -> io::Result<Topic> {
-        let Settings { directory, partitions, segment, sync } = &self.settings;
+        let Settings { directory, partitions, segment, sync, .. } = &self.settings;
         let unfinished = directory.join("unfinished").join(name);
         for n in 0..*partitions {
             fs::create_dir_all(unfinished.join(n.to_string()))?;
@@ -158,7 +171,7 @@ mod tests {
 
     fn settings(directory: &std::path::Path) -> Settings {
         let (directory, sync) = (directory.to_owned(), SyncMode::Batch);
-        Settings { directory, partitions: 2, segment: 2 << 20, sync }
+        Settings { directory, partitions: 2, segment: 2 << 20, sync, share: 50 }
     }
 
     #[test]
@@ -182,7 +195,8 @@ mod tests {
         runtime.block_on(async {
             let busy = tokio::task::spawn_blocking(move || released.recv());
             let creator = topics.clone();
-            let creation = tokio::spawn(async move { creator.create_missing(["t"]).await });
+            let creation =
+                tokio::spawn(async move { creator.create_missing(["t"], Client::Others).await });
             for _ in 0..100 {
                 tokio::task::yield_now().await;
             }
