@@ -260,74 +260,7 @@ impl Error for VarintError {
 
 #[cfg(test)]
 mod tests {
-    use proptest::{collection::vec, prelude::*};
-
     use super::*;
-
-    /// The bytes in two components, for every boundary.
-    fn cut(bytes: &[u8]) -> impl Iterator<Item = CompositeByteBuf> + '_ {
-        (0..=bytes.len())
-            .map(|at| [&bytes[..at], &bytes[at..]].map(<[u8]>::to_vec).into_iter().collect())
-    }
-
-    fn integers() -> impl Strategy<Value = u64> {
-        (any::<u64>(), 0..64_u32).prop_map(|(value, shift)| value >> shift)
-    }
-
-    proptest! {
-        #[test]
-        fn integers_survive(value in integers()) {
-            let quic = value >> 2;
-            let mut bytes = Vec::new();
-            bytes.put_varint(value);
-            bytes.put_zigzag(value.cast_signed());
-            bytes.put_quic_varint(quic);
-            for mut parts in cut(&bytes) {
-                prop_assert_eq!(parts.try_get_varint(), Ok(value));
-                prop_assert_eq!(parts.try_get_zigzag(), Ok(value.cast_signed()));
-                prop_assert_eq!(parts.try_get_quic_varint(), Ok(quic));
-                prop_assert!(parts.is_empty());
-            }
-        }
-
-        #[test]
-        fn a_truncated_integer_is_an_error_and_not_consumed(value in integers()) {
-            let (mut leb, mut quic) = (Vec::new(), Vec::new());
-            leb.put_varint(value);
-            quic.put_quic_varint(value >> 2);
-            for len in 0..leb.len() {
-                let mut data = &leb[..len];
-                prop_assert_eq!(data.try_get_varint(), Err(VarintError::TooShort { len }));
-                prop_assert_eq!(data.len(), len);
-            }
-            for len in 0..quic.len() {
-                let mut data = &quic[..len];
-                prop_assert_eq!(data.try_get_quic_varint(), Err(VarintError::TooShort { len }));
-            }
-        }
-
-        #[test]
-        fn utf8_is_checked_across_boundaries(
-            text: String, noise in vec(any::<u8>(), 0..3), sizes in vec(0..4_usize, 0..40),
-        ) {
-            let bytes = [text.as_bytes(), &noise, text.as_bytes()].concat();
-            let mut parts = CompositeByteBuf::new();
-            let mut rest = &bytes[..];
-            for size in sizes {
-                let (part, tail) = rest.split_at(size.min(rest.len()));
-                parts.insert(parts.components().len(), part.to_vec());
-                rest = tail;
-            }
-            parts.insert(parts.components().len(), rest.to_vec());
-            let expected = std::str::from_utf8(&bytes);
-            prop_assert_eq!(parts.is_utf8(), expected.is_ok());
-            prop_assert_eq!(parts.is_ascii(), bytes.is_ascii());
-            prop_assert_eq!(parts.to_str(), expected.map(Into::into));
-            let read = parts.try_get_str(bytes.len());
-            prop_assert_eq!(read.as_deref().ok(), expected.ok());
-            prop_assert_eq!(parts.is_empty(), read.is_ok() || bytes.is_empty());
-        }
-    }
 
     #[test]
     fn sixty_four_bits_are_the_limit() {

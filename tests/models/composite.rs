@@ -23,24 +23,79 @@ pub enum Source {
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
-    PushBack { source: Source, len: u16 },
-    PushFront { source: Source, len: u16 },
-    Insert { index: u8, source: Source, len: u16 },
-    Remove { index: u8 },
-    AppendItself { start: u16, end: u16 },
-    Slice { start: u16, end: u16 },
-    SplitTo { at: u16, keep: Side },
-    SplitOff { at: u16, keep: Side },
-    Truncate { len: u16 },
-    Advance { n: u16 },
-    Consolidate { start: u8, end: u8 },
+    PushBack {
+        source: Source,
+        len: u16,
+    },
+    PushFront {
+        source: Source,
+        len: u16,
+    },
+    Insert {
+        index: u8,
+        source: Source,
+        len: u16,
+    },
+    Remove {
+        index: u8,
+    },
+    AppendItself {
+        start: u16,
+        end: u16,
+    },
+    Slice {
+        start: u16,
+        end: u16,
+    },
+    SplitTo {
+        at: u16,
+        keep: Side,
+    },
+    SplitOff {
+        at: u16,
+        keep: Side,
+    },
+    Truncate {
+        len: u16,
+    },
+    Advance {
+        n: u16,
+    },
+    Consolidate {
+        start: u8,
+        end: u8,
+    },
     ConsolidateAll,
-    Take { n: u16 },
-    Read { n: u16 },
-    Consume { n: u16 },
+    Take {
+        n: u16,
+    },
+    Read {
+        n: u16,
+    },
+    Consume {
+        n: u16,
+    },
     GetU32,
-    Find { at: u16, len: u8 },
-    Overwrite { at: u16, value: u32 },
+    Find {
+        at: u16,
+        len: u8,
+    },
+    Overwrite {
+        at: u16,
+        value: u32,
+    },
+    SetSlice {
+        at: u16,
+        len: u8,
+    },
+    Fill {
+        start: u16,
+        end: u16,
+    },
+    Compact,
+    Clear,
+    /// Keeps a clone, which must not change any more.
+    Keep,
 }
 
 #[derive(Arbitrary, Debug, Clone, Copy)]
@@ -189,6 +244,25 @@ fn step(rope: &mut CompositeByteBuf, model: &mut Vec<u8>, op: &Op, salt: u8) {
                 None => assert!(rope.set_u32_le(at, *value).is_err()),
             }
         }
+        Op::SetSlice { at, len } => {
+            let (at, new) = (within(*at, model.len()), pattern((*len).into(), salt));
+            let there = model.get_mut(at..at + new.len());
+            assert_eq!(rope.set_slice(at, &new).is_ok(), there.is_some());
+            if let Some(there) = there {
+                there.copy_from_slice(&new);
+            }
+        }
+        Op::Fill { start, end } => {
+            let range = range(*start, *end, model.len());
+            rope.set_bytes(range.start, salt & 0x7F, range.len()).unwrap();
+            model[range].fill(salt & 0x7F);
+        }
+        Op::Compact => rope.compact(),
+        Op::Clear => {
+            rope.clear();
+            model.clear();
+        }
+        Op::Keep => {}
     }
 }
 
@@ -257,28 +331,42 @@ fn check(rope: &CompositeByteBuf, model: &[u8], probe: usize) {
         }
         None => assert!(at >= model.len()),
     }
+    assert_eq!(rope.component_offset(rope.components().len()), None);
 }
 
-/// The composite and the flat vector.
+/// The most clones that are kept.
+const KEPT: usize = 4;
+
+/// The composite and the flat vector, and earlier states of both.
 pub struct Composite {
     rope: CompositeByteBuf,
     flat: Vec<u8>,
+    kept: Vec<(CompositeByteBuf, Vec<u8>)>,
 }
 
 impl Model for Composite {
     type Op = Op;
 
     fn new() -> Self {
-        Self { rope: CompositeByteBuf::new(), flat: Vec::new() }
+        Self { rope: CompositeByteBuf::new(), flat: Vec::new(), kept: Vec::new() }
     }
 
     fn apply(&mut self, op: &Op, salt: u8) {
-        let Self { rope, flat } = self;
+        let Self { rope, flat, kept } = self;
         step(rope, flat, op, salt);
+        if matches!(op, Op::Keep) && kept.len() < KEPT {
+            kept.push((rope.clone(), flat.clone()));
+        }
         if flat.len() > LONGEST {
             rope.truncate(LONGEST / 2);
             flat.truncate(LONGEST / 2);
         }
         check(rope, flat, usize::from(salt) * 257);
+    }
+
+    fn finish(self) {
+        for (rope, flat) in self.kept {
+            check(&rope, &flat, 0);
+        }
     }
 }
