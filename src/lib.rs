@@ -15,13 +15,13 @@
 //!   └────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The ideas of Netty's buffers with Rust's ownership. One owner writes a [`ByteBuf`]. [`ByteBuf::freeze`] turns it into
-//! a [`ByteView`], which many owners read. Handles are sliced and joined without copying; the last one returns the memory
-//! to its [`Pool`]. A [`WriteQueue`] sends buffers and files in order and continues exactly after every partial write.
+//! One owner writes a [`ByteBuf`]. [`ByteBuf::freeze`] turns it into a [`ByteView`], which many owners read. Handles are
+//! sliced and joined without copying; the last one returns the memory to its [`Pool`]. A [`WriteQueue`] sends buffers and
+//! files in order and continues after a partial write with the first unsent byte.
 //!
-//! The crate implements [`bytes::Buf`] and [`bytes::BufMut`]. [`ByteView`] and [`ByteBuf`] have everything that
-//! [`bytes::Bytes`] and [`bytes::BytesMut`] have, and convert to and from them without copying, so they work with tokio,
-//! hyper, tonic and prost.
+//! The crate implements [`bytes::Buf`] and [`bytes::BufMut`]. [`ByteView`] and [`ByteBuf`] have the methods of
+//! [`bytes::Bytes`] and [`bytes::BytesMut`]. A [`ByteView`] converts to and from [`bytes::Bytes`] without copying, so it works
+//! with tokio, hyper, tonic and prost.
 //!
 //! # A first program
 //!
@@ -90,12 +90,12 @@
 //! # Guarantees
 //!
 //! * **No bytes of an earlier owner.** Safe code never sees a byte that this owner of the memory did not write or zero.
-//! * **Sent once.** After a flush, exactly the bytes that were sent are gone from the queue, whatever ended it. Memory of
-//!   a zero-copy send is not reused before the kernel has finished with it, even if the queue is dropped.
+//! * **Sent once.** A flush removes exactly the sent bytes from the queue, also when it fails. Memory of a zero-copy send is
+//!   not reused before the kernel has finished with it, even if the queue is dropped.
 //! * **No panic on input from a peer.** Calls named `try_`, `peek_` and `set_` return a value, and change nothing when they
 //!   fail. A panic means a mistake in the program, and is documented.
-//! * **Costs are documented**: copies, allocations, system calls, atomic operations. A call whose documentation does not
-//!   mention them does none of these, in O(1).
+//! * **Costs are documented**: copies, allocations, system calls, atomic operations. A call whose documentation mentions
+//!   none of them makes none, and is O(1).
 //! * Lengths are in bytes: `usize` in memory, `u64` for files and streams.
 //!
 //! # Platforms

@@ -1,6 +1,6 @@
 #![doc = include_str!("../docs/netty.md")]
-// What the links of the page name.
-#[allow(unused_imports, reason = "rustdoc alone looks at them")]
+// The types that the links of the page refer to.
+#[allow(unused_imports, reason = "only rustdoc resolves them")]
 use {
     crate::{
         BufExt, BufMutExt, ByteBuf, ByteView, CompositeByteBuf, Dump, FileRegion, Finder, Found,

@@ -1,4 +1,4 @@
-//! Comparison of every buffer type with every type of bytes, in both directions.
+//! Comparison of each buffer type with each type of bytes, in both directions.
 //!
 //! A type takes part by [`Content`], which a contiguous one has through `Deref<Target = [u8]>`:
 //!

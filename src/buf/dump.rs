@@ -17,7 +17,9 @@ use super::{
 const DEBUG_LIMIT: usize = 512;
 const ROW: usize = 16;
 
-/// Dumps of everything that holds bytes, for `[u8]` and [`CompositeByteBuf`].
+/// Dumps, for `[u8]` and [`CompositeByteBuf`].
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::Dump;
@@ -26,8 +28,8 @@ const ROW: usize = 16;
 /// println!("{}", b"GET / HTTP/1.1\r\n\r\n".hex_dump());
 /// ```
 pub trait Dump {
-    /// Returns a dump in a box: 16 bytes a row, with offsets, hexadecimal and ASCII. It is made as it is
-    /// printed. For no bytes nothing is printed, not even the box.
+    /// Returns a dump in a box: 16 bytes a row, with offsets, hexadecimal and ASCII. It is formatted when it is
+    /// printed. An empty buffer prints nothing.
     ///
     /// # Cost
     ///
@@ -92,6 +94,8 @@ fn to_hex(bytes: ByteIter<'_>) -> String {
 
 /// A dump in a box, by [`Dump::hex_dump`]; `Display` prints it.
 ///
+/// # Examples
+///
 /// ```
 /// use bytebuf::{CompositeByteBuf, Dump};
 ///
@@ -133,6 +137,8 @@ impl fmt::Display for HexDump<'_> {
 ///
 /// If the number of digits is odd, or a character is not a digit.
 ///
+/// # Examples
+///
 /// ```
 /// use bytebuf::{HexError, decode_hex};
 ///
@@ -158,6 +164,8 @@ pub fn decode_hex(digits: impl AsRef<[u8]>) -> Result<Vec<u8>, HexError> {
 }
 
 /// Text that is not hexadecimal.
+///
+/// # Examples
 ///
 /// ```
 /// let error = bytebuf::decode_hex("xx").unwrap_err();
@@ -192,7 +200,7 @@ impl fmt::Display for HexError {
 
 impl Error for HexError {}
 
-/// Bytes as a byte string literal; cut, with a note, behind the first `DEBUG_LIMIT`.
+/// Bytes as a byte string literal, truncated with a note after the first `DEBUG_LIMIT`.
 pub(crate) struct Literal<'a>(pub(crate) ByteIter<'a>);
 
 impl fmt::Debug for Literal<'_> {
@@ -244,7 +252,7 @@ impl fmt::Debug for CompositeByteBuf {
 
 macro_rules! literal_debug {
     ($type:ty) => {
-        /// A byte string literal, cut behind its first 512 bytes.
+        /// Formats a byte string literal, truncated after 512 bytes.
         impl std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 let bytes = $crate::buf::ByteIter::of(&self[..]);
@@ -273,7 +281,7 @@ macro_rules! inherent_dump {
     ($type:ty, |$this:ident| $target:expr) => {
         /// Dumps, as in [`Dump`](crate::Dump).
         impl $type {
-            /// Returns a dump in a box, which is made as it is printed; nothing at all for no bytes.
+            /// Returns a dump in a box, formatted when it is printed. An empty buffer prints nothing.
             ///
             /// Example: [`Dump::hex_dump`](crate::Dump::hex_dump).
             #[must_use]
@@ -330,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_survives_hexadecimal() {
+    fn hexadecimal_round_trips_every_byte() {
         let all: Vec<u8> = (0..=255).collect();
         assert_eq!(decode_hex(all.to_hex()).unwrap(), all);
         assert_eq!(decode_hex(all.to_hex().to_uppercase()).unwrap(), all);

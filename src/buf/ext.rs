@@ -1,4 +1,4 @@
-//! What `Buf` and `BufMut` lack: integers of variable length, and text.
+//! Reads and writes that `Buf` and `BufMut` lack: integers of variable length, and text.
 
 use std::{error::Error, fmt};
 
@@ -14,6 +14,8 @@ use super::{
 /// was.
 ///
 /// For our types and for `&[u8]`.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::{BufExt, BufMutExt, ByteBuf};
@@ -37,7 +39,9 @@ pub trait BufExt: Buf {
     ///
     /// # Errors
     ///
-    /// If its last byte is not there, or it has more than 64 bits.
+    /// If its last byte is missing, or it has more than 64 bits.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::{BufExt, VarintError};
@@ -57,7 +61,9 @@ pub trait BufExt: Buf {
     ///
     /// # Errors
     ///
-    /// If its last byte is not there, or it has more than 64 bits.
+    /// If its last byte is missing, or it has more than 64 bits.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::BufExt;
@@ -72,7 +78,9 @@ pub trait BufExt: Buf {
     ///
     /// # Errors
     ///
-    /// If its last byte is not there.
+    /// If its last byte is missing.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::BufExt;
@@ -91,6 +99,8 @@ pub trait BufExt: Buf {
     /// # Errors
     ///
     /// If the buffer has fewer bytes, or they are not UTF-8.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::BufExt;
@@ -133,6 +143,8 @@ buf_ext! {
 /// More writes that move a cursor, for every [`BufMut`]. As with those of `BufMut`, the spare
 /// capacity must be large enough.
 ///
+/// # Examples
+///
 /// ```
 /// use bytebuf::BufMutExt;
 ///
@@ -147,6 +159,8 @@ pub trait BufMutExt: BufMut {
     /// # Panics
     ///
     /// If the spare capacity is too small.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::BufMutExt;
@@ -166,6 +180,8 @@ pub trait BufMutExt: BufMut {
     ///
     /// If the spare capacity is too small.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use bytebuf::BufMutExt;
     ///
@@ -182,6 +198,8 @@ pub trait BufMutExt: BufMut {
     /// # Panics
     ///
     /// If the spare capacity is too small, or the value is 2^62 or more.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::BufMutExt;
@@ -202,6 +220,8 @@ pub trait BufMutExt: BufMut {
     ///
     /// If the spare capacity is too small.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use bytebuf::BufMutExt;
     ///
@@ -220,6 +240,8 @@ impl<B: BufMut + ?Sized> BufMutExt for B {}
 
 /// The error of a variable-length integer that could not be read; the cursor has not moved.
 ///
+/// # Examples
+///
 /// ```
 /// use bytebuf::{BufExt, VarintError};
 ///
@@ -229,12 +251,12 @@ impl<B: BufMut + ?Sized> BufMutExt for B {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VarintError {
-    /// Its last byte is not there.
+    /// The last byte is missing.
     TooShort {
         /// The number of bytes present.
         len: usize,
     },
-    /// It has more than 64 bits.
+    /// The integer has more than 64 bits.
     Overflow(VarintOverflow),
 }
 
@@ -242,7 +264,7 @@ impl fmt::Display for VarintError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooShort { len } => {
-                write!(f, "the integer is longer than the {len} bytes there are")
+                write!(f, "the integer is longer than the {len} readable bytes")
             }
             Self::Overflow(_) => f.write_str("the integer can't be read"),
         }

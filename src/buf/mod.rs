@@ -12,7 +12,7 @@ mod search;
 mod text;
 mod varint;
 
-// Last, so that the pages of the types list the generated methods behind all others.
+// Last, so that the pages of the types list the generated methods after all others.
 mod access;
 
 pub use self::{
@@ -28,11 +28,11 @@ pub use self::{
     varint::VarintOverflow,
 };
 
-/// Makes a value of `source`, and drops `source` afterwards.
+/// Makes a value from `source`, then drops `source`.
 ///
-/// The last handle of a foreign owner may panic as it is dropped. If that happens at the end of a function,
-/// where its arguments are dropped, the compiler leaks the value that it was about to return
-/// (<https://github.com/rust-lang/rust/issues/47949>); here the value is a local, and is dropped as well.
+/// The drop of the last handle of a foreign owner may panic. If a function drops its arguments at its end and
+/// this panics, the compiler leaks the return value (<https://github.com/rust-lang/rust/issues/47949>). Here
+/// the value is a local variable, which is dropped as well.
 pub(crate) fn drop_after<S, T>(source: S, make: impl FnOnce(&S) -> T) -> T {
     let made = make(&source);
     drop(source);

@@ -7,6 +7,8 @@ use super::{CompositeByteBuf, OutOfRange};
 impl CompositeByteBuf {
     /// Returns whether the content is UTF-8. O(bytes), copies nothing.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter([b"caf\xC3".to_vec(), b"\xA9".to_vec()]);
     /// assert!(parts.is_utf8());
@@ -41,6 +43,8 @@ impl CompositeByteBuf {
 
     /// Returns whether the content is ASCII. O(bytes), copies nothing.
     ///
+    /// # Examples
+    ///
     /// ```
     /// assert!(bytebuf::CompositeByteBuf::from_iter(["GET ", "/"]).is_ascii());
     /// ```
@@ -55,6 +59,8 @@ impl CompositeByteBuf {
     /// # Errors
     ///
     /// If it is not UTF-8.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["GET ", "/"]);
@@ -78,6 +84,8 @@ impl CompositeByteBuf {
 
 /// The error of a text that could not be read; the cursor has not moved.
 ///
+/// # Examples
+///
 /// ```
 /// use bytebuf::{BufExt, StrError};
 ///
@@ -97,7 +105,7 @@ pub enum StrError {
 impl fmt::Display for StrError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooShort(_) => "the text is not all there",
+            Self::TooShort(_) => "the text is incomplete",
             Self::NotUtf8(_) => "the text is not UTF-8",
         })
     }

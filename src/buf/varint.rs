@@ -2,12 +2,14 @@
 
 use std::{error::Error, fmt};
 
-/// The most bytes that 64 bits need in LEB128.
+/// Maximum number of bytes of 64 bits in LEB128.
 pub(super) const MAX_LEN: usize = 10;
 /// QUIC's largest value: two bits of the first byte encode the length.
 pub(super) const QUIC_MAX: u64 = (1 << 62) - 1;
 
 /// A variable-length integer of more than 64 bits.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::Peek;
@@ -29,8 +31,8 @@ impl fmt::Display for VarintOverflow {
 
 impl Error for VarintOverflow {}
 
-/// Returns the LEB128 integer at `offset` and its length; `None` if its last byte is not there yet. `whole` has the most
-/// bytes that it can have, if there are so many; else `byte` returns them one by one.
+/// Returns the LEB128 integer at `offset` and its length; `None` if its last byte is missing. `whole` has the
+/// maximum number of bytes of the integer, if there are as many; otherwise `byte` returns them one by one.
 #[inline]
 pub(super) fn decode_at(
     offset: usize,
@@ -60,7 +62,7 @@ fn decode(byte: impl Fn(usize) -> Option<u8>) -> Option<Option<(u64, usize)>> {
     None
 }
 
-/// Encodes `value` in LEB128: returns an array, and how many of its bytes are used.
+/// Encodes `value` in LEB128: returns an array, and the number of its bytes that are used.
 pub(super) fn encode(mut value: u64) -> ([u8; MAX_LEN], usize) {
     let mut bytes = [0; MAX_LEN];
     let mut len = 0;
@@ -82,8 +84,8 @@ pub(super) fn from_zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-/// Returns QUIC's integer at `offset` and its length; `None` if its last byte is not there yet. `whole` has the most
-/// bytes that it can have, if there are so many; else `byte` returns them one by one.
+/// Returns QUIC's integer at `offset` and its length; `None` if its last byte is missing. `whole` has the
+/// maximum number of bytes of the integer, if there are as many; otherwise `byte` returns them one by one.
 #[inline]
 pub(super) fn decode_quic_at(
     offset: usize,
@@ -111,8 +113,8 @@ fn quic_len(first: u8) -> usize {
     1 << (first >> 6)
 }
 
-/// `value`, at most `QUIC_MAX`, in QUIC's form: some bytes, of which the last ones count, and how
-/// many.
+/// Encodes `value`, at most `QUIC_MAX`, in QUIC's form: returns an array, and the number of its last bytes that
+/// are used.
 pub(super) fn encode_quic(value: u64) -> ([u8; 8], usize) {
     let (len, tag) = match value {
         0..0x40 => (1, 0),

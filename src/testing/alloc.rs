@@ -1,4 +1,4 @@
-//! Allocations that fail where a test says so.
+//! Failing allocations for tests.
 
 use super::LeakGuard;
 use crate::Pool;
@@ -12,6 +12,8 @@ use std::thread;
 ///
 /// They fail as if the system had no memory left
 /// ([`AllocErrorKind::OutOfMemory`](crate::AllocErrorKind::OutOfMemory)).
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::{Pool, testing::failing_pool};
@@ -40,6 +42,8 @@ pub fn failing_pool(pool: &Pool, fails: impl Fn(u64) -> bool + Send + Sync + 'st
 ///
 /// As `scenario` does, or if it leaks a buffer.
 ///
+/// # Examples
+///
 /// ```
 /// use bytebuf::testing::each_failing_allocation;
 ///
@@ -64,7 +68,7 @@ pub fn each_failing_allocation(mut scenario: impl FnMut(&Pool)) -> u64 {
     }
 }
 
-/// How many allocations a run makes.
+/// Runs the scenario, and returns the number of its allocations.
 fn run(
     scenario: &mut impl FnMut(&Pool),
     fails: impl Fn(u64) -> bool + Send + Sync + 'static,
@@ -79,13 +83,13 @@ fn run(
     made.load(Ordering::Relaxed)
 }
 
-/// Says on the way out of a panic which allocation had failed.
+/// Prints during a panic which allocation failed.
 struct Failing(u64);
 
 impl Drop for Failing {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("this was with allocation {} failing, counted from 0", self.0);
+            eprintln!("allocation {} failed in this run, counted from 0", self.0);
         }
     }
 }

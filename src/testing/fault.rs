@@ -1,4 +1,4 @@
-//! A sink and a source that fail in every way in which a socket may fail.
+//! A sink and a source that fail like sockets.
 
 use crate::test_data::Random;
 use std::collections::VecDeque;
@@ -118,27 +118,27 @@ fn choose(random: &mut Random, fatal: bool, blocking: bool) -> Fault {
 
 /// A plan, and whether the peer has disconnected.
 #[derive(Debug, Clone)]
-struct Line {
+struct Connection {
     plan: FaultPlan,
-    is_gone: bool,
+    is_disconnected: bool,
 }
 
-impl Line {
+impl Connection {
     fn new(plan: FaultPlan) -> Self {
-        Self { plan, is_gone: false }
+        Self { plan, is_disconnected: false }
     }
 
     /// Returns how many of `len` bytes, at least one, the next call moves.
     fn admit(&mut self, len: usize, gone: ErrorKind) -> io::Result<usize> {
-        if self.is_gone {
+        if self.is_disconnected {
             return Err(gone.into());
         }
         match self.plan.next_fault() {
             Fault::Pass => Ok(len),
-            Fault::Short(most) => Ok(len.min(most.max(1))),
+            Fault::Short(max) => Ok(len.min(max.max(1))),
             Fault::Error(kind) => Err(kind.into()),
             Fault::Disconnect => {
-                self.is_gone = true;
+                self.is_disconnected = true;
                 Err(gone.into())
             }
         }
@@ -165,7 +165,7 @@ impl Line {
 /// ```
 #[derive(Debug, Clone)]
 pub struct FaultSink {
-    line: Line,
+    connection: Connection,
     received: Vec<u8>,
 }
 
@@ -173,7 +173,7 @@ impl FaultSink {
     /// Creates a sink that has received nothing.
     #[must_use]
     pub fn new(plan: FaultPlan) -> Self {
-        Self { line: Line::new(plan), received: Vec::new() }
+        Self { connection: Connection::new(plan), received: Vec::new() }
     }
 
     /// Returns all bytes that the sink has taken.
@@ -185,7 +185,7 @@ impl FaultSink {
     /// Returns whether the plan has disconnected.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.line.is_gone
+        self.connection.is_disconnected
     }
 }
 
@@ -199,7 +199,7 @@ impl Write for FaultSink {
         if offered == 0 {
             return Ok(0);
         }
-        let taken = self.line.admit(offered, ErrorKind::BrokenPipe)?;
+        let taken = self.connection.admit(offered, ErrorKind::BrokenPipe)?;
         let bytes = parts.iter().flat_map(|part| part.iter());
         self.received.extend(bytes.take(taken));
         Ok(taken)
@@ -207,7 +207,7 @@ impl Write for FaultSink {
 
     /// Does nothing; fails if the plan has disconnected.
     fn flush(&mut self) -> io::Result<()> {
-        if self.line.is_gone { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        if self.connection.is_disconnected { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 }
 
@@ -232,7 +232,7 @@ impl Write for FaultSink {
 /// ```
 #[derive(Debug, Clone)]
 pub struct FaultSource {
-    line: Line,
+    connection: Connection,
     left: VecDeque<u8>,
 }
 
@@ -240,7 +240,7 @@ impl FaultSource {
     /// Creates a source of these bytes.
     #[must_use]
     pub fn new(content: impl Into<Vec<u8>>, plan: FaultPlan) -> Self {
-        Self { line: Line::new(plan), left: content.into().into() }
+        Self { connection: Connection::new(plan), left: content.into().into() }
     }
 
     /// Returns the number of bytes that have not been read.
@@ -252,17 +252,17 @@ impl FaultSource {
     /// Returns whether the plan has disconnected.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.line.is_gone
+        self.connection.is_disconnected
     }
 }
 
 impl Read for FaultSource {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() || (self.left.is_empty() && !self.line.is_gone) {
+        if buf.is_empty() || (self.left.is_empty() && !self.connection.is_disconnected) {
             return Ok(0);
         }
         let offered = buf.len().min(self.left.len());
-        let given = self.line.admit(offered, ErrorKind::ConnectionReset)?;
+        let given = self.connection.admit(offered, ErrorKind::ConnectionReset)?;
         for (to, from) in buf.iter_mut().zip(self.left.drain(..given)) {
             *to = from;
         }

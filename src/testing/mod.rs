@@ -11,7 +11,7 @@
 //!   [`mapped_bytes`] returns the bytes that all pools have mapped, [`sends_in_flight`] the number of zero-copy sends
 //!   that have not completed.
 //!
-//! Everything depends on its seed or plan alone, so a failure can be reproduced.
+//! The tools depend on their seed or plan alone, so a failure can be reproduced.
 //!
 #![doc = include_str!("../../docs/testing.md")]
 

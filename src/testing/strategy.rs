@@ -8,8 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// The most parts that a strategy makes; more components of one byte each find nothing new.
-const MOST_PARTS: usize = 20_000;
+/// Maximum number of parts; more components of one byte find no further faults.
+const MAX_PARTS: usize = 20_000;
 
 fn backing() -> impl Strategy<Value = Backing> + Clone {
     any::<Index>().prop_map(|index| pick(index.index(usize::MAX)))
@@ -28,7 +28,7 @@ fn places(len: usize) -> impl Strategy<Value = Vec<usize>> {
     });
     let mut ends = vec![0, len.min(1), len.saturating_sub(1), len];
     ends.sort_unstable();
-    let all: Vec<usize> = (1..len.min(MOST_PARTS)).collect();
+    let all: Vec<usize> = (1..len.min(MAX_PARTS)).collect();
     prop_oneof![1 => Just(Vec::new()), 4 => few, 1 => twice, 1 => Just(ends), 1 => Just(all)]
 }
 

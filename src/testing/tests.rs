@@ -1,4 +1,4 @@
-//! That the tools do what they say: a tool that can't fail proves nothing.
+//! Tests of the tools.
 
 use super::*;
 use crate::{ByteBuf, ByteView, CompositeByteBuf, Pool, Track};
@@ -13,7 +13,7 @@ fn message_of(panic: Box<dyn std::any::Any + Send>) -> String {
 }
 
 #[test]
-fn a_leak_fails_by_the_line_that_allocated() {
+fn a_leak_fails_with_the_line_that_allocated() {
     let guard = LeakGuard::new();
     let (mut buf, line) = (guard.alloc(100), line!());
     buf.extend_from_slice(b"shared");
@@ -25,7 +25,7 @@ fn a_leak_fails_by_the_line_that_allocated() {
 }
 
 #[test]
-fn a_guard_of_a_budget_looks_at_nothing_else() {
+fn a_guard_of_a_budget_ignores_other_buffers() {
     let pool = Pool::builder().track(Track::All).build();
     let other = pool.alloc(100);
     let guard = LeakGuard::over(pool.budget("mine", 4096));
@@ -39,7 +39,7 @@ fn a_guard_of_a_budget_looks_at_nothing_else() {
 
 #[test]
 #[cfg_attr(miri, ignore = "leaks, as it says")]
-fn a_guard_lets_the_first_panic_through() {
+fn a_guard_does_not_replace_the_first_panic() {
     let failed = catch_unwind(|| {
         let guard = LeakGuard::new();
         std::mem::forget(guard.alloc(10));
@@ -49,7 +49,7 @@ fn a_guard_lets_the_first_panic_through() {
 }
 
 #[test]
-fn every_allocation_gets_to_fail() {
+fn every_allocation_fails_in_turn() {
     let mut failures = Vec::new();
     let made = each_failing_allocation(|pool| {
         let mut buf = match pool.try_alloc(10) {
@@ -93,7 +93,7 @@ fn each_boundary_cuts_at_every_place() {
 }
 
 #[test]
-fn a_source_that_is_gone_does_not_end() {
+fn a_disconnected_source_keeps_failing() {
     let mut source = FaultSource::new(*b"ab", FaultPlan::of([Fault::Pass, Fault::Disconnect]));
     assert_eq!(source.read(&mut [0]).unwrap(), 1);
     for _ in 0..3 {
@@ -146,14 +146,14 @@ proptest! {
     }
 
     #[test]
-    fn all_kinds_of_buffers_are_whole(view: ByteView, mut buf: ByteBuf) {
+    fn generated_buffers_append_like_slices(view: ByteView, mut buf: ByteBuf) {
         let joined = [&buf[..], &view[..]].concat();
         buf.extend_from_slice(&view);
         prop_assert_eq!(buf, joined);
     }
 
     #[test]
-    fn a_fuzzer_gets_its_bytes(input: Vec<u8>) {
+    fn arbitrary_values_have_the_bytes_of_the_input(input: Vec<u8>) {
         let mut all = Unstructured::new(&input);
         let parts = CompositeByteBuf::arbitrary(&mut all)?;
         prop_assert!(parts.len() <= input.len());

@@ -34,7 +34,7 @@ impl Pool {
         self.alloc_with_headroom(0, n)
     }
 
-    /// Does as [`alloc`](Self::alloc).
+    /// Creates a buffer like [`alloc`](Self::alloc), or returns an error.
     ///
     /// # Errors
     ///
@@ -49,8 +49,8 @@ impl Pool {
         allocate(self.source(), 0, n)
     }
 
-    /// Does as [`try_alloc`](Self::try_alloc), but waits until the budget and those above it have the bytes. A pool
-    /// that is not a budget never waits. Works on any executor.
+    /// Creates a buffer like [`try_alloc`](Self::try_alloc), after waiting until the budget and those above it have
+    /// the bytes. A pool that is not a budget never waits. Works on any executor.
     ///
     /// The request joins a queue at the first poll, and leaves it when the future is dropped:
     ///
@@ -62,7 +62,7 @@ impl Pool {
     /// 4. Released bytes serve the budget that was queued first of those whose request fits; at a
     ///    shared budget before those below. It then moves to the end of the queue: budgets take turns.
     /// 5. So a large request waits for as long as smaller ones of *other* budgets keep a shared budget too
-    ///    full for it. Where the children's limits add up to no more than the parent's, that never happens.
+    ///    full for it. If the sum of the children's limits is at most the parent's, this does not happen.
     ///
     /// # Cost
     ///
@@ -99,8 +99,8 @@ impl Pool {
         }
     }
 
-    /// Does as [`alloc`](Self::alloc), with `front` bytes of headroom before the capacity, which
-    /// [`ByteBuf::prepend`] uses.
+    /// Creates a buffer like [`alloc`](Self::alloc), with `front` bytes of headroom before the capacity, for
+    /// [`ByteBuf::prepend`].
     ///
     /// # Panics
     ///
@@ -116,7 +116,7 @@ impl Pool {
         allocate_or_panic(self.source(), front, n)
     }
 
-    /// Does as [`alloc_with_headroom`](Self::alloc_with_headroom).
+    /// Creates a buffer like [`alloc_with_headroom`](Self::alloc_with_headroom), or returns an error.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl Pool {
         or_panic(self.try_copy_from_slice(bytes))
     }
 
-    /// Copies `bytes` into memory of this pool.
+    /// Copies `bytes` into memory of this pool, or returns an error.
     ///
     /// # Errors
     ///
@@ -199,13 +199,13 @@ impl Pool {
 
 impl ByteBuf {
     /// Creates a buffer with capacity for `n` bytes from the pool and the budget of `block`; from the global pool
-    /// if that is from none.
+    /// if there is no block, or it is from no pool.
     #[track_caller]
     pub(crate) fn try_beside(block: Option<&Block>, n: usize) -> Result<Self, AllocError> {
         allocate(&source_of(block), 0, n)
     }
 
-    /// Does as [`Pool::alloc_aligned`], in the pool and the budget of this buffer.
+    /// Creates a buffer like [`Pool::alloc_aligned`], in the pool and the budget of this buffer.
     #[track_caller]
     pub(crate) fn try_aligned_beside(&self, n: usize, align: usize) -> Result<Self, AllocError> {
         allocate_aligned(&source_of(self.block.as_ref()), n, align)
@@ -282,7 +282,7 @@ pub(in crate::buf) fn allocate(
     Ok(ByteBuf::with_block(block, front, n))
 }
 
-/// Does as [`allocate`], or panics.
+/// Allocates like [`allocate`], or panics.
 #[inline(always)]
 #[track_caller]
 fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
@@ -293,7 +293,7 @@ fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
     ByteBuf::with_block(block, front, n)
 }
 
-/// Allocates a block of at least `size` bytes; none for no bytes.
+/// Allocates a block of at least `size` bytes; returns `None` if `size` is 0.
 #[cold]
 #[track_caller]
 fn allocate_slowly(source: &Source, size: usize) -> Result<Option<Block>, AllocError> {

@@ -1,4 +1,4 @@
-//! How a `ByteBuf` begins: empty, from the global pool, over a block.
+//! The constructors of `ByteBuf`: empty, from the global pool, over a block.
 #![allow(unsafe_code, reason = "the first byte lies inside the block (W1)")]
 
 use super::ByteBuf;
@@ -29,7 +29,7 @@ impl ByteBuf {
     ///
     /// # Panics
     ///
-    /// If there is no memory; [`Pool::try_alloc`] doesn't.
+    /// If there is no memory; [`Pool::try_alloc`] returns an error instead.
     ///
     /// # Cost
     ///
@@ -45,7 +45,7 @@ impl ByteBuf {
     ///
     /// # Panics
     ///
-    /// If there is no memory; [`Pool::try_alloc`] doesn't.
+    /// If there is no memory; [`Pool::try_alloc`] returns an error instead.
     ///
     /// # Cost
     ///
@@ -58,13 +58,13 @@ impl ByteBuf {
         buf
     }
 
-    /// Creates a buffer from the global pool with capacity for `n` bytes, and `front` bytes of headroom, which
-    /// [`prepend`](Self::prepend) uses.
+    /// Creates a buffer from the global pool with capacity for `n` bytes, and `front` bytes of headroom for
+    /// [`prepend`](Self::prepend).
     ///
     /// # Panics
     ///
     /// If there is no memory; [`Pool::try_alloc_with_headroom`](crate::Pool::try_alloc_with_headroom)
-    /// doesn't.
+    /// returns an error instead.
     ///
     /// # Cost
     ///
@@ -95,7 +95,7 @@ impl ByteBuf {
         }
     }
 
-    /// Does as [`over`](Self::over); without a block, the buffer is empty.
+    /// Makes a buffer like [`over`](Self::over); without a block, an empty one.
     #[inline(always)]
     pub(super) fn with_block(block: Option<Block>, front: usize, capacity: usize) -> Self {
         match block {

@@ -1,4 +1,4 @@
-//! How a `ByteBuf` grows.
+//! The growth of a `ByteBuf`.
 //!
 //! Growing by `additional` takes the first of these that gives enough spare capacity:
 //!
@@ -16,14 +16,14 @@ use super::made_with::MadeWith;
 use super::reserve_error::{TryReserveError, TryReserveErrorKind};
 use crate::pool::{AllocError, Block};
 
-/// The least capacity of a buffer that grows from nothing.
+/// Minimum capacity of a buffer that grows from nothing.
 const LEAST: usize = 64;
 
 impl ByteBuf {
     /// Makes spare capacity for `additional` bytes.
     ///
-    /// It may use the space of consumed bytes: then these can't be read again, and a new
-    /// region begins with the reader index at zero.
+    /// It may reuse the space of consumed bytes: then these cannot be read again, and a new region begins
+    /// with the reader index at zero.
     ///
     /// # Panics
     ///
@@ -42,7 +42,7 @@ impl ByteBuf {
         }
     }
 
-    /// Does as [`reserve`](Self::reserve).
+    /// Makes spare capacity like [`reserve`](Self::reserve), or returns an error.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl ByteBuf {
         if additional > self.end - self.writer { self.grow(additional) } else { Ok(()) }
     }
 
-    /// Makes spare capacity for `additional` bytes if that needs no new memory. Returns whether it did.
+    /// Makes spare capacity for `additional` bytes without new memory, if possible. Returns whether it did.
     ///
     /// # Cost
     ///

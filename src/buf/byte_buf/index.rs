@@ -14,13 +14,13 @@ pub struct IndexError {
 }
 
 impl IndexError {
-    /// Returns the index that was asked for.
+    /// Returns the requested index.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Returns the least and the greatest index that were possible.
+    /// Returns the range of valid indexes.
     #[must_use]
     pub fn bounds(&self) -> core::ops::RangeInclusive<usize> {
         self.least..=self.most
@@ -73,7 +73,7 @@ impl ByteBuf {
     /// let start = buf.reader_index();
     /// let length = buf.get_u16();
     /// assert!(buf.len() < length as usize);
-    /// buf.set_reader_index(start).unwrap(); // not all there: once more when it is
+    /// buf.set_reader_index(start).unwrap(); // incomplete: read it again later
     /// assert_eq!(buf.len(), 5);
     /// ```
     #[doc(alias = "readerIndex")]
@@ -152,7 +152,7 @@ impl ByteBuf {
         }
     }
 
-    /// Puts `bytes` before the readable bytes.
+    /// Inserts `bytes` before the readable bytes.
     ///
     /// It uses the space of the consumed bytes, then the headroom in front of the region. In that case the region
     /// starts earlier and the reader index is zero. If the headroom is too small, the readable bytes are moved.
@@ -160,7 +160,7 @@ impl ByteBuf {
     /// # Panics
     ///
     /// If there is no memory, or the buffer would pass its maximum; [`try_prepend`](Self::try_prepend)
-    /// doesn't.
+    /// returns an error instead.
     ///
     /// # Cost
     ///
@@ -184,7 +184,7 @@ impl ByteBuf {
         }
     }
 
-    /// Does as [`prepend`](Self::prepend).
+    /// Inserts bytes like [`prepend`](Self::prepend), or returns an error.
     ///
     /// # Errors
     ///
@@ -246,8 +246,8 @@ impl ByteBuf {
     /// Sets the maximum number of bytes that the region may hold; releases spare capacity above it.
     ///
     /// Every buffer that is split off, and every clone, has the same maximum for its own bytes. A view has
-    /// none: [`freeze`](Self::freeze) and [`try_into_mut`](super::ByteView::try_into_mut) drop it.
-    /// [`unsplit`](Self::unsplit) keeps that of the buffer it is called on.
+    /// no maximum, so it is lost by [`freeze`](Self::freeze) and [`try_into_mut`](super::ByteView::try_into_mut).
+    /// [`unsplit`](Self::unsplit) keeps the maximum of the buffer that it is called on.
     ///
     /// # Errors
     ///

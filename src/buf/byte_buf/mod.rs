@@ -50,9 +50,9 @@ pub use reserve_error::{TryReserveError, TryReserveErrorKind};
 
 /// A unique, writable, growable range of bytes in pooled memory.
 ///
-/// It does all that [`bytes::BytesMut`] does, under the same names, and what Netty's `ByteBuf` does
-/// beyond it: reader and writer indexes that can be moved back, headroom in front, a maximum, spare
-/// capacity that can be filled in place.
+/// It has all methods of [`bytes::BytesMut`], under the same names, and adds those of Netty's `ByteBuf`:
+/// reader and writer indexes that can be moved back, headroom, a maximum capacity, and spare capacity that
+/// can be filled in place.
 ///
 /// Like `BytesMut`, it does not implement `io::Read` and `io::Write`, whose methods clash with those of `Buf`:
 /// see [`read_from`](Self::read_from), [`bytes::Buf::reader`] and [`bytes::BufMut::writer`].

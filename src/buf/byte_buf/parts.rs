@@ -1,4 +1,4 @@
-//! Splitting, joining and freezing a `ByteBuf`: how its range changes hands.
+//! Splits, joins, freezes and copies a `ByteBuf`.
 #![allow(unsafe_code, reason = "hands the handle's own range on (W1)")]
 
 use super::ByteBuf;
@@ -8,7 +8,7 @@ use crate::buf::{ByteView, drop_after, range};
 use crate::pool::{AllocError, Block};
 
 impl ByteBuf {
-    /// Gives writing up: what is readable as a view that can be cloned and shared.
+    /// Turns the buffer into a view of its readable bytes, which can be cloned and shared.
     ///
     /// # Cost
     ///
@@ -23,8 +23,8 @@ impl ByteBuf {
         unsafe { ByteView::from_parts(ptr, len, self.block) }
     }
 
-    /// Splits at `at`, counted from the first readable byte: keeps what is before it, returns what is
-    /// behind it, with the capacity behind it. Both can be written.
+    /// Splits the buffer at `at`, counted from the first readable byte: keeps the bytes before it, returns the
+    /// rest with the spare capacity. Both buffers can be written.
     ///
     /// # Panics
     ///
@@ -57,7 +57,7 @@ impl ByteBuf {
         rest
     }
 
-    /// Takes all that is readable out, and leaves the spare capacity behind it. Both can be written.
+    /// Returns the readable bytes and keeps the spare capacity. Both buffers can be written.
     ///
     /// # Cost
     ///
@@ -68,8 +68,8 @@ impl ByteBuf {
         self.split_to(self.len())
     }
 
-    /// Splits at `at`: returns the readable bytes before it, keeps the rest and its capacity, which begin
-    /// a new region. Both can be written.
+    /// Splits the buffer at `at`: returns the readable bytes before it, keeps the rest with the spare capacity,
+    /// which begin a new region. Both buffers can be written.
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl ByteBuf {
         front
     }
 
-    /// Appends `other`: without copying if it is what was split off behind this one.
+    /// Appends `other`, without copying if it was split off from the end of this buffer.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl ByteBuf {
     ///
     /// # Cost
     ///
-    /// Gives one handle back; else one copy, and that of [`reserve`](Self::reserve).
+    /// None without a copy; otherwise one copy, and that of [`reserve`](Self::reserve).
     ///
     /// # Examples
     ///
@@ -127,7 +127,7 @@ impl ByteBuf {
     #[track_caller]
     pub fn unsplit(&mut self, mut other: Self) {
         let max = self.max;
-        // Its memory is as good as its bytes, where these do not pass the maximum.
+        // An empty buffer takes the memory of `other`, unless its bytes exceed the maximum.
         if self.is_empty() && self.headroom() == 0 && other.set_max_capacity(max).is_ok() {
             *self = other;
         } else if let Err(other) = self.try_unsplit(other) {
@@ -135,11 +135,11 @@ impl ByteBuf {
         }
     }
 
-    /// Appends `other` if it is what was split off behind this one, without copying.
+    /// Appends `other` without copying, if it was split off from the end of this buffer.
     ///
     /// # Errors
     ///
-    /// `other`, if it does not begin where this one ends, in the same memory.
+    /// `other`, if it does not begin in the same memory where this buffer ends.
     pub fn try_unsplit(&mut self, other: Self) -> Result<(), Self> {
         if other.capacity() == 0 {
             return Ok(());
@@ -162,7 +162,8 @@ impl ByteBuf {
 }
 
 impl ByteBuf {
-    /// Copies what is readable into a block of the same pool and budget. The maximum stays.
+    /// Copies the readable bytes into a block of the same pool and budget, or returns an error. The copy has the
+    /// same maximum.
     ///
     /// # Errors
     ///
@@ -180,11 +181,11 @@ impl ByteBuf {
 }
 
 impl Clone for ByteBuf {
-    /// Copies what is readable into a block of the same pool and budget. The maximum stays.
+    /// Copies the readable bytes into a block of the same pool and budget. The copy has the same maximum.
     ///
     /// # Panics
     ///
-    /// If these have no memory for it; [`try_clone`](Self::try_clone) doesn't.
+    /// If these have no memory for it; [`try_clone`](Self::try_clone) returns an error instead.
     #[track_caller]
     fn clone(&self) -> Self {
         or_panic(self.try_clone())
@@ -196,7 +197,7 @@ impl From<&[u8]> for ByteBuf {
     ///
     /// # Panics
     ///
-    /// If there is no memory; [`Pool::try_copy_from_slice`](crate::Pool::try_copy_from_slice) doesn't.
+    /// If there is no memory; [`Pool::try_copy_from_slice`](crate::Pool::try_copy_from_slice) returns an error instead.
     #[track_caller]
     fn from(bytes: &[u8]) -> Self {
         let mut buf = Self::with_capacity(bytes.len());
@@ -226,7 +227,7 @@ impl From<ByteView> for ByteBuf {
     ///
     /// # Panics
     ///
-    /// If these have no memory for the copy; [`ByteView::try_into_mut`] and [`ByteView::try_copy`] don't.
+    /// If these have no memory for the copy; [`ByteView::try_into_mut`] and [`ByteView::try_copy`] return an error instead.
     #[track_caller]
     fn from(view: ByteView) -> Self {
         match view.try_into_mut() {

@@ -1,5 +1,5 @@
-//! What a buffer holds while bytes may come: spare capacity during a read, and memory in proportion to its
-//! bytes while it waits for the next one.
+//! The memory of a buffer that receives: spare capacity during a read, and memory in proportion to its bytes
+//! while it waits for the next one.
 
 use super::alloc::{allocate, source_of};
 use super::{ByteBuf, TryReserveError};
@@ -20,7 +20,7 @@ impl ByteBuf {
     ///
     /// # Errors
     ///
-    /// If there is no spare capacity and can't be any. `read` is not run then.
+    /// If there is no spare capacity and none can be made. `read` is not run then.
     pub(crate) fn receive_with<R>(
         &mut self,
         size: usize,
@@ -58,9 +58,9 @@ impl ByteBuf {
         Ok(Some(next))
     }
 
-    /// Gives back memory that waits for bytes: all of it if nothing is readable. A block of more than
-    /// [`SMALL_BLOCK`] bytes, of which less than a quarter is readable, is replaced by one that fits, unless
-    /// the pool has no memory for that.
+    /// Releases memory before a wait: the block if nothing is readable. Replaces a block of more than
+    /// [`SMALL_BLOCK`] bytes, of which less than a quarter is readable, by a smaller one, unless the pool has no
+    /// memory for that.
     pub(crate) fn release_excess(&mut self) {
         let Some(block) = &self.block else { return };
         if self.is_empty() {

@@ -11,26 +11,26 @@ pub struct TryReserveError {
     pub(super) kind: TryReserveErrorKind,
 }
 
-/// What kept a buffer from growing.
+/// The reason why a buffer could not grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryReserveErrorKind {
-    /// The length would pass `isize::MAX`, the most that any memory has.
+    /// The length would exceed `isize::MAX`, the maximum of any allocation.
     CapacityOverflow,
-    /// The length would pass the buffer's own maximum.
+    /// The length would exceed the maximum capacity of the buffer.
     OverMaximum(usize),
     /// The pool gave no memory.
     Alloc(AllocError),
 }
 
 impl TryReserveError {
-    /// Returns the number of bytes that were asked for.
+    /// Returns the requested number of bytes.
     #[must_use]
     pub fn additional(&self) -> usize {
         self.additional
     }
 
-    /// Returns what kept the buffer from growing.
+    /// Returns the reason.
     #[must_use]
     pub fn kind(&self) -> &TryReserveErrorKind {
         &self.kind
@@ -39,7 +39,7 @@ impl TryReserveError {
 
 impl fmt::Display for TryReserveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no space for {} more bytes behind {}: ", self.additional, self.len)?;
+        write!(f, "no space for {} more bytes after {}: ", self.additional, self.len)?;
         match &self.kind {
             TryReserveErrorKind::CapacityOverflow => f.write_str("capacity overflow"),
             TryReserveErrorKind::OverMaximum(max) => write!(f, "the maximum is {max}"),

@@ -8,10 +8,10 @@ use core::ptr::NonNull;
 use smallvec::SmallVec;
 
 impl ByteBuf {
-    /// Returns the spare capacity behind the writer index as bytes that can be written and read. Bytes that
-    /// were never written are set to zero, once.
+    /// Returns the spare capacity after the writer index as bytes that can be written and read. Bytes that were
+    /// never written are set to zero, once.
     ///
-    /// Follow it by [`commit`](Self::commit).
+    /// Call [`commit`](Self::commit) afterwards.
     ///
     /// # Cost
     ///
@@ -54,10 +54,10 @@ impl ByteBuf {
         self.set_writer(self.writer + n);
     }
 
-    /// Lets `f` write into the spare capacity and return the part that it filled, from the start: that much
+    /// Calls `f` with the spare capacity. `f` fills it from the start and returns the filled part, which
     /// becomes readable. Zeroes nothing. Returns the number of bytes.
     ///
-    /// This is how the kernel fills a buffer: `rustix::io::read(fd, spare)` returns such a part.
+    /// The kernel fills a buffer in this way: `rustix::io::read(fd, spare)` returns such a part.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl ByteBuf {
     ///
     /// # Panics
     ///
-    /// If `f` returns other memory than the start of the spare capacity.
+    /// If `f` returns memory that is not the start of the spare capacity.
     ///
     /// # Cost
     ///
@@ -99,9 +99,8 @@ impl ByteBuf {
         Ok(n)
     }
 
-    /// Does as [`read_into_spare`](Self::read_into_spare) over the spare capacity of several buffers: `f`
-    /// returns the parts that it filled, each from its start, and these become readable. Returns the number
-    /// of bytes.
+    /// Fills the spare capacity of several buffers like [`read_into_spare`](Self::read_into_spare): `f` returns
+    /// the parts that it filled, each from its start, and these become readable. Returns the number of bytes.
     ///
     /// # Panics
     ///
@@ -133,8 +132,8 @@ impl ByteBuf {
         Ok(lens.iter().sum())
     }
 
-    /// Returns the spare capacity behind the writer index, uninitialised. Follow it by `set_len` or, better, use
-    /// [`read_into_spare`](Self::read_into_spare) or [`writable`](Self::writable).
+    /// Returns the spare capacity after the writer index, uninitialised. Call `set_len` afterwards. Prefer
+    /// [`read_into_spare`](Self::read_into_spare) or [`writable`](Self::writable), which are safe.
     #[inline]
     #[must_use]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
@@ -144,8 +143,8 @@ impl ByteBuf {
         unsafe { NonNull::slice_from_raw_parts(spare, self.end - self.writer).as_mut() }
     }
 
-    /// Returns all the capacity, from the first readable byte on, as memory that may be written and not
-    /// read. This is what completion-based I/O hands to the kernel.
+    /// Returns the whole capacity, from the first readable byte on, as memory that may be written but not
+    /// read. Completion-based I/O passes it to the kernel.
     ///
     /// Nothing is readable afterwards: safe code may un-initialise bytes through the slice, so that none of
     /// them counts as initialised any more. The bytes stay where they are. Once some are written, or if
@@ -166,7 +165,7 @@ impl ByteBuf {
     /// let memory = buf.as_uninit_mut();
     /// assert_eq!(memory.len(), 8);
     /// let n = memory[1..].write_copy_of_slice(b"perator").len();
-    /// // SAFETY: the first byte was initialised and not touched, those behind it were just written.
+    /// // SAFETY: the first byte was initialised and not touched, those after it were just written.
     /// unsafe { buf.set_len(1 + n) };
     /// assert_eq!(buf, b"operator"[..]);
     /// ```
@@ -191,7 +190,7 @@ impl ByteBuf {
         unsafe { NonNull::slice_from_raw_parts(start, self.capacity()).as_mut() }
     }
 
-    /// Sets how many bytes can be read.
+    /// Sets the number of readable bytes.
     ///
     /// # Safety
     ///

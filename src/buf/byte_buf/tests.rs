@@ -43,7 +43,7 @@ fn bytes_above_the_writer_stay_until_spare_capacity_is_handed_out() {
 }
 
 #[test]
-fn memory_handed_out_whole_is_readable_only_by_promise() {
+fn bytes_of_as_uninit_mut_are_readable_only_after_set_len() {
     let pool = dirty_pool();
     let mut buf = pool.alloc_with_headroom(4, 12);
     buf.put_slice(b"xxold");
@@ -165,7 +165,7 @@ fn a_maximum_is_kept() {
 }
 
 #[test]
-fn a_maximum_survives_every_way_to_make_a_buffer_of_a_buffer() {
+fn derived_buffers_inherit_the_maximum() {
     let limited = || {
         let mut buf = ByteBuf::from(&b"0123456789"[..]);
         buf.set_max_capacity(32).unwrap();
@@ -234,7 +234,7 @@ fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
 
 /// If there is no memory for the preferred size, a buffer requests the least size that it needs.
 #[test]
-fn growing_and_prepending_take_less_where_the_budget_has_less() {
+fn growing_and_prepending_take_less_if_the_budget_has_less() {
     let tenant = Pool::builder().build().budget("tenant", 64 + 96);
     let mut buf = tenant.alloc(64);
     buf.put_bytes(7, 64);
@@ -297,7 +297,7 @@ fn growth_remembers_the_capacity_that_a_buffer_was_made_with() {
 }
 
 #[test]
-fn headroom_does_not_get_around_a_maximum() {
+fn prepend_keeps_to_the_maximum() {
     let mut buf = ByteBuf::with_headroom(10, 20);
     buf.set_max_capacity(8).unwrap();
     buf.put_slice(b"body");
@@ -354,7 +354,7 @@ fn a_vector_is_pinned_with_its_spare_capacity() {
 }
 
 #[test]
-fn a_small_view_gives_blocks_of_every_size_back() {
+fn compact_releases_blocks_of_every_size() {
     let pool = Pool::builder().build();
     let sizes = [64, 100, 128, 256, 1000, 1500, 2048, 4096, 4097, 65_536, 1 << 20, (1 << 20) + 1];
     for size in sizes {
@@ -376,7 +376,7 @@ fn a_small_view_gives_blocks_of_every_size_back() {
 }
 
 #[test]
-fn a_small_view_gives_its_block_back_through_bytes_and_back() {
+fn compact_releases_a_block_behind_a_bytes() {
     let pool = Pool::builder().build();
     for size in [256, 4096, 65_536] {
         let received = || {

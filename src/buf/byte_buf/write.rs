@@ -1,4 +1,4 @@
-//! Appending to a `ByteBuf`, and cutting it short.
+//! Appends to a `ByteBuf`, and truncates it.
 #![allow(unsafe_code, reason = "writes within the handle's own range (W1)")]
 
 use super::{ByteBuf, TryReserveError, bytes_ptr};
@@ -25,11 +25,11 @@ impl ByteBuf {
         self.writer += bytes.len();
     }
 
-    /// Appends `bytes`, growing as needed.
+    /// Appends `bytes`, growing as needed, or returns an error.
     ///
     /// # Errors
     ///
-    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    /// As [`try_reserve`](Self::try_reserve). The buffer is unchanged then.
     ///
     /// # Cost
     ///
@@ -42,7 +42,7 @@ impl ByteBuf {
         Ok(())
     }
 
-    /// Appends a copy of a part of what can be read.
+    /// Appends a copy of a range of the readable bytes.
     ///
     /// # Panics
     ///
@@ -62,11 +62,11 @@ impl ByteBuf {
         self.writer += range.len();
     }
 
-    /// Does as [`extend_from_within`](Self::extend_from_within).
+    /// Appends bytes like [`extend_from_within`](Self::extend_from_within), or returns an error.
     ///
     /// # Errors
     ///
-    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    /// As [`try_reserve`](Self::try_reserve). The buffer is unchanged then.
     ///
     /// # Panics
     ///
@@ -86,15 +86,15 @@ impl ByteBuf {
         Ok(())
     }
 
-    /// Makes `len` bytes readable: cuts, or appends copies of `value`.
+    /// Sets the length to `len`: truncates, or appends copies of `value`.
     ///
     /// # Panics
     ///
-    /// As [`reserve`](Self::reserve); [`try_resize`](Self::try_resize) doesn't.
+    /// As [`reserve`](Self::reserve); [`try_resize`](Self::try_resize) returns an error instead.
     ///
     /// # Cost
     ///
-    /// Writes what is appended, and that of [`reserve`](Self::reserve).
+    /// Writes the appended bytes, and that of [`reserve`](Self::reserve).
     #[track_caller]
     pub fn resize(&mut self, len: usize, value: u8) {
         match len.checked_sub(self.len()) {
@@ -103,11 +103,11 @@ impl ByteBuf {
         }
     }
 
-    /// Does as [`resize`](Self::resize).
+    /// Sets the length like [`resize`](Self::resize), or returns an error.
     ///
     /// # Errors
     ///
-    /// As [`try_reserve`](Self::try_reserve). The buffer is as it was.
+    /// As [`try_reserve`](Self::try_reserve). The buffer is unchanged then.
     ///
     /// # Cost
     ///
@@ -128,7 +128,7 @@ impl ByteBuf {
         self.writer += n;
     }
 
-    /// Drops the readable bytes behind the first `len`; does nothing if there are none.
+    /// Drops the readable bytes after the first `len`; does nothing if there are none.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         if len < self.len() {

@@ -1,4 +1,4 @@
-//! What becomes a `ByteStr`, and what a `ByteStr` becomes.
+//! Conversions from and into `ByteStr`.
 #![allow(unsafe_code, reason = "text becomes a `String` without another check (T1)")]
 
 use core::convert::Infallible;
@@ -67,7 +67,7 @@ impl From<ByteStr> for Bytes {
 }
 
 impl From<ByteStr> for String {
-    /// Gives the `String` back that the text was made of, if no other handle holds it; copies otherwise.
+    /// Returns the `String` that the text was made from, if no other handle holds it; copies otherwise.
     fn from(text: ByteStr) -> Self {
         // SAFETY: the bytes are UTF-8 (T1).
         unsafe { Self::from_utf8_unchecked(text.0.into()) }

@@ -35,7 +35,7 @@ impl ByteStrError {
         &self.view
     }
 
-    /// Returns where the bytes stop being UTF-8.
+    /// Returns the error with the position of the first invalid byte.
     #[must_use]
     pub fn utf8_error(&self) -> Utf8Error {
         self.error

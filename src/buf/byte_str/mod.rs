@@ -21,9 +21,8 @@ pub use error::ByteStrError;
 
 /// A shared, read-only piece of UTF-8: a [`ByteView`] that dereferences to `str`.
 ///
-/// Clones and slices share the memory, so that the fields of a message that was received once are text
-/// without a copy each. Equality, order and hash are those of `str`: a `HashMap<ByteStr, _>` is searched
-/// by `&str`.
+/// Clones and slices share the memory, so that the fields of a received message become text without copies.
+/// Equality, order and hash are those of `str`: a `HashMap<ByteStr, _>` is searched by `&str`.
 ///
 /// # Cost
 ///
@@ -77,7 +76,7 @@ impl ByteStr {
     /// # Panics
     ///
     /// If there is no memory; [`Pool::try_copy_from_slice`](crate::Pool::try_copy_from_slice) and
-    /// [`from_utf8`](Self::from_utf8) don't.
+    /// [`from_utf8`](Self::from_utf8) return an error instead.
     #[must_use]
     #[track_caller]
     #[doc(alias = "copy_from_slice")]
@@ -85,7 +84,7 @@ impl ByteStr {
         Self(ByteView::copy_from_slice(text.as_bytes()))
     }
 
-    /// Checks that the bytes of a view are UTF-8, and makes them text.
+    /// Creates a text from a view, after a check that its bytes are UTF-8.
     ///
     /// # Errors
     ///
@@ -101,7 +100,7 @@ impl ByteStr {
         }
     }
 
-    /// Makes the bytes of a view text, without a check.
+    /// Creates a text from a view, without a check.
     ///
     /// # Safety
     ///
@@ -128,25 +127,25 @@ impl ByteStr {
         &self.0
     }
 
-    /// Returns the number of bytes that this text keeps from being freed, as [`ByteView::pinned`] does.
+    /// Returns the number of bytes that this text keeps allocated, like [`ByteView::pinned`].
     #[must_use]
     pub fn pinned(&self) -> usize {
         self.0.pinned()
     }
 
-    /// Copies the text where it is a small part of a large block, as [`ByteView::compact`] does.
+    /// Copies the text if it is a small part of a large block, like [`ByteView::compact`].
     #[must_use = "the compact text is the one returned"]
     #[track_caller]
     pub fn compact(self) -> Self {
         Self(self.0.compact())
     }
 
-    /// Returns a part, which shares the memory.
+    /// Returns a range of the text, which shares the memory.
     ///
     /// # Panics
     ///
     /// If the range is reversed, reaches past the end, or cuts a character in two;
-    /// [`get_slice`](Self::get_slice) doesn't.
+    /// [`get_slice`](Self::get_slice) returns `None` instead.
     ///
     /// # Examples
     ///
@@ -163,8 +162,8 @@ impl ByteStr {
         self.slice_ref(&self.as_str()[bounds(&range)])
     }
 
-    /// Returns a part, which shares the memory, or `None` if the range is reversed, reaches past the end,
-    /// or cuts a character in two.
+    /// Returns a range of the text, which shares the memory, or `None` if the range is reversed, reaches past the
+    /// end, or cuts a character in two.
     ///
     /// # Examples
     ///
@@ -180,8 +179,8 @@ impl ByteStr {
         self.as_str().get(bounds(&range)).map(|part| self.slice_ref(part))
     }
 
-    /// Returns the view of a part of this text, which shares the memory: what the methods of `str` that
-    /// split and trim return becomes a `ByteStr` this way.
+    /// Returns a view of `part`, a slice of this text, which shares the memory. It turns the results of `split`,
+    /// `trim` and other methods of `str` into a `ByteStr`.
     ///
     /// # Panics
     ///
@@ -204,7 +203,7 @@ impl ByteStr {
         Self(self.0.slice_ref(part.as_bytes()))
     }
 
-    /// Splits the text in two: returns what is before `at`, keeps the rest.
+    /// Splits the text at `at`: returns the text before it, keeps the rest.
     ///
     /// # Panics
     ///
@@ -216,7 +215,7 @@ impl ByteStr {
         Self(self.0.split_to(at))
     }
 
-    /// Splits the text in two: keeps what is before `at`, returns the rest.
+    /// Splits the text at `at`: keeps the text before it, returns the rest.
     ///
     /// # Panics
     ///

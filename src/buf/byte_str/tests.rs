@@ -35,7 +35,7 @@ fn address_of(text: &ByteStr, at: usize) -> *const u8 {
 }
 
 #[test]
-fn a_view_that_is_no_text_comes_back() {
+fn a_view_that_is_not_utf8_is_returned_in_the_error() {
     for bytes in [&b"\xFF"[..], b"a\xC3", "🦀".as_bytes().split_last().unwrap().1] {
         let view = ByteView::copy_from_slice(bytes);
         let address = view.as_ptr();
@@ -47,7 +47,7 @@ fn a_view_that_is_no_text_comes_back() {
 }
 
 #[test]
-fn a_string_comes_back_without_a_copy() {
+fn a_string_is_returned_without_a_copy() {
     let string = TEXT.to_owned();
     let address = string.as_ptr();
     let text = ByteStr::from(string);
@@ -57,7 +57,7 @@ fn a_string_comes_back_without_a_copy() {
 }
 
 #[test]
-fn a_map_of_texts_is_searched_by_str() {
+fn a_map_with_text_keys_is_searched_by_str() {
     let keys = [ByteStr::from_static("a"), "b".parse().unwrap(), String::from("水").into()];
     let map: HashMap<ByteStr, usize> = keys.into_iter().zip(0..).collect();
     assert_eq!(
@@ -67,7 +67,7 @@ fn a_map_of_texts_is_searched_by_str() {
 }
 
 #[test]
-fn parts_share_the_block_and_compact_gives_it_back() {
+fn parts_share_the_block_and_compact_releases_it() {
     let pool = Pool::builder().build();
     let line = ByteStr::try_from(pool.copy_from_slice(&[b'x'; 1000])).unwrap();
     let part = line.slice(5..9);

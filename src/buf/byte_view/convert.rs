@@ -1,4 +1,4 @@
-//! What a view takes over and gives back without copying.
+//! Conversions of a view from and into `Vec` and `Bytes`, without copying where possible.
 #![allow(unsafe_code, reason = "adopts the memory of a vector")]
 
 use super::ByteView;
@@ -32,8 +32,8 @@ impl From<Vec<u8>> for ByteView {
 }
 
 impl From<ByteView> for Vec<u8> {
-    /// Gives the vector back that the view, or the `Bytes` in it, was made of, if no other handle holds
-    /// it; copies otherwise.
+    /// Returns the vector that the view, or the `Bytes` in it, was made from, if no other handle holds it;
+    /// copies otherwise.
     ///
     /// # Cost
     ///
@@ -92,7 +92,7 @@ impl From<Arc<[u8]>> for ByteView {
 }
 
 impl From<bytes::Bytes> for ByteView {
-    /// Wraps the `Bytes` without copying. [`Into<Bytes>`] gives the same one back, or a slice of it.
+    /// Wraps the `Bytes` without copying. [`Into<Bytes>`] returns the same one, or a slice of it.
     ///
     /// # Cost
     ///
@@ -103,11 +103,11 @@ impl From<bytes::Bytes> for ByteView {
 }
 
 impl From<ByteView> for bytes::Bytes {
-    /// Makes the view a `Bytes` without copying: the one that it wraps, or else one that owns the view.
+    /// Converts the view without copying: returns the `Bytes` that it wraps, or one that owns the view.
     ///
     /// # Cost
     ///
-    /// One allocation, none where a `Bytes` is wrapped or the bytes are static.
+    /// One allocation, or none if the view wraps a `Bytes` or is static.
     fn from(view: ByteView) -> Self {
         if let Some(bytes) = view.as_static() {
             return Self::from_static(bytes);

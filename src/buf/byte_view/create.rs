@@ -1,4 +1,4 @@
-//! How a `ByteView` begins: static bytes, an owner's memory, a copy.
+//! The constructors of `ByteView`: static bytes, memory of an owner, a copy.
 #![allow(unsafe_code, reason = "the owner keeps the bytes that it showed (R1)")]
 
 use super::ByteView;
@@ -34,8 +34,8 @@ impl ByteView {
         Self { ptr, len: bytes.len(), block: None }
     }
 
-    /// Creates a view of memory that `owner` owns, without copying it. The owner is dropped together with
-    /// the last view, on that thread, at once.
+    /// Creates a view of memory that `owner` owns, without copying it. The owner is dropped with the last view,
+    /// on the same thread.
     ///
     /// # Panics
     ///
@@ -71,7 +71,7 @@ impl ByteView {
     ///
     /// # Panics
     ///
-    /// If there is no memory; [`Pool::try_copy_from_slice`](crate::Pool::try_copy_from_slice) doesn't.
+    /// If there is no memory; [`Pool::try_copy_from_slice`](crate::Pool::try_copy_from_slice) returns an error instead.
     ///
     /// # Cost
     ///
@@ -82,7 +82,7 @@ impl ByteView {
         ByteBuf::from(bytes).freeze()
     }
 
-    /// Creates a view of all that a block shows.
+    /// Creates a view of all readable bytes of a block.
     pub(super) fn whole(block: Block) -> Self {
         Self { ptr: block.data(), len: block.requested(), block: Some(block) }
     }

@@ -6,7 +6,7 @@ use crate::buf::range;
 use core::ops::RangeBounds;
 
 impl ByteView {
-    /// Returns a view of a part.
+    /// Returns a view of a range, which shares the memory.
     ///
     /// # Panics
     ///
@@ -18,7 +18,7 @@ impl ByteView {
         self.part(range.start, range.end)
     }
 
-    /// Returns the view of a slice of this one's bytes.
+    /// Returns a view of `subset`, a slice of this view's bytes, which shares the memory.
     ///
     /// # Panics
     ///
@@ -53,7 +53,7 @@ impl ByteView {
         }
     }
 
-    /// Splits the view in two: returns what is before `at`, keeps the rest.
+    /// Splits the view at `at`: returns the bytes before it, keeps the rest.
     ///
     /// # Panics
     ///
@@ -73,7 +73,7 @@ impl ByteView {
         front
     }
 
-    /// Splits the view in two: keeps what is before `at`, returns the rest.
+    /// Splits the view at `at`: keeps the bytes before it, returns the rest.
     ///
     /// # Panics
     ///
@@ -91,7 +91,7 @@ impl ByteView {
         rest
     }
 
-    /// Drops the bytes behind the first `len`; does nothing if there are none.
+    /// Drops the bytes after the first `len`; does nothing if there are none.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         if len == 0 {

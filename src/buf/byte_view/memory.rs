@@ -7,12 +7,12 @@ use crate::buf::drop_after;
 use crate::pool::{AllocError, Block, Pool, block_size};
 
 impl ByteView {
-    /// Returns whether no other handle holds the memory, so that it could be written to. Static bytes and
-    /// those of a foreign owner are never unique.
+    /// Returns whether this is the only handle of the memory, so that [`try_into_mut`](Self::try_into_mut) can
+    /// succeed. Static bytes and those of a foreign owner are never unique.
     ///
-    /// Returns `true` only if this is the only handle. May return `false` for the only handle while another thread,
-    /// which has dropped a handle of the block, caches a reference to it: until that thread shares other
-    /// blocks, allocates after its cache was empty, calls [`Pool::flush_thread`] or ends.
+    /// May return `false` for the only handle while another thread, which has dropped a handle of the block,
+    /// caches a reference to it: until that thread shares other blocks, allocates after its cache was empty,
+    /// calls [`Pool::flush_thread`] or ends.
     ///
     /// # Cost
     ///
@@ -43,11 +43,11 @@ impl ByteView {
         self.block.as_ref().map_or(0, Block::capacity)
     }
 
-    /// Returns this view, or a copy of its bytes where that takes at most half of the memory that the
-    /// view pins.
+    /// Returns this view, or a copy of its bytes if the copy takes at most half of the memory that the view
+    /// pins.
     ///
     /// The copy is allocated from the block's own pool and budget. If these have no memory, the view
-    /// is returned as it is: [`pinned`](Self::pinned) shows that.
+    /// is returned unchanged; [`pinned`](Self::pinned) shows this.
     ///
     /// A `Bytes` does not report how much memory it keeps. If it is the only handle of
     /// a `Vec`, it becomes that `Vec`, shrunk; any other is copied into a `Vec`, whatever its length.
@@ -76,7 +76,7 @@ impl ByteView {
         self.compacted(None)
     }
 
-    /// Does as [`compact`](Self::compact), and allocates the copy from `pool`.
+    /// Compacts like [`compact`](Self::compact), with the copy in memory of `pool`.
     ///
     /// # Cost
     ///
@@ -119,7 +119,7 @@ impl ByteView {
         copy.ok().map(ByteBuf::freeze)
     }
 
-    /// Copies the bytes into a new buffer, in a block of the view's own pool and budget.
+    /// Copies the bytes into a new buffer in the view's own pool and budget, or returns an error.
     ///
     /// # Errors
     ///
@@ -133,13 +133,13 @@ impl ByteView {
         copy_from(&source_of(self.block.as_ref()), self)
     }
 
-    /// Makes the view a `ByteBuf` again, with the headroom and spare capacity around it, if no other handle
-    /// holds the memory and it may be written. Copies nothing.
+    /// Turns the view back into a `ByteBuf`, with the headroom and spare capacity around it, if no other handle
+    /// holds the memory and it is writable. Copies nothing.
     ///
     /// # Errors
     ///
-    /// The view itself, if it is static, borrowed from an owner, or shared, which includes a reference that
-    /// another thread keeps after it has dropped its last handle (see [`is_unique`](Self::is_unique)).
+    /// The view itself, if it is empty, static, of a foreign owner, or shared, which includes a reference that
+    /// another thread caches (see [`is_unique`](Self::is_unique)).
     ///
     /// # Examples
     ///

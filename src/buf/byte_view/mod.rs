@@ -21,9 +21,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A shared, read-only range of bytes: cheap to clone, to slice and to send to other threads.
 ///
-/// It does all that [`bytes::Bytes`] does, under the same names. Views of pooled memory keep their whole
-/// block alive: [`pinned`](Self::pinned) returns how much that is, [`compact`](Self::compact) copies out of
-/// it.
+/// It has all methods of [`bytes::Bytes`], under the same names. A view of pooled memory keeps its whole block
+/// alive: [`pinned`](Self::pinned) returns the size, [`compact`](Self::compact) copies the view out.
 ///
 /// # Cost
 ///
@@ -71,7 +70,7 @@ impl ByteView {
         address(self).is_some_and(|block| address(other) == Some(block))
     }
 
-    /// Returns whether bytes of `block` may be copied behind this view's bytes, into its block or into one of the
+    /// Returns whether bytes of `block` may be copied after this view's bytes, into its block or into one of the
     /// same pool and budget: they are from there, or from no pool.
     pub(crate) fn may_be_followed_by(&self, block: Option<&Block>) -> bool {
         match (block, &self.block) {
@@ -95,7 +94,7 @@ impl ByteView {
         self.len == 0
     }
 
-    /// Returns the bytes as static ones, if they are.
+    /// Returns the bytes with a static lifetime, if they are static.
     fn as_static(&self) -> Option<&'static [u8]> {
         if self.block.is_some() {
             return None;

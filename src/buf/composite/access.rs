@@ -10,7 +10,7 @@ use crate::buf::{ByteBuf, ByteView, OutOfRange, Peek, Poke, byte_buf::or_panic, 
 use crate::pool::AllocError;
 
 impl CompositeByteBuf {
-    /// `peek_array` of bytes that begin with `head`, the end of component `index`, and go on behind
+    /// `peek_array` of bytes that begin with `head`, the end of component `index`, and go on after
     /// it.
     #[cold]
     fn peek_across<const N: usize>(&self, index: usize, head: &[u8]) -> Option<[u8; N]> {
@@ -38,7 +38,7 @@ impl CompositeByteBuf {
     ///
     /// # Panics
     ///
-    /// If `range` is out of range, or ends before it starts.
+    /// If the range is reversed or reaches past the end.
     ///
     /// # Examples
     ///
@@ -83,7 +83,7 @@ impl CompositeByteBuf {
         *slot = bytes.freeze();
     }
 
-    /// Changes the `len` bytes from `offset` on, which must be there, component by component;
+    /// Changes the `len` bytes from `offset` on, which must exist, component by component;
     /// `change` gets the number of bytes before its slice.
     fn change_range(&mut self, offset: usize, len: usize, change: impl Fn(usize, &mut [u8])) {
         let (mut index, mut at) = self.locate(offset).map_or((0, 0), |(i, start, _)| (i, start));

@@ -72,9 +72,9 @@ impl Ord for CompositeByteBuf {
 ///
 /// # Cost
 ///
-/// O(bytes). A hasher need not take "ab" for "a", "b", so that several components are copied into one block
-/// first. The block is of their own pool, and is charged to no budget: a hash is not the place to fail, or to
-/// call what a budget calls when it is exhausted.
+/// O(bytes). A hasher may treat "a", "b" differently from "ab", so several components are first copied into one
+/// block. The block is from their own pool and charged to no budget, because a hash must not fail, nor call the
+/// function that an exhausted budget calls.
 impl Hash for CompositeByteBuf {
     fn hash<H: Hasher>(&self, state: &mut H) {
         if self.rest.is_empty() {
@@ -87,7 +87,7 @@ impl Hash for CompositeByteBuf {
                 whole.hash(state);
             }
             Err(_) => {
-                // What may be secret does not stay on the heap.
+                // The bytes may be secret, so they do not stay on the heap.
                 let mut whole = self.to_vec();
                 whole.hash(state);
                 whole.fill(0);

@@ -8,6 +8,8 @@ use crate::buf::{ByteView, range};
 impl CompositeByteBuf {
     /// Creates an empty composite, without allocating.
     ///
+    /// # Examples
+    ///
     /// ```
     /// assert!(bytebuf::CompositeByteBuf::new().is_empty());
     /// ```
@@ -17,6 +19,8 @@ impl CompositeByteBuf {
     }
 
     /// Returns the number of bytes in all components.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -32,6 +36,8 @@ impl CompositeByteBuf {
 
     /// Returns whether the composite is empty.
     ///
+    /// # Examples
+    ///
     /// ```
     /// assert!(!bytebuf::CompositeByteBuf::from("a").is_empty());
     /// ```
@@ -42,6 +48,8 @@ impl CompositeByteBuf {
     }
 
     /// Returns the components, first to last. None of them is empty.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "", "c"]);
@@ -56,6 +64,8 @@ impl CompositeByteBuf {
     }
 
     /// Returns component `index`, counted from 0.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -72,6 +82,8 @@ impl CompositeByteBuf {
 
     /// Returns the component that holds the byte at `offset`. O(log n).
     ///
+    /// # Examples
+    ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
     /// assert_eq!(parts.component_at(1).unwrap(), "ab");
@@ -85,6 +97,8 @@ impl CompositeByteBuf {
 
     /// Returns the index of the component that holds the byte at `offset`. O(log n).
     ///
+    /// # Examples
+    ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
     /// assert_eq!(parts.component_index(2), Some(1));
@@ -97,6 +111,8 @@ impl CompositeByteBuf {
     }
 
     /// Returns the offset of the first byte of component `index`. O(1).
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -112,12 +128,13 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Returns the content of `range`, in pieces of at least one byte, as they lie in memory. O(log n) to
-    /// begin with.
+    /// Returns the content of `range` as contiguous slices, none of them empty. O(log n) for the first slice.
     ///
     /// # Panics
     ///
-    /// If `range` is out of range, or ends before it starts.
+    /// If the range is reversed or reaches past the end.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
@@ -148,7 +165,7 @@ impl CompositeByteBuf {
         Components::new(front, self.rest.views(index.saturating_sub(1)))
     }
 
-    /// Finds the byte at `offset`: returns the component's index, the offset of its first byte, and itself.
+    /// Finds the component of the byte at `offset`: returns its index, the offset of its first byte, and itself.
     #[inline]
     pub(super) fn locate(&self, offset: usize) -> Option<(usize, usize, &ByteView)> {
         match offset.checked_sub(self.front.len()) {

@@ -18,15 +18,17 @@ use crate::{
 impl CompositeByteBuf {
     /// Returns the content as one view.
     ///
-    /// A composite of one component shares it; else the bytes are copied, once, and the composite
-    /// stays as it is.
+    /// A composite of one component shares it; otherwise the bytes are copied once, and the composite stays
+    /// unchanged.
     ///
     /// The copy is allocated from the pool and budget of the first component, or of the first one whose pool
     /// overwrites its memory on release, if there is such a component.
     ///
     /// # Panics
     ///
-    /// If these have no memory for the copy; [`try_to_byte_view`](Self::try_to_byte_view) doesn't.
+    /// If these have no memory for the copy; [`try_to_byte_view`](Self::try_to_byte_view) returns an error instead.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -38,7 +40,7 @@ impl CompositeByteBuf {
         or_panic(self.try_to_byte_view())
     }
 
-    /// Does as [`to_byte_view`](Self::to_byte_view).
+    /// Returns the content as one view like [`to_byte_view`](Self::to_byte_view), or an error.
     ///
     /// # Errors
     ///
@@ -49,6 +51,8 @@ impl CompositeByteBuf {
     }
 
     /// Copies the content into a new `Vec`: one allocation, one copy.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -62,12 +66,14 @@ impl CompositeByteBuf {
         bytes
     }
 
-    /// Copies everything into one component, if there are more: O(bytes). The copy is allocated from the pool
-    /// that [`to_byte_view`](Self::to_byte_view) names.
+    /// Copies all components into one, if there are several: O(bytes). The copy is allocated from the pool that
+    /// [`to_byte_view`](Self::to_byte_view) names.
     ///
     /// # Panics
     ///
-    /// If there is no memory for that; [`try_consolidate`](Self::try_consolidate) doesn't.
+    /// If there is no memory for that; [`try_consolidate`](Self::try_consolidate) returns an error instead.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
@@ -79,13 +85,14 @@ impl CompositeByteBuf {
         or_panic(self.try_consolidate(..));
     }
 
-    /// Copies the components whose indexes are in `range` into one, if they are more than one: O(bytes of
-    /// these), and O(n). The copy is allocated from the pool that [`to_byte_view`](Self::to_byte_view) names.
+    /// Copies the components whose indexes are in `range` into one, if they are several: O(their bytes) and O(n). The copy is allocated from the pool that [`to_byte_view`](Self::to_byte_view) names.
     ///
     /// # Panics
     ///
-    /// If `range` is out of range, or ends before it starts; if there is no memory, where
-    /// [`try_consolidate`](Self::try_consolidate) is an error.
+    /// If the range is reversed or reaches past the end; if there is no memory, for which
+    /// [`try_consolidate`](Self::try_consolidate) returns an error instead.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "b", "c", "d"]);
@@ -97,8 +104,8 @@ impl CompositeByteBuf {
         or_panic(self.try_consolidate(range));
     }
 
-    /// Does as [`consolidate_components`](Self::consolidate_components); with `..`, as
-    /// [`consolidate`](Self::consolidate).
+    /// Copies components into one like [`consolidate_components`](Self::consolidate_components) (with `..`, like
+    /// [`consolidate`](Self::consolidate)), or returns an error.
     ///
     /// # Errors
     ///
@@ -106,7 +113,7 @@ impl CompositeByteBuf {
     ///
     /// # Panics
     ///
-    /// If `range` is out of range, or ends before it starts.
+    /// If the range is reversed or reaches past the end.
     #[track_caller]
     pub fn try_consolidate(&mut self, range: impl RangeBounds<usize>) -> Result<(), AllocError> {
         let Range { start: from, end: to } = range::of(range, self.components().len());
@@ -125,9 +132,9 @@ impl CompositeByteBuf {
         Ok(())
     }
 
-    /// Copies the components that are a small part of a large block out of it, so that it can be freed:
-    /// [`ByteView::compact`] of each. A component whose pool has no memory for the copy stays as it is,
-    /// and one that is a `Bytes` is always copied.
+    /// Calls [`ByteView::compact`] for each component: a small part of a large block is copied out of it, so that
+    /// the block can be freed. A component whose pool has no memory for the copy stays unchanged, and a `Bytes` is
+    /// always copied.
     ///
     /// # Examples
     ///

@@ -13,7 +13,9 @@ impl CompositeByteBuf {
     ///
     /// # Panics
     ///
-    /// If `range` is out of range, or ends before it starts.
+    /// If the range is reversed or reaches past the end.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
@@ -47,6 +49,8 @@ impl CompositeByteBuf {
     ///
     /// If `at > len`.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
     /// assert_eq!(parts.split_to(4), "abcd");
@@ -77,6 +81,8 @@ impl CompositeByteBuf {
     ///
     /// If `at > len`.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
     /// assert_eq!(parts.split_off(2), "cdef");
@@ -101,8 +107,9 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Drops all but the first `len` bytes; does nothing where there are not more. O(n) in the components
-    /// that are dropped.
+    /// Drops the bytes after the first `len`; does nothing if there are none. O(n) in the dropped components.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["abc", "def"]);
@@ -117,6 +124,8 @@ impl CompositeByteBuf {
 
     /// Drops all components. O(n).
     ///
+    /// # Examples
+    ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from("abc");
     /// parts.clear();
@@ -125,7 +134,7 @@ impl CompositeByteBuf {
     pub fn clear(&mut self) {
         let front = mem::take(&mut self.front);
         self.rest.clear();
-        // Last, as are all that may be the end of an owner: it may panic.
+        // Last, because the drop of an owner may panic.
         drop(front);
     }
 }

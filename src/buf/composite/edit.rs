@@ -17,6 +17,8 @@ impl CompositeByteBuf {
     ///
     /// If the total length would not fit a `usize`.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from("head");
     /// parts.push_back("tail");
@@ -41,6 +43,8 @@ impl CompositeByteBuf {
     ///
     /// If the total length would not fit a `usize`.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from("body");
     /// parts.push_front("head");
@@ -58,8 +62,7 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Inserts a component before component `index`, or behind the last one if `index` is their
-    /// number.
+    /// Inserts a component before component `index`, or at the end if `index` is the number of components.
     ///
     /// Nothing is copied, and the boundaries stay as they are, however small the component. O(n).
     ///
@@ -67,6 +70,8 @@ impl CompositeByteBuf {
     ///
     /// If `index` is more than the number of components, or the total length would not fit a
     /// `usize`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "c"]);
@@ -90,6 +95,8 @@ impl CompositeByteBuf {
 
     /// Removes component `index`, if there is one. O(n), and O(1) at both ends.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from_iter(["a", "b", "c"]);
     /// assert_eq!(parts.remove(1).unwrap(), "b");
@@ -107,11 +114,13 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Moves all components of `other` behind those of this one, as they are. O(n) in those of `other`.
+    /// Moves all components of `other` to the end of this one, unchanged. O(n) in those of `other`.
     ///
     /// # Panics
     ///
     /// If the total length would not fit a `usize`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut parts = bytebuf::CompositeByteBuf::from("a");
@@ -129,7 +138,7 @@ impl CompositeByteBuf {
         self.rest.pop_back().or_else(|| self.remove(0))
     }
 
-    /// Appends a component as it is, unless it is empty. Its length was checked.
+    /// Appends a component unchanged, unless it is empty. The caller has checked its length.
     pub(super) fn append_part(&mut self, part: ByteView) {
         if self.front.is_empty() {
             self.front = part;
@@ -138,11 +147,11 @@ impl CompositeByteBuf {
         }
     }
 
-    /// Appends a small component to a long list. It is copied behind the last one's bytes, if no other handle holds
+    /// Appends a small component to a long list. It is copied after the last one's bytes, if no other handle holds
     /// that block and the block has spare capacity; otherwise into a new block, together with the last
     /// component if that is small too.
     ///
-    /// A new block is small, so that a held slice of it pins little: it is larger only behind a block that
+    /// A new block is small, so that a held slice of it pins little: it is larger only after a block that
     /// small components filled while no other handle held it. At most [`MERGE_BELOW`] bytes are copied
     /// again for each component.
     fn merge_back(&mut self, part: ByteView) {

@@ -7,6 +7,8 @@ use crate::buf::ByteView;
 
 /// The components of a [`CompositeByteBuf`], by reference.
 ///
+/// # Examples
+///
 /// ```
 /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
 /// let lens: Vec<_> = parts.components().map(|view| view.len()).collect();
@@ -47,7 +49,9 @@ impl DoubleEndedIterator for Components<'_> {
 impl ExactSizeIterator for Components<'_> {}
 impl FusedIterator for Components<'_> {}
 
-/// The components of a [`CompositeByteBuf`], by value, as its `into_iter` gives them.
+/// The components of a [`CompositeByteBuf`], by value, from its `into_iter`.
+///
+/// # Examples
 ///
 /// ```
 /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
@@ -101,6 +105,8 @@ impl<'a> IntoIterator for &'a CompositeByteBuf {
 
 /// The bytes of a [`CompositeByteBuf`], one by one, from both ends.
 ///
+/// # Examples
+///
 /// ```
 /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);
 /// assert!(parts.iter_bytes().rev().eq(*b"cba"));
@@ -152,6 +158,8 @@ impl CompositeByteBuf {
     /// Returns the bytes, one by one, from both ends.
     ///
     /// For work on runs of bytes, [`components`](Self::components) is faster.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let parts = bytebuf::CompositeByteBuf::from_iter(["ab", "c"]);

@@ -34,23 +34,25 @@ const MERGE_BLOCK: usize = 4096;
 
 /// An ordered list of [`ByteView`]s that reads as one buffer.
 ///
-/// Joining does not copy: a component is a counted view of memory that something else may share.
-/// Everything that reads (typed access at an offset, [`Buf`](bytes::Buf), [`Read`](std::io::Read),
-/// search, comparison, dumps) works across the boundaries, and no answer depends on where they are.
+/// Joining does not copy: a component is a counted view of memory that other handles may share. All reads
+/// (typed access at an offset, [`Buf`](bytes::Buf), [`Read`](std::io::Read), search, comparison, dumps) work
+/// across the boundaries, and no result depends on them.
 ///
 /// # Boundaries
 ///
 /// Empty components are dropped. [`push_back`](Self::push_back) (and so `extend` and `collect`)
-/// copies a component of less than 64 bytes into the spare capacity behind the last one, once there
+/// copies a component of less than 64 bytes into the spare capacity after the last one, once there
 /// are 16 components and the last one is as small or has such capacity. So a peer that sends single bytes
-/// can't make the list long or the work quadratic. All other components keep their boundaries,
-/// and nothing is ever consolidated unasked. Where the boundaries of tiny components matter,
-/// [`insert`](Self::insert) keeps them all.
+/// can't make the list long or the work quadratic. All other components keep their boundaries, and only
+/// [`consolidate`](Self::consolidate) joins them. If the boundaries of tiny components matter, use
+/// [`insert`](Self::insert), which keeps them.
 ///
 /// # Cost
 ///
 /// With n components: `push_back`, `push_front` and `advance` amortised O(1), access at an offset
 /// O(log n), `clone` O(n) counts and no bytes. The first five components need no allocation.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::{ByteView, CompositeByteBuf};

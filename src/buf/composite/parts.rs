@@ -1,10 +1,10 @@
-//! The components behind the first one, with their running offsets.
+//! The components after the first one, with their running offsets.
 //!
 //! Rules:
 //!
 //! * **CP1** Positions count bytes from an arbitrary origin, modulo 2^64 (or 2^32). Only their differences have a
 //!   meaning, so neither a push in front nor endless reading renumbers them.
-//! * **CP2** `ends[i]` is the position behind the last byte of `views[i]`, `origin` that of the first byte of
+//! * **CP2** `ends[i]` is the position after the last byte of `views[i]`, `origin` that of the first byte of
 //!   all.
 //! * **CP3** `views[..head]` is a gap of empty views (and `ends[..head]` of numbers without meaning) that
 //!   `pop_front` leaves and `push_front` fills. `push_front` opens it as large as what is in use, and every
@@ -135,7 +135,7 @@ impl Parts {
         Some(view)
     }
 
-    /// Inserts before view `index`, or behind the last one. O(n).
+    /// Inserts before view `index`, or after the last one. O(n).
     pub(super) fn insert(&mut self, index: usize, view: ByteView) {
         match index {
             0 => self.push_front(view),

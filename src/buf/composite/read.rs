@@ -8,9 +8,11 @@ use super::CompositeByteBuf;
 use crate::buf::{ByteView, range};
 
 impl CompositeByteBuf {
-    /// Fills `dst` with the components, first to last, and returns how many it took.
+    /// Fills `dst` with the first components, and returns their number.
     ///
-    /// `dst` decides how many there can be: give no more than the system call takes.
+    /// The length of `dst` is the maximum: make it no longer than the system call accepts.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use std::io::IoSlice;
@@ -26,7 +28,7 @@ impl CompositeByteBuf {
         pairs.map(|(slot, chunk)| *slot = IoSlice::new(chunk)).count()
     }
 
-    /// Reads `N` bytes; where the front has more of them, without a look at anything else.
+    /// Reads `N` bytes; if the front component has more, it alone is accessed.
     #[inline]
     fn try_get_array<const N: usize>(&mut self) -> Result<[u8; N], TryGetError> {
         match self.front.first_chunk() {
@@ -62,7 +64,7 @@ fn too_few(error: &TryGetError) -> ! {
     panic!("{error}")
 }
 
-/// The reads that `Buf` would do by asking for the remaining length, the chunk, and to advance.
+/// Reads that are faster than the provided ones of `Buf`, which call `remaining`, `chunk` and `advance`.
 macro_rules! typed_reads {
     ($($type:ident { $($from:ident $get:ident $try_get:ident),+ })+) => { $($(
         #[inline]
@@ -102,7 +104,7 @@ impl Buf for CompositeByteBuf {
         }
     }
 
-    /// Shares the bytes where they lie in one component, else copies them once.
+    /// Shares the bytes if they lie in one component, otherwise copies them once.
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         range::check_split("copy_to_bytes", len, self.len());
         if len < self.front.len() {

@@ -58,7 +58,7 @@ proptest! {
 }
 
 #[test]
-fn a_hash_asks_nothing_of_an_exhausted_budget() {
+fn hashing_works_with_an_exhausted_budget() {
     let tenant = crate::Pool::builder()
         .build()
         .budget_shedding("tenant", 128, |_| panic!("a hash makes others give up memory"));
@@ -176,7 +176,7 @@ fn few_or_large_components_keep_their_boundaries() {
 }
 
 #[test]
-fn a_change_is_made_in_place_where_the_component_is_alone() {
+fn a_unique_component_is_changed_in_place() {
     let mut composite: CompositeByteBuf = [vec![1, 2], vec![3, 4]].into_iter().collect();
     let shared = composite.component(1).unwrap().clone();
     let before: Vec<_> = composite.components().map(|view| view.as_ptr()).collect();
@@ -189,7 +189,7 @@ fn a_change_is_made_in_place_where_the_component_is_alone() {
 }
 
 #[test]
-fn bytes_of_one_component_are_given_out_without_copying() {
+fn bytes_of_one_component_are_returned_without_copying() {
     let mut composite: CompositeByteBuf = ["abcd", "efgh", "ij"].into_iter().collect();
     let at = |c: &CompositeByteBuf, offset| c.component_at(offset).unwrap().as_ptr();
     let (first, second) = (at(&composite, 0), at(&composite, 4));
@@ -212,7 +212,7 @@ fn a_queue_that_never_empties_stays_small() {
 }
 
 #[test]
-fn debug_shows_at_most_so_much() {
+fn debug_output_is_limited() {
     let composite = CompositeByteBuf::from_iter(["a\n", "\0'\"\u{7f}"]);
     let expected = r#"CompositeByteBuf { len: 6, components: 2, bytes: b"a\n\0'\"\x7f" }"#;
     assert_eq!(format!("{composite:?}"), expected);

@@ -1,4 +1,4 @@
-//! Typed access at an offset, on everything that holds bytes.
+//! Typed access at an offset, on slices and buffers.
 //!
 //! [`Peek`] and [`Poke`] have the methods; `inherent_peek!` and `inherent_poke!` give a type the same ones
 //! as its own, so that its users need not import a trait. The list of types stands once, in `table.rs`.
@@ -11,11 +11,13 @@ use self::table::{peek_methods, poke_methods};
 
 pub use self::out_of_range::OutOfRange;
 
-/// Reads at an offset, which do not move the cursor.
+/// Reads at an offset, without moving the cursor.
 ///
 /// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf).
-/// Offsets count from the first readable byte. What is out of range is `None`, whatever the offset;
-/// nothing panics. O(1), on a composite O(log n) in its components, across boundaries as well.
+/// Offsets count from the first readable byte. A range outside the buffer is `None`; no method panics. O(1), on
+/// a composite O(log n) in its components, also across boundaries.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::Peek;
@@ -29,6 +31,8 @@ pub use self::out_of_range::OutOfRange;
 pub trait Peek {
     /// Reads `N` bytes at `offset`.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use bytebuf::Peek;
     ///
@@ -41,6 +45,8 @@ pub trait Peek {
     /// # Errors
     ///
     /// If there are fewer; `dst` is unchanged then.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use bytebuf::Peek;
@@ -70,13 +76,14 @@ impl Peek for [u8] {
     }
 }
 
-/// Writes at an offset, which do not move the cursor.
+/// Writes at an offset, without moving the cursor.
 ///
-/// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf),
-/// which copies a component first if it is not alone in its memory. Offsets count from the first
-/// readable byte. A range that does not lie within the readable bytes is an error, and nothing was
-/// written. O(1), on a composite O(log n) in its components; there, it panics if there is no memory for the
-/// copy of a component.
+/// For `[u8]` (so for `Vec<u8>` and arrays too) and [`CompositeByteBuf`](crate::CompositeByteBuf), which first
+/// copies a component if another handle holds its memory, and panics if there is no memory for the copy.
+/// Offsets count from the first readable byte. If the range is outside the readable bytes, an error is
+/// returned and nothing is written. O(1), on a composite O(log n) in its components.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::Poke;

@@ -9,7 +9,7 @@ use std::{error::Error, fmt};
 ///
 /// let error = [0; 8].set_u32(6, 1).unwrap_err();
 /// assert_eq!((error.offset, error.width, error.len), (6, 4, 8));
-/// assert_eq!(error.to_string(), "4 bytes at offset 6 do not lie within 8");
+/// assert_eq!(error.to_string(), "4 bytes at offset 6 are outside the 8 readable bytes");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OutOfRange {
@@ -33,7 +33,7 @@ impl OutOfRange {
 impl fmt::Display for OutOfRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, width, len } = self;
-        write!(f, "{width} bytes at offset {offset} do not lie within {len}")
+        write!(f, "{width} bytes at offset {offset} are outside the {len} readable bytes")
     }
 }
 

@@ -31,7 +31,7 @@ macro_rules! peek_methods {
     ([$($vis:tt)*] |$this:ident| $target:expr) => {
         #[doc = $crate::buf::peek::table::peek_doc!([$($vis)*] "Peek", "peek_varint", concat!(
             "Reads the LEB128 integer at `offset`, as protocol buffers write it. Returns it and its length; ",
-            "`None` if its last byte is not there yet.\n\n",
+            "`None` if its last byte is missing.\n\n",
             "# Errors\n\nIf it has more than 64 bits.",
         ), concat!(
             "let data = [0xAC, 0x02, 0xAC];\n",
@@ -50,7 +50,7 @@ macro_rules! peek_methods {
 
         #[doc = $crate::buf::peek::table::peek_doc!([$($vis)*] "Peek", "peek_quic_varint", concat!(
             "Reads the integer of QUIC's form (RFC 9000, section 16) at `offset`. Returns it and its ",
-            "length; `None` if its last byte is not there yet.",
+            "length; `None` if its last byte is missing.",
         ), concat!(
             "let data = [0x7B, 0xBD];\n",
             "assert_eq!(data.peek_quic_varint(0), Some((15293, 2)));\n",

@@ -16,7 +16,7 @@ fn medium_integers_keep_their_sign_and_drop_what_does_not_fit() {
 }
 
 #[test]
-fn float_bits_survive() {
+fn float_bits_are_preserved() {
     let mut data = [0; 8];
     let nan = f64::from_bits(0x7FF0_0000_0000_0001);
     data.set_f64_le(0, nan).unwrap();

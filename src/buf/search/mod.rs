@@ -17,10 +17,10 @@ use super::CompositeByteBuf;
 
 pub use self::stream::{Finder, Found, MultiFinder, NeedleError};
 
-/// Search in everything that holds bytes.
+/// Search for bytes, sets of bytes, needles and conditions.
 ///
-/// For `[u8]` and [`CompositeByteBuf`]. Results are offsets from the first readable byte.
-/// Nothing is copied or moved. O(n) whatever the needle; `memchr` does the work.
+/// For `[u8]` and [`CompositeByteBuf`]. Results are offsets from the first readable byte. Copies nothing. O(n)
+/// for any needle.
 ///
 /// # Examples
 ///

@@ -14,9 +14,11 @@ use crate::buf::{ByteIter, dump::Literal};
 
 /// Searches for one needle in a stream that arrives in chunks.
 ///
-/// Remembers a partial match across chunks, so that a match may span any number of them. When the
-/// search continues behind a match, it also finds those that overlap it. Chunks are searched at the speed
-/// of `memmem`, the bytes around a boundary one by one; O(n) in all, however small the chunks.
+/// Remembers a partial match across chunks, so that a match may span any number of them. A search that
+/// continues after a match also finds matches that overlap it. Chunks are searched at the speed of `memmem`,
+/// the bytes around a boundary one by one; O(n) in total for chunks of any size.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::Finder;
@@ -42,6 +44,8 @@ impl<'n> Finder<'n> {
     ///
     /// If the needle is empty: it would match everywhere, and no search would advance.
     ///
+    /// # Examples
+    ///
     /// ```
     /// assert!(bytebuf::Finder::new(b"").is_err());
     /// ```
@@ -53,10 +57,12 @@ impl<'n> Finder<'n> {
         Ok(Self { whole: memmem::Finder::new(needle), partial: Partial::new(needle.iter()) })
     }
 
-    /// Searches the next bytes of the stream, and stops behind the first match.
+    /// Searches the next bytes of the stream, and stops after the first match.
     ///
     /// Returns the number of bytes of `chunk` up to the end of the match; continue with the rest of the
     /// chunk. Returns `None` if the whole chunk was searched without a match.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut finder = bytebuf::Finder::new(b"aa")?;
@@ -70,7 +76,9 @@ impl<'n> Finder<'n> {
         feed(&self.whole, &mut self.partial, chunk)
     }
 
-    /// Forgets what was fed: the next chunk begins a new stream.
+    /// Resets the search: the next chunk begins a new stream.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut finder = bytebuf::Finder::new(b"ab")?;
@@ -85,6 +93,8 @@ impl<'n> Finder<'n> {
 
     /// Returns the needle.
     ///
+    /// # Examples
+    ///
     /// ```
     /// assert_eq!(bytebuf::Finder::new(b"ab")?.needle(), b"ab");
     /// # Ok::<_, bytebuf::NeedleError>(())
@@ -95,6 +105,8 @@ impl<'n> Finder<'n> {
     }
 
     /// Returns the same search with a copy of the needle, which can be stored beside the stream. One allocation.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let boundary = format!("--{}", 7);
@@ -155,8 +167,10 @@ pub struct Found {
 
 /// Searches for many needles at once in a stream that arrives in chunks.
 ///
-/// As [`Finder`], for any number of needles: one step a byte, however many they are. A clone shares
-/// the tables, so prepare a search once and clone it for each stream.
+/// Works like [`Finder`], for any number of needles at one step per byte. A clone shares the tables: prepare a
+/// search once and clone it for each stream.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::{Found, MultiFinder};
@@ -183,6 +197,8 @@ impl MultiFinder {
     ///
     /// If a needle is empty, or if they are too many or too long for the tables.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let error = bytebuf::MultiFinder::new(["a", ""]).unwrap_err();
     /// assert_eq!(error.to_string(), "needle 1 is empty");
@@ -198,10 +214,12 @@ impl MultiFinder {
         Ok(Self { automaton: Arc::new(automaton), start, state: start })
     }
 
-    /// Searches the next bytes of the stream, and stops behind the first match.
+    /// Searches the next bytes of the stream, and stops after the first match.
     ///
-    /// Returns `None` if the whole chunk was searched without a match; otherwise continue behind
-    /// [`end`](Found::end). Where several needles end at one byte, only the longest is reported.
+    /// Returns `None` if the whole chunk was searched without a match; otherwise continue after
+    /// [`end`](Found::end). If several needles end at one byte, only the longest is reported.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut finder = bytebuf::MultiFinder::new(["\r\n", "\n"])?;
@@ -222,7 +240,9 @@ impl MultiFinder {
         Some(Found { needle: ending.as_usize(), end })
     }
 
-    /// Forgets what was fed: the next chunk begins a new stream.
+    /// Resets the search: the next chunk begins a new stream.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let mut finder = bytebuf::MultiFinder::new(["ab"])?;
@@ -242,7 +262,9 @@ impl fmt::Debug for MultiFinder {
     }
 }
 
-/// The error of needles that can't be searched for.
+/// The error of invalid needles.
+///
+/// # Examples
 ///
 /// ```
 /// use bytebuf::{Finder, NeedleError};
@@ -282,12 +304,12 @@ impl Error for NeedleError {
     }
 }
 
-/// The number of bytes of a needle that the last bytes match: the automaton of Knuth, Morris and Pratt.
+/// The automaton of Knuth, Morris and Pratt: how many bytes of a needle the last bytes match.
 #[derive(Clone)]
 pub(super) struct Partial {
     /// For each number of bytes matched: the next byte, and how many still match without it.
     steps: SmallVec<[(u8, usize); 16]>,
-    /// The number of bytes that still match behind a whole match.
+    /// The number of bytes that still match after a whole match.
     again: usize,
     matched: usize,
 }
@@ -328,7 +350,7 @@ impl Partial {
         self.matched = rest.fold(0, |matched, &byte| advance(steps, matched, byte));
     }
 
-    /// Continues behind a whole match.
+    /// Continues after a whole match.
     pub(super) fn found(&mut self) {
         self.matched = self.again;
     }

@@ -19,7 +19,7 @@ fn no_chunking_makes_a_search_quadratic() {
 }
 
 #[test]
-fn clones_of_a_search_go_their_own_ways() {
+fn clones_of_a_search_are_independent() {
     let mut first = MultiFinder::new(["ab"]).unwrap();
     assert_eq!(first.feed(b"a"), None);
     let mut second = first.clone();
