@@ -175,9 +175,9 @@ while read -r name version least mode arguments; do
     (cd "$suite" && timeout 1200 cargo test --no-fail-fast "${here[@]}" $arguments) >>"$out" 2>&1 || true
     count=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$out")
     failed=$(awk '/^test result:/ { n += $6 } END { print n + 0 }' "$out")
-    echo "$name $version: $count passed, $failed failed, $least wanted"
+    echo "$name $version: $count passed, $failed failed, $least required"
     ((count >= least)) || few+=("$name")
     sum=$((sum + count))
 done <<<"$suites"
-((${#few[@]} == 0)) || { echo "fewer than wanted: ${few[*]}; see $target/ci/drop-in-NAME.log"; exit 1; }
+((${#few[@]} == 0)) || { echo "fewer tests pass than required: ${few[*]}; see $target/ci/drop-in-NAME.log"; exit 1; }
 ran "$sum" "tests of other crates"

@@ -19,7 +19,7 @@ run() { # NAME
     mkdir -p "$found"
     cargo +nightly fuzz run "$1" "$found" "fuzz/corpus/$1" -- \
         -max_total_time="$seconds" -max_len=1024 -print_final_stats=1 >"$out" 2>&1 ||
-        { tail -60 "$out"; echo "$1 has found something"; return 1; }
+        { tail -60 "$out"; echo "$1 found a failure"; return 1; }
     echo "$1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$out") executions"
 }
 export -f run

@@ -54,7 +54,7 @@ selftest() { # FAULT WORDS COMMAND...
     if BYTEBUF_FAULT=$fault "$@" >"$said" 2>&1; then
         [[ $fault == none ]] || { echo "NOT CAUGHT: $fault"; exit 1; }
     else
-        grep -q "$words" "$said" || { tail -40 "$said"; echo "failed by something else than $fault"; exit 1; }
+        grep -q "$words" "$said" || { tail -40 "$said"; echo "failed for another reason than $fault"; exit 1; }
     fi
     echo "deliberate fault, caught: $fault"
 }

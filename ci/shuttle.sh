@@ -17,7 +17,7 @@ declare -A shown
 weaker() { # FILE 's/WHAT/WEAKER/' SCENARIO: as in weaken.sh
     cp "$here/src/$1" "src/$1"
     sed -i -E "$2" "src/$1"
-    ! cmp -s "$here/src/$1" "src/$1" || { echo "$1 has changed: '$2' finds nothing"; exit 1; }
+    ! cmp -s "$here/src/$1" "src/$1" || { echo "'$2' matches nothing in $1"; exit 1; }
     cargo build --release --quiet --lib >>"$log" 2>&1 || { echo "'$2' does not compile"; exit 1; }
     if BYTEBUF_SCHEDULES=5000 timeout 300 cargo test --release --quiet --test shuttle -- "$3" >>"$log" 2>&1; then
         echo "NOT CAUGHT by $3: $1 $2"

@@ -13,7 +13,7 @@ models() { # [NAME...]: runs the models whose names contain one of these
 }
 
 fresh
-models || { tail -50 "$log"; echo "the models fail as it is"; exit 1; }
+models || { tail -50 "$log"; echo "the models fail without a weakening"; exit 1; }
 
 caught=0
 declare -A shown
@@ -25,7 +25,7 @@ weaker() {
     fresh
     sed -i -E "$change" "$copy/src/$file"
     if cmp -s "src/$file" "$copy/src/$file"; then
-        echo "$file has changed: '$change' finds nothing"
+        echo "'$change' matches nothing in $file"
         exit 1
     fi
     (cd "$copy" && cargo test --release --quiet --test loom --no-run) >>"$log" 2>&1 ||
