@@ -12,12 +12,12 @@ use crate::scenarios::Scenario;
 /// Threads of a server.
 const THREADS: usize = 2;
 
-/// What a server has used. It is sent as one line of numbers.
+/// The resources that a server has used. They are sent as one line of numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     /// User and system time of all threads.
     pub(crate) cpu: Duration,
-    /// The most resident memory so far, in KiB.
+    /// The maximum resident memory so far, in KiB.
     pub(crate) peak: u64,
     /// The resident memory now, in KiB.
     pub(crate) resident: u64,
@@ -26,11 +26,11 @@ pub(crate) struct Usage {
 impl Usage {
     fn of_this_process() -> io::Result<Self> {
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
-        // SAFETY: The pointer is to memory for one `rusage`.
+        // SAFETY: the pointer is to memory for one `rusage`.
         if unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: The call succeeded, so it has filled all of it.
+        // SAFETY: the call succeeded, so the value is initialised.
         let usage = unsafe { usage.assume_init() };
         let time = |time: libc::timeval| {
             Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
@@ -48,7 +48,7 @@ impl Usage {
         format!("{} {} {}", self.cpu.as_micros(), self.peak, self.resident)
     }
 
-    /// Reads what `to_line` has written.
+    /// Parses a line of `to_line`.
     pub(crate) fn from_line(line: &str) -> Option<Self> {
         let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
         let mut next = || numbers.next().flatten();
@@ -57,56 +57,56 @@ impl Usage {
     }
 }
 
-/// Serves until the input ends. Prints the port, and after each line of input what it has used.
+/// Serves until the input ends. Prints the port, and its usage after each line of input.
 pub(crate) fn serve(scenario: &Scenario, variant: &str, dir: PathBuf) -> io::Result<()> {
     let variant = scenario.variants.iter().find(|known| known.name == variant);
     let variant = variant.ok_or(io::ErrorKind::NotFound)?;
-    allow_descriptors()?;
+    raise_descriptor_limit()?;
     let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let listener = runtime.block_on(async { listen() })?;
-    say(&listener.local_addr()?.port().to_string())?;
+    print_line(&listener.local_addr()?.port().to_string())?;
     runtime.spawn((variant.serve)(listener, dir));
     for line in io::stdin().lock().lines() {
         line?;
-        say(&Usage::of_this_process()?.to_line())?;
+        print_line(&Usage::of_this_process()?.to_line())?;
     }
     runtime.shutdown_background();
     Ok(())
 }
 
-/// Has a backlog for clients that all come at once.
+/// Listens with a backlog for clients that all connect at once.
 fn listen() -> io::Result<TcpListener> {
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.bind(([127, 0, 0, 1], 0).into())?;
     socket.listen(4096)
 }
 
-/// Does the work of the clients, says so, and keeps the connections open until the input ends.
+/// Does the work of the clients, prints `done`, and keeps the connections open until the input ends.
 pub(crate) fn load(scenario: &Scenario, port: u16, quick: bool) -> io::Result<()> {
-    allow_descriptors()?;
+    raise_descriptor_limit()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let connections = runtime.block_on((scenario.load)(([127, 0, 0, 1], port).into(), quick))?;
-    say("done")?;
+    print_line("done")?;
     io::copy(&mut io::stdin(), &mut io::sink())?;
     drop(connections);
     Ok(())
 }
 
-fn say(line: &str) -> io::Result<()> {
+fn print_line(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
 }
 
-/// Raises the limit of descriptors as far as it goes.
-fn allow_descriptors() -> io::Result<()> {
+/// Raises the limit of descriptors to its maximum.
+fn raise_descriptor_limit() -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: The pointer is to an `rlimit`.
+    // SAFETY: the pointer is to an `rlimit`.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
     limit.rlim_cur = limit.rlim_max;
-    // SAFETY: As above.
+    // SAFETY: as above.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
         return Err(io::Error::last_os_error());
     }

@@ -1,9 +1,9 @@
-//! Whole servers on `bytebuf` beside the same servers on `bytes`: what a program gains in processor time and memory.
+//! Compares whole servers on `bytebuf` with the same servers on `bytes`, in processor time and memory.
 //!
 //! ```text
 //! end_to_end [--quick] [--only SCENARIO] [--rounds N] [--picture FILE.svg]
-//! end_to_end serve SCENARIO VARIANT DIR [--quick]    # a server: started by the above, as is
-//! end_to_end load SCENARIO PORT [--quick]            # the clients, which do a fixed amount of work
+//! end_to_end serve SCENARIO VARIANT DIR [--quick]    # a server; the first command starts it
+//! end_to_end load SCENARIO PORT [--quick]            # its clients, which do a fixed amount of work
 //! ```
 
 mod child;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use scenarios::{SCENARIOS, Scenario};
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
     quick: bool,
     only: Option<String>,
@@ -26,7 +26,7 @@ struct Options {
     picture: Option<PathBuf>,
 }
 
-/// Runs what the command line asks for.
+/// Runs the command line.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The scenarios on the allocator of the system; and the program that measures all.
+//! The servers on the system's allocator, and the program that measures both programs.
 
 fn main() -> std::io::Result<()> {
     end_to_end::main()

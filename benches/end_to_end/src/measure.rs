@@ -1,4 +1,4 @@
-//! Starts the servers in turns, with clients that do the same work for each, and asks what they have used.
+//! Starts the servers in turns, with clients that do the same work for each, and collects their usage.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,13 +11,13 @@ use crate::child::Usage;
 use crate::scenarios::{self, SCENARIOS, Scenario};
 use crate::table::{Row, Table};
 
-/// The programs, by the allocator that they are on.
+/// The programs, each by its allocator.
 const PROGRAMS: [(&str, &str); 2] = [("glibc", "end_to_end"), ("mimalloc", "end_to_end_mimalloc")];
 
-/// How long the connections have been idle when the memory is read.
+/// How long the connections are idle before the memory is read.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// Measures what the options ask for; prints the table and draws the picture.
+/// Measures the selected scenarios, prints the table and draws the picture.
 pub(crate) fn all(options: &Options) -> io::Result<()> {
     let dir = tempfile::tempdir()?;
     scenarios::write_files(dir.path())?;
@@ -63,7 +63,7 @@ fn rows(scenario: &'static Scenario, options: &Options, dir: &Path) -> io::Resul
     Ok(rows)
 }
 
-/// Starts a server and its clients, waits until they have done their work, and idles.
+/// Runs a server with its clients, and returns its usage after the work and an idle time.
 fn once(
     scenario: &Scenario,
     variant: &str,
@@ -86,7 +86,7 @@ fn once(
     Usage::from_line(&line).ok_or_else(|| io::Error::other(format!("no usage: {line:?}")))
 }
 
-/// A child that is spoken to by lines, and ended when this is dropped.
+/// A child process that exchanges lines; dropping it ends the child.
 struct Process {
     child: Child,
     output: BufReader<std::process::ChildStdout>,

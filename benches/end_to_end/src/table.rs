@@ -1,4 +1,4 @@
-//! What was measured, as a table.
+//! The measurements as a table.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl Row {
     }
 }
 
-/// What is compared.
+/// The measured figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     Cpu,

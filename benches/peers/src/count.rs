@@ -1,7 +1,7 @@
 //! Instructions per unit of work, counted by callgrind.
 //!
-//! The program runs itself under valgrind. There, each contender works once to warm up and then once between two
-//! requests to callgrind: the first sets its counter to zero, the second writes the sum to a file of its own.
+//! The program runs itself under valgrind. Each contender works once to warm up and then once between two requests to
+//! callgrind: the first sets its counter to zero, the second writes the sum to a file.
 #![allow(unsafe_code, reason = "requests to valgrind are instructions that do nothing elsewhere")]
 
 use crate::Arguments;
@@ -30,7 +30,7 @@ fn request(code: usize, argument: *const i8) {
 #[cfg(not(target_arch = "x86_64"))]
 fn request(_code: usize, _argument: *const i8) {}
 
-/// Counts the instructions of `work`, for [`Counts`] to read. Does nothing else without valgrind.
+/// Counts the instructions of `work`, for [`Counts`] to read. Without valgrind it only runs `work`.
 pub(crate) fn counted(row: &str, contender: &str, units: usize, work: impl FnOnce()) {
     let label = CString::new(format!("{row}\t{contender}\t{units}")).expect("names without zeros");
     request(ZERO_STATS, std::ptr::null());

@@ -1,4 +1,4 @@
-//! How the contenders of a benchmark are timed, counted, compared and shown.
+//! Times, counts, compares and shows the contenders of a benchmark.
 //!
 //! All contenders of a row run in one process and take turns, round after round, so that a busy machine slows all of
 //! them alike; a row compares medians. The work of one thread is timed by that thread's own processor time, and its
@@ -11,7 +11,7 @@ mod picture;
 pub mod race;
 pub mod table;
 
-/// Numbers that look random and are the same each time (SplitMix64).
+/// Pseudo-random numbers, equal in each run (SplitMix64).
 #[derive(Clone)]
 pub struct Random(pub u64);
 
@@ -59,13 +59,13 @@ impl Random {
 /// The arguments of both programs.
 #[derive(clap::Parser, Clone)]
 pub struct Arguments {
-    /// Only show that everything runs.
+    /// Only check that everything runs.
     #[arg(long)]
     pub quick: bool,
     /// Count instructions, with valgrind, beside the times.
     #[arg(long)]
     pub count: bool,
-    /// Only rows with this in their name.
+    /// Only rows whose name contains this text.
     #[arg(long)]
     pub only: Option<String>,
     /// The folder that the table and the picture are written to.
@@ -79,7 +79,7 @@ pub struct Arguments {
     pub counted: bool,
 }
 
-/// Prints the result, and saves what is asked for.
+/// Prints the result, and saves the table and the picture if requested.
 pub fn finish(bench: &race::Bench, name: &str, arguments: &Arguments) {
     if arguments.counted {
         return;

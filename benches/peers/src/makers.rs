@@ -1,5 +1,8 @@
-//! The ways to get a buffer that the pool is compared with.
-#![allow(unsafe_code, reason = "calls C allocators, and is one that chooses between two of them")]
+//! The allocators and pools that the pool is compared with.
+#![allow(
+    unsafe_code,
+    reason = "calls C allocators, and implements a global allocator that selects one of them"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::marker::PhantomData;
@@ -10,18 +13,18 @@ pub trait Maker: Clone + Send + 'static {
     const NAME: &'static str;
     type Buffer: Send;
     fn make(&self, size: usize) -> Self::Buffer;
-    /// The room of a new buffer, or the first part of it.
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>];
+    /// Returns the spare capacity of a new buffer, or its first part.
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>];
     /// Writes a byte to each page of the first `size` bytes.
     #[inline(always)]
     fn touch(buffer: &mut Self::Buffer, size: usize) {
-        touch(&mut Self::room(buffer)[..size]);
+        touch(&mut Self::spare(buffer)[..size]);
     }
 }
 
 #[inline(always)]
-fn touch(room: &mut [MaybeUninit<u8>]) {
-    for page in room.chunks_mut(4096) {
+fn touch(spare: &mut [MaybeUninit<u8>]) {
+    for page in spare.chunks_mut(4096) {
         page[0] = MaybeUninit::new(1);
     }
 }
@@ -38,7 +41,7 @@ impl Maker for Ours {
         self.0.alloc(size)
     }
     #[inline(always)]
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
         buffer.spare_capacity_mut()
     }
 }
@@ -49,7 +52,7 @@ pub trait Heap: Clone + Send + 'static {
     fn allocate(size: usize) -> *mut u8;
     /// # Safety
     ///
-    /// `pointer` came from `allocate(size)` and is not used any more.
+    /// `pointer` came from `allocate(size)` and is not used afterwards.
     unsafe fn free(pointer: *mut u8, size: usize);
 }
 
@@ -62,14 +65,14 @@ macro_rules! heap {
             const NAME: &'static str = $text;
             #[inline(always)]
             fn allocate($size: usize) -> *mut u8 {
-                // SAFETY: asking for memory has no conditions.
+                // SAFETY: an allocation has no conditions.
                 unsafe { $malloc }.cast()
             }
             #[inline(always)]
             unsafe fn free($pointer: *mut u8, $size: usize) {
                 let _ = $size;
                 let $pointer = $pointer.cast();
-                // SAFETY: as the caller vouches.
+                // SAFETY: as the caller guarantees.
                 unsafe { $free }
             }
         }
@@ -115,7 +118,7 @@ impl<H: Heap> Maker for Malloc<H> {
         Raw { pointer, size, heap: PhantomData }
     }
     #[inline(always)]
-    fn room(buffer: &mut Raw<H>) -> &mut [MaybeUninit<u8>] {
+    fn spare(buffer: &mut Raw<H>) -> &mut [MaybeUninit<u8>] {
         // SAFETY: the buffer's own memory.
         unsafe { std::slice::from_raw_parts_mut(buffer.pointer.cast(), buffer.size) }
     }
@@ -133,7 +136,7 @@ impl Maker for BytesMut {
         bytes::BytesMut::with_capacity(size + size % 2)
     }
     #[inline(always)]
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
         buffer.spare_capacity_mut()
     }
 }
@@ -150,13 +153,12 @@ impl Maker for BytesMutOnMimalloc {
         bytes::BytesMut::with_capacity(size + 1 - size % 2)
     }
     #[inline(always)]
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
         buffer.spare_capacity_mut()
     }
 }
 
-/// The global allocator: bytes in odd numbers go to mimalloc, all else to glibc, so that both are
-/// in one process.
+/// The global allocator: allocations of odd sizes go to mimalloc, all others to glibc, so that both are in one process.
 pub struct Routed;
 
 fn is_odd(layout: Layout) -> bool {
@@ -168,10 +170,10 @@ unsafe impl GlobalAlloc for Routed {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_odd(layout) {
-            // SAFETY: as the caller vouches; bytes have no alignment to keep.
+            // SAFETY: as the caller guarantees; bytes have no alignment to keep.
             return unsafe { libmimalloc_sys::mi_malloc(layout.size()) }.cast();
         }
-        // SAFETY: as the caller vouches.
+        // SAFETY: as the caller guarantees.
         unsafe { System.alloc(layout) }
     }
 
@@ -181,7 +183,7 @@ unsafe impl GlobalAlloc for Routed {
             // SAFETY: `alloc` got it from there.
             return unsafe { libmimalloc_sys::mi_free(pointer.cast()) };
         }
-        // SAFETY: as the caller vouches.
+        // SAFETY: as the caller guarantees.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -210,15 +212,15 @@ impl Maker for Bytesbuf {
         self.0.reserve(size)
     }
     #[inline(always)]
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
         buffer.first_unfilled_slice()
     }
     #[inline(always)]
     fn touch(buffer: &mut Self::Buffer, mut size: usize) {
         let mut writing = buffer.begin_vectored_write(None);
-        for (room, _) in writing.slices_mut() {
-            let part = room.len().min(size);
-            touch(&mut room[..part]);
+        for (spare, _) in writing.slices_mut() {
+            let part = spare.len().min(size);
+            touch(&mut spare[..part]);
             size -= part;
         }
     }
@@ -228,15 +230,15 @@ impl Maker for Bytesbuf {
 #[derive(Clone)]
 pub struct Ntex;
 
-/// `ntex_bytes`, from its page cache where a page is large enough.
+/// `ntex_bytes`, from its page cache if a page is large enough.
 #[derive(Clone)]
 pub struct NtexPages;
 
-fn ntex_room(buffer: &mut ntex_bytes::BytesMut) -> &mut [MaybeUninit<u8>] {
+fn ntex_spare(buffer: &mut ntex_bytes::BytesMut) -> &mut [MaybeUninit<u8>] {
     use ntex_bytes::BufMut;
-    let room = buffer.chunk_mut();
+    let spare = buffer.chunk_mut();
     // SAFETY: `UninitSlice` is a slice of uninitialised bytes.
-    unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
+    unsafe { std::slice::from_raw_parts_mut(spare.as_mut_ptr().cast(), spare.len()) }
 }
 
 impl Maker for Ntex {
@@ -246,8 +248,8 @@ impl Maker for Ntex {
     fn make(&self, size: usize) -> Self::Buffer {
         ntex_bytes::BytesMut::with_capacity(size)
     }
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
-        ntex_room(buffer)
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
+        ntex_spare(buffer)
     }
 }
 
@@ -261,8 +263,8 @@ impl Maker for NtexPages {
             page => ntex_bytes::BytesMut::with_page_size(page),
         }
     }
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
-        ntex_room(buffer)
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
+        ntex_spare(buffer)
     }
 }
 
@@ -293,12 +295,12 @@ impl Maker for Opool {
         self.0.get()
     }
     #[inline(always)]
-    fn room(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
+    fn spare(buffer: &mut Self::Buffer) -> &mut [MaybeUninit<u8>] {
         buffer
     }
 }
 
-/// No memory at all: what it costs to hand over as many bytes as our handles have, and to look at them.
+/// No memory: the cost of passing a value of the size of our handles, and of reading it.
 #[derive(Clone)]
 pub struct HandleAlone;
 
@@ -320,7 +322,7 @@ impl Maker for HandleAlone {
         Bytes64([MaybeUninit::new(size as u8); 64])
     }
     #[inline(always)]
-    fn room(buffer: &mut Bytes64) -> &mut [MaybeUninit<u8>] {
+    fn spare(buffer: &mut Bytes64) -> &mut [MaybeUninit<u8>] {
         &mut buffer.0
     }
 }

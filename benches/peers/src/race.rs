@@ -5,12 +5,12 @@ use crate::Arguments;
 use crate::count::{Counts, counted};
 use crate::table::{Entry, Row, Table};
 
-/// What a contender is.
+/// The role of a contender.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Ours,
     Peer,
-    /// The least that the work needs: no library, no safety.
+    /// The minimum of the work, without a library.
     Floor,
 }
 
@@ -22,7 +22,7 @@ pub struct Contender<'a> {
     is_counted: bool,
     /// The units of a round, if they do not depend on how long they take.
     steps: Option<usize>,
-    /// Does so many units of the work; returns the nanoseconds that they took.
+    /// Does the given number of units, and returns their nanoseconds.
     run: Box<dyn FnMut(usize) -> f64 + 'a>,
 }
 
@@ -37,8 +37,8 @@ impl<'a> Contender<'a> {
         Self { name, role, is_counted: false, steps: None, run: Box::new(run) }
     }
 
-    /// The work of several threads, in rounds of so many units. On a busy machine a search for the number of units
-    /// would end at a round that measures how long threads wait for a core.
+    /// The work of several threads, in rounds of a fixed number of units. On a busy machine, a search for the number would
+    /// measure how long threads wait for a core.
     pub fn threads(name: &'static str, steps: usize, run: impl FnMut(usize) -> f64 + 'a) -> Self {
         Self { steps: Some(steps), ..Self::new(name, run) }
     }
@@ -53,16 +53,16 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// What a row has to reach, as a multiple of another's time per unit, or in its own unit.
+/// The limit of a row, as a multiple of another's time per unit, or in its own unit.
 #[derive(Clone, Copy)]
 pub enum Bar {
     /// Times the fastest peer.
     OfBest(f64),
     /// Times the fastest of these.
     Of(&'static [&'static str], f64),
-    /// At most so much.
+    /// At most this value.
     Most(f64),
-    /// At least so much.
+    /// At least this value.
     Least(f64),
 }
 
@@ -92,7 +92,7 @@ impl Bench {
         }
     }
 
-    /// Returns whether a row is asked for.
+    /// Returns whether a row is selected.
     pub fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
     }
@@ -106,7 +106,7 @@ impl Bench {
         self.table.section = name;
     }
 
-    /// Lets the contenders take turns; `unit` is what `n` counts.
+    /// Measures the contenders in turns, and adds a row.
     pub fn race(&mut self, name: impl Into<String>, bars: &[Bar], contenders: Vec<Contender>) {
         let name = name.into();
         if !self.wants(&name) {
@@ -128,7 +128,7 @@ impl Bench {
         self.table.add(Row::compared(name, "ns", bars, entries));
     }
 
-    /// Returns the medians of a race that makes no row by itself.
+    /// Returns the medians of a race, without adding a row.
     pub fn measure(&self, mut contenders: Vec<Contender>) -> Vec<Entry> {
         let steps: Vec<usize> = contenders.iter_mut().map(|c| self.steps(c)).collect();
         let rounds = if self.quick { 1 } else { ROUNDS };
@@ -151,7 +151,7 @@ impl Bench {
         if let (Some(steps), false) = (contender.steps, self.quick) {
             return steps;
         }
-        // The shortest of three, as a busy machine makes some of them long.
+        // The shortest of three, because a busy machine delays some.
         let mut shortest =
             |steps| (0..3).map(|_| (contender.run)(steps)).min_by(f64::total_cmp).unwrap_or(ROUND);
         while !self.quick && shortest(steps) < ROUND {
@@ -166,7 +166,7 @@ pub fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Returns a clock's time in nanoseconds. By libc, whose way to the clock valgrind knows.
+/// Returns a clock's time in nanoseconds, by libc, which valgrind supports.
 fn now(clock: libc::clockid_t) -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid, and both clocks exist on Linux.
@@ -184,7 +184,7 @@ pub fn cpu<T>(work: impl FnOnce() -> T) -> f64 {
     end - start
 }
 
-/// Returns the nanoseconds that go by during `work`.
+/// Returns the elapsed nanoseconds of `work`.
 pub fn wall<T>(work: impl FnOnce() -> T) -> f64 {
     let start = now(libc::CLOCK_MONOTONIC);
     let result = work();
@@ -193,7 +193,7 @@ pub fn wall<T>(work: impl FnOnce() -> T) -> f64 {
     end - start
 }
 
-/// Returns the page faults of this process so far that read nothing from a disk.
+/// Returns the number of minor page faults of this process.
 pub fn minor_faults() -> f64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: the pointer is valid for a write of a `rusage`.

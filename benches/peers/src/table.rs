@@ -4,7 +4,7 @@ use crate::picture::{Group, Line, Picture};
 use crate::race::{Bar, Role};
 use std::fmt::Write;
 
-/// What one contender took.
+/// The cost of one contender.
 #[derive(Clone)]
 pub struct Entry {
     pub name: &'static str,
@@ -33,7 +33,7 @@ pub struct Row {
     bars: Vec<Bar>,
 }
 
-/// By how much a bar may be passed and still count as reached: what two runs of the same code differ by.
+/// The relative difference that counts as a tie: two runs of the same code differ by it.
 const NOISE: f64 = 0.03;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Row {
     }
 
     fn our_entry(&self) -> &Entry {
-        self.entries.iter().find(|e| e.role == Role::Ours).expect("a row has us in it")
+        self.entries.iter().find(|e| e.role == Role::Ours).expect("each row has an entry of ours")
     }
 
     pub fn best_peer(&self) -> Option<&Entry> {
@@ -176,7 +176,7 @@ impl Table {
         self.rows.push(Row { section: self.section, ..row });
     }
 
-    /// Returns the table as Markdown, and what each contender took.
+    /// Returns the table as Markdown, with the cost of each contender.
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n", self.title);
         let mut section = "";

@@ -1,4 +1,4 @@
-//! Connections that all send a few messages at the same time, and then stay open and silent.
+//! Connections that all send a few messages at the same time, and then are idle.
 
 use std::io;
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ async fn framed(stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits without a buffer, and sends a message back from where it was received: no codec, no copy.
+/// Waits without a buffer, and sends each message back from the buffer that received it: no codec, no copy.
 async fn by_hand(mut stream: TcpStream) -> io::Result<()> {
     let mut received = BytesMut::new();
     loop {
@@ -88,7 +88,7 @@ async fn load(server: SocketAddr, connections: usize) -> io::Result<Vec<TcpStrea
     join(tasks.collect()).await
 }
 
-/// Sends the messages and waits for each to come back.
+/// Sends the messages, and waits for the echo of each.
 async fn burst(mut stream: TcpStream) -> io::Result<TcpStream> {
     static SENT: [u8; MESSAGE] = {
         let mut message = [7; MESSAGE];

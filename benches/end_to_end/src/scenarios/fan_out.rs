@@ -16,8 +16,8 @@ use super::{Scenario, Variant, accept, join, skip, write_all_of};
 const SUBSCRIBERS: usize = 1000;
 const MESSAGES: usize = 300;
 const MESSAGE: usize = 4096;
-/// The messages that wait for a subscriber at most: a slow one stops the publisher.
-const WAITING: usize = 64;
+/// Maximum number of queued messages of a subscriber: a slow one stops the publisher.
+const QUEUED: usize = 64;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "fan-out",
@@ -44,18 +44,18 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// The subscribers.
 type Topic<T> = Arc<Mutex<Vec<Sender<T>>>>;
 
-/// Subscribes the stream if it asks for that. It is told when that is done.
+/// Subscribes the stream if the client requests it, and confirms.
 async fn subscribe<T>(stream: &mut TcpStream, topic: &Topic<T>) -> io::Result<Option<Receiver<T>>> {
     if stream.read_u8().await? != b'S' {
         return Ok(None);
     }
-    let (sender, receiver) = channel(WAITING);
+    let (sender, receiver) = channel(QUEUED);
     topic.lock().expect("no panic").push(sender);
     stream.write_u8(b'S').await?;
     Ok(Some(receiver))
 }
 
-/// Sends the message to all. Subscribers that have gone are skipped.
+/// Sends the message to all subscribers. Skips those that have disconnected.
 async fn publish<T: Clone>(message: T, topic: &Topic<T>) {
     let subscribers = topic.lock().expect("no panic").clone();
     for subscriber in subscribers {
@@ -73,7 +73,7 @@ async fn ours(mut stream: TcpStream, topic: Topic<ByteView>) -> io::Result<()> {
         return Ok(());
     };
     let (mut batch, mut out) = (Vec::new(), WriteQueue::new());
-    while messages.recv_many(&mut batch, WAITING).await != 0 {
+    while messages.recv_many(&mut batch, QUEUED).await != 0 {
         for message in batch.drain(..) {
             out.push(message);
         }
@@ -92,7 +92,7 @@ async fn on_bytes(mut stream: TcpStream, topic: Topic<Bytes>) -> io::Result<()> 
         return Ok(());
     };
     let mut batch = Vec::new();
-    while messages.recv_many(&mut batch, WAITING).await != 0 {
+    while messages.recv_many(&mut batch, QUEUED).await != 0 {
         write_all_of(&mut stream, &mut batch).await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! An HTTP server for files: keep-alive connections ask for small and large ones in turn.
+//! An HTTP file server: keep-alive connections request small and large files in turn.
 
 use std::fs::File;
 use std::io;
@@ -15,11 +15,11 @@ use tokio::net::TcpStream;
 use super::{Scenario, Variant, accept, join, skip};
 
 const CONNECTIONS: usize = 64;
-/// How often each connection asks for each file.
+/// Requests of each connection for each file.
 const REQUESTS: usize = 20;
 /// The files, by their lengths.
 const FILES: [usize; 3] = [4 * 1024, 64 * 1024, 1024 * 1024];
-/// What is read of a file at a time.
+/// Bytes that are read of a file at a time.
 const PART: usize = 64 * 1024;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -61,9 +61,9 @@ async fn ours(stream: TcpStream, dir: Arc<Path>) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads in the task, as ours sends in the task: the files are in the page cache.
+/// Reads in the task, because the files are in the page cache.
 async fn pread(mut stream: TcpStream, dir: Arc<Path>) -> io::Result<()> {
-    // As long as the first part with its head: no part is filled with zeros before it is read.
+    // As long as the first part with its head, so that no part is zeroed before a read.
     let (mut received, mut out) = (BytesMut::with_capacity(4096), BytesMut::zeroed(PART + 256));
     while stream.read_buf(&mut received).await? != 0 {
         while let Some((path, length)) = request(&received, &dir)? {

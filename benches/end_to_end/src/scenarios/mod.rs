@@ -1,4 +1,4 @@
-//! The programs. Each file has one server, written once for each way, and the work of its clients.
+//! The programs. Each file has one server in several variants, and the work of its clients.
 
 mod burst;
 mod fan_out;
@@ -20,16 +20,16 @@ pub(crate) use file::write_files;
 
 type Task<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// A job for a server, in several variants of which the first is on `bytebuf`.
+/// A server in several variants, of which the first is on `bytebuf`.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) variants: &'static [Variant],
-    /// Does a fixed amount of work, less if it is to be quick, and returns the connections that stay open.
+    /// Does a fixed amount of work, less for `--quick`, and returns the open connections.
     pub(crate) load: fn(SocketAddr, bool) -> Task<Vec<TcpStream>>,
 }
 
-/// A way to write the server.
+/// A variant of the server.
 pub(crate) struct Variant {
     pub(crate) name: &'static str,
     pub(crate) serve: fn(TcpListener, PathBuf) -> Task<()>,
@@ -38,7 +38,7 @@ pub(crate) struct Variant {
 pub(crate) const SCENARIOS: &[Scenario] =
     &[burst::SCENARIO, file::SCENARIO, fan_out::SCENARIO, proxy::SCENARIO, resp::SCENARIO];
 
-/// Accepts connections for good, each with a task of its own.
+/// Accepts connections until an error, each with its own task.
 async fn accept<F>(
     listener: TcpListener,
     dir: PathBuf,
@@ -51,16 +51,16 @@ where
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let conversation = serve(stream, dir.clone());
+        let connection = serve(stream, dir.clone());
         tokio::spawn(async move {
-            if let Err(error) = conversation.await {
+            if let Err(error) = connection.await {
                 eprintln!("a connection failed: {error}");
             }
         });
     }
 }
 
-/// Receives so many bytes, through the buffer.
+/// Receives and discards the given number of bytes.
 async fn skip(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut [u8],
@@ -76,7 +76,7 @@ async fn skip(
     Ok(())
 }
 
-/// Sends many buffers by few calls, as ours does by itself, and empties the list.
+/// Sends many buffers by few calls, as a `WriteQueue` does, and empties the list.
 async fn write_all_of(stream: &mut TcpStream, buffers: &mut Vec<Bytes>) -> io::Result<()> {
     if let [buffer] = &mut buffers[..] {
         stream.write_all_buf(buffer).await?;

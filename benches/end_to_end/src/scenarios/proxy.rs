@@ -1,4 +1,4 @@
-//! A proxy for frames: the first frame of a client names the port of its upstream, the others go through.
+//! A proxy for frames: the first frame of a client names the port of its upstream, the others are forwarded.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Scenario, Variant, accept, join, skip};
 
 const CONNECTIONS: usize = 32;
-/// The frames by their lengths; each client sends all of them so many times.
+/// The lengths of the frames; each client sends all of them [`TIMES`] times.
 const FRAMES: [usize; 4] = [200, 2 * 1024, 16 * 1024, 128 * 1024];
 const TIMES: usize = 100;
 
@@ -31,7 +31,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     load: |server, quick| Box::pin(load(server, if quick { 2 } else { TIMES })),
 };
 
-/// Both crates have these types under the same names, so the text is the same.
+/// Both crates have these types under the same names, so the source is the same.
 macro_rules! proxy {
     ($name:ident, $($codec:ident)::+, $frame:ty) => {
         async fn $name(client: TcpStream) -> io::Result<()> {

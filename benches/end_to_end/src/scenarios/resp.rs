@@ -18,9 +18,9 @@ use command::command;
 use super::{Scenario, Variant, accept, join, skip, write_all_of};
 
 const CONNECTIONS: usize = 50;
-/// The values by their lengths, a key for each.
+/// The lengths of the values, each with one key.
 const VALUES: [usize; 3] = [64, 1024, 16 * 1024];
-/// The `GET`s of each, behind a `SET`.
+/// The number of `GET`s after each `SET`.
 const GETS: usize = 9;
 /// How often each connection sends these commands.
 const PIPELINES: usize = 400;
@@ -56,7 +56,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     load: |server, quick| Box::pin(load(server, if quick { 5 } else { PIPELINES })),
 };
 
-/// Keys and values. They are copied into memory of their own, so that they keep no received block.
+/// Keys and values, copied so that they keep no received block.
 type Store<T> = Arc<Mutex<HashMap<T, T>>>;
 
 async fn ours(stream: TcpStream, store: Store<ByteView>) -> io::Result<()> {
@@ -89,8 +89,7 @@ async fn ours(stream: TcpStream, store: Store<ByteView>) -> io::Result<()> {
     Ok(())
 }
 
-/// Values of up to `copied` bytes are copied into one buffer with the answers around them; others are
-/// sent from where they are.
+/// Copies values of up to `copied` bytes into one buffer with the answers around them; sends larger ones without a copy.
 async fn on_bytes(mut stream: TcpStream, store: Store<Bytes>, copied: usize) -> io::Result<()> {
     let (mut received, mut out) = (BytesMut::with_capacity(4096), BytesMut::new());
     let mut parts = Vec::new();

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-/// A `SET`, or without a value a `GET`, as ranges of what was received.
+/// A `SET`, or without a value a `GET`, as ranges of the received bytes.
 pub(super) struct Command {
     pub(super) length: usize,
     pub(super) key: Range<usize>,
@@ -30,7 +30,7 @@ pub(super) fn command(received: &[u8]) -> io::Result<Option<Command>> {
     Ok(Some(Command { length: at, key, value: (parts == 3).then_some(value) }))
 }
 
-/// Reads a line with a number behind its mark.
+/// Reads a line with a mark and a number.
 fn number(received: &[u8], at: &mut usize, mark: u8) -> io::Result<Option<usize>> {
     let rest = &received[*at..];
     let Some(end) = memchr::memchr(b'\n', &rest[..rest.len().min(16)]) else { return Ok(None) };

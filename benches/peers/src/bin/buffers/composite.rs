@@ -1,4 +1,4 @@
-//! Ropes: many parts read as one.
+//! Composites: many parts read as one buffer.
 
 use bytebuf::{ByteView, CompositeByteBuf};
 use bytes::{Buf, Bytes};
@@ -7,7 +7,7 @@ use peers::race::{Bar, Bench, Contender};
 use std::collections::VecDeque;
 use std::hint::black_box;
 
-/// A queue of `Bytes` read as one: what people write by hand.
+/// A queue of `Bytes` read as one buffer, as programs on `bytes` write it.
 #[derive(Clone)]
 struct Rope {
     parts: VecDeque<Bytes>,
@@ -26,7 +26,7 @@ impl Buf for Rope {
     fn advance(&mut self, mut n: usize) {
         self.left -= n;
         while n > 0 {
-            let front = self.parts.front_mut().expect("no more than there is");
+            let front = self.parts.front_mut().expect("`n` is at most the remaining length");
             let step = n.min(front.len());
             front.advance(step);
             n -= step;
@@ -38,7 +38,7 @@ impl Buf for Rope {
 }
 
 impl Rope {
-    /// A number whose first byte is at `offset`, by walking to it.
+    /// Reads the number at `offset`, which is found part by part.
     fn peek_u32(&self, mut offset: usize) -> Option<u32> {
         let mut value = 0;
         let mut wanted = 4;
@@ -156,7 +156,7 @@ fn iterate(bench: &mut Bench) {
     let parts = Parts::new(64, 1024);
     let ours = parts.ours();
     let flat = &parts.flat;
-    // Until a byte that is not there, as a parser does.
+    // Up to a byte that does not occur, as a parser does.
     let contenders = vec![
         Contender::cpu("bytebuf", |n| {
             for _ in 0..n / flat.len() {

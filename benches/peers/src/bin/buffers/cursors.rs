@@ -1,50 +1,50 @@
-//! Writing into reserved room, reading and peeking contiguous data.
+//! Writing into reserved capacity, reading and peeking contiguous data.
 
 use bytebuf::{ByteBuf, ByteView};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use peers::race::{Bar, Bench, Contender};
 use std::hint::black_box;
 
-const ROOM: usize = 32 * 1024;
+const CAPACITY: usize = 32 * 1024;
 const BEST: [Bar; 1] = [Bar::Of(&["bytes", "Vec"], 1.0)];
 
-/// Fills a buffer again and again by calls of one method; `n` counts calls.
+/// Fills a buffer repeatedly by calls of one method; `n` counts calls.
 ///
-/// The value is hidden from the compiler once for each time that the buffer is filled. With `black_box` in each call, that
-/// is a store to the stack, and where this store is to another cache line than the handle's indexes, which only the address
-/// of the stack decides, each call takes a third longer, for any contender.
+/// `black_box` hides the value once each time that the buffer is filled. In each call it would be a store to the stack. If that
+/// store is in another cache line than the indexes of the handle, which depends on the address of the stack alone, each call
+/// takes a third longer, for any contender.
 macro_rules! put {
     ($bench:ident, $name:expr, $size:expr, $method:ident, $value:expr) => {{
         let value = $value;
         let size = $size;
         let ours = move |n: usize| {
-            let mut buf = ByteBuf::with_capacity(ROOM);
-            for _ in 0..n / (ROOM / size) {
+            let mut buf = ByteBuf::with_capacity(CAPACITY);
+            for _ in 0..n / (CAPACITY / size) {
                 buf.clear();
                 let value = black_box(value);
-                for _ in 0..ROOM / size {
+                for _ in 0..CAPACITY / size {
                     buf.$method(value);
                 }
                 black_box(&buf);
             }
         };
         let bytes = move |n: usize| {
-            let mut buf = BytesMut::with_capacity(ROOM);
-            for _ in 0..n / (ROOM / size) {
+            let mut buf = BytesMut::with_capacity(CAPACITY);
+            for _ in 0..n / (CAPACITY / size) {
                 buf.clear();
                 let value = black_box(value);
-                for _ in 0..ROOM / size {
+                for _ in 0..CAPACITY / size {
                     buf.$method(value);
                 }
                 black_box(&buf);
             }
         };
         let vec = move |n: usize| {
-            let mut buf = Vec::with_capacity(ROOM);
-            for _ in 0..n / (ROOM / size) {
+            let mut buf = Vec::with_capacity(CAPACITY);
+            for _ in 0..n / (CAPACITY / size) {
                 buf.clear();
                 let value = black_box(value);
-                for _ in 0..ROOM / size {
+                for _ in 0..CAPACITY / size {
                     buf.$method(value);
                 }
                 black_box(&buf);
@@ -62,12 +62,12 @@ macro_rules! put {
 /// Reads a handle to its end by calls of one method.
 macro_rules! get {
     ($bench:ident, $name:literal, $size:literal, $method:ident) => {{
-        static DATA: [u8; ROOM] = [3; ROOM];
+        static DATA: [u8; CAPACITY] = [3; CAPACITY];
         let ours = ByteView::copy_from_slice(&DATA);
         let bytes = Bytes::copy_from_slice(&DATA);
         let contenders = vec![
             Contender::cpu("bytebuf", move |n| {
-                for _ in 0..n / (ROOM / $size) {
+                for _ in 0..n / (CAPACITY / $size) {
                     let mut rest = black_box(&ours).clone();
                     while rest.remaining() >= $size {
                         black_box(rest.$method());
@@ -75,7 +75,7 @@ macro_rules! get {
                 }
             }),
             Contender::cpu("bytes", move |n| {
-                for _ in 0..n / (ROOM / $size) {
+                for _ in 0..n / (CAPACITY / $size) {
                     let mut rest = black_box(&bytes).clone();
                     while rest.remaining() >= $size {
                         black_box(rest.$method());
@@ -84,7 +84,7 @@ macro_rules! get {
             }),
             Contender::cpu("Vec", move |n| {
                 let data = DATA.to_vec();
-                for _ in 0..n / (ROOM / $size) {
+                for _ in 0..n / (CAPACITY / $size) {
                     let mut rest = &black_box(&data)[..];
                     while rest.remaining() >= $size {
                         black_box(rest.$method());
@@ -97,7 +97,7 @@ macro_rules! get {
 }
 
 pub(crate) fn run(bench: &mut Bench) {
-    bench.section("Writing into reserved room, per call");
+    bench.section("Writing into reserved capacity, per call");
     put!(bench, "put_u8", 1, put_u8, 1_u8);
     put!(bench, "put_u16", 2, put_u16, 1_u16);
     put!(bench, "put_u32", 4, put_u32, 1_u32);
@@ -115,9 +115,9 @@ pub(crate) fn run(bench: &mut Bench) {
 }
 
 fn peek(bench: &mut Bench) {
-    let data = vec![3; ROOM];
+    let data = vec![3; CAPACITY];
     let (ours, bytes) = (ByteBuf::from(&data[..]), BytesMut::from(&data[..]));
-    let offsets = || (0..ROOM - 3).cycle().step_by(13);
+    let offsets = || (0..CAPACITY - 3).cycle().step_by(13);
     let from = |data: &[u8], offset: usize| {
         data.get(offset..)
             .and_then(|rest| rest.first_chunk())

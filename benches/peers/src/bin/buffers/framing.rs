@@ -1,4 +1,4 @@
-//! A decoder: reads of a stream are cut into length-prefixed messages, the last 64 of which are held.
+//! A decoder: cuts reads of a stream into length-prefixed messages, and holds the last 64.
 
 use bytebuf::{ByteBuf, ByteView};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -25,7 +25,7 @@ fn stream() -> &'static [u8] {
     stream.leak()
 }
 
-/// What comes in: the stream again and again, in reads of a size.
+/// The input: the stream repeatedly, in reads of one size.
 #[derive(Clone)]
 struct Reads {
     stream: &'static [u8],
@@ -34,17 +34,17 @@ struct Reads {
 }
 
 impl Reads {
-    /// Returns the next read, of at most `room` bytes.
+    /// Returns the next read, of at most `max` bytes.
     #[inline(always)]
-    fn next(&mut self, room: usize) -> &'static [u8] {
+    fn next(&mut self, max: usize) -> &'static [u8] {
         let rest = &self.stream[self.position..];
-        let read = &rest[..rest.len().min(self.size).min(room)];
+        let read = &rest[..rest.len().min(self.size).min(max)];
         self.position = (self.position + read.len()) % self.stream.len();
         read
     }
 }
 
-/// The messages held: each new one takes the place of the oldest.
+/// The held messages: each new one replaces the oldest.
 struct Held<T> {
     ring: [Option<T>; HELD],
     next: usize,
@@ -111,7 +111,7 @@ macro_rules! decoder {
 decoder!(bytebuf, ByteBuf, ByteView);
 decoder!(bytes, BytesMut, Bytes);
 
-/// Calls `f` with the range of each whole message; returns where the rest begins.
+/// Calls `f` with the range of each complete message; returns the offset of the rest.
 #[inline(always)]
 fn cut(received: &[u8], mut f: impl FnMut(usize, usize)) -> usize {
     let mut at = 0;
@@ -141,8 +141,8 @@ impl PoolAllocator<Vec<u8>> for Vectors {
     }
 }
 
-/// By hand: each read gets a block of an object pool, behind the start of a message that the read before it cut. Messages
-/// are ranges of a counted block.
+/// By hand: each read gets a block of an object pool, after the incomplete message of the previous read. Messages are ranges
+/// of a counted block.
 fn counted(mut reads: Reads) -> Contender<'static> {
     type Block = Arc<RefGuard<'static, Vectors, Vec<u8>>>;
     let pool: &'static Pool<_, _> =
@@ -184,7 +184,7 @@ fn copied(mut reads: Reads) -> Contender<'static> {
     })
 }
 
-/// No messages at all: the copy and the lengths.
+/// Creates no messages: only copies the input and reads the lengths.
 fn parse(mut reads: Reads) -> Contender<'static> {
     let mut held = Held::<(usize, usize)>::new();
     let mut received = Vec::with_capacity(BLOCK + MAX_MESSAGE);

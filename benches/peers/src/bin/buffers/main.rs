@@ -1,4 +1,4 @@
-//! Handles against those of other crates: what sharing, cutting, reading and writing costs.
+//! Compares handles with those of other crates: the cost of sharing, cutting, reading and writing.
 //!
 //! ```text
 //! cargo run --release --bin buffers -- [--quick] [--count] [--only WORDS] [--save DIR]

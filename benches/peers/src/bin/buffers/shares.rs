@@ -14,11 +14,11 @@ fn ours() -> ByteView {
 }
 
 fn bytes() -> Bytes {
-    // From a `BytesMut`, so that the count is there from the start.
+    // From a `BytesMut`, so that the reference count exists from the start.
     BytesMut::from(&DATA[..]).freeze()
 }
 
-/// The same work with each kind of handle, of so many buffers in turn. The kinds share their methods' names.
+/// The same work with each kind of handle, on several buffers in turn. The methods of the kinds have the same names.
 macro_rules! each {
     ($buffers:expr, $($name:literal: $new:expr),+; |$handle:ident| $work:expr) => {
         vec![$({
@@ -34,7 +34,7 @@ macro_rules! each {
     };
 }
 
-/// Clones each handle, and then cuts pieces of the clones in turn, a hundred of each.
+/// Clones each handle, then cuts a hundred pieces of each clone, in turn.
 macro_rules! cut {
     ($buffers:expr, $($name:literal: $new:expr),+; |$rest:ident| $work:expr) => {
         vec![$({
@@ -74,7 +74,7 @@ pub(crate) fn run(bench: &mut Bench) {
             together("Arc", Arc::new(DATA)),
         ],
     );
-    bench.section("Giving writing up, and back");
+    bench.section("From writable to shared, and back");
     let filled = |len| {
         move || {
             let mut buf = ByteBuf::with_capacity(1000);
@@ -130,7 +130,7 @@ fn share(bench: &mut Bench, buffers: usize, of: &str, bars: &[Bar]) {
     );
 }
 
-/// The processor time per clone and drop while two threads do it to one buffer.
+/// Measures the processor time per clone and drop while two threads clone one buffer.
 fn together<T: Clone + Send + Sync + 'static>(name: &'static str, handle: T) -> Contender<'static> {
     Contender::new(name, move |n| {
         let start = Barrier::new(2);
@@ -150,7 +150,7 @@ fn together<T: Clone + Send + Sync + 'static>(name: &'static str, handle: T) -> 
     })
 }
 
-/// The time to turn one kind of handle into another, moves included, making and dropping not.
+/// Measures the conversion of one kind of handle into another, with moves, without creation and drop.
 fn convert<A: 'static, B>(
     name: &'static str,
     make: impl Fn() -> A + 'static,
@@ -164,7 +164,7 @@ fn convert<A: 'static, B>(
         for _ in 0..n / BATCH {
             after.clear();
             before.extend((0..BATCH).map(|_| make()));
-            // Many at once, as reading the clock takes as long as a hundred of them.
+            // Many at once, because reading the clock takes as long as a hundred conversions.
             time += cpu(|| after.extend(black_box(&mut before).drain(..).map(turn)));
         }
         time

@@ -1,4 +1,4 @@
-//! Many buffers at a time, a byte written to each, dropped in another order than they came in.
+//! Many buffers at a time, a byte written to each, dropped in various orders.
 
 use super::single::everyone;
 use bytebuf::Pool;
@@ -61,7 +61,7 @@ impl Batch {
             for _ in 0..n / count {
                 for place in &mut held {
                     let mut buffer = maker.make(black_box(sizes[next_size]));
-                    M::room(&mut buffer)[0] = MaybeUninit::new(1);
+                    M::spare(&mut buffer)[0] = MaybeUninit::new(1);
                     *place = Some(buffer);
                     next_size = if next_size + 1 == sizes.len() { 0 } else { next_size + 1 };
                 }

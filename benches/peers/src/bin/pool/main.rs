@@ -1,4 +1,4 @@
-//! The pool against allocators and other pools.
+//! Compares the pool with allocators and other pools.
 //!
 //! ```text
 //! cargo run --release --bin pool -- [--quick] [--count] [--only WORDS] [--save DIR]

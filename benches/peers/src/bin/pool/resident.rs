@@ -1,5 +1,5 @@
-//! Resident memory: a long walk of buffers of all sizes, and a million small ones. Each contender has a process of its
-//! own; processes take turns.
+//! Resident memory: a long series of random replacements of buffers of all sizes (the walk), and a million small ones. Each
+//! contender runs in its own process; processes take turns.
 
 use bytebuf::Pool;
 use peers::Random;
@@ -26,8 +26,8 @@ const PEERS: [&str; 8] = [
     "ntex pages",
 ];
 
-/// What a process measures: the walk gives resident / live; nanoseconds per step; page faults per 1000 steps; MiB resident
-/// when all are dropped, a second later, and after `trim`. The small buffers give bytes for each.
+/// The figures of a process. The walk: resident / live; nanoseconds per step; page faults per 1000 steps; MiB resident after
+/// all drops, a second later, and after `trim`. The small buffers: bytes for each.
 const WALK: &str = "walk";
 const SMALL_BUFFERS: &str = "a million of 64 B";
 
@@ -122,7 +122,7 @@ fn measure<M: Maker>(what: &str, maker: &M, quick: bool) -> Vec<f64> {
 fn walk<M: Maker>(maker: &M, quick: bool) -> Vec<f64> {
     let steps = if quick { STEPS / 100 } else { STEPS };
     let mut random = Random(21);
-    // Both arrays are resident before the first look: something of each place is written.
+    // Writes to both arrays, so that they are resident before the first measurement.
     let mut sizes = vec![1_usize; LIVE];
     let mut held: Vec<Option<M::Buffer>> = (0..LIVE).map(|_| None).collect();
     let before = resident();
@@ -164,13 +164,13 @@ fn small<M: Maker>(maker: &M, quick: bool) -> f64 {
     let mut held: Vec<M::Buffer> = Vec::with_capacity(count);
     for _ in 0..count {
         let mut buffer = maker.make(64);
-        M::room(&mut buffer)[0] = MaybeUninit::new(1);
+        M::spare(&mut buffer)[0] = MaybeUninit::new(1);
         held.push(buffer);
     }
     (resident() - before) / count as f64
 }
 
-/// Returns the bytes of this process that are in memory, without those of files.
+/// Returns the resident bytes of this process, without file pages.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("Linux 4.5");

@@ -89,13 +89,13 @@ impl Touched {
     }
 }
 
-/// A stack of boxes: what any pool must do at least.
+/// A stack of boxes: the minimum work of any pool.
 fn free_list(size: usize) -> Contender<'static> {
     let mut stack: Vec<Box<[u8; 64]>> = vec![Box::new([0; 64])];
     Contender::floor("floor", move |n| {
         let stack = black_box(&mut stack);
         for _ in 0..n {
-            let mut header = stack.pop().expect("it was put back");
+            let mut header = stack.pop().expect("each box is returned");
             header[..8].copy_from_slice(&black_box(size).to_ne_bytes());
             stack.push(black_box(header));
         }

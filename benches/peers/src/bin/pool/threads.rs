@@ -1,4 +1,4 @@
-//! Two threads: one allocates for the other, or each for itself.
+//! Two threads: one allocates and the other frees, or each does both.
 
 use super::single::bytes;
 use bytebuf::Pool;
@@ -11,9 +11,9 @@ use std::mem::MaybeUninit;
 use std::sync::Barrier;
 use std::thread;
 
-/// Buffers that are handed over at a time, so that the queue between the threads costs little.
+/// Buffers that are passed at a time, so that the queue between the threads costs little.
 const BATCH: usize = 64;
-/// Batches on their way at most.
+/// Maximum number of batches in the queue.
 const AHEAD: usize = 8;
 
 pub(crate) fn run(bench: &mut Bench) {
@@ -74,7 +74,7 @@ fn cross<M: Maker>(maker: M, size: usize) -> Contender<'static> {
                 let mut batch = wait(|| empty.pop());
                 for _ in 0..BATCH {
                     let mut buffer = maker.make(black_box(size));
-                    M::room(&mut buffer)[0] = MaybeUninit::new(1);
+                    M::spare(&mut buffer)[0] = MaybeUninit::new(1);
                     batch.push(buffer);
                 }
                 let _ = full.push(batch);
@@ -87,17 +87,17 @@ fn cross<M: Maker>(maker: M, size: usize) -> Contender<'static> {
                 let _ = empty.push(batch);
             }
         };
-        // A few rounds first, so that both threads have what they need.
-        const WARM: usize = 2 * AHEAD;
+        // A few rounds before the measurement, so that both threads have memory.
+        const WARM_UP: usize = 2 * AHEAD;
         let start = Barrier::new(2);
         thread::scope(|scope| {
             scope.spawn(|| {
-                consume(WARM);
+                consume(WARM_UP);
                 start.wait();
                 consume(batches);
                 start.wait();
             });
-            produce(WARM);
+            produce(WARM_UP);
             start.wait();
             wall(|| {
                 produce(batches);
@@ -107,7 +107,7 @@ fn cross<M: Maker>(maker: M, size: usize) -> Contender<'static> {
     })
 }
 
-/// The processor time per buffer of each of so many threads that allocate and drop.
+/// Measures the processor time per buffer of several threads that allocate and drop.
 fn local(threads: usize, size: usize) -> Contender<'static> {
     let pool = Pool::global();
     Contender::new("bytebuf", move |n| {
