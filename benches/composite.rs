@@ -97,7 +97,7 @@ fn main() {
     let offsets = offsets();
     for parts in [16, 256, 4096] {
         let (composite, deque) = both(parts);
-        // Enough repetitions that the cache contents of the other candidate do not matter.
+        // Enough repetitions to make the cache contents of the other candidate irrelevant.
         const TURNS: usize = 8;
         let sum = |peek: &dyn Fn(usize) -> Option<u32>| {
             let all = (0..TURNS).flat_map(|_| &offsets);

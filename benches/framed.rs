@@ -199,7 +199,7 @@ macro_rules! system {
                 })
             }
 
-            /// Returns the resident KiB before and after receiving one frame of 64 MiB and sending it back, while the
+            /// Returns the resident KiB before and after one frame of 64 MiB is received and sent back, while the
             /// connection waits for the next one.
             pub(super) fn burst() -> (u64, u64) {
                 let (socket, mut peer) = pair();

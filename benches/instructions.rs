@@ -41,7 +41,7 @@ const OPERATIONS: &[Operation] = &[
         let mut buf = ByteBuf::from(&DATA[..]);
         (0..n).for_each(|_| {
             let view = std::mem::take(&mut buf).freeze();
-            buf = black_box(view).try_into_mut().expect("nobody else has it");
+            buf = black_box(view).try_into_mut().expect("there is no other handle");
         });
     }),
     ("put_u32", |n| {
@@ -110,12 +110,12 @@ fn flush(queue: &mut WriteQueue) {
     thread_local! {
         static NULL: std::fs::File = std::fs::File::create("/dev/null").expect("a null device");
     }
-    NULL.with(|null| assert!(queue.flush(null).expect("it takes all").is_done()));
+    NULL.with(|null| assert!(queue.flush(null).expect("it accepts all bytes").is_done()));
 }
 
 #[cfg(not(unix))]
 fn flush(queue: &mut WriteQueue) {
-    assert!(queue.flush_into(&mut std::io::sink()).expect("it takes all").is_done());
+    assert!(queue.flush_into(&mut std::io::sink()).expect("it accepts all bytes").is_done());
 }
 
 fn alloc(n: usize, size: usize) {

@@ -103,11 +103,11 @@ fn behind_a_header(report: &mut Report, job: &str, len: usize) -> io::Result<()>
         queue.push(region.clone());
         flush(&mut queue, &sink)
     };
-    let mut room = vec![0; HEADER.len() + len];
+    let mut buffer = vec![0; HEADER.len() + len];
     let read_behind = || {
-        room[..HEADER.len()].copy_from_slice(&HEADER);
-        file.read_exact_at(&mut room[HEADER.len()..], 0)?;
-        write_all(&sink, &room)
+        buffer[..HEADER.len()].copy_from_slice(&HEADER);
+        file.read_exact_at(&mut buffer[HEADER.len()..], 0)?;
+        write_all(&sink, &buffer)
     };
     let announced = || {
         let sent = send(&sink, &HEADER, SendFlags::MORE | SendFlags::NOSIGNAL)?;

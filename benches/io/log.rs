@@ -45,7 +45,7 @@ pub(crate) fn run(report: &mut Report) -> io::Result<()> {
     let job = "append 1 KiB to a recycled file";
     if report.wants(job) {
         append(Segment::create(&ours, capacity)?)?;
-        // A recycled file was synced to the disk long before.
+        // A recycled file was synced long before.
         let settled = |path| -> io::Result<()> { File::open(path)?.sync_data() };
         let recycle = || {
             settled(&ours).expect("it was made");

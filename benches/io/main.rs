@@ -43,5 +43,5 @@ fn main() -> std::io::Result<()> {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("sendfile to a socket and splice, which this measures, are Linux's");
+    eprintln!("this benchmark needs Linux: it measures sendfile and splice");
 }

@@ -5,7 +5,7 @@ use std::{fs, io};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::picture::{Group, Line, Picture};
-use crate::side_by_side::{Candidate, in_earnest, in_turns, median};
+use crate::side_by_side::{Candidate, in_turns, is_measuring, median};
 
 const ROUNDS: usize = 41;
 
@@ -32,7 +32,7 @@ impl Row {
         let Self { job, unit, ours, peers, ratio, bar } = self;
         let peers: Vec<_> = peers.iter().map(|(name, cost)| format!("{name}: {cost:.1}")).collect();
         let peers = peers.join("; ");
-        let verdict = match (in_earnest(), self.is_met()) {
+        let verdict = match (is_measuring(), self.is_met()) {
             (false, _) => "ran",
             (true, true) => "pass",
             (true, false) => "FAIL",
@@ -65,10 +65,10 @@ impl Report {
         bar: f64,
         mut candidates: Vec<Candidate<'_>>,
     ) {
-        let rounds = if in_earnest() { ROUNDS } else { 1 };
+        let rounds = if is_measuring() { ROUNDS } else { 1 };
         let costs = in_turns(&mut candidates, rounds);
         let per_unit = |costs: &[f64]| median(costs.iter().copied()) / units as f64;
-        let (ours, peers) = costs.split_first().expect("a candidate of ours");
+        let (ours, peers) = costs.split_first().expect("the first candidate is ours");
         let against = |peer: &[f64]| median(ours.iter().zip(peer).map(|(ours, peer)| ours / peer));
         let peer_costs = peers.iter().map(|costs| per_unit(costs));
         let row = Row {
@@ -96,7 +96,7 @@ impl Report {
             note: format!("{:.2}", row.ratio),
         };
         let picture = Picture {
-            legend: "red: more than it may be; stroke: what it may be",
+            legend: "red: over the limit; stroke: the limit",
             labels: 270,
             notes: 60,
             span: 1.4,
@@ -109,10 +109,10 @@ impl Report {
 
     pub(crate) fn finish(self) -> io::Result<()> {
         let met = self.rows.iter().filter(|row| row.is_met()).count();
-        if in_earnest() {
+        if is_measuring() {
             println!("{met} of {} bars met", self.rows.len());
         } else {
-            println!("{} jobs ran; one round each, which proves nothing else", self.rows.len());
+            println!("{} jobs ran one round each", self.rows.len());
         }
         match &self.picture {
             Some(path) => fs::write(path, self.draw()),
@@ -123,7 +123,7 @@ impl Report {
 
 /// Returns `full` for a measurement, and `quick` for a check that it runs.
 pub(crate) fn scaled(full: usize, quick: usize) -> usize {
-    if in_earnest() { full } else { quick }
+    if is_measuring() { full } else { quick }
 }
 
 /// Returns the processor time that this thread spends on `work`, in nanoseconds.
@@ -133,7 +133,7 @@ pub(crate) fn cpu(work: impl FnOnce() -> io::Result<()>) -> f64 {
         time.tv_sec * 1_000_000_000 + time.tv_nsec
     };
     let start = now();
-    work().expect("what is measured works");
+    work().expect("the measured work succeeds");
     (now() - start) as f64
 }
 

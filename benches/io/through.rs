@@ -1,6 +1,6 @@
 //! Moves bytes from one descriptor to another: a proxy between two connections, an upload into a file.
 //!
-//! Only the thread in the middle is measured.
+//! Only the thread that moves the bytes is measured.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use crate::side_by_side::Candidate;
 use crate::wire::{Sink, Source, write_all};
 
 /// The usual size of a read in handwritten code.
-const WINDOW: usize = 64 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 pub(crate) fn run(report: &mut Report) -> io::Result<()> {
     let job = "proxy, TCP to TCP";
@@ -32,12 +32,17 @@ fn splice(from: &Source, to: impl std::os::fd::AsFd, len: usize) -> io::Result<(
     Ok(())
 }
 
-fn copy(from: &Source, to: impl std::os::fd::AsFd, len: usize, room: &mut [u8]) -> io::Result<()> {
+fn copy(
+    from: &Source,
+    to: impl std::os::fd::AsFd,
+    len: usize,
+    buffer: &mut [u8],
+) -> io::Result<()> {
     let mut left = len;
     while left > 0 {
-        let most = left.min(room.len());
-        let read = (&from.stream).read(&mut room[..most])?;
-        write_all(&to, &room[..read])?;
+        let most = left.min(buffer.len());
+        let read = (&from.stream).read(&mut buffer[..most])?;
+        write_all(&to, &buffer[..read])?;
         left -= read;
     }
     Ok(())
@@ -45,16 +50,16 @@ fn copy(from: &Source, to: impl std::os::fd::AsFd, len: usize, room: &mut [u8]) 
 
 fn proxy(report: &mut Report, job: &str, len: usize) -> io::Result<()> {
     let (source, sink) = (Source::new()?, Sink::tcp()?);
-    let mut room = vec![0; WINDOW];
+    let mut buffer = vec![0; BUFFER];
     let ours = || {
-        source.ask_for(len);
+        source.request(len);
         let cost = cpu(|| splice(&source, &sink, len));
         sink.await_bytes(len);
         cost
     };
     let by_hand = || {
-        source.ask_for(len);
-        let cost = cpu(|| copy(&source, &sink, len, &mut room));
+        source.request(len);
+        let cost = cpu(|| copy(&source, &sink, len, &mut buffer));
         sink.await_bytes(len);
         cost
     };
@@ -69,10 +74,10 @@ fn proxy(report: &mut Report, job: &str, len: usize) -> io::Result<()> {
 
 fn upload(report: &mut Report, job: &str, len: usize) -> io::Result<()> {
     let source = Source::new()?;
-    let mut room = vec![0; WINDOW];
+    let mut buffer = vec![0; BUFFER];
     let into_new_file = |save: &mut dyn FnMut(&File) -> io::Result<()>| {
         let file = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).expect("a place for files");
-        source.ask_for(len);
+        source.request(len);
         cpu(|| save(&file))
     };
     report.measure(
@@ -82,7 +87,7 @@ fn upload(report: &mut Report, job: &str, len: usize) -> io::Result<()> {
         vec![
             Candidate::metered("Splice", || into_new_file(&mut |file| splice(&source, file, len))),
             Candidate::metered("read, write 64 KiB", || {
-                into_new_file(&mut |file| copy(&source, file, len, &mut room))
+                into_new_file(&mut |file| copy(&source, file, len, &mut buffer))
             }),
         ],
     );

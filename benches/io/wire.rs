@@ -1,4 +1,4 @@
-//! Connections on this machine, with a thread at the other end of each.
+//! Connections over loopback, each with a thread at the other end.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
@@ -47,8 +47,8 @@ impl Sink {
         let taken = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&taken);
         thread::spawn(move || {
-            let mut room = vec![0; 256 * 1024];
-            while let Ok((_, bytes @ 1..)) = recv(&peer, &mut room[..], flags) {
+            let mut buffer = vec![0; 256 * 1024];
+            while let Ok((_, bytes @ 1..)) = recv(&peer, &mut buffer[..], flags) {
                 count.fetch_add(bytes as u64, Ordering::Release);
             }
         });
@@ -73,13 +73,13 @@ impl AsFd for Sink {
 /// A source over TCP: a thread sends the requested number of bytes.
 pub(crate) struct Source {
     pub(crate) stream: TcpStream,
-    asked: Sender<usize>,
+    requests: Sender<usize>,
 }
 
 impl Source {
     pub(crate) fn new() -> io::Result<Self> {
         let (stream, mut peer) = tcp()?;
-        let (asked, orders) = mpsc::channel::<usize>();
+        let (requests, orders) = mpsc::channel::<usize>();
         thread::spawn(move || -> io::Result<()> {
             let bytes = vec![7; 256 * 1024];
             for order in orders {
@@ -90,11 +90,11 @@ impl Source {
             }
             Ok(())
         });
-        Ok(Self { stream, asked })
+        Ok(Self { stream, requests })
     }
 
-    pub(crate) fn ask_for(&self, bytes: usize) {
-        self.asked.send(bytes).expect("the sender lives as long as its channel");
+    pub(crate) fn request(&self, bytes: usize) {
+        self.requests.send(bytes).expect("the sender lives as long as its channel");
     }
 }
 

@@ -34,8 +34,8 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Returns whether to measure. `cargo test` and `--quick` only check that it runs.
-pub(crate) fn in_earnest() -> bool {
+/// Returns whether to measure: `cargo test` and `--quick` only check that the benchmark runs.
+pub(crate) fn is_measuring() -> bool {
     let given = |wanted| std::env::args().any(|arg| arg == wanted);
     given("--bench") && !given("--quick")
 }
@@ -61,7 +61,7 @@ pub(crate) fn median(costs: impl IntoIterator<Item = f64>) -> f64 {
 
 /// Measures all candidates and prints their nanoseconds per unit, and their ratio to the first.
 pub(crate) fn compare(job: &str, units: usize, mut candidates: Vec<Candidate<'_>>) {
-    let rounds = if in_earnest() { ROUNDS } else { 1 };
+    let rounds = if is_measuring() { ROUNDS } else { 1 };
     let costs = in_turns(&mut candidates, rounds);
     let medians: Vec<f64> = costs.into_iter().map(|costs| median(costs) / units as f64).collect();
     for (candidate, median) in candidates.iter().zip(&medians) {

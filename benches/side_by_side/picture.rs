@@ -12,9 +12,9 @@ pub(crate) struct Picture<'a> {
     pub(crate) legend: &'a str,
     /// The width of the labels, in pixels.
     pub(crate) labels: usize,
-    /// The width of the notes behind the longest bar, in pixels.
+    /// The width of the notes after the longest bar, in pixels.
     pub(crate) notes: usize,
-    /// The largest ratio. Bars of larger ones are broken off there.
+    /// The largest ratio. Longer bars are truncated.
     pub(crate) span: f64,
 }
 

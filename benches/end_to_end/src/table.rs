@@ -106,7 +106,7 @@ impl Table {
             Group { title: format!("{}, {}", figure.name(), figure.unit()), lines }
         });
         let picture = Picture {
-            legend: "what the program on bytes uses, as a multiple of what the same program on bytebuf uses (dotted: the same; red: less than ours)",
+            legend: "use of the program on bytes, as a multiple of the same program on bytebuf (dotted: the same; red: less than ours)",
             labels: 470,
             notes: 200,
             span: 4.0,
