@@ -177,6 +177,18 @@ pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
     .unwrap_or(Some(offset))
 }
 
+/// Returns the end of the last data at or behind `offset`: holes alone follow it. A system without such a query returns
+/// [`u64::MAX`].
+///
+/// What was read, and what the system has read ahead of that, counts as data although it is a hole.
+pub(crate) fn end_of_data(file: &File, offset: u64) -> u64 {
+    retry(|| {
+        fault::admit(Call::NextData, 0)?;
+        os::end_of_data(file, offset)
+    })
+    .unwrap_or(u64::MAX)
+}
+
 /// Makes a range of a file zeros, without writing them where the system can do that. After an error, the range is
 /// what is left to do.
 pub(crate) fn fill_range_with_zeros(file: &File, range: &mut Range<u64>) -> io::Result<()> {

@@ -52,7 +52,7 @@ impl Segment<Checksummed> {
     ///
     /// # Cost
     ///
-    /// Reads all of the file once.
+    /// Reads all of the file once, except for holes: disk space that is allocated and was never used is not read.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::open_with(path, Checksummed)
     }
@@ -96,7 +96,7 @@ impl Segment<Checksummed> {
     ///
     /// # Cost
     ///
-    /// Reads all of the file twice; writes a few bytes per damaged range, and the header; syncs.
+    /// Reads all of the file twice, except for holes; writes a few bytes per damaged range, and the header; syncs.
     pub fn repair(path: impl AsRef<Path>, how: Repair) -> io::Result<Self> {
         Self::repair_with(path, Checksummed, how)
     }
@@ -199,7 +199,7 @@ impl SegmentReader<Checksummed> {
     ///
     /// # Cost
     ///
-    /// Reads all of the file once.
+    /// Reads all of the file once, except for holes: disk space that is allocated and was never used is not read.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::open_with(path, Checksummed)
     }

@@ -71,8 +71,11 @@ pub(super) struct Scan {
     pub(super) stale: Option<Range<u64>>,
 }
 
-/// Reads the whole file and returns what it holds.
+/// Reads the file except for its holes and returns what it holds.
 pub(super) fn scan<F: Framing>(log: &Log<'_, F>, header: &Header, len: u64) -> io::Result<Scan> {
+    // Before anything is read: the system reads ahead, and would call each piece of a hole data before it is read. So all
+    // of a large segment that was allocated and not used would be read.
+    let data_end = sys::end_of_data(log.file, START);
     let mut damaged =
         (len < START).then(|| SegmentDamaged { offset: len, length: header.durable - len });
     let end = walk(log, header, len, |bytes| {
@@ -80,7 +83,8 @@ pub(super) fn scan<F: Framing>(log: &Log<'_, F>, header: &Header, len: u64) -> i
         damaged.get_or_insert(SegmentDamaged { offset, length: end - offset });
         Ok(())
     })?;
-    let stale = last_nonzero(log.file, end..len.min(header.capacity))?.map(|last| end..last + 1);
+    let behind = end..len.min(header.capacity).min(data_end);
+    let stale = last_nonzero(log.file, behind)?.map(|last| end..last + 1);
     let torn = stale.clone().filter(|_| !header.is_recycled);
     Ok(Scan { recovered: Recovered { end, torn, damaged }, stale })
 }

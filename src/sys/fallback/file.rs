@@ -17,6 +17,10 @@ pub(in crate::sys) fn next_data(_: &File, offset: u64) -> io::Result<Option<u64>
     Ok(Some(offset))
 }
 
+pub(in crate::sys) fn end_of_data(_: &File, _: u64) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(in crate::sys) fn zero_range(_: &File, _: u64, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

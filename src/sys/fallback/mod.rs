@@ -17,7 +17,8 @@ mod zerocopy;
 
 pub(crate) use barrier::{heavy, is_available, light};
 pub(super) use file::{
-    link_file, linkable_file, next_data, preallocate, rename_new, will_need, zero_range,
+    end_of_data, link_file, linkable_file, next_data, preallocate, rename_new, will_need,
+    zero_range,
 };
 #[cfg(unix)]
 pub(super) use file_mapping::{

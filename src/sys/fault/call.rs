@@ -85,7 +85,7 @@ calls! {
     SyncData,
     /// Flush of a file, and of what is known of it, to the disk.
     SyncAll,
-    /// Search for the end of a hole of a file.
+    /// Search for the holes of a file.
     NextData,
     /// Zeros for a range of a file.
     ZeroRange,

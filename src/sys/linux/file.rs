@@ -30,6 +30,15 @@ pub(in crate::sys) fn next_data(file: &File, offset: u64) -> io::Result<Option<u
     }
 }
 
+/// The start if there are no data at all.
+pub(in crate::sys) fn end_of_data(file: &File, offset: u64) -> io::Result<u64> {
+    let mut end = offset;
+    while let Some(data) = next_data(file, end)? {
+        end = rustix::fs::seek(file, SeekFrom::Hole(data))?;
+    }
+    Ok(end)
+}
+
 pub(in crate::sys) fn zero_range(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
     Ok(rustix::fs::fallocate(file, flags, offset, len)?)

@@ -11,7 +11,8 @@ mod zerocopy;
 
 pub(crate) use barrier::{heavy, is_available, light};
 pub(super) use file::{
-    link_file, linkable_file, next_data, preallocate, rename_new, will_need, zero_range,
+    end_of_data, link_file, linkable_file, next_data, preallocate, rename_new, will_need,
+    zero_range,
 };
 pub(super) use file_mapping::{
     give_name, is_sealed, populate, populate_mut, seal, sealable_file, unnamed_file,

@@ -353,3 +353,26 @@ fn what_is_not_a_regular_file_is_refused_at_once() {
         }
     }
 }
+
+/// The system reads ahead of each read, and then takes what it has read for data although it is a hole.
+#[test]
+#[cfg(all(target_os = "linux", not(bytebuf_portable)))]
+fn opening_does_not_read_the_disk_space_that_was_never_used() {
+    let (_dir, path) = place();
+    let mut segment = Segment::create(&path, 256 << 20).unwrap();
+    segment.append(b"one record").unwrap();
+    segment.flush().unwrap();
+    drop(segment);
+    for _ in 0..3 {
+        let reads = Rc::new(Cell::new(0));
+        let counted = reads.clone();
+        let count = move |call, _| {
+            counted.set(counted.get() + usize::from(call == Call::ReadAt));
+            Outcome::Pass
+        };
+        let segment = with_plan(count, || Segment::open(&path)).unwrap();
+        assert_eq!(payloads(&segment).len(), 1);
+        // Of 4096, if all is read.
+        assert!(reads.get() < 1024, "{} reads", reads.get());
+    }
+}
