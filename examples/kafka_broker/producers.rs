@@ -3,10 +3,13 @@
 //! 1. A batch follows the last one of its producer, or is one of the last [`REMEMBERED`]; otherwise it is refused. Clients have at
 //!    most that many requests in flight.
 //! 2. The state matches the log: opening the log rebuilds it from the batches, or from a snapshot and the later batches.
-//! 3. At most [`MAX_PRODUCERS`] producers are remembered. Any sequence of a forgotten producer is accepted, as Kafka does when
-//!    the records of a producer have expired.
+//! 3. A partition remembers at most [`MAX_PRODUCERS`] producers, and all partitions together [`MAX_TOTAL`]; beyond those, a
+//!    partition remembers [`FEW`]. Any sequence of a forgotten producer is accepted, as Kafka does when the records of a producer
+//!    have expired.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Buf, BufMut, TryGetError};
 
@@ -19,8 +22,28 @@ const REMEMBERED: usize = 5;
 /// Producers for each partition; each takes some 200 bytes.
 const MAX_PRODUCERS: usize = 10_000;
 
+/// Producers of all partitions together: some 40 MB.
+const MAX_TOTAL: usize = 200_000;
+
+/// Producers that each partition may remember, however many the others have.
+const FEW: usize = 64;
+
+/// The number of producers that all partitions remember.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Total(Arc<AtomicUsize>);
+
+/// What a partition remembers does not depend on the others.
+impl PartialEq for Total {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Total {}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
+    total: Total,
     by_id: HashMap<i64, Producer>,
     /// Counts batches, so that the producer that was silent for longest can be found.
     clock: u64,
@@ -51,7 +74,17 @@ pub(crate) enum Verdict {
     Refuse(Code),
 }
 
+impl Drop for Producers {
+    fn drop(&mut self) {
+        self.total.0.fetch_sub(self.by_id.len(), Ordering::Relaxed);
+    }
+}
+
 impl Producers {
+    pub(crate) fn new(total: Total) -> Self {
+        Self { total, by_id: HashMap::new(), clock: 0, forgotten: false }
+    }
+
     pub(crate) fn judge(&self, batch: &Batch) -> Verdict {
         let Some(sequence) = batch.producer else { return Verdict::Append };
         let (first, last) = (sequence.first, last_of(batch.records, sequence.first));
@@ -89,7 +122,10 @@ impl Producers {
         let Some(sequence) = batch.producer else { return };
         self.clock += 1;
         let new = || Producer { epoch: sequence.epoch, last: VecDeque::new(), used: 0 };
-        let producer = self.by_id.entry(sequence.id).or_insert_with(new);
+        let producer = self.by_id.entry(sequence.id).or_insert_with(|| {
+            self.total.0.fetch_add(1, Ordering::Relaxed);
+            new()
+        });
         if producer.epoch != sequence.epoch {
             *producer = new();
         }
@@ -99,7 +135,8 @@ impl Producers {
         }
         let last = last_of(batch.records, sequence.first);
         producer.last.push_back(Appended { first: sequence.first, last, offset });
-        if self.by_id.len() > MAX_PRODUCERS {
+        let (here, all) = (self.by_id.len(), self.total.0.load(Ordering::Relaxed));
+        if here > MAX_PRODUCERS || here > FEW && all > MAX_TOTAL {
             self.forget_oldest();
         }
     }
@@ -124,7 +161,7 @@ impl Producers {
     }
 
     /// The state that was [encoded](Self::encode), `None` of other bytes.
-    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(mut bytes: &[u8], total: Total) -> Option<Self> {
         let mut read = || -> Result<Self, TryGetError> {
             let (clock, forgotten) = (bytes.try_get_u64()?, bytes.try_get_u8()? != 0);
             let mut by_id = HashMap::new();
@@ -138,7 +175,8 @@ impl Producers {
                 }
                 by_id.insert(id, Producer { epoch, last, used });
             }
-            Ok(Self { by_id, clock, forgotten })
+            total.0.fetch_add(by_id.len(), Ordering::Relaxed);
+            Ok(Self { total: total.clone(), by_id, clock, forgotten })
         };
         read().ok()
     }
@@ -146,8 +184,10 @@ impl Producers {
     /// Forgets the tenth that was silent for longest, so that the search pays.
     fn forget_oldest(&mut self) {
         let mut used: Vec<_> = self.by_id.values().map(|producer| producer.used).collect();
-        let (_, &mut limit, _) = used.select_nth_unstable(MAX_PRODUCERS / 10);
+        let (_, &mut limit, _) = used.select_nth_unstable(self.by_id.len() / 10);
+        let before = self.by_id.len();
         self.by_id.retain(|_, producer| producer.used > limit);
+        self.total.0.fetch_sub(before - self.by_id.len(), Ordering::Relaxed);
         self.forgotten = true;
     }
 }
@@ -235,8 +275,33 @@ mod tests {
             producers.appended(&batch(i64::MAX, 3, n, 1), 100 + i64::from(n));
         }
         let bytes = producers.encode();
-        assert_eq!(Producers::decode(&bytes), Some(producers));
-        assert_eq!(Producers::decode(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(Producers::decode(&[]), None);
+        let decode = |bytes: &[u8]| Producers::decode(bytes, Total::default());
+        assert_eq!(decode(&bytes), Some(producers));
+        assert_eq!(decode(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(decode(&[]), None);
+    }
+
+    #[test]
+    fn the_producers_of_all_partitions_are_bounded_and_each_partition_remembers_a_few() {
+        let total = Total::default();
+        let count = || total.0.load(Ordering::Relaxed);
+        let mut partitions = Vec::new();
+        for n in 0..30 {
+            let mut producers = Producers::new(total.clone());
+            for id in 0..8_000 {
+                producers.appended(&batch(id, 0, 0, 1), id);
+            }
+            assert!(count() <= MAX_TOTAL + n * FEW + 1);
+            partitions.push(producers);
+        }
+        let last = &partitions[29];
+        assert!(last.by_id.len() <= FEW && last.by_id.len() > FEW / 2);
+        assert_eq!(last.judge(&batch(7_999, 0, 0, 1)), Verdict::Duplicate(7_999));
+        assert_eq!(count(), partitions.iter().map(|producers| producers.by_id.len()).sum());
+        let snapshot = Producers::decode(&partitions[0].encode(), total.clone());
+        partitions.push(snapshot.unwrap());
+        assert_eq!(count(), partitions.iter().map(|producers| producers.by_id.len()).sum());
+        drop(partitions);
+        assert_eq!(count(), 0);
     }
 }

@@ -30,7 +30,7 @@ use bytebuf::{CorruptRecord, FileRegion, Segment, SegmentFull, SegmentReader, Se
 use crate::api::code::Code;
 use crate::batch::{self, Batch, BatchError};
 use crate::output::warn;
-use crate::producers::{Producers, Verdict};
+use crate::producers::{Producers, Total, Verdict};
 use crate::shares::{Account, ShareUsedUp};
 use framing::Batches;
 use index::Index;
@@ -88,7 +88,12 @@ pub(crate) struct Appended {
 impl Log {
     /// Opens the log in a directory. Reads the last segment, to find its end and its batches; and those
     /// before it, if the state of the producers at its start is not known.
-    pub(crate) fn open(directory: &Path, capacity: u64, mode: SyncMode) -> io::Result<Self> {
+    pub(crate) fn open(
+        directory: &Path,
+        capacity: u64,
+        mode: SyncMode,
+        total: &Total,
+    ) -> io::Result<Self> {
         let mut log = Self {
             directory: directory.to_owned(),
             capacity,
@@ -96,7 +101,7 @@ impl Log {
             sealed: Vec::new(),
             unsynced: None,
             active: None,
-            producers: Producers::default(),
+            producers: Producers::new(total.clone()),
             next: 0,
             written: End { offset: 0, position: 0 },
             visible: End { offset: 0, position: 0 },
@@ -106,7 +111,8 @@ impl Log {
             let message = format!("{}: the log begins at {first}", directory.display());
             return Err(damaged(message));
         }
-        let known = |n: &usize| snapshot::read(directory, bases[*n]).map(|state| (*n, state));
+        let known =
+            |n: &usize| snapshot::read(directory, bases[*n], total).map(|state| (*n, state));
         let Some((unread, producers)) = (0..bases.len()).rev().find_map(|n| known(&n)) else {
             return Ok(log);
         };

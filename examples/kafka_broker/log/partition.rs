@@ -12,6 +12,7 @@ use super::framing::Batches;
 use super::{Appended, Log};
 use crate::api::code::Code;
 use crate::output::warn;
+use crate::producers::Total;
 use crate::shares::Account;
 use crate::sync::{Durable, Syncer};
 
@@ -44,8 +45,13 @@ impl fmt::Debug for Partition {
 
 impl Partition {
     /// Opens the partition in a directory. One that is damaged is out of service, the others are not.
-    pub(crate) fn open(directory: &Path, capacity: u64, mode: SyncMode) -> Arc<Self> {
-        let log = Log::open(directory, capacity, mode).map_err(|error| {
+    pub(crate) fn open(
+        directory: &Path,
+        capacity: u64,
+        mode: SyncMode,
+        total: &Total,
+    ) -> Arc<Self> {
+        let log = Log::open(directory, capacity, mode, total).map_err(|error| {
             warn(format_args!("out of service: {error}"));
             Code::KAFKA_STORAGE_ERROR
         });

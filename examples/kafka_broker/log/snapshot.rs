@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::producers::Producers;
+use crate::producers::{Producers, Total};
 
 fn path(directory: &Path, base: i64) -> PathBuf {
     directory.join(format!("{base:020}.producers"))
@@ -27,13 +27,14 @@ pub(super) fn write(directory: &Path, base: i64, producers: &Producers) -> io::R
 }
 
 /// The state before the offset `base`, if it is known.
-pub(super) fn read(directory: &Path, base: i64) -> Option<Producers> {
+pub(super) fn read(directory: &Path, base: i64, total: &Total) -> Option<Producers> {
     if base == 0 {
-        return Some(Producers::default());
+        return Some(Producers::new(total.clone()));
     }
     let bytes = fs::read(path(directory, base)).ok()?;
     let (check, bytes) = bytes.split_first_chunk()?;
-    (u32::from_be_bytes(*check) == crc32c::crc32c(bytes)).then(|| Producers::decode(bytes))?
+    (u32::from_be_bytes(*check) == crc32c::crc32c(bytes))
+        .then(|| Producers::decode(bytes, total.clone()))?
 }
 
 pub(super) fn remove(directory: &Path, base: i64) -> io::Result<()> {

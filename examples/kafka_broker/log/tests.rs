@@ -9,6 +9,7 @@ use super::partition::SyncMode;
 use super::{Appended, Log, bases, path};
 use crate::api::code::Code;
 use crate::demo::batches::{Codec, build};
+use crate::producers::Total;
 use crate::shares::{Account, Client, Share};
 
 /// The least that holds a few of these batches.
@@ -33,7 +34,7 @@ fn append(log: &mut Log, n: i64) -> Result<Appended, Code> {
 
 fn filled(mode: SyncMode) -> (TempDir, Log) {
     let directory = tempfile::tempdir().unwrap();
-    let mut log = Log::open(directory.path(), CAPACITY, mode).unwrap();
+    let mut log = Log::open(directory.path(), CAPACITY, mode, &Total::default()).unwrap();
     for n in 0..BATCHES {
         let appended = append(&mut log, n).unwrap();
         assert_eq!((appended.base, appended.duplicate), (n, false));
@@ -43,7 +44,7 @@ fn filled(mode: SyncMode) -> (TempDir, Log) {
 }
 
 fn reopen(directory: &Path) -> Log {
-    Log::open(directory, CAPACITY, SyncMode::Batch).unwrap()
+    Log::open(directory, CAPACITY, SyncMode::Batch, &Total::default()).unwrap()
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
@@ -134,7 +135,8 @@ fn damage_is_found_when_the_segment_is_read_and_not_before() {
 #[test]
 fn a_client_that_has_used_its_share_of_the_disk_gets_no_segment_and_another_does() {
     let directory = tempfile::tempdir().unwrap();
-    let mut log = Log::open(directory.path(), CAPACITY, SyncMode::Batch).unwrap();
+    let mut log =
+        Log::open(directory.path(), CAPACITY, SyncMode::Batch, &Total::default()).unwrap();
     let share = Share::of(4 * CAPACITY, 50);
     let [greedy, other] = [Client::V4(1), Client::V4(2)];
     let refused = (0..).find_map(|n| append_for(&mut log, n, &share, greedy).err().map(|e| (n, e)));
@@ -153,7 +155,7 @@ fn a_segment_that_cannot_be_created_takes_nothing_of_a_share() {
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path().join("partition");
     fs::create_dir(&home).unwrap();
-    let mut log = Log::open(&home, CAPACITY, SyncMode::Batch).unwrap();
+    let mut log = Log::open(&home, CAPACITY, SyncMode::Batch, &Total::default()).unwrap();
     let share = Share::of(CAPACITY, 100);
     fs::remove_dir(&home).unwrap();
     for _ in 0..3 {

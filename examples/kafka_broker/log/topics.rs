@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock};
 use super::partition::{Partition, SyncMode};
 use crate::api::code::Code;
 use crate::output::warn;
+use crate::producers::Total;
 use crate::shares::{Client, Share};
 
 /// The longest name that Kafka allows.
@@ -34,6 +35,7 @@ pub(crate) struct Topics {
     settings: Settings,
     topics: RwLock<BTreeMap<String, Topic>>,
     created: Share,
+    total: Total,
     /// Topics are made by one caller at a time, which keeps no other from the topics that there are.
     creating: Arc<tokio::sync::Mutex<()>>,
 }
@@ -49,19 +51,20 @@ impl Topics {
         if unfinished.exists() {
             fs::remove_dir_all(unfinished)?;
         }
-        let mut topics = BTreeMap::new();
+        let (mut topics, total) = (BTreeMap::new(), Total::default());
         for entry in fs::read_dir(home)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
             let Some(name) = name.filter(|name| is_valid(name)) else { continue };
             let partitions = fs::read_dir(&path)?.count();
             let open = |n: usize| {
-                Partition::open(&path.join(n.to_string()), settings.segment, settings.sync)
+                let path = path.join(n.to_string());
+                Partition::open(&path, settings.segment, settings.sync, &total)
             };
             topics.insert(name.to_owned(), (0..partitions).map(open).collect());
         }
         let created = Share::of(MAX_PARTITIONS as u64, settings.share);
-        Ok(Self { settings, topics: RwLock::new(topics), created, creating: Arc::default() })
+        Ok(Self { settings, topics: RwLock::new(topics), created, total, creating: Arc::default() })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Topic>> {
@@ -154,7 +157,8 @@ impl Topics {
         let path = home.join(name);
         fs::rename(unfinished, &path)?;
         File::open(home)?.sync_all()?;
-        let open = |n: u32| Partition::open(&path.join(n.to_string()), *segment, *sync);
+        let open =
+            |n: u32| Partition::open(&path.join(n.to_string()), *segment, *sync, &self.total);
         Ok((0..*partitions).map(open).collect())
     }
 }
