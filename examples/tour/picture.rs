@@ -35,7 +35,7 @@ fn memory(svg: &mut String, samples: &[Sample]) {
     writeln!(
         svg,
         r##"<text x="16" y="26" font-size="16">Memory of a pool: two threads under load, then all buffers are dropped</text>
-<text x="16" y="46" fill="#666">MiB over seconds. Blue: requested by live buffers. Grey: held by the pool. The closer the lines, the less memory is wasted.</text>
+<text x="16" y="46" fill="#666">MiB over seconds. Blue: requested by live buffers. Grey: held by the pool. A small gap is better.</text>
 <line x1="60" y1="{zero}" x2="{WIDTH}" y2="{zero}" stroke="#999"/>
 <text x="52" y="{zero}" text-anchor="end">0</text>
 <text x="52" y="{top}" text-anchor="end" dy="10">{most:.0}</text>
