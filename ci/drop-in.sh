@@ -116,8 +116,8 @@ unsafe impl BufMut for BytesMut {
         unsafe { real::BufMut::advance_mut(self, n) }
     }
     fn chunk_mut(&mut self) -> &mut UninitSlice {
-        let room = real::BufMut::chunk_mut(self);
-        let (start, len) = (room.as_mut_ptr(), room.len());
+        let spare = real::BufMut::chunk_mut(self);
+        let (start, len) = (spare.as_mut_ptr(), spare.len());
         unsafe { UninitSlice::from_raw_parts_mut(start, len) }
     }
     fn put_slice(&mut self, bytes: &[u8]) {

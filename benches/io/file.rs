@@ -16,13 +16,13 @@ const HEADER: [u8; 256] = [b'h'; 256];
 
 pub(crate) fn run(report: &mut Report) -> io::Result<()> {
     let job = "file to TCP";
-    if report.wants(job) {
+    if report.is_selected(job) {
         let len = scaled(256 << 20, 1 << 20);
         large(report, job, len)?;
     }
     for kib in [16, 64] {
         let job = format!("header + {kib} KiB file to TCP");
-        if report.wants(&job) {
+        if report.is_selected(&job) {
             behind_a_header(report, &job, kib * 1024)?;
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn run(report: &mut Report) -> io::Result<()> {
         cost
     };
     let job = "append 1 KiB to a fresh file";
-    if report.wants(job) {
+    if report.is_selected(job) {
         let create = || {
             let cost = cpu(|| append(Segment::create(&ours, capacity)?));
             fs::remove_file(&ours).expect("it was made");
@@ -43,7 +43,7 @@ pub(crate) fn run(report: &mut Report) -> io::Result<()> {
     }
 
     let job = "append 1 KiB to a recycled file";
-    if report.wants(job) {
+    if report.is_selected(job) {
         append(Segment::create(&ours, capacity)?)?;
         // A recycled file was synced long before.
         let settled = |path| -> io::Result<()> { File::open(path)?.sync_data() };

@@ -53,7 +53,7 @@ impl Report {
         Self { rows: Vec::new(), only: value_of("--only"), picture: value_of("--picture") }
     }
 
-    pub(crate) fn wants(&self, job: &str) -> bool {
+    pub(crate) fn is_selected(&self, job: &str) -> bool {
         self.only.as_ref().is_none_or(|only| job.contains(only))
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn run(report: &mut Report) -> io::Result<()> {
         for size in [64, 512, 4096] {
             for number in [16, 256, 1024] {
                 let job = format!("small: {number} x {size} B to {socket}");
-                if report.wants(&job) {
+                if report.is_selected(&job) {
                     measure(report, &job, &connect()?, number, size);
                 }
             }

@@ -16,11 +16,11 @@ const BUFFER: usize = 64 * 1024;
 
 pub(crate) fn run(report: &mut Report) -> io::Result<()> {
     let job = "proxy, TCP to TCP";
-    if report.wants(job) {
+    if report.is_selected(job) {
         proxy(report, job, scaled(128 << 20, 1 << 20))?;
     }
     let job = "upload, TCP to a new file";
-    if report.wants(job) {
+    if report.is_selected(job) {
         upload(report, job, scaled(128 << 20, 1 << 20))?;
     }
     Ok(())

@@ -70,15 +70,15 @@ impl Session {
         Ok(Self { socket: socket.into(), tls, has_ended: false })
     }
 
-    /// Receives up to `limit` bytes, which `inbox` has room for, with one read from the socket at
-    /// most. Replies of the handshake are left to [`flush`](Self::flush).
+    /// Receives up to `limit` bytes into the spare capacity of `inbox`, with one read from the socket at
+    /// most. [`flush`](Self::flush) sends the replies of the handshake.
     pub(crate) fn receive(
         &mut self,
         inbox: &mut ByteBuf,
         limit: usize,
         counters: &mut Counters,
     ) -> io::Result<Received> {
-        // What is decrypted goes first: no event tells of it.
+        // Decrypted bytes come first, because no event announces them.
         match self.read_plaintext(inbox, limit)? {
             Received::Nothing => {}
             received => return Ok(received),

@@ -1,4 +1,4 @@
-//! Blocks on four threads under a hard limit: each has one owner, and the figures add up.
+//! Blocks on four threads under a limit: each has one owner, and the statistics add up.
 #![no_main]
 
 bytebuf_fuzz::fuzz_model!(bytebuf_fuzz::models::pool::Blocks);

@@ -1,4 +1,4 @@
-//! Text and digits cut anywhere, against `std` on one piece.
+//! Text and digits split anywhere, against `std` on contiguous bytes.
 #![no_main]
 
 bytebuf_fuzz::fuzz_model!(bytebuf_fuzz::models::text::Text);

@@ -93,7 +93,7 @@ impl Bench {
     }
 
     /// Returns whether a row is selected.
-    pub fn wants(&self, name: &str) -> bool {
+    pub fn is_selected(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
     }
 
@@ -109,7 +109,7 @@ impl Bench {
     /// Measures the contenders in turns, and adds a row.
     pub fn race(&mut self, name: impl Into<String>, bars: &[Bar], contenders: Vec<Contender>) {
         let name = name.into();
-        if !self.wants(&name) {
+        if !self.is_selected(&name) {
             return;
         }
         if self.is_counting() {

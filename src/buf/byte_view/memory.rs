@@ -50,7 +50,7 @@ impl ByteView {
     /// is returned unchanged; [`pinned`](Self::pinned) shows this.
     ///
     /// A `Bytes` does not report how much memory it keeps. If it is the only handle of
-    /// a `Vec`, it becomes that `Vec`, shrunk; any other is copied into a `Vec`, whatever its length.
+    /// a `Vec`, it becomes that `Vec`, shrunk; any other is copied into a `Vec`, at any length.
     ///
     /// # Cost
     ///

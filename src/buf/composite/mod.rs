@@ -27,7 +27,7 @@ pub use self::iter::{ByteIter, Components, IntoComponents};
 
 /// A component shorter than this costs more bookkeeping than a copy of its bytes.
 const MERGE_BELOW: usize = 64;
-/// The number of components that keep their boundaries whatever their size.
+/// The number of components that keep their boundaries at any size.
 const MERGE_AFTER: usize = 16;
 /// The largest block in which small components are merged.
 const MERGE_BLOCK: usize = 4096;

@@ -274,7 +274,7 @@ mod tests {
                 call(&mut parts);
                 let (used, held) = (parts.len(), parts.views.len());
                 assert!(held <= 4 * used.max(1) + 3, "{used} views in a list of {held}");
-                assert!(parts.views.capacity() <= KEEP.max(8 * held), "room for {held}");
+                assert!(parts.views.capacity() <= KEEP.max(8 * held), "capacity for {held}");
                 let clone = parts.clone();
                 assert_eq!((clone.views.len(), clone.ends.len()), (used, used));
                 assert!((0..used).all(|index| clone.start(index) == parts.start(index)));

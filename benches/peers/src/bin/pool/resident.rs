@@ -42,7 +42,7 @@ pub(crate) fn run(bench: &mut Bench) {
     if bench.is_counting() {
         return;
     }
-    if bench.wants(WALK) {
+    if bench.is_selected(WALK) {
         bench.section(
             "2 million random replacements in 8192 buffers of the network mix, each page touched",
         );
@@ -60,7 +60,7 @@ pub(crate) fn run(bench: &mut Bench) {
         row("a second later", "MiB", &[Bar::Most(2.0)], 4, true);
         row("after trim", "MiB", &[Bar::Most(0.25)], 5, false);
     }
-    if bench.wants(SMALL_BUFFERS) {
+    if bench.is_selected(SMALL_BUFFERS) {
         bench
             .section("A million live buffers of 64 bytes: resident bytes of each, with its handle");
         let all = measure_all(SMALL_BUFFERS, bench.quick);

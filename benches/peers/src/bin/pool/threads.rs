@@ -37,7 +37,7 @@ pub(crate) fn run(bench: &mut Bench) {
     bench.section("Two threads, each for itself");
     for size in [1024, 16384] {
         let name = format!("throughput of two threads, {}", bytes(size));
-        if !bench.wants(&name) || bench.is_counting() {
+        if !bench.is_selected(&name) || bench.is_counting() {
             continue;
         }
         let contenders = vec![local(1, size), local(2, size)];
