@@ -56,7 +56,7 @@ impl PoolBuilder {
     /// memory is bounded too: before a block is taken that would raise what may be resident to more than the limit and
     /// 256 KiB, such memory is returned, whatever [`Purge`] says. Free blocks that share a page of 4 KiB with a block
     /// in use cannot be returned, so a block of less than a page can keep one or two pages resident. Address space is not
-    /// bounded: [`mapped`](PoolStats::mapped) counts whole chunks, of which parts may have no memory.
+    /// bounded: [`mapped`](crate::PoolStats::mapped) counts whole chunks, of which parts may have no memory.
     ///
     /// A thread may delay freeing blocks that it has shared, by the references that it caches: in a pool with a limit, of
     /// blocks up to 1/2048 of it.
