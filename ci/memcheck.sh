@@ -4,7 +4,8 @@
 source "$(dirname "$0")/lib.sh"
 [[ $(uname -m) == x86_64 ]] || skip "the requests to valgrind are written for x86-64"
 have valgrind valgrind || skip "no valgrind, and it can't be installed"
-own_target
+crate_package sanitizer_selftest
+cd "$copy"
 # Uses libc: rustix itself reads a page that the kernel maps into each process, and valgrind does not provide it.
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only RUSTFLAGS="--cfg valgrind --cfg rustix_use_libc" PROPTEST_CASES=4
 

@@ -11,8 +11,14 @@ mkdir -p "$unpacked"
 tar xzf "$target/package/bytebuf-$version.crate" -C "$unpacked"
 cd "$unpacked/bytebuf-$version"
 printf '\n[workspace]\n' >>Cargo.toml
-# Builds as docs.rs does: pages of docs/ are parts of the documentation.
-CARGO_TARGET_DIR=$target RUSTDOCFLAGS="-D warnings" logged cargo doc --no-deps --all-features
+# Builds as docs.rs does, with the nightly toolchain: pages of docs/ are parts of the documentation. `ci/public_api.sh` has
+# compiled the dependencies.
+export RUSTDOCFLAGS="-D warnings"
+if rustup run nightly rustc -V >/dev/null 2>&1; then
+    RUSTDOCFLAGS+=" --cfg docsrs" CARGO_TARGET_DIR=$target/public_api logged cargo +nightly doc --no-deps --all-features
+else
+    CARGO_TARGET_DIR=$target logged cargo doc --no-deps --all-features
+fi
 own_target
 if short; then
     ran "$(find . -type f | wc -l)" "files, the package and its documentation build"

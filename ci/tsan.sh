@@ -3,7 +3,8 @@
 # is built with it. A deliberate race proves that it reports one.
 source "$(dirname "$0")/lib.sh"
 need_nightly rust-src
-own_target
+crate_package sanitizer_selftest stress threads
+cd "$copy"
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_DEV_OPT_LEVEL=1
 export RUSTFLAGS="-Zsanitizer=thread" TSAN_OPTIONS="halt_on_error=1"
 test=(cargo +nightly test -Zbuild-std --target "$(host)" --features testing)
