@@ -31,6 +31,8 @@ aws-smithy-types  1.9.3    147  full   --lib
 tonic             0.14.9   82  full   --lib
 actix-http        3.20.0   229  full   --lib
 fred              10.1.0   39  full   --lib
+prost             0.14.6   413  full  --lib
+object_store      0.14.2   100  full  --lib
 TABLE
 )
 
@@ -166,6 +168,7 @@ while read -r name version least mode arguments; do
     else
         cp -r "$(source_of "$name" "$version")/." "$suite/" || { echo "$name $version: no source"; few+=("$name"); continue; }
         chmod -R u+w "$suite"
+        rm -f "$suite/rust-toolchain.toml"
         printf '\n[workspace]\n' >>"$suite/Cargo.toml"
         # The suite's own lock file keeps the versions of its other dependencies.
         (cd "$suite" && cargo update --quiet "${patch[@]}" -p bytes --precise $bytes) >"$out" 2>&1 || rm -f "$suite/Cargo.lock"
