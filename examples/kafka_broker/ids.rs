@@ -26,23 +26,41 @@ struct State {
 }
 
 impl ProducerIds {
-    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+    /// Opens the file in a directory, which has topics or not. It is there when the first topic is, so a missing one
+    /// was removed.
+    pub(crate) fn open(directory: &Path, has_topics: bool) -> io::Result<Self> {
         let path = directory.join("producer_ids");
-        let next = match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| {
-                let message = format!("{} does not hold a number", path.display());
-                io::Error::new(io::ErrorKind::InvalidData, message)
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
+        let damaged = |what: &str| {
+            let message = format!("{what}; it holds a number that is larger than each producer id");
+            io::Error::new(io::ErrorKind::InvalidData, message)
         };
-        Ok(Self { path, state: Mutex::new(State { next, end: next }) })
+        let next = match fs::read_to_string(&path) {
+            Ok(text) => match text.trim().parse() {
+                Ok(next @ 0..) => next,
+                _ => return Err(damaged("producer_ids is damaged")),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound && has_topics => {
+                return Err(damaged("producer_ids is missing"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => {
+                return Err(io::Error::new(error.kind(), format!("producer_ids: {error}")));
+            }
+        };
+        let ids = Self { path, state: Mutex::new(State { next, end: next }) };
+        if next == 0 {
+            ids.store(0)?;
+        }
+        Ok(ids)
     }
 
     pub(crate) fn next(&self) -> Result<i64, Code> {
         let mut state = self.state.lock().expect("nothing panics while it has the state");
         if state.next == state.end {
-            let end = state.end + BLOCK;
+            let end = state.end.checked_add(BLOCK).ok_or_else(|| {
+                warn(format_args!("all producer ids are used up"));
+                Code::KAFKA_STORAGE_ERROR
+            })?;
             self.store(end).map_err(|error| {
                 warn(format_args!("cannot set producer ids aside: {error}"));
                 Code::KAFKA_STORAGE_ERROR
@@ -67,16 +85,44 @@ impl ProducerIds {
 mod tests {
     use super::*;
 
+    fn open(directory: &tempfile::TempDir, has_topics: bool) -> io::Result<ProducerIds> {
+        ProducerIds::open(directory.path(), has_topics)
+    }
+
     #[test]
     fn no_id_is_given_again_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let mut given = Vec::new();
         for _ in 0..3 {
-            let ids = ProducerIds::open(directory.path()).unwrap();
+            let ids = open(&directory, !given.is_empty()).unwrap();
             given.extend((0..BLOCK + 1).map(|_| ids.next().unwrap()));
         }
         assert!(given.is_sorted_by(|a, b| a < b));
-        fs::write(directory.path().join("producer_ids"), "damaged").unwrap();
-        assert!(ProducerIds::open(directory.path()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_may_give_ids_again_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("producer_ids");
+        drop(open(&directory, false).unwrap());
+        assert!(open(&directory, true).is_ok(), "it is there before any topic is");
+        for damaged in [&b""[..], b"-5", b"9223372036854775808", b"\xff\xfe", b"1 2"] {
+            fs::write(&path, damaged).unwrap();
+            let error = open(&directory, true).unwrap_err().to_string();
+            assert!(error.contains("producer_ids"), "{error}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(open(&directory, true).is_err(), "it was removed");
+    }
+
+    #[test]
+    fn ids_that_are_used_up_are_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("producer_ids");
+        fs::write(&path, (i64::MAX - BLOCK).to_string()).unwrap();
+        let ids = open(&directory, true).unwrap();
+        let given: Vec<_> = (0..BLOCK).map(|_| ids.next()).collect();
+        assert!(given.iter().all(Result::is_ok));
+        assert_eq!(ids.next(), Err(Code::KAFKA_STORAGE_ERROR));
     }
 }

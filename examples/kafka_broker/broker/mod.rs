@@ -85,6 +85,7 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn open(options: Options) -> io::Result<Arc<Self>> {
         let directory = &options.topics.directory;
+        let topics = Arc::new(Topics::open(options.topics.clone())?);
         Ok(Arc::new(Self {
             stats: Stats::default(),
             pool: Pool::global().budget("requests", options.memory),
@@ -92,8 +93,8 @@ impl Broker {
             copies: Memory::new("copies", options.memory, options.stalled),
             committed: Committed::open(directory, options.topics.share)?,
             disk: Share::of(free_bytes(directory)?, options.topics.share),
-            ids: ProducerIds::open(directory)?,
-            topics: Arc::new(Topics::open(options.topics.clone())?),
+            ids: ProducerIds::open(directory, !topics.all().is_empty())?,
+            topics,
             groups: Groups::new(),
             syncer: Syncer::default(),
             options,

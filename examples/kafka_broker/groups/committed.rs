@@ -65,14 +65,8 @@ impl Committed {
         let path = directory.join("offsets.log");
         let mut offsets = BTreeMap::new();
         let log = if path.exists() {
-            let log = Segment::open(&path)?;
-            for record in log.records(log.start()) {
-                let record = record?;
-                let (key, value) = decode(record.payload())
-                    .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-                offsets.insert(key, value);
-            }
-            log
+            read(&path, &mut offsets)
+                .map_err(|error| io::Error::new(error.kind(), format!("offsets.log: {error}")))?
         } else {
             rewrite(&path, &offsets)?
         };
@@ -204,6 +198,18 @@ impl Durable for Committed {
         });
         let _old = self.synced.send_replace(synced);
     }
+}
+
+/// Opens a log and reads its offsets.
+fn read(path: &Path, offsets: &mut BTreeMap<Key, Value>) -> io::Result<Segment> {
+    let log = Segment::open(path)?;
+    for record in log.records(log.start()) {
+        let record = record?;
+        let (key, value) = decode(record.payload())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        offsets.insert(key, value);
+    }
+    Ok(log)
 }
 
 /// Writes a log of these offsets and puts it in the place of the one before.

@@ -370,9 +370,14 @@ fn bases(directory: &Path) -> io::Result<Vec<i64>> {
         let Some((base, end)) = name.to_str().and_then(|name| name.split_once('.')) else {
             continue;
         };
-        match (base.parse(), end) {
-            (Ok(base), "log") => bases.push(base),
-            (Ok(_), "new" | "unfinished") => fs::remove_file(directory.join(name))?,
+        // Another spelling of a number is not a name that `path` gives.
+        let Ok(base) = base.parse::<i64>() else { continue };
+        if path(directory, base).with_extension(end) != directory.join(&name) {
+            continue;
+        }
+        match end {
+            "log" => bases.push(base),
+            "new" | "unfinished" => fs::remove_file(directory.join(name))?,
             _ => {}
         }
     }

@@ -165,3 +165,18 @@ fn a_segment_that_cannot_be_created_takes_nothing_of_a_share() {
     fs::create_dir(&home).unwrap();
     assert!(append_for(&mut log, 0, &share, Client::Others).is_ok());
 }
+
+#[test]
+fn files_with_other_names_are_not_segments() {
+    let (directory, log) = filled(SyncMode::Batch);
+    let (end, count) = (log.end(), segments(directory.path()).len());
+    drop(log);
+    for name in ["+5.log", "5.log", "-5.log", "README", "lost.log", "00000000000000000005.log.old"]
+    {
+        fs::write(directory.path().join(name), "not a segment").unwrap();
+    }
+    assert_eq!(segments(directory.path()).len(), count);
+    let mut log = reopen(directory.path());
+    assert_eq!(log.end(), end);
+    assert!(read_all(&mut log).into_iter().eq(0..BATCHES));
+}

@@ -55,9 +55,12 @@ impl Topics {
         for entry in fs::read_dir(home)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            let Some(name) = name.filter(|name| is_valid(name)) else { continue };
-            let partitions = fs::read_dir(&path)?.count();
-            let open = |n: usize| {
+            let partitions = partitions_in(&path);
+            let Some(name) = name.filter(|name| is_valid(name) && partitions > 0) else {
+                warn(format_args!("not a topic: {}", path.display()));
+                continue;
+            };
+            let open = |n: u32| {
                 let path = path.join(n.to_string());
                 Partition::open(&path, settings.segment, settings.sync, &total)
             };
@@ -163,6 +166,15 @@ impl Topics {
     }
 }
 
+/// The number of partitions of a topic in this directory. If one is missing, those behind it show that it is.
+fn partitions_in(directory: &std::path::Path) -> u32 {
+    let number = |name: &str| name.parse().ok().filter(|n: &u32| n.to_string() == name);
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let last = directories.filter_map(|entry| number(entry.file_name().to_str()?)).max();
+    last.map_or(0, |last| last.saturating_add(1).min(MAX_PARTITIONS as u32))
+}
+
 /// Whether Kafka allows the name. Such a name is also a file name of its own, and no path.
 fn is_valid(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -211,5 +223,23 @@ mod tests {
             assert!(creation.await.unwrap().is_empty());
             assert_eq!(topics.describe("t"), Ok(2));
         });
+    }
+
+    #[test]
+    fn only_directories_of_partitions_become_topics() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("topics");
+        for path in ["whole/0", "whole/1", "gap/2", "empty", "a b/0", "other/lost+found"] {
+            fs::create_dir_all(home.join(path)).unwrap();
+        }
+        fs::write(home.join("file"), "no topic").unwrap();
+        fs::write(home.join("whole/README"), "no partition").unwrap();
+        fs::create_dir_all(home.join("whole/+7")).unwrap();
+        let topics = Topics::open(settings(directory.path())).unwrap();
+        let found: Vec<_> = topics.all();
+        assert_eq!(found, [("gap".to_owned(), 3), ("whole".to_owned(), 2)]);
+        let is_served = |topic: &str, n| topics.partition(topic, n).unwrap().visible().is_ok();
+        assert!(is_served("whole", 0) && is_served("whole", 1) && is_served("gap", 2));
+        assert!(!is_served("gap", 0), "it is missing");
     }
 }
