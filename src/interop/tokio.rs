@@ -3,103 +3,17 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
-
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::net::{TcpStream, UnixStream, unix::pipe};
 
 use crate::buf::{ByteBuf, CompositeByteBuf};
 use crate::io::{Flush, RecvSizer, Splice, WriteQueue};
 use crate::pool::Pool;
 use crate::sys::Target;
 
-/// A descriptor that tokio watches: [`WriteQueue::poll_flush`] sends to it.
-///
-/// It is there for tokio's sockets and pipes, and for [`AsyncFd`] with anything in it. The write
-/// half of a split stream gives the stream by `as_ref()`.
-pub trait WriteReady: AsFd {
-    /// Waits until the descriptor may take bytes.
-    ///
-    /// # Errors
-    ///
-    /// If the runtime that watches it is gone.
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+mod ready;
 
-    /// Runs `write` if the descriptor may take bytes; when it fails with
-    /// [`io::ErrorKind::WouldBlock`], the next [`poll_write_ready`](Self::poll_write_ready) waits.
-    ///
-    /// # Errors
-    ///
-    /// Those of `write`; [`io::ErrorKind::WouldBlock`] without calling it if the descriptor takes no bytes.
-    fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
-}
-
-/// A descriptor that tokio watches for reading: [`Splice::poll_transfer`] and
-/// [`RecvSizer::poll_receive`] take from it.
-///
-/// It is there for the same types as [`WriteReady`].
-pub trait ReadReady: AsFd {
-    /// Waits until the descriptor may have bytes, or has ended.
-    ///
-    /// # Errors
-    ///
-    /// If the runtime that watches it is gone.
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Runs `read` if the descriptor may have bytes; when it fails with
-    /// [`io::ErrorKind::WouldBlock`], the next [`poll_read_ready`](Self::poll_read_ready) waits.
-    ///
-    /// # Errors
-    ///
-    /// Those of `read`; [`io::ErrorKind::WouldBlock`] without calling it if the descriptor has no bytes.
-    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
-}
-
-/// The traits for tokio's types, which have methods of the same names; a pipe needs no interest.
-macro_rules! readiness {
-    ($($stream:ty: $trait:ident, $poll:ident, $try:ident $(, $interest:expr)?;)+) => {$(
-        impl $trait for $stream {
-            fn $poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                <$stream>::$poll(self, cx)
-            }
-
-            fn $try<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-                self.try_io($($interest,)? call)
-            }
-        }
-    )+};
-}
-
-readiness! {
-    TcpStream: WriteReady, poll_write_ready, try_write, Interest::WRITABLE;
-    TcpStream: ReadReady, poll_read_ready, try_read, Interest::READABLE;
-    UnixStream: WriteReady, poll_write_ready, try_write, Interest::WRITABLE;
-    UnixStream: ReadReady, poll_read_ready, try_read, Interest::READABLE;
-    pipe::Sender: WriteReady, poll_write_ready, try_write;
-    pipe::Receiver: ReadReady, poll_read_ready, try_read;
-}
-
-impl<T: AsRawFd> WriteReady for AsyncFd<T> {
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Self::poll_write_ready(self, cx).map_ok(drop)
-    }
-
-    fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        self.try_io(Interest::WRITABLE, |_| write())
-    }
-}
-
-impl<T: AsRawFd> ReadReady for AsyncFd<T> {
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Self::poll_read_ready(self, cx).map_ok(drop)
-    }
-
-    fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        self.try_io(Interest::READABLE, |_| read())
-    }
-}
+pub use ready::{ReadReady, WriteReady};
 
 impl WriteQueue {
     /// Sends everything, waiting for the descriptor where it takes no more.
@@ -260,12 +174,25 @@ impl Splice {
         from: &impl ReadReady,
         to: &impl WriteReady,
     ) -> Poll<io::Result<u64>> {
+        self.poll_transfer_by(cx, from, |splice, cx| {
+            while splice.held_bytes() > 0 {
+                ready!(to.poll_write_ready(cx))?;
+                not_yet(to.try_write(|| splice.drain_to(to)))?;
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    /// Fills from the source and drains by `drain` in turns.
+    fn poll_transfer_by(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &impl ReadReady,
+        drain: impl Fn(&mut Self, &mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<u64>> {
         let start = self.moved_bytes();
         loop {
-            while self.held_bytes() > 0 {
-                ready!(to.poll_write_ready(cx))?;
-                not_yet(to.try_write(|| self.drain_to(to)))?;
-            }
+            ready!(drain(self, cx))?;
             if self.is_done() {
                 return Poll::Ready(Ok(self.moved_bytes()));
             }
@@ -339,20 +266,8 @@ impl Splice {
         from: &impl ReadReady,
         to: &impl AsFd,
     ) -> Poll<io::Result<u64>> {
-        let start = self.moved_bytes();
         self.prepare_for(to.as_fd());
-        loop {
-            self.drain_to(to)?;
-            if self.is_done() {
-                return Poll::Ready(Ok(self.moved_bytes()));
-            }
-            if self.is_spent(start) {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            ready!(from.poll_read_ready(cx))?;
-            not_yet(from.try_read(|| self.fill_from(from)))?;
-        }
+        self.poll_transfer_by(cx, from, |splice, _| Poll::Ready(splice.drain_to(to)))
     }
 
     /// Moves everything into a file; [`poll_transfer_to_file`](Self::poll_transfer_to_file) as a future.

@@ -1,7 +1,9 @@
 use std::io::Write;
 use std::task::Waker;
 
+use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream, unix::pipe};
 
 use super::*;
 use crate::io::FileRegion;
