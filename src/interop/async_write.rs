@@ -6,14 +6,16 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::io::{PollWriter, WriteQueue};
+use crate::io::{MAX_WRITER_CALL, PollWriter, WriteQueue};
 
-/// Implements [`PollWriter`] for a pinned writer of one of the traits.
+/// Implements [`PollWriter`] for a pinned writer of one of the traits, which one call offers so many bytes at most.
 macro_rules! poll_writer {
-    ($name:ident, $($trait:ident)::+) => {
-        struct $name<'w, W: ?Sized>(Pin<&'w mut W>);
+    ($visibility:vis $name:ident, $max:expr, $($trait:ident)::+) => {
+        $visibility struct $name<'w, W: ?Sized>(pub(super) Pin<&'w mut W>);
 
         impl<W: $($trait)::+ + ?Sized> PollWriter for $name<'_, W> {
+            const MAX_CALL: usize = $max;
+
             fn poll_write(
                 &mut self,
                 cx: &mut Context<'_>,
@@ -30,9 +32,12 @@ macro_rules! poll_writer {
 }
 
 #[cfg(feature = "tokio")]
-poll_writer!(Tokio, tokio::io::AsyncWrite);
+poll_writer!(Tokio, MAX_WRITER_CALL, tokio::io::AsyncWrite);
+// All that a flush may send: as much as a codec of `tokio_util` offers.
+#[cfg(feature = "tokio")]
+poll_writer!(pub(super) TokioFrames, usize::MAX, tokio::io::AsyncWrite);
 #[cfg(feature = "futures-io")]
-poll_writer!(Futures, futures_io::AsyncWrite);
+poll_writer!(Futures, MAX_WRITER_CALL, futures_io::AsyncWrite);
 
 #[cfg(feature = "tokio")]
 impl WriteQueue {

@@ -24,13 +24,13 @@ pub use crate::sys::NotRegularFile;
 pub use file::{FileRegion, FileTruncated};
 #[cfg(unix)]
 pub use file::{MappedFile, MappedFileMut};
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
-pub(crate) use queue::PollWriter;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use queue::sends_in_flight;
 pub use queue::{Flush, Payload, QueueStats, WriteQueue};
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub use queue::{InFlightSend, SendMethod, SendOperation, Settled};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) use queue::{MAX_WRITER_CALL, PollWriter};
 pub use recv::RecvSizer;
 #[cfg(unix)]
 pub use relay::{Splice, Spliced, shutdown_write};

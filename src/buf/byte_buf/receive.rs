@@ -11,12 +11,17 @@ const SMALL_BLOCK: usize = 256;
 /// The part of a block that its bytes must fill while the buffer waits.
 const LEAST_FILLED: usize = 4;
 
+/// Spare capacity, or held bytes, of one part in so many of the preferred size are reason enough to use no new block.
+const WORTH_FILLING: usize = 4;
+
 impl ByteBuf {
     /// Runs `read`, which appends to the buffer that it gets, with spare capacity for about `size` bytes or
     /// for as many as the maximum and the pool allow. Returns its result and the spare capacity that it had.
     ///
-    /// A buffer that has `size` bytes of capacity is read into until it is full. Otherwise the read goes
-    /// to a new block, and the bytes that are held move there only if others came.
+    /// A buffer that has `size` bytes of capacity is read into until it is full. So is one that has a quarter of
+    /// that as spare capacity, or holds a quarter of it: a block that received bytes keep alive is filled, and
+    /// what a decoder has reserved is used. Otherwise the read goes to a new block, and the bytes that are held
+    /// move there only if others came.
     ///
     /// # Errors
     ///
@@ -26,10 +31,9 @@ impl ByteBuf {
         size: usize,
         read: impl FnOnce(&mut Self) -> R,
     ) -> Result<(R, usize), TryReserveError> {
-        let is_roomy = self.len() < self.capacity() && self.capacity() >= size;
-        if !self.is_empty()
-            && !is_roomy
-            && !self.try_reclaim(size)
+        let is_roomy = self.is_filled_first(size);
+        if !is_roomy
+            && !self.is_empty()
             && let Ok(Some(mut next)) = self.successor(size)
         {
             let offered = next.capacity();
@@ -44,6 +48,53 @@ impl ByteBuf {
         let wanted = if is_roomy { 1 } else { size };
         let offered = self.reserve_up_to(wanted)?;
         Ok((read(self), offered))
+    }
+
+    /// Returns whether bytes are received into the spare capacity that is there, or that a reclaim makes.
+    fn is_filled_first(&mut self, size: usize) -> bool {
+        let has_spare = self.len() < self.capacity();
+        if (has_spare && self.capacity() >= size) || self.try_reclaim(size) {
+            return true;
+        }
+        let enough = size / WORTH_FILLING;
+        has_spare && (self.capacity() - self.len() >= enough || self.len() >= enough)
+    }
+
+    /// Returns whether other handles keep the block alive.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| !block.is_unique())
+    }
+
+    /// Replaces the block by one of `size` bytes from the same pool, if nothing is readable and the block has more
+    /// than twice that.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn replace_larger(&mut self, size: usize) {
+        let is_larger = self.block.as_ref().is_some_and(|block| block.capacity() / 2 > size);
+        if self.is_empty()
+            && is_larger
+            && let Ok(fitting) = self.moved(0, size)
+        {
+            *self = fitting;
+        }
+    }
+
+    /// Makes capacity for `length` readable bytes in all. If that takes another block, it is not larger.
+    ///
+    /// # Errors
+    ///
+    /// If the pool has no memory, or `length` is above the maximum.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn reserve_whole(&mut self, length: usize) -> Result<(), TryReserveError> {
+        let additional = length.saturating_sub(self.len());
+        if self.try_reclaim(additional) {
+            return Ok(());
+        }
+        if let Some(whole) = (length <= self.max).then(|| self.moved(0, length).ok()).flatten() {
+            *self = whole;
+            return Ok(());
+        }
+        self.try_reserve(additional)
     }
 
     /// Returns an empty buffer with headroom for the bytes that this one holds, and capacity for `size` more

@@ -139,6 +139,11 @@ impl DelimiterCodec {
         self.max_length
     }
 
+    /// Returns the limit, and where the codec is in a frame.
+    pub(super) fn progress(&self) -> (usize, usize, bool) {
+        (self.max_length, self.searched, self.is_discarding)
+    }
+
     pub(super) fn next(&mut self, src: &mut ByteBuf) -> Result<Option<ByteBuf>, FrameTooLong> {
         let longest = self.delimiters.longest();
         let most = self.max_length.saturating_add(longest);

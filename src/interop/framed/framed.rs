@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::read::Incoming;
 use super::stream::{over_stream, receives_frames, sends_frames};
 use super::write::Outgoing;
-use super::{Decoder, Encoder};
+use super::{Decoder, Encoder, FramedParts};
 use crate::buf::ByteBuf;
 #[cfg(unix)]
 use crate::interop::WriteReady;
@@ -89,31 +89,3 @@ impl<T, U> Framed<T, U> {
 over_stream!(Framed, codec, codec_mut, codec_pin_mut);
 receives_frames!(Framed);
 sends_frames!(Framed);
-
-/// The parts of a [`Framed`].
-#[derive(Debug)]
-#[allow(
-    clippy::manual_non_exhaustive,
-    reason = "the fields of tokio_util's, to be taken apart by `..`"
-)]
-pub struct FramedParts<T, U> {
-    /// The connection.
-    pub io: T,
-    /// The codec.
-    pub codec: U,
-    /// What was received and not decoded.
-    pub read_buf: ByteBuf,
-    /// What was encoded and not sent.
-    pub write_buf: WriteQueue,
-    pub(super) _priv: (),
-}
-
-impl<T, U> FramedParts<T, U> {
-    /// Returns parts with empty buffers.
-    pub fn new<I>(io: T, codec: U) -> Self
-    where
-        U: Encoder<I>,
-    {
-        Self { io, codec, read_buf: ByteBuf::new(), write_buf: WriteQueue::new(), _priv: () }
-    }
-}

@@ -371,7 +371,7 @@ impl Decoder for LengthDelimitedCodec {
 fn reserve_rest(src: &mut ByteBuf, length: usize) {
     if src.len() >= length / 4 {
         // Without memory for all of it, the next read gets less, or the error.
-        _ = src.try_reserve(length - src.len());
+        _ = src.reserve_whole(length);
     }
 }
 

@@ -1,5 +1,8 @@
 //! Text between delimiters.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
 use bytes::BufMut;
 
 use super::delimited::DelimiterCodec;
@@ -34,7 +37,45 @@ impl LinesCodec {
     pub fn max_length(&self) -> usize {
         self.0.max_length()
     }
+
+    fn key(&self) -> impl Ord + Hash {
+        self.0.progress()
+    }
 }
+
+/// Compares and hashes codecs by their settings and by where they are in a frame, as those of `tokio_util` do.
+macro_rules! compares_by_key {
+    ($type:ty) => {
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.key() == other.key()
+            }
+        }
+
+        impl Eq for $type {}
+
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $type {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.key().cmp(&other.key())
+            }
+        }
+
+        impl Hash for $type {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.key().hash(state);
+            }
+        }
+    };
+}
+
+compares_by_key!(LinesCodec);
+compares_by_key!(AnyDelimiterCodec);
 
 impl Default for LinesCodec {
     fn default() -> Self {
@@ -85,6 +126,7 @@ impl<T: AsRef<str>> Encoder<T> for LinesCodec {
 #[derive(Clone, Debug)]
 pub struct AnyDelimiterCodec {
     decoder: DelimiterCodec,
+    seek_delimiters: Vec<u8>,
     sequence_writer: Vec<u8>,
 }
 
@@ -103,13 +145,17 @@ impl AnyDelimiterCodec {
         max_length: usize,
     ) -> Self {
         let decoder = DelimiterCodec::at_bytes(&seek_delimiters, max_length);
-        Self { decoder, sequence_writer }
+        Self { decoder, seek_delimiters, sequence_writer }
     }
 
     /// Returns the limit of a frame in bytes.
     #[must_use]
     pub fn max_length(&self) -> usize {
         self.decoder.max_length()
+    }
+
+    fn key(&self) -> impl Ord + Hash {
+        (self.decoder.progress(), &self.seek_delimiters, &self.sequence_writer)
     }
 }
 

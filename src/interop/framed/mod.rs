@@ -38,6 +38,7 @@ mod error;
 mod framed;
 pub mod length_delimited;
 mod lines;
+mod parts;
 mod raw;
 mod read;
 mod stream;
@@ -55,9 +56,10 @@ pub use error::{
     AnyDelimiterCodecError, FrameTooLong, InvalidFrameLength, LengthDelimitedCodecError,
     LinesCodecError,
 };
-pub use framed::{Framed, FramedParts};
+pub use framed::Framed;
 pub use length_delimited::LengthDelimitedCodec;
 pub use lines::{AnyDelimiterCodec, LinesCodec};
+pub use parts::FramedParts;
 pub use raw::BytesCodec;
 pub use read::FramedRead;
 pub use write::FramedWrite;
@@ -67,6 +69,15 @@ const MAX_LENGTH: usize = 8 * 1024 * 1024;
 
 /// What a read is offered at most, unless a larger capacity is asked for.
 const MAX_READ: usize = 256 * 1024;
+
+/// The same while the frames of the block before are kept: a frame keeps its whole block alive.
+const MAX_KEPT_READ: usize = 32 * 1024;
+
+/// The number of reads for which frames are taken to be kept: at first, and after a block whose frames were kept.
+const KEPT_READS: u8 = 16;
+
+/// The longest frame for which a read is offered its length: 1 MiB and a header.
+const MAX_FRAME_READ: usize = 1024 * 1024 + 1024;
 
 /// Takes frames off the front of received bytes.
 #[doc(alias = "ByteToMessageDecoder")]

@@ -6,11 +6,12 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::framed::FramedParts;
+use super::parts::FramedParts;
 use super::stream::{over_stream, receives_frames};
-use super::{Decoder, MAX_READ};
+use super::{Decoder, KEPT_READS, MAX_FRAME_READ, MAX_KEPT_READ, MAX_READ};
 use crate::buf::ByteBuf;
 use crate::io::{RecvSizer, WriteQueue};
 
@@ -23,9 +24,10 @@ pin_project_lite::pin_project! {
     ///
     /// # Cost
     ///
-    /// Each read is offered what [`RecvSizer`] has learnt, up to 256 KiB. While it waits, it holds no memory
-    /// with no bytes buffered, and with a part of a frame at most four times the length of that, or 256
-    /// bytes. A frame keeps the block that it was received into.
+    /// Each read is offered what [`RecvSizer`] has learnt, up to 256 KiB. A frame keeps the block that it was
+    /// received into, so while the caller keeps frames, and in the first reads, that is up to 32 KiB. Frames of more
+    /// than half of that are received each into a block of its own length, up to 1 MiB. While it waits, it holds no
+    /// memory with no bytes buffered, and with a part of a frame at most four times the length of that, or 256 bytes.
     #[derive(Debug)]
     pub struct FramedRead<T, D> {
         #[pin]
@@ -67,12 +69,49 @@ impl<T, D> FramedRead<T, D> {
 over_stream!(FramedRead, decoder, decoder_mut, decoder_pin_mut);
 receives_frames!(FramedRead);
 
+/// Passes items on to a stream that is a sink itself.
+impl<T: Sink<I>, I, D> Sink<I> for FramedRead<T, D> {
+    type Error = T::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
+        self.project().inner.poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, item: I) -> Result<(), T::Error> {
+        self.project().inner.start_send(item)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
+        self.project().inner.poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
+        self.project().inner.poll_close(cx)
+    }
+}
+
 /// What was received and not decoded, and what to do next.
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) buffer: ByteBuf,
     sizer: RecvSizer,
+    /// The most that a read is offered while frames are kept.
+    max_kept: usize,
+    /// The bytes of the last two frames.
+    frames: [usize; 2],
+    /// The number of reads that are offered no more than that: each block whose frames were kept sets it.
+    kept_reads: u8,
+    look: Look,
     state: State,
+}
+
+/// When to look whether the frames of a block are kept. Once for each read, because it costs as much as a small frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// At the poll behind the first frame of the block.
+    AfterFrame,
+    AtNextPoll,
+    Done,
 }
 
 /// What the next poll does first.
@@ -103,7 +142,7 @@ impl Incoming {
 
     pub(super) fn with_capacity(capacity: usize) -> Self {
         let sizer = RecvSizer::with_range(capacity.max(1), capacity.max(MAX_READ));
-        Self { sizer, ..Self::new() }
+        Self { sizer, max_kept: capacity.max(MAX_KEPT_READ), ..Self::new() }
     }
 
     pub(super) fn poll_next<T: AsyncRead, D: Decoder>(
@@ -124,7 +163,12 @@ impl Incoming {
                     };
                     return Poll::Ready(None);
                 }
-                State::Decode => decoder.decode(&mut self.buffer),
+                State::Decode => {
+                    if self.look == Look::AtNextPoll {
+                        self.look_at_block();
+                    }
+                    decoder.decode(&mut self.buffer)
+                }
                 State::DecodeLast => decoder.decode_eof(&mut self.buffer),
                 State::Read | State::Ended => {
                     match ready!(self.poll_read(inner.as_mut(), cx)) {
@@ -141,7 +185,10 @@ impl Incoming {
                 }
             };
             match result {
-                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Some(frame)) => {
+                    self.record_frame(undecoded.saturating_sub(self.buffer.len()));
+                    return Poll::Ready(Some(Ok(frame)));
+                }
                 Ok(None) if is_ended => {
                     self.state = State::Ended;
                     return Poll::Ready(None);
@@ -160,21 +207,53 @@ impl Incoming {
         }
     }
 
+    fn record_frame(&mut self, length: usize) {
+        self.frames = [self.frames[1], length];
+        if self.look == Look::AfterFrame {
+            self.look = Look::AtNextPoll;
+        }
+    }
+
+    /// Records whether the frames that were given out of this block are kept.
+    fn look_at_block(&mut self) {
+        self.look = Look::Done;
+        let kept = self.buffer.is_shared();
+        self.kept_reads = if kept { KEPT_READS } else { self.kept_reads.saturating_sub(1) };
+    }
+
+    /// Returns the capacity that the next read should have.
+    ///
+    /// Where the last two frames are large beside a read, the block ends with a frame: else the beginning of the next
+    /// one would have to move to another block.
+    fn read_size(&self) -> usize {
+        let max = if self.kept_reads > 0 { self.max_kept } else { usize::MAX };
+        let size = self.sizer.size().min(max);
+        let frame = self.frames[0].min(self.frames[1]);
+        let rest = frame.saturating_sub(self.buffer.len());
+        if frame > size / 2 && frame <= MAX_FRAME_READ && rest > 0 { rest } else { size }
+    }
+
     /// Reads into spare capacity that is there only during the call, unless bytes come.
     fn poll_read<T: AsyncRead>(
         &mut self,
         mut inner: Pin<&mut T>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let read = self
-            .buffer
-            .receive_with(self.sizer.size(), |buffer| pin!(inner.read_buf(buffer)).poll(cx));
+        let size = self.read_size();
+        if self.kept_reads > 0 {
+            // Its first frames would keep all of it alive while the rest of the last one moves to another block.
+            self.buffer.replace_larger(size);
+        }
+        let read = self.buffer.receive_with(size, |buffer| pin!(inner.read_buf(buffer)).poll(cx));
         let (read, offered) = match read {
             Ok(read) => read,
             Err(error) => return Poll::Ready(Err(error.into())),
         };
         match read {
-            Poll::Ready(Ok(received @ 1..)) => self.sizer.record(received, offered),
+            Poll::Ready(Ok(received @ 1..)) => {
+                self.sizer.record(received, offered);
+                self.look = Look::AfterFrame;
+            }
             _ => self.buffer.release_excess(),
         }
         read
@@ -185,6 +264,14 @@ impl From<ByteBuf> for Incoming {
     /// Decodes what is in the buffer before it reads.
     fn from(buffer: ByteBuf) -> Self {
         let state = if buffer.is_empty() { State::Read } else { State::Decode };
-        Self { buffer, sizer: RecvSizer::new(), state }
+        Self {
+            buffer,
+            sizer: RecvSizer::new(),
+            max_kept: MAX_KEPT_READ,
+            frames: [0; 2],
+            kept_reads: KEPT_READS,
+            look: Look::Done,
+            state,
+        }
     }
 }

@@ -138,9 +138,9 @@ macro_rules! sends_frames {
                 E: Encoder<I>,
             {
                 let Self { inner, codec, outgoing, .. } = self;
-                outgoing.queue.writable_into(inner).await?;
+                poll_fn(|cx| outgoing.poll_ready(Pin::new(&mut *inner), cx)).await?;
                 codec.encode(item, &mut outgoing.queue)?;
-                Ok(outgoing.queue.flush_into_async(inner).await?)
+                Ok(poll_fn(|cx| outgoing.poll_flush(Pin::new(&mut *inner), cx)).await?)
             }
         }
 
@@ -165,7 +165,7 @@ macro_rules! sends_frames {
                 cx: &mut Context<'_>,
             ) -> Poll<Result<(), E::Error>> {
                 let this = self.project();
-                this.outgoing.queue.poll_writable_into(cx, this.inner).map_err(E::Error::from)
+                this.outgoing.poll_ready(this.inner, cx).map_err(E::Error::from)
             }
 
             fn start_send(self: Pin<&mut Self>, item: I) -> Result<(), E::Error> {
@@ -178,7 +178,7 @@ macro_rules! sends_frames {
                 cx: &mut Context<'_>,
             ) -> Poll<Result<(), E::Error>> {
                 let this = self.project();
-                this.outgoing.queue.poll_flush_into(cx, this.inner).map_err(E::Error::from)
+                this.outgoing.poll_flush(this.inner, cx).map_err(E::Error::from)
             }
 
             fn poll_close(

@@ -1,18 +1,21 @@
 //! Frames for a writer.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::AsyncWrite;
 
 use super::Encoder;
-use super::framed::FramedParts;
+use super::parts::FramedParts;
 use super::stream::{over_stream, sends_frames};
 use crate::buf::ByteBuf;
 #[cfg(unix)]
 use crate::interop::WriteReady;
+use crate::interop::async_write::TokioFrames;
 use crate::io::WriteQueue;
 
 pin_project_lite::pin_project! {
@@ -20,6 +23,11 @@ pin_project_lite::pin_project! {
     ///
     /// Frames go into a [`WriteQueue`], so that they are sent without being copied together, and a part of a frame
     /// may be a range of a file. Dropping a future that sends loses nothing: the queue holds what is left.
+    ///
+    /// # Cost
+    ///
+    /// One vectored write for all that is queued, up to 1 MiB and 1024 parts; a writer without vectored writes is
+    /// offered one part at a time. Files are read, 64 KiB at a time.
     #[derive(Debug)]
     pub struct FramedWrite<T, E> {
         #[pin]
@@ -61,6 +69,19 @@ impl<T, E> FramedWrite<T, E> {
 over_stream!(FramedWrite, encoder, encoder_mut, encoder_pin_mut);
 sends_frames!(FramedWrite);
 
+/// Passes on the items of a writer that is a stream itself.
+impl<T: Stream, E> Stream for FramedWrite<T, E> {
+    type Item = T::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T::Item>> {
+        self.project().inner.poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.size_hint()
+    }
+}
+
 /// The boundary of [`WriteQueue`]'s own high watermark.
 const BOUNDARY: usize = 64 * 1024;
 
@@ -88,12 +109,28 @@ impl Outgoing {
         self.queue = std::mem::take(&mut self.queue).with_watermarks(high / 2, high);
     }
 
+    pub(super) fn poll_ready<T: AsyncWrite>(
+        &mut self,
+        inner: Pin<&mut T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.queue.poll_drain_until_writable(cx, &mut TokioFrames(inner))
+    }
+
+    pub(super) fn poll_flush<T: AsyncWrite>(
+        &mut self,
+        inner: Pin<&mut T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.queue.poll_drain(cx, &mut TokioFrames(inner))
+    }
+
     pub(super) fn poll_close<T: AsyncWrite>(
         &mut self,
         mut inner: Pin<&mut T>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.queue.poll_flush_into(cx, inner.as_mut()))?;
+        ready!(self.poll_flush(inner.as_mut(), cx))?;
         inner.poll_shutdown(cx)
     }
 }

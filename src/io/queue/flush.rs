@@ -158,20 +158,29 @@ impl WriteQueue {
     }
 
     pub(super) fn drain<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
+        self.drain_until(sink, Self::is_empty)
+    }
+
+    /// As [`drain`](Self::drain), but makes no further call once `is_done`.
+    pub(super) fn drain_until<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        is_done: impl Fn(&Self) -> bool,
+    ) -> io::Result<Flush> {
         #[cfg(all(target_os = "linux", feature = "io-uring"))]
         self.require_settled()?;
         self.above_high = !self.is_writable();
         self.close_tail();
-        let flush = self.run(sink);
+        let flush = self.run(sink, is_done);
         self.stats.corks += sink.release();
         flush
     }
 
-    fn run<S: Sink>(&mut self, sink: &mut S) -> io::Result<Flush> {
+    fn run<S: Sink>(&mut self, sink: &mut S, is_done: impl Fn(&Self) -> bool) -> io::Result<Flush> {
         let start = self.flushed;
         loop {
             let moved = self.flushed - start;
-            if self.parts.is_empty() {
+            if is_done(self) {
                 return Ok(Flush::Done(moved));
             }
             let left = self.budget.saturating_sub(moved);

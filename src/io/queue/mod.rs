@@ -50,6 +50,8 @@ pub use operation::{InFlightSend, SendMethod, SendOperation};
 pub use payload::Payload;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(crate) use poll::PollWriter;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) use sink::MAX_WRITER_CALL;
 pub use stats::QueueStats;
 #[cfg(all(unix, feature = "testing"))]
 pub(crate) use zero_copy::sends_in_flight;

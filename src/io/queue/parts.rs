@@ -55,11 +55,6 @@ impl Parts {
         self.list.len()
     }
 
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     /// The sum of the lengths.
     #[inline]
     pub(super) fn bytes(&self) -> u64 {

@@ -5,12 +5,15 @@ use std::task::{Context, Poll, ready};
 
 use super::WriteQueue;
 use super::flush::Flush;
-use super::sink::{MAX_WRITER_CALL, Sink};
+use super::sink::Sink;
 use crate::io::file::region::FileRegion;
 use crate::sys::More;
 
 /// An asynchronous writer, of whatever runtime's trait.
 pub(crate) trait PollWriter {
+    /// The most bytes that one call is offered.
+    const MAX_CALL: usize;
+
     /// Writes the slices in order, or a part of them.
     fn poll_write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>])
     -> Poll<io::Result<usize>>;
@@ -29,7 +32,7 @@ struct Polled<'p, 'cx, W> {
 
 impl<W: PollWriter> Sink for Polled<'_, '_, W> {
     const SENDS_FILES: bool = false;
-    const MAX_CALL: usize = MAX_WRITER_CALL;
+    const MAX_CALL: usize = W::MAX_CALL;
 
     fn write(&mut self, bufs: &[IoSlice<'_>], _: More) -> io::Result<usize> {
         loop {
@@ -79,7 +82,7 @@ impl WriteQueue {
             return Poll::Ready(Ok(()));
         }
         let mut polled = Polled { writer, cx, is_pending: false };
-        let flush = self.drain(&mut polled)?;
+        let flush = self.drain_until(&mut polled, &is_done)?;
         match flush {
             _ if is_done(self) => Poll::Ready(Ok(())),
             Flush::WouldBlock(_) if polled.is_pending => Poll::Pending,

@@ -9,7 +9,7 @@ use crate::sys::{MAX_BYTES, Target};
 
 /// What a writer is offered at a time: enough for a few TLS records, and no more than its buffers should
 /// take at once.
-pub(super) const MAX_WRITER_CALL: usize = 64 * 1024;
+pub(crate) const MAX_WRITER_CALL: usize = 64 * 1024;
 
 /// A destination of [`WriteQueue`](super::WriteQueue).
 pub(super) trait Sink {

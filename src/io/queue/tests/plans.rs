@@ -139,6 +139,8 @@ impl Write for Moody {
 
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 impl PollWriter for Moody {
+    const MAX_CALL: usize = super::super::sink::MAX_WRITER_CALL;
+
     fn poll_write(&mut self, _: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if self.random.below(4) == 0 { Poll::Pending } else { Poll::Ready(self.take(bufs)) }
     }
