@@ -174,14 +174,17 @@ impl Slab {
     }
 
     /// Returns the number of blocks that only cached references keep, and the sum of their requested lengths.
-    /// `cached` has the addresses of headers, and the number of cached references to each.
+    /// `cached` has the addresses of headers, in order, and the number of cached references to each.
     pub(crate) fn only_cached(&self, cached: &[(usize, u32)]) -> (usize, usize) {
         let (start, size) = (self.headers.base.addr().get(), size_of::<Header>());
-        let slot_of = |address: usize| (address.checked_sub(start)? / size).try_into().ok();
-        let is_out = |slot: &u32| *slot < self.fresh && !self.free.has(*slot);
+        let end = start + self.fresh as usize * size;
+        let place_of = |end| cached.partition_point(|&(address, _)| address < end);
         let mut sum = (0, 0);
-        for &(address, references) in cached {
-            let Some(slot) = slot_of(address).filter(is_out) else { continue };
+        for &(address, references) in &cached[place_of(start)..place_of(end)] {
+            let slot = ((address - start) / size) as u32;
+            if self.free.has(slot) {
+                continue;
+            }
             // SAFETY: slots below `fresh` have a header (S3), which lives as long as the slab (S2).
             let header = unsafe { self.header(slot).as_ref() };
             if header.count.references() == references {

@@ -257,11 +257,11 @@ impl Cache {
     fn grow(&self, magazine: &Open<'_>) -> usize {
         let (limit, size) = (magazine.limit(), magazine.size());
         let counters = magazine.counters();
-        let takes = counters.takes.get();
+        let takes = counters.takes.get() as u32;
         let since = takes.wrapping_sub(counters.takes_at_miss.replace(takes));
         let most = most_of(size);
         // A magazine that was emptied while its thread was idle starts again from nothing, however much it took meanwhile.
-        if limit == most || (limit > 0 && since > GROWTH_INTERVAL * limit as u64) {
+        if limit == most || (limit > 0 && u64::from(since) > GROWTH_INTERVAL * limit as u64) {
             return limit;
         }
         let next = (limit * 2).max(FIRST_MAGAZINE / size).clamp(1, most);

@@ -89,7 +89,7 @@ fn all_counts() -> MutexGuard<'static, Vec<CountsRef>> {
     ALL_COUNTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the addresses of the headers to which threads cache references, and how many.
+/// Returns the addresses of the headers to which threads cache references, in order, and how many.
 pub(crate) fn cached_references() -> Vec<(usize, u32)> {
     let mut sums = std::collections::HashMap::<usize, u32>::new();
     for counts in all_counts().iter() {
@@ -98,7 +98,9 @@ pub(crate) fn cached_references() -> Vec<(usize, u32)> {
             *sums.entry(address).or_default() += references;
         });
     }
-    sums.into_iter().collect()
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_unstable();
+    sums
 }
 
 /// Lets `f` use the thread's storage.

@@ -19,7 +19,7 @@ struct Cached {
 impl Central {
     /// Returns the pool's figures: exact while no other thread except the purger uses the pool.
     ///
-    /// `references` has the addresses of headers to which threads cache references, and how many: a block that has no
+    /// `references` has the addresses of headers to which threads cache references, in order, and how many: a block that has no
     /// others counts as cached.
     pub(crate) fn stats(&self, references: &[(usize, u32)]) -> PoolStats {
         // What the purger moves is in one place or the other.

@@ -62,17 +62,21 @@ pub(crate) struct Magazine {
     pub(crate) refused: Cell<u32>,
     /// The number of blocks that it gave since it last needed one.
     pub(crate) given_in_a_row: Cell<u32>,
+    /// The low bits of `takes` when it last ran empty or full.
+    pub(crate) takes_at_miss: Cell<u32>,
     /// Blocks that were taken out one by one.
     pub(crate) takes: Counter,
-    /// `takes` when it last ran empty or full.
-    pub(crate) takes_at_miss: Cell<u64>,
     /// Blocks that came from the shared part, and went there.
     pub(crate) received: Counter,
     pub(crate) given: Counter,
 }
 
-/// The number of classes whose magazines are allocated together.
-const GROUP: usize = 16;
+// The owner changes it for each block: it has a cache line of its own.
+#[cfg(all(target_pointer_width = "64", not(shuttle)))]
+static_assertions::const_assert_eq!(size_of::<Magazine>(), 64);
+
+/// The number of classes whose magazines are allocated together: few, for pools that are hardly used.
+const GROUP: usize = 8;
 const GROUPS: usize = size_class::COUNT.div_ceil(GROUP);
 
 type Group = [Magazine; GROUP];
