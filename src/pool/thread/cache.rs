@@ -16,12 +16,12 @@ use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::observe::track::Tracker;
 use crate::pool::shared::central::Central;
 use crate::pool::shared::purger;
-use crate::pool::shared::stores::depot::round_of;
+use crate::pool::shared::stores::depot::{Round, round_of};
 use crate::pool::shared::stores::magazines::{Magazines, Open, most_of};
 use crate::pool::tuning::{
-    BLOCKS_OF_TRADE, FIRST_ALLOWANCE, FIRST_MAGAZINE, GROWTH_INTERVAL, LITTLE, MAX_ROUND,
-    MIXED_ROUNDS_PER_SWING, MIXED_ROUNDS_TO_SHRINK, PURGE_STEP, REFUSALS_BEFORE_DISPLACING,
-    ROUNDS_BEFORE_DEPOT, ROUNDS_OF_TRADE, SWINGS_TO_GROW,
+    BLOCKS_BEFORE_DEPOT, BLOCKS_OF_TRADE, FIRST_ALLOWANCE, FIRST_MAGAZINE, GROWTH_INTERVAL, LITTLE,
+    MAX_ROUND, MIXED_ROUNDS_PER_SWING, MIXED_ROUNDS_TO_SHRINK, PURGE_STEP,
+    REFUSALS_BEFORE_DISPLACING, ROUNDS_OF_TRADE, SWINGS_TO_GROW,
 };
 use core::cell::Cell;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(crate) struct Cache {
     /// The class at which the next search for a part to take away begins.
     next_victim: Cell<u8>,
     trade: Trade,
+    /// A round without blocks, for the next trade with the depot.
+    spare: Cell<Option<Box<Round>>>,
     /// The pool is closed, and no block is left here.
     is_over: Cell<bool>,
 }
@@ -58,7 +60,8 @@ impl Cache {
         let magazines = Magazines::new(home, central.config.thread_cache);
         let (next_victim, is_over) = (Cell::new(0), Cell::new(false));
         let unsampled = Cell::new(central.tracker.as_ref().map_or(0, Tracker::first_count));
-        Self { magazines, central, unsampled, next_victim, trade: Trade::default(), is_over }
+        let (trade, spare) = (Trade::default(), Cell::new(None));
+        Self { magazines, central, unsampled, next_victim, trade, spare, is_over }
     }
 
     pub(crate) fn central(&self) -> &Arc<Central> {
@@ -136,33 +139,36 @@ impl Cache {
         let limit = self.grow(magazine);
         counters.given_in_a_row.set(0);
         let before = counters.received.get();
-        if limit >= round_of(magazine.size())
-            && let Some(mut round) = self.central.pop_round(class)
-        {
-            counters.received.add(round.len() as u64);
-            for block in round.drain() {
+        let mut first = None;
+        if let Some(mut round) = self.central.pop_round(class, || self.spare.take()) {
+            let len = round.len();
+            let mut blocks = round.drain();
+            first = blocks.next();
+            for block in blocks.by_ref().take(limit) {
                 let _it_fits = magazine.push(block);
             }
-            self.central.recycle(round);
+            counters.received.add(len.min(limit + 1) as u64);
+            if len > limit + 1 {
+                // Here and not in the depot, where a magazine of this size would leave them again and again.
+                self.central.put_all(class, &mut blocks);
+            }
+            drop(blocks);
+            self.spare.set(Some(round));
         } else {
             // As many again as so far, because a size that is seldom asked for is not hoarded. Half the limit at most,
             // so that freed blocks fit.
             let more = (counters.received.get() as usize).min(limit / 2);
-            let mut first = None;
             self.central.fill(class, more + 1, &mut |block| {
                 counters.received.add(1);
                 if !magazine.push(block) {
                     first = Some(block);
                 }
             })?;
-            if let Some(first) = first {
-                counters.takes.add(1);
-                return Ok(first);
-            }
         }
         self.count_trade(magazine, &self.trade.received, counters.received.get() - before);
         counters.takes.add(1);
-        magazine.pop().ok_or_else(|| self.central.refuse(magazine.size()))
+        let block = first.or_else(|| magazine.pop());
+        block.ok_or_else(|| self.central.refuse(magazine.size()))
     }
 
     /// Puts a block that does not fit its magazine.
@@ -193,12 +199,16 @@ impl Cache {
         }
         let (class, round_len) = (magazine.class(), round_of(magazine.size()));
         let in_a_row = &magazine.counters().given_in_a_row;
-        let flows = in_a_row.get() as usize >= ROUNDS_BEFORE_DEPOT * round_len;
-        let round = if flows && len >= round_len { self.central.empty_round() } else { None };
+        let flows = in_a_row.get() >= BLOCKS_BEFORE_DEPOT;
+        let round = if flows && len >= round_len {
+            self.spare.take().or_else(|| self.central.empty_round())
+        } else {
+            None
+        };
         match round {
             Some(mut round) => {
                 magazine.fill_round(&mut round, round_len);
-                self.central.push_round(class, round);
+                self.spare.set(self.central.push_round(class, round));
             }
             None => self.central.put_all(class, &mut magazine.drain_oldest(few)),
         }
@@ -376,6 +386,34 @@ mod tests {
         let sum = cache.magazines.assigned() + cache.magazines.unassigned.get();
         assert_eq!(sum, granted(), "J1");
         cache.flush();
+    }
+
+    /// The thread that allocates has given its allowance to another class.
+    #[test]
+    #[cfg(not(miri))]
+    fn blocks_that_flow_to_a_magazine_of_less_than_a_round_do_not_pile_up() {
+        let pool = Pool::builder().thread_cache(2 << 20).build();
+        let new = || Cache::new(Arc::clone(pool.central()));
+        let (from, to) = (new(), new());
+        let home = Arc::as_ptr(pool.central()).cast();
+        swing(&from, home, class_of(16 * 1024), 300, 50);
+        let class = class_of(64 * 1024);
+        for _ in 0..200 {
+            let take =
+                || from.magazines.take(home, class).map_or_else(|| from.refill(class), Ok).unwrap();
+            let held: Vec<_> = (0..16).map(|_| take()).collect();
+            for block in held {
+                if let Err(block) = to.magazines.put(home, block) {
+                    to.put_slowly(block);
+                }
+            }
+        }
+        let limit = from.magazines.with(class, |magazine| magazine.limit()).unwrap();
+        assert!(limit < round_of(64 * 1024), "{limit}");
+        let stats = pool.stats();
+        assert!(stats.mapped <= 24 << 20, "{stats:?}");
+        from.flush();
+        to.flush();
     }
 
     /// Many live blocks of several classes, one of which is replaced at a time.

@@ -71,12 +71,11 @@ impl Central {
 
     /// Takes one block, for a thread that has no cache.
     pub(crate) fn take_one(self: &Arc<Self>, class: u8) -> Result<HeaderRef, AllocError> {
-        if let Some(mut round) = self.pop_round(class) {
+        if let Some(mut round) = self.pop_round(class, || None) {
             let mut blocks = round.drain();
             let first = blocks.next();
             self.put_all(class, &mut blocks);
             drop(blocks);
-            self.recycle(round);
             if let Some(first) = first {
                 return Ok(first);
             }

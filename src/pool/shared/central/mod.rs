@@ -75,8 +75,6 @@ pub(crate) struct Config {
 pub(crate) struct Central {
     pub(crate) config: Config,
     classes: [AtomicPtr<Class>; size_class::COUNT],
-    /// Rounds without blocks, for any class.
-    pub(super) empty_rounds: Rounds,
     pub(super) chunks: Mutex<Chunks>,
     pub(super) large: Mutex<LargeCache>,
     pub(super) caches: Registry,
@@ -128,7 +126,6 @@ impl Central {
         }
         Arc::new(Self {
             classes: [const { AtomicPtr::new(core::ptr::null_mut()) }; size_class::COUNT],
-            empty_rounds: Rounds::default(),
             chunks: Mutex::new(Chunks::new(units as u32)),
             large: Mutex::default(),
             caches: Registry::default(),

@@ -21,8 +21,8 @@ impl Central {
         self.take_back_caches(false);
         let bytes = self.purge(usize::MAX);
         self.purge_headers();
-        while self.empty_rounds.pop().is_some() {}
         for (_, class) in self.classes() {
+            class.depot.forget_empty();
             lock(&class.slabs).forget_unused();
         }
         self.emit_events();

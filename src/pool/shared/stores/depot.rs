@@ -57,48 +57,77 @@ impl Round {
     }
 }
 
-/// A stack of rounds, the last one put is the first one taken.
+/// The depot of a class: rounds with blocks, and the empty ones that come back for more.
+///
+/// A trade is one use of the lock for both. In a flow from thread to thread, the line of the lock moves from core to core
+/// with each use. It is in no line with anything else; 128 bytes, as processors fetch lines in pairs.
 #[derive(Default)]
-pub(crate) struct Rounds(Mutex<List>);
+#[repr(align(128))]
+pub(crate) struct Rounds(Mutex<Lists>);
 
 #[derive(Default)]
-struct List {
-    head: Option<Box<Round>>,
+struct Lists {
+    full: List,
+    empty: List,
     blocks: usize,
     requested: usize,
 }
 
 impl Rounds {
-    pub(crate) fn push(&self, mut round: Box<Round>) {
-        let mut list = lock(&self.0);
-        list.blocks += round.len;
-        list.requested += round.requested;
-        round.next = list.head.take();
-        list.head = Some(round);
+    /// Adds a round. Returns an empty one, if there is one.
+    pub(crate) fn push(&self, round: Box<Round>) -> Option<Box<Round>> {
+        let mut lists = lock(&self.0);
+        lists.blocks += round.len;
+        lists.requested += round.requested;
+        lists.full.push(round);
+        lists.empty.pop()
     }
 
-    pub(crate) fn pop(&self) -> Option<Box<Round>> {
-        let mut list = lock(&self.0);
-        let mut round = list.head.take()?;
-        list.head = round.next.take();
-        list.blocks -= round.len;
-        list.requested -= round.requested;
+    /// Takes the round that was added last, and stores an empty one, if the caller has one.
+    pub(crate) fn pop(&self, empty: Option<Box<Round>>) -> Option<Box<Round>> {
+        let mut lists = lock(&self.0);
+        if let Some(empty) = empty {
+            lists.empty.push(empty);
+        }
+        let round = lists.full.pop()?;
+        lists.blocks -= round.len;
+        lists.requested -= round.requested;
         Some(round)
+    }
+
+    /// Frees the empty rounds.
+    pub(crate) fn forget_empty(&self) {
+        let empty = std::mem::take(&mut lock(&self.0).empty);
+        drop(empty);
     }
 
     /// Returns the number of blocks, and the sum of their last requested lengths.
     pub(crate) fn contents(&self) -> (usize, usize) {
-        let list = lock(&self.0);
-        (list.blocks, list.requested)
+        let lists = lock(&self.0);
+        (lists.blocks, lists.requested)
+    }
+}
+
+/// A stack of rounds: the last one pushed is the first one popped.
+#[derive(Default)]
+struct List(Option<Box<Round>>);
+
+impl List {
+    fn push(&mut self, mut round: Box<Round>) {
+        round.next = self.0.take();
+        self.0 = Some(round);
+    }
+
+    fn pop(&mut self) -> Option<Box<Round>> {
+        let mut round = self.0.take()?;
+        self.0 = round.next.take();
+        Some(round)
     }
 }
 
 impl Drop for List {
     /// Drops the nodes in a loop: recursion could overflow the stack.
     fn drop(&mut self) {
-        let mut next = self.head.take();
-        while let Some(mut round) = next {
-            next = round.next.take();
-        }
+        while self.pop().is_some() {}
     }
 }
