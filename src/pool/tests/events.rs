@@ -5,7 +5,6 @@ use crate::pool::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Does something while `heard` is called for each event of this thread.
-#[cfg(feature = "tracing")]
 fn listening<R>(heard: impl Fn() + Send + Sync + 'static, work: impl FnOnce() -> R) -> R {
     use tracing::span;
     struct Listener<F>(F);
@@ -36,7 +35,6 @@ fn listening<R>(heard: impl Fn() + Send + Sync + 'static, work: impl FnOnce() ->
 }
 
 /// A subscriber may use the pool that emits the events.
-#[cfg(feature = "tracing")]
 #[test]
 fn a_subscriber_may_allocate() {
     let pool = Pool::builder().build();
@@ -57,7 +55,6 @@ fn a_subscriber_may_allocate() {
 }
 
 /// A subscriber may panic: neither the block that was being allocated is lost, nor the charge on its budget.
-#[cfg(feature = "tracing")]
 #[test]
 fn a_subscriber_that_panics_loses_no_block() {
     let pool = Pool::builder().build();

@@ -1,4 +1,5 @@
 mod budgets;
+#[cfg(feature = "tracing")]
 mod events;
 mod figures;
 mod life;

@@ -357,6 +357,7 @@ mod tests {
     }
 
     /// Takes `n` blocks and gives them back, `times` times over.
+    #[cfg(not(miri))]
     fn swing(cache: &Cache, home: *const (), class: u8, n: usize, times: usize) {
         for _ in 0..times {
             let take = || {
