@@ -118,16 +118,22 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// A module imports only from the layers below its own: test_data, sync, sys, memory, pool, buf, io, interop, testing.
-mod buf;
-mod interop;
-mod io;
-mod memory;
-mod pool;
-mod sync;
-mod sys;
+// A module imports only from the layers below its own: test_data, sync, sys, memory, pool, buf, io, interop, testing. The
+// modules are in this order, because the page of a type lists its methods in it: those of features come last.
 #[cfg(any(test, feature = "testing"))]
 mod test_data;
+
+mod sync;
+mod sys;
+
+mod memory;
+mod pool;
+
+mod buf;
+mod io;
+
+mod interop;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -1,11 +1,40 @@
-//! [`PoolBuilder`]: the settings of a pool.
+//! The constructors of [`Pool`], and [`PoolBuilder`], its settings.
 
 use crate::pool::budget::Shedders;
 use crate::pool::observe::track::Track;
 use crate::pool::shared::central::{Central, Config, Purge};
 use crate::pool::shared::purger;
 use crate::pool::{CloseOnDrop, Pool, Source, tuning};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+impl Pool {
+    /// Returns the global pool, which `ByteBuf::with_capacity` and growing buffers use. It has no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let buffer = bytebuf::Pool::global().alloc(100);
+    /// assert!(buffer.capacity() >= 100);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn global() -> &'static Self {
+        static GLOBAL: OnceLock<Pool> = OnceLock::new();
+        #[cold]
+        fn create() -> &'static Pool {
+            let pool = GLOBAL.get_or_init(|| Pool::builder().make());
+            // Only now can other threads have the pool.
+            purger::start(pool.central());
+            pool
+        }
+        GLOBAL.get().unwrap_or_else(create)
+    }
+
+    /// Returns a builder for a new pool.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+}
 
 /// Settings for a new [`Pool`].
 ///

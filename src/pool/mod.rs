@@ -37,10 +37,12 @@
 //! | Which request of a budget waits, and which is served next? | `budget/mod` (D3) |
 //! | Which blocks are tracked? | `observe/track` |
 
+// First, so that the page of `Pool` begins with its constructors.
+mod builder;
+
 mod block;
 mod block_ext;
 mod budget;
-mod builder;
 mod child;
 mod error;
 mod observe;
@@ -65,9 +67,8 @@ use budget::Shedders;
 use observe::{events, track};
 use shared::central::Central;
 pub use shared::central::Purge;
-use shared::purger;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use thread::local;
 
 /// A pool of buffers. Cheap to clone: all clones are the same pool.
@@ -113,33 +114,6 @@ impl Drop for CloseOnDrop {
 }
 
 impl Pool {
-    /// The pool that `ByteBuf::with_capacity` and growing buffers draw on. It has no limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let buffer = bytebuf::Pool::global().alloc(100);
-    /// assert!(buffer.capacity() >= 100);
-    /// ```
-    #[inline]
-    #[must_use]
-    pub fn global() -> &'static Self {
-        static GLOBAL: OnceLock<Pool> = OnceLock::new();
-        #[cold]
-        fn create() -> &'static Pool {
-            let pool = GLOBAL.get_or_init(|| Pool::builder().make());
-            // When other threads can have the pool.
-            purger::start(pool.central());
-            pool
-        }
-        GLOBAL.get().unwrap_or_else(create)
-    }
-
-    /// Returns a builder for a new pool.
-    pub fn builder() -> PoolBuilder {
-        PoolBuilder::default()
-    }
-
     #[inline]
     pub(crate) fn source(&self) -> &Source {
         &self.source

@@ -6,6 +6,16 @@ use crate::buf::range;
 use core::fmt;
 
 /// An index out of its bounds. Nothing has changed.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteBuf;
+///
+/// let mut buf = ByteBuf::from(&b"abc"[..]);
+/// let error = buf.set_reader_index(4).unwrap_err();
+/// assert_eq!((error.index(), error.bounds()), (4, 0..=3));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexError {
     index: usize,

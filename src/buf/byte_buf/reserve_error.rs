@@ -4,6 +4,19 @@ use crate::pool::AllocError;
 use core::fmt;
 
 /// A buffer that could not grow. Nothing has changed.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{ByteBuf, TryReserveErrorKind};
+///
+/// let mut buf = ByteBuf::with_capacity(8);
+/// buf.set_max_capacity(100)?;
+/// let error = buf.try_reserve(101).unwrap_err();
+/// assert_eq!(error.additional(), 101);
+/// assert_eq!(error.kind(), &TryReserveErrorKind::OverMaximum(100));
+/// # Ok::<_, bytebuf::IndexError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TryReserveError {
     pub(super) additional: usize,
@@ -11,7 +24,7 @@ pub struct TryReserveError {
     pub(super) kind: TryReserveErrorKind,
 }
 
-/// The reason why a buffer could not grow.
+/// The reason why a buffer could not grow: see [`TryReserveError`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryReserveErrorKind {

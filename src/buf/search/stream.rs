@@ -155,7 +155,7 @@ pub(super) fn feed(
     None
 }
 
-/// A match of one of a [`MultiFinder`]'s needles.
+/// A match of one of a [`MultiFinder`]'s needles: see there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Found {
     /// The index of the needle, the longest that ends here.

@@ -19,9 +19,13 @@ use std::io;
 
 use crate::io::progress::clip;
 
+// First, so that the page of the type begins with its constructors and main methods.
+mod create;
+mod flush;
+mod push;
+
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 mod begin;
-mod flush;
 mod gather;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 mod operation;
@@ -29,7 +33,6 @@ mod parts;
 mod payload;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod poll;
-mod push;
 mod sink;
 mod stats;
 mod tail;
@@ -151,71 +154,6 @@ pub struct WriteQueue {
 }
 
 impl WriteQueue {
-    /// Creates an empty queue with the default limits: writable up to 64 KiB pending and again from 32
-    /// KiB down, at most 1 MiB per flush.
-    ///
-    /// # Cost
-    ///
-    /// Allocates nothing until the first push.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            parts: Parts::new(),
-            tail: Tail::CLOSED,
-            flushed: 0,
-            first_block: BLOCK.0,
-            merged_before: 0,
-            budget: BUDGET,
-            low: WATERMARKS.0,
-            high: WATERMARKS.1,
-            above_high: false,
-            stats: QueueStats::ZERO,
-            #[cfg(unix)]
-            zero_copy: None,
-            #[cfg(all(target_os = "linux", feature = "io-uring"))]
-            operations: begin::Operations::NONE,
-        }
-    }
-
-    /// Sets the weight above which the queue stops being [writable](Self::is_writable), and the one down to
-    /// which it stays so.
-    ///
-    /// # Panics
-    ///
-    /// If `low` is above `high`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytebuf::WriteQueue;
-    ///
-    /// let mut queue = WriteQueue::new().with_watermarks(0, 1000);
-    /// queue.push(vec![0; 2000]);
-    /// assert!(!queue.is_writable());
-    /// queue.clear();
-    /// assert!(queue.is_writable());
-    /// ```
-    #[must_use]
-    #[doc(alias = "WriteBufferWaterMark")]
-    pub fn with_watermarks(mut self, low: u64, high: u64) -> Self {
-        assert!(low <= high, "low watermark {low} is above the high one, {high}");
-        self.above_high = !self.is_writable();
-        (self.low, self.high) = (low, high);
-        self.update_writability(self.entries());
-        self
-    }
-
-    /// Sets the number of bytes that one flush sends before it gives way to other connections; 0 counts
-    /// as 1, and `u64::MAX` means no limit.
-    ///
-    /// With a budget of 64 KiB or more, a flush sends up to a sixteenth more, at most 64 KiB, if that sends a
-    /// part to its end: the last bytes of a file would otherwise cost a system call of their own.
-    #[must_use]
-    pub fn with_budget(mut self, bytes: u64) -> Self {
-        self.budget = bytes.max(1);
-        self
-    }
-
     /// Returns the number of bytes that are queued and not sent. Files count in full.
     #[doc(alias = "totalPendingWriteBytes")]
     #[inline]
