@@ -80,7 +80,7 @@ macro_rules! inbox {
 inbox!(ByteBuf, ByteView);
 inbox!(BytesMut, Bytes);
 
-/// How a codec makes room for its next read, where the first bytes of an unfinished frame are there.
+/// How a codec makes space for its next read, where the first bytes of an unfinished frame are there.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
     /// `reserve(n)` before each read.

@@ -1,4 +1,4 @@
-//! The page for those who come from Netty names every method there is.
+//! `docs/netty.md` names every method of Netty's buffers.
 
 const METHODS: &str = include_str!("data/netty/methods.txt");
 const PAGE: &str = include_str!("../docs/netty.md");

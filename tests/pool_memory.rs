@@ -1,4 +1,4 @@
-//! Memory comes back: what a pool holds once load has fallen, without anybody calling anything.
+//! A pool returns memory to the system after its load has fallen, without a call from the program.
 
 #[path = "support/resource_baseline.rs"]
 mod resource_baseline;

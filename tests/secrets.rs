@@ -22,10 +22,10 @@ const MARKER: u8 = 0xA5;
 struct Short(usize);
 
 impl Read for Short {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        assert!(!room.contains(&MARKER), "a reader is shown foreign bytes");
-        let n = self.0.min(room.len());
-        room[..n].fill(1);
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        assert!(!space.contains(&MARKER), "a reader is shown foreign bytes");
+        let n = self.0.min(space.len());
+        space[..n].fill(1);
         Ok(n)
     }
 }
@@ -55,7 +55,7 @@ const WAYS: &[fn(ByteBuf) -> Vec<u8>] = &[
         buf.freeze().to_vec()
     },
     |mut buf| {
-        let filled = buf.read_into_spare(|room| Ok::<_, ()>(room[..1].write_copy_of_slice(&[4])));
+        let filled = buf.read_into_spare(|space| Ok::<_, ()>(space[..1].write_copy_of_slice(&[4])));
         assert_eq!(filled, Ok(1));
         let view = buf.freeze();
         let mut buf = view.try_into_mut().unwrap();
@@ -106,8 +106,8 @@ const WAYS: &[fn(ByteBuf) -> Vec<u8>] = &[
     |mut buf| {
         buf.put_slice(&[9; 10]);
         buf.clear();
-        let room = buf.capacity();
-        buf.set_writer_index(room).unwrap();
+        let space = buf.capacity();
+        buf.set_writer_index(space).unwrap();
         let mut twin = ByteBuf::new();
         twin.put(ByteView::from(buf));
         twin.clone().to_vec()
@@ -167,10 +167,10 @@ fn zero_on_release_erases_the_bytes() {
             continue;
         }
         assert_eq!(buf.as_ptr().addr(), address);
-        let room = buf.spare_capacity_mut();
+        let space = buf.spare_capacity_mut();
         // SAFETY: initialised: an earlier owner wrote it all, and the pool zeroes then (not under Miri,
         // where each owner has memory of its own).
-        let seen = room.iter().map(|byte| unsafe { byte.assume_init() });
+        let seen = space.iter().map(|byte| unsafe { byte.assume_init() });
         assert!(seen.into_iter().all(|byte| byte == 0), "{size} bytes were not zeroed");
     }
 }

@@ -81,9 +81,9 @@ mod linux {
                 return;
             }
             let (mut stream, _) = listener.accept().unwrap();
-            let (mut room, mut got, mut wrong) = (vec![0; PART], 0, 0_u64);
-            while let length @ 1.. = stream.read(&mut room).unwrap() {
-                let bytes = room[..length].iter().zip(got..);
+            let (mut space, mut got, mut wrong) = (vec![0; PART], 0, 0_u64);
+            while let length @ 1.. = stream.read(&mut space).unwrap() {
+                let bytes = space[..length].iter().zip(got..);
                 wrong += bytes.filter(|&(&b, at)| b != byte(number, at)).count() as u64;
                 got += length;
             }
@@ -201,8 +201,8 @@ mod linux {
     fn part(pool: &Pool, number: usize, start: usize) -> Option<bytebuf::ByteBuf> {
         let mut part = pool.try_alloc(PART).ok()?;
         part.resize(PART, FOREIGN);
-        for (at, room) in (start..).zip(part.iter_mut()) {
-            *room = byte(number, at);
+        for (at, space) in (start..).zip(part.iter_mut()) {
+            *space = byte(number, at);
         }
         Some(part)
     }

@@ -33,7 +33,7 @@ fn assert_stamp(bytes: &[u8], stamp: u8) {
 /// No buffer is out, and the figures add up. Other threads must have been joined: the end of a scope waits
 /// for what they run, not for their thread-local destructors.
 #[track_caller]
-fn assert_all_home(pool: &Pool) {
+fn assert_all_returned(pool: &Pool) {
     Pool::flush_thread();
     let stats = pool.stats();
     assert_eq!((stats.live, stats.live_blocks), (0, 0), "{stats}");
@@ -90,7 +90,7 @@ fn views_are_cloned_cut_and_dropped_everywhere() {
         });
         assert_stamp(&view, 7);
     }
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn asking_for_uniqueness_does_not_undo_a_clone_through_the_same_reference() {
         other.join().unwrap();
     });
     drop(view);
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn at_most_one_of_two_threads_reclaims_the_memory() {
         let won = usize::from(two()) + usize::from(other.join().unwrap());
         assert!(won <= 1, "round {round}: both wrote");
     }
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_thread_frees_what_another_allocated() {
         }
         producer.join().unwrap();
     });
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 #[test]
@@ -184,14 +184,14 @@ fn a_thread_that_ends_releases_its_cached_references() {
         thread::spawn(move || {
             let more: Vec<_> = (0..40).map(|_| own.clone()).collect();
             drop(more);
-            // `own` goes into the bank as well, and all of it back when the thread ends.
+            // The thread caches references to `own` as well, and releases all of them when it ends.
         })
         .join()
         .unwrap();
     }
     assert!(view.is_unique());
     drop(view);
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn an_idle_thread_keeps_no_more_than_documented() {
     assert!(view.is_unique(), "an idle thread holds a megabyte");
     drop((view, sender));
     idler.join().unwrap();
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 thread_local! {
@@ -236,8 +236,8 @@ thread_local! {
     static LATE: RefCell<Vec<ByteView>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What is left to thread-local destructors comes home, whether they run before those of the crate or
-/// after: then the thread's bank and caches are gone.
+/// Blocks that thread-local destructors drop return to their pool, whether these run before those of the crate or
+/// after them: then the thread has no caches any more.
 #[test]
 fn drops_in_thread_local_destructors_return_their_blocks() {
     let _baseline = ResourceBaseline::take();
@@ -258,7 +258,7 @@ fn drops_in_thread_local_destructors_return_their_blocks() {
     }
     assert!(shared.is_unique());
     drop(shared);
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 /// A destructor that uses the pool anew, after the crate has closed the thread's part of it.
@@ -288,7 +288,7 @@ fn thread_local_destructors_may_allocate() {
     })
     .join()
     .unwrap();
-    assert_all_home(&pool);
+    assert_all_returned(&pool);
 }
 
 #[test]

@@ -132,14 +132,14 @@ def drain(address, topic, rounds, length=FETCH):
     body += struct.pack(">iiiqqi", 1, 0, -1, 0, -1, length) + struct.pack(">ih", 0, 0)
     header = struct.pack(">hhih", 1, 11, 1, -1)
     frame = struct.pack(">i", len(header + body)) + header + body
-    room, total = bytearray(4 * MIB), 0
+    space, total = bytearray(4 * MIB), 0
     for _ in range(rounds):
         peer.sendall(frame)
         left = struct.unpack(">i", peer.recv(4, socket.MSG_WAITALL))[0]
         total += 4 + left
         while left:
             # What is truncated is not even copied.
-            left -= peer.recv_into(room, min(left, len(room)), socket.MSG_TRUNC)
+            left -= peer.recv_into(space, min(left, len(space)), socket.MSG_TRUNC)
     peer.close()
     return total
 
@@ -174,12 +174,12 @@ while True:
         self.process.wait()
 
     def drain(self, rounds, length):
-        peer, room = socket.create_connection(self.address), bytearray(4 * MIB)
+        peer, space = socket.create_connection(self.address), bytearray(4 * MIB)
         for _ in range(rounds):
             peer.sendall(length.to_bytes(8, "big"))
             left = length
             while left:
-                left -= peer.recv_into(room, min(left, len(room)), socket.MSG_TRUNC)
+                left -= peer.recv_into(space, min(left, len(space)), socket.MSG_TRUNC)
         peer.close()
         return rounds * length
 

@@ -197,7 +197,7 @@ def damaged_on_the_way(binary, directory, lib):
 
 
 def full_disk(binary, lib):
-    """The disk fills up, and later there is room again: producers wait, and nothing is lost."""
+    """The disk fills up, and later there is space again: producers wait, and nothing is lost."""
     with tempfile.TemporaryDirectory() as mount:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "kafka", mount])
         if mounted.returncode:

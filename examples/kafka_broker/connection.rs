@@ -164,7 +164,7 @@ impl Inbox {
                 begun = Instant::now();
             }
             let asked = Instant::now();
-            self.make_room(length).await?;
+            self.make_space(length).await?;
             // The time that others kept the memory is not the peer's.
             begun += asked.elapsed();
             count(&broker.stats.receives, 1);
@@ -182,17 +182,17 @@ impl Inbox {
         }
     }
 
-    /// Receives into the room there is.
+    /// Receives into the space there is.
     fn receive_some(&mut self, stream: &TcpStream) -> io::Result<usize> {
-        let room = self.bytes.capacity() - self.bytes.len();
+        let space = self.bytes.capacity() - self.bytes.len();
         let mut received = 0;
         let more = stream.try_io(Interest::READABLE, || {
-            let filled = self.bytes.read_into_spare(|room| {
-                recv(stream, room, RecvFlags::empty()).map(|((filled, _), _)| filled)
+            let filled = self.bytes.read_into_spare(|space| {
+                recv(stream, space, RecvFlags::empty()).map(|((filled, _), _)| filled)
             });
             received = filled?;
             // The socket is empty now. Saying so spares the call that would find nothing.
-            let is_empty = (1..room).contains(&received);
+            let is_empty = (1..space).contains(&received);
             if is_empty { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         match more {
@@ -214,8 +214,8 @@ impl Inbox {
         }
     }
 
-    /// Makes room for more of a request, which may be of known length.
-    async fn make_room(&mut self, length: Option<usize>) -> io::Result<()> {
+    /// Makes space for more of a request, which may be of known length.
+    async fn make_space(&mut self, length: Option<usize>) -> io::Result<()> {
         let (held, capacity) = (self.bytes.len(), self.bytes.capacity());
         if capacity > held {
             return Ok(());

@@ -192,7 +192,7 @@ impl<'f> Reader<'f> {
     }
 }
 
-/// Room in front of a response for its length and correlation id.
+/// Space in front of a response for its length and correlation id.
 const HEADROOM: usize = 8;
 
 /// A response under construction; its head is prepended when its length is known.

@@ -34,7 +34,7 @@ fn pairs() -> impl Iterator<Item = (u64, u64)> {
     NUMBERS.into_iter().flat_map(|a| NUMBERS.map(|b| (a, b)))
 }
 
-/// For what may go by a pipe, which stays behind for the next one who needs one.
+/// Takes the baseline of a test that may use a pipe, which the crate keeps for the next transfer.
 fn baseline_and_a_pipe() -> ResourceBaseline {
     let baseline = ResourceBaseline::take();
     baseline.lose_descriptors(2);
@@ -176,15 +176,15 @@ fn a_queue_sends_no_more_than_any_limit() -> io::Result<()> {
         queue.push(ByteBuf::from(&large[..]));
         queue.push(FileRegion::new(file.clone(), 0..10));
         let (out, mut peer) = connection()?;
-        let (mut stream, mut room) = (Vec::new(), vec![0; 1 << 16]);
+        let (mut stream, mut space) = (Vec::new(), vec![0; 1 << 16]);
         loop {
             let before = queue.flushed_bytes();
             let flush = queue.flush(&out)?;
             assert_eq!(flush.bytes(), queue.flushed_bytes() - before);
             assert!(flush.bytes() <= a.max(10_000));
             if flush.bytes() > 0 {
-                let n = peer.read(&mut room)?;
-                stream.extend_from_slice(&room[..n]);
+                let n = peer.read(&mut space)?;
+                stream.extend_from_slice(&space[..n]);
             }
             if flush.is_done() {
                 break;
@@ -238,13 +238,13 @@ fn a_descriptor_that_changes_gets_no_byte_twice() -> io::Result<()> {
     let ((a, mut from_a), (b, mut from_b)) = (connection()?, connection()?);
     [&from_a, &from_b].into_iter().try_for_each(|peer| peer.set_nonblocking(true))?;
     let (out, mut seen) = (Fickle([a, b], Cell::new(0)), vec![0; 100]);
-    let mut room = vec![0; 1 << 16];
+    let mut space = vec![0; 1 << 16];
     let mut arrived = 0;
     while arrived < 2_000_000 {
         _ = queue.flush(&out)?;
         for peer in [&mut from_a, &mut from_b] {
-            while let Ok(n) = peer.read(&mut room) {
-                room[..n].iter().for_each(|&byte| seen[usize::from(byte)] += 1);
+            while let Ok(n) = peer.read(&mut space) {
+                space[..n].iter().for_each(|&byte| seen[usize::from(byte)] += 1);
                 arrived += n;
             }
         }

@@ -104,7 +104,7 @@ fn a_forgotten_handle_of_any_kind_costs_its_block_alone() {
         Pool::flush_thread();
         assert_eq!(pool.stats().live_blocks, lost);
     }
-    // Nobody waits for them.
+    // Their wakers are gone.
     drop(filled());
     pool.trim();
     let stats = pool.stats();

@@ -12,8 +12,8 @@ use std::ops::{Bound, RangeBounds};
 struct Boaster(usize);
 
 impl Read for Boaster {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        Ok(room.len().saturating_add(self.0))
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        Ok(space.len().saturating_add(self.0))
     }
 }
 
@@ -48,8 +48,8 @@ fn a_reader_that_writes_nothing_exposes_no_old_bytes() {
     struct Idle;
 
     impl Read for Idle {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            Ok(room.len())
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+            Ok(space.len())
         }
     }
 

@@ -138,9 +138,9 @@ impl Fuse {
 }
 
 impl Read for Fuse {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let n = room.len().min(3);
-        room[..n].fill(b'r');
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let n = space.len().min(3);
+        space[..n].fill(b'r');
         self.burn();
         Ok(n)
     }
@@ -174,10 +174,10 @@ fn a_call_that_panics_leaves_the_buffer_unchanged() {
 
         buf.truncate(4);
         let filled = outcome(|| {
-            buf.read_into_spare(|room| {
-                room[0].write(b'f');
+            buf.read_into_spare(|space| {
+                space[0].write(b'f');
                 Fuse(0).burn();
-                Ok::<_, ()>(room[..1].write_copy_of_slice(b"f"))
+                Ok::<_, ()>(space[..1].write_copy_of_slice(b"f"))
             })
         });
         assert!(filled.is_err());
@@ -331,7 +331,7 @@ fn a_waker_that_panics_does_not_stop_other_wake_ups() {
         drop(line);
         assert_eq!(pool.budget_stats().expect("a budget").used, 0);
 
-        // Who joins the line may have to wake others: then it is not in it.
+        // A waiter that enqueues itself may have to wake others; if a waker panics, it is not left in the queue.
         let held = pool.alloc(8192);
         let mut first = Box::pin(pool.alloc_wait(8192));
         let waker = Waker::from(Arc::clone(&sleepers[0]));

@@ -272,9 +272,9 @@ fn a_region_of_a_file_stays_within() -> std::io::Result<()> {
         assert_eq!(short.len(), a.min(10));
 
         let far = FileRegion::new(file.clone(), a.min(b)..a.max(b));
-        let mut room = ByteBuf::with_capacity(16);
+        let mut space = ByteBuf::with_capacity(16);
         // The file is empty: it gives nothing, or says why not, wherever it is asked.
-        assert!(!matches!(outcome(|| far.read_at(b, &mut room)), Ok(Ok(1..))));
+        assert!(!matches!(outcome(|| far.read_at(b, &mut space)), Ok(Ok(1..))));
         let mut queue = WriteQueue::new().with_watermarks(0, u64::MAX);
         queue.push(far.clone());
         assert_eq!(queue.pending_bytes(), far.len());

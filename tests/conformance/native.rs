@@ -85,7 +85,7 @@ pub(crate) fn get(from: &mut impl Buf, kind: &str) -> Option<Value> {
     })
 }
 
-/// `writeT`: behind the last byte, where there is room.
+/// `writeT`: behind the last byte, where there is space.
 pub(crate) fn put(to: &mut impl BufMut, kind: &str, value: &Value) {
     let whole = || integer(value);
     match kind {

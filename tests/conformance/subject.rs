@@ -95,7 +95,7 @@ pub(crate) trait Subject {
     fn writer(&self) -> usize;
     fn set_reader(&mut self, index: usize) -> bool;
     fn set_writer(&mut self, index: usize) -> bool;
-    /// Makes room for `n` more bytes, up to the largest capacity.
+    /// Makes space for `n` more bytes, up to the largest capacity.
     fn reserve(&mut self, n: usize) -> bool;
     fn max_capacity(&self) -> usize;
     fn skip(&mut self, n: usize) -> bool;

@@ -182,9 +182,9 @@ fn moving<S: Subject>() -> Vec<Case<S>> {
         }
     }
     fn copy_to_slice_beyond<S: Subject>(mut subject: S, bytes: &[u8]) {
-        let mut room = vec![7; bytes.len() + 1];
-        assert!(panics(|| subject.copy_to_slice(&mut room)));
-        let error = subject.try_copy_to_slice(&mut room).unwrap_err();
+        let mut space = vec![7; bytes.len() + 1];
+        assert!(panics(|| subject.copy_to_slice(&mut space)));
+        let error = subject.try_copy_to_slice(&mut space).unwrap_err();
         assert_eq!((error.requested, error.available), (bytes.len() + 1, bytes.len()));
         assert_eq!(subject, *bytes);
     }
@@ -222,12 +222,12 @@ fn moving<S: Subject>() -> Vec<Case<S>> {
     fn read_in_pieces<S: Subject>(subject: S, bytes: &[u8]) {
         let (mut reader, mut seen, mut size) = (Buf::reader(subject), Vec::new(), 1);
         loop {
-            let mut room = vec![0; size];
-            let n = reader.read(&mut room).expect("never fails");
+            let mut space = vec![0; size];
+            let n = reader.read(&mut space).expect("never fails");
             if n == 0 {
                 break;
             }
-            seen.extend_from_slice(&room[..n]);
+            seen.extend_from_slice(&space[..n]);
             size = size % 60 + 1;
         }
         assert_eq!(seen, bytes);

@@ -193,7 +193,7 @@ fn becoming<S: Subject>() -> Vec<Case<S>> {
             assert_eq!(view.slice_ref(&view[..at]), bytes[..at]);
         }
         assert!(view.slice_ref(&[]).is_empty());
-        assert!(crate::panics(|| _ = view.slice_ref(b"of somebody else")));
+        assert!(crate::panics(|| _ = view.slice_ref(b"of another view")));
     }
     fn composite<S: Subject>(subject: S, bytes: &[u8]) {
         let mut composite: CompositeByteBuf = subject.into();
@@ -231,7 +231,7 @@ fn becoming<S: Subject>() -> Vec<Case<S>> {
         let other = view.clone();
         match view.try_into_mut() {
             Err(view) => assert_eq!(view, bytes),
-            // Nobody shares no bytes.
+            // An empty view shares no bytes.
             Ok(buf) => assert!(buf.is_empty() && bytes.is_empty()),
         }
         assert_eq!(other, bytes);

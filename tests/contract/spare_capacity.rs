@@ -1,4 +1,4 @@
-//! Room: asked for, refused, taken back, bounded; and where bytes are when it changes.
+//! Spare capacity: reserved, refused, reclaimed, limited; and where bytes are when it changes.
 
 use std::borrow::BorrowMut;
 
@@ -27,14 +27,14 @@ pub(crate) fn cases() -> Vec<Case<ByteBuf>> {
     }
     fn headroom_takes_what_is_prepended(buf: ByteBuf, bytes: &[u8]) {
         let mut buf = buf;
-        let room = buf.headroom();
+        let space = buf.headroom();
         let end = buf.as_ptr_range().end;
-        buf.prepend(&vec![b'h'; room]);
-        assert_eq!(buf.as_ptr_range().end, end, "moved, though there was room");
-        assert_eq!(buf, [&vec![b'h'; room], bytes].concat());
+        buf.prepend(&vec![b'h'; space]);
+        assert_eq!(buf.as_ptr_range().end, end, "moved, though there was headroom");
+        assert_eq!(buf, [&vec![b'h'; space], bytes].concat());
     }
     fn full_at_its_maximum(mut buf: ByteBuf, bytes: &[u8]) {
-        // Else the place of what was read would be room too.
+        // Otherwise the space of consumed bytes would count too.
         buf.discard_read();
         buf.set_max_capacity(buf.writer_index() + 3).expect("above what is there");
         assert!(buf.try_reserve(4).is_err());
@@ -101,15 +101,15 @@ pub(crate) fn cases() -> Vec<Case<ByteBuf>> {
         buf.advance(n);
         buf.extend_from_slice(&[3; 100]);
         assert_eq!(buf, [&bytes[n..], &[3; 100]].concat());
-        buf.set_reader_index(start).expect("nothing was given up, as there was room");
+        buf.set_reader_index(start).expect("nothing was given up, as there was space");
         assert!(buf.ends_with(&[bytes, &[3; 100]].concat()));
     }
-    fn strangers_are_not_joined(mut buf: ByteBuf, bytes: &[u8]) {
-        let stranger = ByteBuf::from(&b"somebody else's"[..]);
-        match buf.try_unsplit(stranger) {
-            Ok(()) => assert_eq!(buf, [bytes, b"somebody else's"].concat()),
+    fn other_blocks_are_not_joined(mut buf: ByteBuf, bytes: &[u8]) {
+        let other = ByteBuf::from(&b"of another block"[..]);
+        match buf.try_unsplit(other) {
+            Ok(()) => assert_eq!(buf, [bytes, b"of another block"].concat()),
             Err(back) => {
-                assert_eq!(back, "somebody else's");
+                assert_eq!(back, "of another block");
                 assert_eq!(buf, bytes);
             }
         }
@@ -146,7 +146,7 @@ pub(crate) fn cases() -> Vec<Case<ByteBuf>> {
         copied_within,
         frozen_in_place,
         rewound_after_growing,
-        strangers_are_not_joined,
+        other_blocks_are_not_joined,
         halves_are_joined_where_they_lay,
         shrunk_and_grown,
     ]

@@ -97,11 +97,11 @@ fn appending() -> Vec<Case<ByteBuf>> {
     }
     fn write_str(buf: ByteBuf, bytes: &[u8]) {
         grows(buf, bytes, format!("{}-seven", bytes.len()).as_bytes(), |buf| {
-            write!(buf, "{}-seven", bytes.len()).expect("room");
+            write!(buf, "{}-seven", bytes.len()).expect("space");
         });
     }
     fn writer(buf: ByteBuf, bytes: &[u8]) {
-        grows(buf, bytes, b"written", |buf| buf.writer().write_all(b"written").expect("room"));
+        grows(buf, bytes, b"written", |buf| buf.writer().write_all(b"written").expect("space"));
     }
     fn resize(buf: ByteBuf, bytes: &[u8]) {
         for len in places(bytes.len()) {
@@ -114,9 +114,9 @@ fn appending() -> Vec<Case<ByteBuf>> {
     }
     fn writable(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(20);
-        let room = buf.writable();
-        assert!(room.len() >= 20);
-        room[..20].fill(b'x');
+        let space = buf.writable();
+        assert!(space.len() >= 20);
+        space[..20].fill(b'x');
         buf.commit(15);
         assert_eq!(buf, [bytes, &[b'x'; 15]].concat());
         buf.commit(5);
@@ -137,7 +137,7 @@ fn appending() -> Vec<Case<ByteBuf>> {
     fn read_into_spare(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(9);
         let filled =
-            buf.read_into_spare(|room| Ok::<_, ()>(room[..9].write_copy_of_slice(b"by kernel")));
+            buf.read_into_spare(|space| Ok::<_, ()>(space[..9].write_copy_of_slice(b"by kernel")));
         assert_eq!(filled, Ok(9));
         assert_eq!(buf.read_into_spare(|_| Err("no")), Err("no"));
         assert_eq!(buf, [bytes, b"by kernel"].concat());
@@ -147,8 +147,8 @@ fn appending() -> Vec<Case<ByteBuf>> {
         let lie = || Box::leak(vec![1; 3].into_boxed_slice());
         assert!(panics(|| _ = buf.read_into_spare(|_| Ok::<_, ()>(lie()))));
         let inner = panics(|| {
-            _ = buf.read_into_spare(|room| {
-                Ok::<_, ()>(&mut room[..3].write_copy_of_slice(b"abc")[1..])
+            _ = buf.read_into_spare(|space| {
+                Ok::<_, ()>(&mut space[..3].write_copy_of_slice(b"abc")[1..])
             });
         });
         assert!(inner);
@@ -176,7 +176,7 @@ fn appending() -> Vec<Case<ByteBuf>> {
         assert_eq!(buf, bytes);
     }
     fn maximum(mut buf: ByteBuf, bytes: &[u8]) {
-        // Else the space of what was read would be room.
+        // Otherwise the space of consumed bytes would count too.
         buf.discard_read();
         buf.set_max_capacity(buf.writer_index() + 3).expect("above what is there");
         buf.put_slice(b"abc");
@@ -296,12 +296,12 @@ fn placing() -> Vec<Case<ByteBuf>> {
     fn split_within_the_spare_capacity(mut buf: ByteBuf, bytes: &[u8]) {
         buf.reserve(100);
         let at = bytes.len() + 50;
-        let mut room = buf.split_off(at);
-        assert_eq!((buf.capacity(), room.len()), (at, 0));
-        room.extend_from_slice(b"behind");
+        let mut space = buf.split_off(at);
+        assert_eq!((buf.capacity(), space.len()), (at, 0));
+        space.extend_from_slice(b"behind");
         buf.resize(at, b'.');
-        assert_eq!(room, "behind");
-        buf.unsplit(room);
+        assert_eq!(space, "behind");
+        buf.unsplit(space);
         assert_eq!(buf, [bytes, &[b'.'; 50], b"behind"].concat());
     }
     fn unsplit(buf: ByteBuf, bytes: &[u8]) {

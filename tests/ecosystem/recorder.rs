@@ -53,9 +53,9 @@ impl AsyncRead for Recorder {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
+        space: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, room)
+        Pin::new(&mut self.socket).poll_read(cx, space)
     }
 }
 
@@ -95,12 +95,12 @@ impl hyper::rt::Read for Recorder {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut room: hyper::rt::ReadBufCursor<'_>,
+        mut cursor: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut space = vec![0; room.remaining()];
+        let mut space = vec![0; cursor.remaining()];
         let mut read = ReadBuf::new(&mut space);
         ready!(AsyncRead::poll_read(self, cx, &mut read))?;
-        room.put_slice(read.filled());
+        cursor.put_slice(read.filled());
         Poll::Ready(Ok(()))
     }
 }

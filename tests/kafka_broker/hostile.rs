@@ -167,7 +167,7 @@ fn requests_that_never_end_do_not_keep_small_ones_waiting() {
     let directory = tempfile::tempdir().unwrap();
     let broker = Broker::start_with(directory.path(), ["--memory", "64"]);
     let before = broker.resident();
-    // Each has sent enough of 16 MiB to be given room for all of it; the last one waits for that.
+    // Each has sent enough of 16 MiB to be given space for all of it; the last one waits for that.
     let announced = (16_i32 << 20) - 4;
     let begun = [&announced.to_be_bytes()[..], &[0; 1200 << 10]].concat();
     let mut unfinished: Vec<_> = (0..4).map(|_| broker.client()).collect();

@@ -99,8 +99,8 @@ fn budget_waiter_wakeup_from_above() {
     });
 }
 
-/// The waiter gives up while it is served. Catches: one that gives up and keeps what it was served, or gives
-/// it back twice.
+/// A waiter is cancelled while it is served. Catches: a cancellation that keeps the bytes, or returns them
+/// twice.
 #[test]
 fn budget_wait_cancelled() {
     loom::model(|| {
@@ -115,8 +115,8 @@ fn budget_wait_cancelled() {
     });
 }
 
-/// A request stands before another, which wakes when the first gives up. Catches: one that gives up without
-/// a look at the next.
+/// A waiter is cancelled, and the next in the queue wakes. Catches: a cancellation that does not serve the next
+/// waiter.
 #[test]
 fn budget_next_waiter_is_served() {
     loom::model(|| {
@@ -136,7 +136,7 @@ fn budget_next_waiter_is_served() {
 }
 
 /// A request is charged below, and loses the race for the last byte above. A waiter that saw the charge
-/// below is not forgotten. Catches: a charge taken back without a look at those who wait.
+/// below is served. Catches: a charge that is undone without serving the waiters.
 #[test]
 fn budget_charge_undone() {
     // One change of threads after the charge below, one while the byte above is held.
@@ -159,7 +159,7 @@ fn budget_charge_undone() {
         });
         drop(charge(&part));
         if let Some(mut waits) = waits.join().unwrap() {
-            assert!(waits.as_mut().poll(cx).is_ready(), "it is forgotten");
+            assert!(waits.as_mut().poll(cx).is_ready(), "the waiter is not served");
         }
         assert_eq!((used(&part), used(&whole)), (0, 0));
     });

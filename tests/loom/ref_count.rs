@@ -186,7 +186,7 @@ fn count_overflow_guard() {
         let other = spawn(acquire(Arc::clone(&count)));
         let one = acquire(Arc::clone(&count))();
         assert!(!one && !other.join().unwrap(), "went on beyond the limit");
-        let room = u32::MAX - LIMIT;
-        assert!((LIMIT..LIMIT + room / 2).contains(&count.references()), "the count wraps");
+        let space = u32::MAX - LIMIT;
+        assert!((LIMIT..LIMIT + space / 2).contains(&count.references()), "the count wraps");
     });
 }

@@ -35,7 +35,7 @@ enum Op {
     ExtendFromWithin { start: u16, end: u16 },
     Reserve { n: u16 },
     Reclaim { n: u16 },
-    SetMaximum { room: u16 },
+    SetMaximum { space: u16 },
     Overwrite { at: u16, value: u16 },
     SplitTo { at: u16 },
     SplitOff { at: u16 },
@@ -95,7 +95,7 @@ impl Buffer {
     }
 
     /// Whether the buffer can take `n` more bytes: it must, unless its maximum is in the way.
-    fn has_room(&mut self, n: usize) -> bool {
+    fn has_space(&mut self, n: usize) -> bool {
         let over = self.bytes.len() + n > self.buf.max_capacity();
         match self.buf.try_reserve(n) {
             Ok(()) => assert!(!over),
@@ -126,7 +126,7 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
     match *op {
         Op::Put { len } => {
             let len = usize::from(len) % 3000;
-            if this.has_room(len) {
+            if this.has_space(len) {
                 let new = pattern(len, salt);
                 this.buf.put_slice(&new);
                 this.bytes.extend(new);
@@ -146,11 +146,11 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
             this.adopt_tail();
         }
         Op::Write { n } => {
-            let room = buf.writable();
-            assert!(!room.contains(&MARK), "shows what a former owner wrote");
-            let n = within(n, room.len());
+            let space = buf.writable();
+            assert!(!space.contains(&MARK), "shows what a former owner wrote");
+            let n = within(n, space.len());
             let new = pattern(n, salt);
-            room[..n].copy_from_slice(&new);
+            space[..n].copy_from_slice(&new);
             buf.commit(n);
             bytes.extend(new);
         }
@@ -158,7 +158,7 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
             let n = within(n, buf.capacity() - buf.len());
             let new = pattern(n, salt);
             let filled =
-                buf.read_into_spare(|room| Ok::<_, ()>(room[..n].write_copy_of_slice(&new)));
+                buf.read_into_spare(|space| Ok::<_, ()>(space[..n].write_copy_of_slice(&new)));
             assert_eq!(filled, Ok(n));
             bytes.extend(new);
         }
@@ -202,21 +202,21 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
         }
         Op::Resize { len } => {
             let len = usize::from(len) % 3000;
-            if len <= bytes.len() || this.has_room(len - this.bytes.len()) {
+            if len <= bytes.len() || this.has_space(len - this.bytes.len()) {
                 this.buf.resize(len, salt & 0x7F);
                 this.bytes.resize(len, salt & 0x7F);
             }
         }
         Op::ExtendFromWithin { start, end } => {
             let range = range(start, end, bytes.len());
-            if this.has_room(range.len()) {
+            if this.has_space(range.len()) {
                 this.buf.extend_from_within(range.clone());
                 this.bytes.extend_from_within(range);
             }
         }
         Op::Reserve { n } => {
             let n = n.into();
-            this.has_room(n);
+            this.has_space(n);
         }
         Op::Reclaim { n } => {
             let n = n.into();
@@ -224,8 +224,8 @@ fn on_buffer(this: &mut Buffer, op: &Op, salt: u8) -> Option<Handle> {
                 assert!(buf.capacity() - buf.len() >= n);
             }
         }
-        Op::SetMaximum { room } => {
-            let max = buf.writer_index() + usize::from(room);
+        Op::SetMaximum { space } => {
+            let max = buf.writer_index() + usize::from(space);
             buf.set_max_capacity(max).unwrap();
             this.max = max;
             if let Some(below) = buf.writer_index().checked_sub(1) {

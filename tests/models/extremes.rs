@@ -41,7 +41,7 @@ pub enum Op {
     Watermarks(Extreme, Extreme),
 }
 
-/// What the pool may map, and a size that it always has room for here.
+/// What the pool may map, and a size that it always has space for here.
 const LIMIT: usize = 64 << 20;
 const ALWAYS: usize = 8 << 20;
 
@@ -88,7 +88,7 @@ fn step(Extremes { buf, rope }: &mut Extremes, op: &Op) -> bool {
     let (granted, due) = match *op {
         Op::Reserve(Extreme(n)) => match buf.try_reserve(n) {
             Ok(()) => {
-                assert!(lies_within(len, n, buf.capacity().min(LIMIT)), "no room");
+                assert!(lies_within(len, n, buf.capacity().min(LIMIT)), "no space");
                 return true;
             }
             Err(error) => {

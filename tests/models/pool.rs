@@ -115,8 +115,8 @@ impl Drop for Held {
         if let Handle::Buf(buf) = &mut self.handle {
             // For the next owner to stumble over.
             buf.clear();
-            let room = buf.writable();
-            spots(room.len()).for_each(|spot| room[spot].fill(MARK));
+            let space = buf.writable();
+            spots(space.len()).for_each(|spot| space[spot].fill(MARK));
         }
     }
 }
@@ -136,10 +136,10 @@ fn take(mut buf: ByteBuf, size: usize) -> Held {
     assert_eq!((buf.len(), buf.capacity()), (0, size));
     let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
     let stamp = owner.to_le_bytes();
-    let room = buf.writable();
+    let space = buf.writable();
     for i in spots(size).flatten() {
-        assert_eq!(room[i], 0, "shows what a former owner wrote");
-        room[i] = stamp[i % 8];
+        assert_eq!(space[i], 0, "shows what an earlier owner wrote");
+        space[i] = stamp[i % 8];
     }
     buf.commit(size);
     Held { handle: Handle::Buf(buf), owner, size, offset: 0 }
@@ -170,7 +170,7 @@ impl Errand {
     fn run(self) -> Option<Held> {
         match self {
             Self::Drop(held) => drop(held),
-            // What others hold may leave no room.
+            // What others hold may leave no space.
             Self::Take(pool, size) => {
                 return pool.try_alloc(size).ok().map(|buf| take(buf, size));
             }
@@ -195,7 +195,7 @@ fn helper(thread: u8) -> Desk {
             let (send, errands) = channel::<(Errand, Sender<Reply>)>();
             thread::spawn(move || {
                 for (errand, reply) in errands {
-                    // Nobody waits for it if the one who asked has panicked meanwhile.
+                    // There is no receiver if the asking thread has panicked meanwhile.
                     _ = reply.send(catch_unwind(AssertUnwindSafe(|| errand.run())));
                 }
             });

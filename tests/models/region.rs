@@ -44,7 +44,7 @@ pub enum Op {
     ReadAt {
         at: u8,
         offset: u16,
-        room: u16,
+        space: u16,
     },
     ReadAll {
         at: u8,
@@ -107,13 +107,13 @@ impl Regions {
         self.regions.get_mut(usize::from(at) % count)
     }
 
-    fn read_at(&mut self, at: u8, offset: usize, room: usize) {
+    fn read_at(&mut self, at: u8, offset: usize, space: usize) {
         let (end_of_file, flat) = (self.flat.len(), self.flat.clone());
         let Some((region, range)) = self.pick(at) else { return };
-        let mut buf = pool().alloc(4 + room);
+        let mut buf = pool().alloc(4 + space);
         buf.extend_from_slice(b"kept");
         let start = range.start + offset;
-        let end = range.end.min(start + room);
+        let end = range.end.min(start + space);
         match region.read_at(offset as u64, &mut buf) {
             Ok(0) => assert!(start >= end),
             Ok(read) => {
@@ -190,7 +190,7 @@ impl Model for Regions {
             socket.set_nonblocking(true).expect("a socket");
         }
         let (file, flat) = (Arc::new(file()), pattern(10_000, 1));
-        file.write_all_at(&flat, 0).expect("room for a small file");
+        file.write_all_at(&flat, 0).expect("space for a small file");
         let regions = vec![(FileRegion::new(file.clone(), 0..10_000), 0..10_000)];
         Self { file, flat, regions, socket: (near, far), sink: (self::file(), 0) }
     }
@@ -236,8 +236,8 @@ impl Model for Regions {
                     self.regions.swap_remove(usize::from(at) % count);
                 }
             }
-            Op::ReadAt { at, offset, room } => {
-                self.read_at(at, usize::from(offset) % LONGEST, usize::from(room) % 5000);
+            Op::ReadAt { at, offset, space } => {
+                self.read_at(at, usize::from(offset) % LONGEST, usize::from(space) % 5000);
             }
             Op::ReadAll { at } => self.read_all(at),
             Op::Send { at, target } => self.send(at, target).expect("a file and a socket"),
@@ -250,7 +250,7 @@ impl Model for Regions {
                 let start = within(start, self.flat.len());
                 let end = start + within(len, self.flat.len() - start);
                 let new = pattern(end - start, salt);
-                self.file.write_all_at(&new, start as u64).expect("no more room is needed");
+                self.file.write_all_at(&new, start as u64).expect("no more space is needed");
                 self.flat[start..end].copy_from_slice(&new);
             }
         }

@@ -19,7 +19,7 @@ pub enum Op {
     Append {
         len: u16,
     },
-    /// As often as there is room for, but for a bit.
+    /// As often as there is space for, minus a few bytes.
     Fill {
         less: u8,
     },
@@ -203,8 +203,8 @@ impl Damage {
             bytes
         };
         let write = |bytes: &[u8], at: u64| {
-            let room = (len - at) as usize;
-            file.write_all_at(&bytes[..bytes.len().min(room)], at).expect("room");
+            let space = (len - at) as usize;
+            file.write_all_at(&bytes[..bytes.len().min(space)], at).expect("space");
         };
         match *self {
             Self::Flip { at, bits } => {
@@ -395,7 +395,7 @@ impl Model for Log {
             }
             Op::Publish => {
                 let end = self.segment().end();
-                assert_eq!(self.segment().publish().expect("room"), end);
+                assert_eq!(self.segment().publish().expect("space"), end);
                 assert_eq!(self.segment().published(), end);
             }
             Op::Flush => {

@@ -1,5 +1,5 @@
 //! A `Splice` between sockets, or from a socket to a file, whose ends are fed, read and closed in any
-//! order, against positions in one stream: every byte once, in order; none stuck where there is room; the
+//! order, against positions in one stream: every byte once, in order; none stuck where there is space; the
 //! end when the source has ended or the limit is reached, and not before.
 
 use std::fs::File;
@@ -16,7 +16,7 @@ use super::fixtures::pattern;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
-    /// The source's peer sends; as much as there is room for.
+    /// The source's peer sends; as much as there is space for.
     Feed(u16),
     Transfer,
     /// The target's peer reads.
@@ -120,13 +120,13 @@ impl Relay {
     }
 
     fn read(&mut self, most: usize) {
-        let mut room = vec![0; most];
+        let mut space = vec![0; most];
         let n = match &mut self.target {
-            Target::Socket { far, .. } => or_wait(far.read(&mut room)),
-            Target::File(file) => file.read_at(&mut room, self.read as u64).expect("a file"),
+            Target::Socket { far, .. } => or_wait(far.read(&mut space)),
+            Target::File(file) => file.read_at(&mut space, self.read as u64).expect("a file"),
         };
         let expected = &self.stream[self.read..];
-        assert!(expected.starts_with(&room[..n]), "the stream differs at {}", self.read);
+        assert!(expected.starts_with(&space[..n]), "the stream differs at {}", self.read);
         self.read += n;
         assert!(self.read as u64 <= self.splice.moved_bytes());
     }

@@ -76,7 +76,7 @@ fn file() -> &'static (Arc<File>, Vec<u8>) {
     FILE.get_or_init(|| {
         let contents = pattern(FILE_LEN, 99);
         let mut file = tempfile::tempfile().expect("a temporary file");
-        file.write_all(&contents).expect("room for a small file");
+        file.write_all(&contents).expect("space for a small file");
         (Arc::new(file), contents)
     })
 }
@@ -91,8 +91,8 @@ impl Peer<'_> {
     fn take(&mut self, bufs: &[IoSlice<'_>], most: usize) -> usize {
         let before = self.received.len();
         for buf in bufs {
-            let room = most - (self.received.len() - before);
-            self.received.extend_from_slice(&buf[..buf.len().min(room)]);
+            let space = most - (self.received.len() - before);
+            self.received.extend_from_slice(&buf[..buf.len().min(space)]);
         }
         self.received.len() - before
     }
@@ -149,10 +149,10 @@ impl Connection {
     }
 
     fn read(&mut self, most: usize) {
-        let mut room = vec![0; most.min(self.under_way.len())];
-        self.far.read_exact(&mut room).expect("it is on its way");
-        assert!(self.under_way.starts_with(&room), "the peer reads something else");
-        self.under_way.drain(..room.len());
+        let mut space = vec![0; most.min(self.under_way.len())];
+        self.far.read_exact(&mut space).expect("it is on its way");
+        assert!(self.under_way.starts_with(&space), "the peer reads something else");
+        self.under_way.drain(..space.len());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The disk is full at each step, but for a few pages.
+//! The disk is full at each step, except for a few pages.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -42,7 +42,7 @@ impl Drop for Disk {
     }
 }
 
-/// Gives the room behind what the file holds back, as a tool that copies may.
+/// Deallocates the blocks behind the contents, as a tool that copies files may.
 fn make_sparse(path: &Path) {
     let Ok(reader) = SegmentReader::open(path) else { return };
     let recovered = reader.recovered();
@@ -74,12 +74,12 @@ fn a_full_disk_is_an_error_and_loses_no_flushed_record() {
                 Err(e) => {
                     failures += 1;
                     assert_eq!(e.kind(), ErrorKind::StorageFull, "{}: {e}", step.name);
-                    // Opening needs no room.
+                    // Opening needs no space.
                     assert!(!path.exists() || SegmentReader::open(&path).is_ok());
                     None
                 }
             };
-            // There is room again.
+            // There is space again.
             other.set_len(0).unwrap();
             check(step, &path, safe);
             fs::remove_dir_all(folder).unwrap();

@@ -1,5 +1,5 @@
 //! Whole pools under shuttle: four threads, some tens of thousands of schedules, chosen at random and by PCT
-//! (at most so many changes of who runs first). What loom does not get through; in return every load sees
+//! (with a bounded number of priority changes). These are too large for loom; in return every load sees
 //! the last store, and the depot's queue is one step.
 //!
 //! ```text
@@ -17,7 +17,7 @@ use bytes::BufMut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// So many changes of who runs first.
+/// The number of priority changes in a schedule.
 const PCT_DEPTH: usize = 3;
 
 /// Runs a scenario under many schedules.

@@ -70,7 +70,7 @@ shuttle::thread_local! {
     static KEPT: RefCell<Vec<ByteView>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What thread-local storage holds goes home while the thread ends, beside another that uses the block.
+/// A handle in thread-local storage is dropped while its thread ends, and another thread uses the block.
 #[test]
 fn threads_end_with_views_in_their_storage() {
     check(|| {
@@ -123,7 +123,7 @@ fn memory_is_returned_while_the_pool_is_used() {
     });
 }
 
-/// The last handle of a pool goes while its blocks come home from three threads: nothing is left of it.
+/// The last handle of a pool is dropped while three threads free its blocks: no memory is left mapped.
 #[test]
 fn a_pool_closes_while_blocks_return() {
     check(|| {
@@ -135,7 +135,7 @@ fn a_pool_closes_while_blocks_return() {
             let view = thread::spawn(move || stamped(&its, SMALL, id).freeze()).join().unwrap();
             let pool = pool.clone();
             thread::spawn(move || {
-                // The magazine has room for one. After two more in a row, those that are freed go to the depot.
+                // The magazine has space for one. After two more in a row, those that are freed go to the depot.
                 let held = [WIDE; 5].map(|size| stamped(&pool, size, id));
                 drop(pool);
                 held.iter().for_each(|buf| verify(buf, id));

@@ -1,12 +1,13 @@
 //! Rules of the source and the pages that the compiler does not check.
 //!
 //! `source.rs`: length, unfinished code, paths, safety comments. `layers.rs`: the direction of imports, which `imports.rs`
-//! reads. `pages.rs`: links, tables and pictures.
+//! reads. `pages.rs`: links, tables and pictures. `words.rs`: words that have better ones.
 
 mod imports;
 mod layers;
 mod pages;
 mod source;
+mod words;
 
 use std::fs;
 use std::path::Path;

@@ -124,7 +124,7 @@ fn a_cancelled_send_continues_where_it_ended() {
     }
 }
 
-/// The kernel owes notifications for what it was lent, and the queue ends before they come.
+/// The queue is dropped while zero-copy sends are in flight, before their completions arrive.
 #[test]
 fn a_queue_may_end_while_its_sends_are_in_flight() {
     let _baseline = ResourceBaseline::take();

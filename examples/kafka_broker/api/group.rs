@@ -101,7 +101,7 @@ pub(crate) struct Identity<'f> {
     pub(crate) group: &'f str,
     pub(crate) generation: i32,
     pub(crate) member: &'f str,
-    /// The name of a static member, where the request has room for it.
+    /// The name of a static member, where the request has space for it.
     pub(crate) instance: Option<&'f str>,
 }
 

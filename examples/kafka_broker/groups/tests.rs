@@ -107,7 +107,7 @@ impl Scene {
 fn members_share_a_generation_and_the_leader_assigns() {
     let (mut scene, first, second, generation) = Scene::pair();
     assert_eq!(scene.heartbeat(&first, generation - 1), Code::ILLEGAL_GENERATION);
-    assert_eq!(scene.heartbeat("nobody", generation), Code::UNKNOWN_MEMBER_ID);
+    assert_eq!(scene.heartbeat("unknown", generation), Code::UNKNOWN_MEMBER_ID);
     // One that lost its assignment on the way asks again, and no other notices.
     let mut again = scene.rejoin(&second);
     assert_eq!(again.try_recv().unwrap().generation, generation);

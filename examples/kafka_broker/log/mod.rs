@@ -200,7 +200,7 @@ impl Log {
     }
 
     /// Writes batches behind the last one, from where they are and by one system call, in a new segment if
-    /// the last has no room. Returns the position of the first.
+    /// the last has no space. Returns the position of the first.
     fn take(&mut self, batches: &[u8], disk: Account<'_>) -> io::Result<u64> {
         if let Some(active) = &mut self.active {
             match active.segment.publish_framed(batches) {

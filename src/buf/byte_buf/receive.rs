@@ -31,8 +31,8 @@ impl ByteBuf {
         size: usize,
         read: impl FnOnce(&mut Self) -> R,
     ) -> Result<(R, usize), TryReserveError> {
-        let is_roomy = self.is_filled_first(size);
-        if !is_roomy
+        let is_filled_first = self.is_filled_first(size);
+        if !is_filled_first
             && !self.is_empty()
             && let Ok(Some(mut next)) = self.successor(size)
         {
@@ -45,7 +45,7 @@ impl ByteBuf {
             }
             return Ok((result, offered));
         }
-        let wanted = if is_roomy { 1 } else { size };
+        let wanted = if is_filled_first { 1 } else { size };
         let offered = self.reserve_up_to(wanted)?;
         Ok((read(self), offered))
     }

@@ -157,7 +157,7 @@ fn a_maximum_is_kept() {
     assert_eq!((buf.len(), buf.capacity()), (10, 10));
     assert!(!buf.try_reclaim(1));
     buf.advance(9);
-    assert!(!buf.try_reclaim(10), "room for 11 with a maximum of 10");
+    assert!(!buf.try_reclaim(10), "space for 11 with a maximum of 10");
     assert!(buf.try_reclaim(9));
     buf.put_slice(b"123456789");
     let error = buf.set_max_capacity(9).unwrap_err();

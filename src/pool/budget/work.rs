@@ -35,11 +35,11 @@ impl Work {
         if budgets.last().is_some_and(|last| Arc::ptr_eq(last, budget)) {
             return true;
         }
-        let has_room = budgets.try_reserve(1).is_ok();
-        if has_room {
+        let has_space = budgets.try_reserve(1).is_ok();
+        if has_space {
             budgets.push(Arc::clone(budget));
         }
-        has_room
+        has_space
     }
 }
 

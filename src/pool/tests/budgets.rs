@@ -89,7 +89,7 @@ fn waiters_are_served_in_order_and_may_leave() {
     assert!(third.as_mut().poll(&mut cx).is_pending());
     drop(held);
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "only the first can be served");
-    assert!(pool.try_alloc(64).is_err(), "nobody passes those who wait");
+    assert!(pool.try_alloc(64).is_err(), "a request passes the waiters");
     let Poll::Ready(Ok(buf)) = first.as_mut().poll(&mut cx) else { panic!("it was served") };
     assert_eq!(buf.capacity(), 4096);
     drop(buf);

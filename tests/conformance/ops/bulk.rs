@@ -57,7 +57,7 @@ fn get(op: &str, args: Args<'_>, target: &mut Handle, world: &mut World) -> Mayb
             let n = if args.0.len() == 1 { dst.writable() } else { args.index(1)? };
             need(n <= dst.writable())?;
             let bytes = read(target, n)?;
-            assert!(dst.subject.write_bytes(&bytes), "the room was there");
+            assert!(dst.subject.write_bytes(&bytes), "the space was there");
             Outcome::Done
         }
         ("readBytesBuf", 3) => {

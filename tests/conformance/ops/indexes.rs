@@ -82,7 +82,7 @@ fn change(op: &str, args: Args<'_>, target: &mut Handle) -> Result<Option<Outcom
     Ok(Some(Outcome::Done))
 }
 
-/// Netty's code: 0 room was there, 1 can't be had, 2 made, 3 can't be had but grown as far as it
+/// Netty's code: 0 space was there, 1 can't be had, 2 made, 3 can't be had but grown as far as it
 /// goes.
 fn ensure_writable(target: &mut Handle, n: usize, force: bool) -> u8 {
     let max = target.subject.max_capacity();

@@ -1,4 +1,4 @@
-//! Slices, duplicates, and who counts how many of them there are.
+//! Slices, duplicates, and reference counts.
 
 use crate::{
     differences::Difference,

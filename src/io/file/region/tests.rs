@@ -72,7 +72,7 @@ fn reading_stops_at_the_region_the_spare_capacity_and_the_file() {
     let region = FileRegion::new(file_with(b"0123456789"), 2..8);
     let mut buf = ByteBuf::with_capacity(4);
     assert_eq!(region.read_at(0, &mut buf).unwrap(), 4);
-    assert_eq!(region.read_at(0, &mut buf).unwrap(), 0, "no room");
+    assert_eq!(region.read_at(0, &mut buf).unwrap(), 0, "no space");
     let mut buf = ByteBuf::with_capacity(64);
     assert_eq!(region.read_at(5, &mut buf).unwrap(), 1);
     assert_eq!(region.read_at(6, &mut buf).unwrap(), 0, "the end of the region");

@@ -19,7 +19,7 @@ type Visit = slabs::Visit<Arc<Central>>;
 
 impl Central {
     /// Takes up to `most` blocks out of slabs and gives them to `each`; at least one, or an error. Idle memory of other
-    /// classes makes room under a limit.
+    /// classes makes space under a limit.
     pub(crate) fn fill(
         self: &Arc<Self>,
         class: u8,
