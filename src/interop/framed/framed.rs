@@ -79,9 +79,11 @@ impl<T, U> Framed<T, U> {
         }
     }
 
-    /// Replaces the codec by what `map` makes of it. What was received and not decoded goes to the new one.
+    /// Replaces the codec by what `map` makes of it. What was received and not decoded goes to the new one,
+    /// before more is read.
     pub fn map_codec<C>(self, map: impl FnOnce(U) -> C) -> Framed<T, C> {
-        let Self { inner, codec, incoming, outgoing } = self;
+        let Self { inner, codec, mut incoming, outgoing } = self;
+        incoming.decode_again();
         Framed { inner, codec: map(codec), incoming, outgoing }
     }
 }

@@ -15,6 +15,8 @@
 //!   the limit of the frame, with the adjustment; a length that ends within the header is an error.
 //! * The [backpressure boundary](FramedWrite::backpressure_boundary) is 64 KiB at first, not 8 KiB, and a
 //!   frame that waits at it waits until half of that is sent, not all.
+//! * After an error of a decoder that has taken bytes, and when the codec is replaced, what is buffered is decoded
+//!   before more is read.
 //!
 //! # Examples
 //!

@@ -48,9 +48,11 @@ impl<T, D> FramedRead<T, D> {
         Self { inner, codec: decoder, incoming: Incoming::with_capacity(capacity) }
     }
 
-    /// Replaces the decoder by what `map` makes of it.
+    /// Replaces the decoder by what `map` makes of it. The bytes that were received and not decoded go to the new
+    /// one, before others are read.
     pub fn map_decoder<C>(self, map: impl FnOnce(D) -> C) -> FramedRead<T, C> {
-        let Self { inner, codec, incoming } = self;
+        let Self { inner, codec, mut incoming } = self;
+        incoming.decode_again();
         FramedRead { inner, codec: map(codec), incoming }
     }
 
@@ -131,6 +133,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resume {
     Read,
+    Decode,
     DecodeLast,
     Ended,
 }
@@ -158,6 +161,7 @@ impl Incoming {
                 State::Failed(resume) => {
                     self.state = match resume {
                         Resume::Read => State::Read,
+                        Resume::Decode => State::Decode,
                         Resume::DecodeLast => State::DecodeLast,
                         Resume::Ended => State::Ended,
                     };
@@ -195,15 +199,29 @@ impl Incoming {
                 }
                 Ok(None) => self.state = State::Read,
                 Err(error) => {
+                    // What is left may have frames, if the decoder has taken some.
                     self.state = State::Failed(match self.buffer.len() < undecoded {
-                        _ if !is_ended => Resume::Read,
-                        // What is left may have frames.
-                        true => Resume::DecodeLast,
-                        false => Resume::Ended,
+                        true if is_ended => Resume::DecodeLast,
+                        true => Resume::Decode,
+                        false if is_ended => Resume::Ended,
+                        false => Resume::Read,
                     });
                     return Poll::Ready(Some(Err(error)));
                 }
             }
+        }
+    }
+
+    /// Gives what is buffered to another decoder before more is read.
+    pub(super) fn decode_again(&mut self) {
+        if !self.buffer.is_empty() {
+            self.state = match self.state {
+                State::Read => State::Decode,
+                State::Ended => State::DecodeLast,
+                State::Failed(Resume::Read) => State::Failed(Resume::Decode),
+                State::Failed(Resume::Ended) => State::Failed(Resume::DecodeLast),
+                state => state,
+            };
         }
     }
 
