@@ -32,6 +32,7 @@ tonic             0.14.9   82  full   --lib
 actix-http        3.20.0   229  full   --lib
 fred              10.1.0   39  full   --lib
 prost             0.14.6   413  full  --lib
+kafka-protocol    0.18.0   17  full   --lib
 object_store      0.14.2   100  full  --lib
 opendal-core      0.59.5   235  full  --lib
 TABLE
