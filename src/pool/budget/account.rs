@@ -42,13 +42,12 @@ impl Account {
         self.limit - self.used()
     }
 
-    /// Whether fewer than `bytes` are free. The last look before a yes is a change of `used` (D5).
+    /// Returns whether fewer than `bytes` are free. Before it returns `true` it reads `used` by a read-modify-write (D5).
     pub(super) fn lacks(&self, bytes: usize) -> bool {
         bytes > self.available() && bytes > self.limit - self.used.fetch_add(0, Ordering::AcqRel)
     }
 
-    /// Adds to the used bytes if the limit allows it. After a no the caller looks again with
-    /// [`lacks`](Self::lacks).
+    /// Adds to the used bytes if the limit allows it. On `false` the caller checks again with [`lacks`](Self::lacks).
     pub(super) fn take(&self, bytes: usize) -> bool {
         let mut used = self.used();
         loop {

@@ -1,4 +1,4 @@
-//! [`Charge`]: bytes that a budget and all above it have given, and what it takes to get them.
+//! [`Charge`]: bytes that are charged to a budget and all above it; how a request is charged, or refused.
 
 use super::super::error::{AllocError, AllocErrorKind};
 use super::super::observe::events;
@@ -6,10 +6,10 @@ use super::tree::Budget;
 use super::work;
 use std::sync::{Arc, Weak};
 
-/// How often a request asks the shedders before it gives up.
+/// The number of times that a request calls the shedders before it is refused.
 const SHED_TRIES: u32 = 4;
 
-/// Bytes that a budget has given, and gets back when this is dropped.
+/// Bytes charged to a budget and all above it. Dropping this returns them.
 pub(crate) struct Charge {
     budget: Arc<Budget>,
     bytes: usize,
@@ -45,7 +45,7 @@ pub(super) enum Refusal<'a> {
 }
 
 impl Budget {
-    /// Charges, or asks the shedders and tries again, or says why not.
+    /// Charges; if bytes are lacking, calls the shedders and tries again. Returns the reason of a refusal.
     pub(crate) fn charge(
         self: &Arc<Self>,
         bytes: usize,
@@ -102,7 +102,7 @@ impl Budget {
         })
     }
 
-    /// Counts a refusal, and says why.
+    /// Counts a refusal, and returns its error.
     pub(super) fn refuse(self: &Arc<Self>, refusal: Refusal<'_>, requested: usize) -> AllocError {
         let (kind, budget) = match refusal {
             Refusal::OverLimit(budget) | Refusal::Short(budget) => {
@@ -123,7 +123,7 @@ impl Budget {
         AllocError { kind, requested, in_use, limit: None, budget: None }
     }
 
-    /// Fails as if the system had no memory, where a fail point of the chain says so.
+    /// Returns the error of a system without memory, if a fail point of the chain asks for it.
     pub(super) fn pass_fail_points(self: &Arc<Self>, requested: usize) -> Result<(), AllocError> {
         #[cfg(feature = "testing")]
         if self.chain().filter_map(|budget| budget.fail_point.as_ref()).any(|fails| fails()) {

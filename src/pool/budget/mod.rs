@@ -17,18 +17,19 @@
 //!
 //! * **D1** `used` of an account is the sum of the charges that are out, of its budget and all below it. A
 //!   charge is the full size of a block, from when it is handed out until its last handle is gone.
-//! * **D2** A charge is made on a budget and all above it, or on none. All are looked at before one is
-//!   charged, so that a request which one of them can't serve is never seen by others. When two
-//!   requests pass that look and one takes what the other needs, the other cancels its charge,
-//!   serves the waiters that arrived meanwhile, and looks again.
+//! * **D2** A charge is made on a budget and all above it, or on none. All are checked before one is charged, so
+//!   a request that one of them cannot serve is never charged for a moment. Two requests can pass the check at
+//!   once; the one that then lacks bytes returns what it has charged, serves the waiters that arrived meanwhile,
+//!   and checks again.
 //! * **D3** Fairness, as above.
 //! * **D4** A budget is in a queue if and only if it has waiters, when no thread holds its lock. Its entry
-//!   has the bytes of its first waiter, in the queue of a budget of its chain. Locks are taken upward.
+//!   has the bytes of its first waiter, in the queue of a budget of its chain. Later waiters lack their turn, not bytes:
+//!   they are queued at their own budget. Locks are taken upward.
 //! * **D5** No lost wake-up: a release subtracts from `used` and then reads `wanted`; a waiter writes
-//!   `wanted` and then looks at `used` again. Both *change* `used`, the one that finds too little by adding
-//!   nothing, so one of the changes comes first, and the other sees what went before it.
+//!   `wanted` and then looks at `used` again. Both *change* `used`; the waiter adds zero. So one of the
+//!   changes comes first, and the thread that makes the second sees what precedes the first.
 //! * **D6** Nothing foreign (wakers, shedders, subscribers) is called or dropped under a lock. Wakers run
-//!   from a work list, one after the other; one that panics keeps no other from being woken.
+//!   from a work list, one after the other; after a panic of one, the others are still woken.
 //! * **D7** A release allocates only for a budget that moves to another queue, and for the work list when a
 //!   waker releases bytes. Without memory for these, the waiter gets an error, and the wakers nest.
 

@@ -9,7 +9,7 @@ use crate::sync::{Ordering, lock};
 use std::sync::Arc;
 use std::task::Waker;
 
-/// What the turn of a budget came to.
+/// The outcome of a budget's turn.
 pub(super) struct Turn {
     /// The budget whose turn it was.
     pub(super) budget: Arc<Budget>,
@@ -20,7 +20,7 @@ pub(super) struct Turn {
 }
 
 impl Budget {
-    /// Whether a request for bytes of this budget fits.
+    /// Returns whether a queued request for bytes of this budget fits.
     pub(super) fn may_serve(&self) -> bool {
         self.is_wanted(self.account.available())
     }
@@ -37,7 +37,7 @@ impl Budget {
         Some(turn)
     }
 
-    /// Serves the first waiter of this budget, or sees that the budget is queued where bytes are lacking.
+    /// Serves the first waiter of this budget, or queues the budget where bytes are lacking.
     pub(super) fn take_turn(self: &Arc<Self>, queues: &mut Queues) -> Turn {
         let mut turn = Turn { budget: Arc::clone(self), waker: None, gave_back: false };
         while let Some(id) = queues.waiters.front() {
@@ -51,7 +51,7 @@ impl Budget {
                         break;
                     }
                     if self.queue_at(short.budget, bytes, queues) {
-                        // In the queue now, it looks again (D5).
+                        // It is in the queue now, and checks again (D5).
                         continue;
                     }
                     Waiter::NoMemory
@@ -63,7 +63,7 @@ impl Budget {
         turn
     }
 
-    /// Notes what has become of the first waiter. Returns its waker. The budget goes to the end of the queue
+    /// Records the outcome of the first waiter. Returns its waker. The budget goes to the end of the queue
     /// that it is in (D3).
     fn settle(self: &Arc<Self>, id: usize, outcome: Waiter, queues: &mut Queues) -> Option<Waker> {
         queues.waiters.leave(id);

@@ -14,12 +14,12 @@ struct Link {
     above: Option<Arc<Self>>,
 }
 
-// They are only kept here.
+// They are stored here, and never called.
 impl UnwindSafe for Shedders {}
 impl RefUnwindSafe for Shedders {}
 
 impl Shedders {
-    /// These, and that of a budget below.
+    /// Returns these shedders, and that of a budget below.
     pub(crate) fn with(&self, shed: Arc<Shed>) -> Self {
         Self(Some(Arc::new(Link { _shed: shed, above: self.0.clone() })))
     }

@@ -11,14 +11,14 @@ use std::task::Waker;
 /// Frees some bytes of a budget. Returns whether it did.
 pub(crate) type Shed = dyn Fn(&BudgetStats) -> bool + Send + Sync;
 
-/// Says of each allocation whether it is to fail, for tests.
+/// Returns whether an allocation is to fail, for tests.
 #[cfg(feature = "testing")]
 pub(crate) type FailPoint = Box<dyn Fn() -> bool + Send + Sync>;
 
-/// What [`Budget::wanted`] is while no request is queued.
+/// The value of [`Budget::wanted`] while no request is queued.
 const NONE_WANTED: usize = VACANT;
 
-/// A limit on the bytes of a pool, and the account of them.
+/// A limit on the bytes of a pool, and their account.
 pub(crate) struct Budget {
     name: Arc<str>,
     pub(super) account: Account,
@@ -35,7 +35,7 @@ pub(crate) struct Budget {
     pub(super) fail_point: Option<FailPoint>,
 }
 
-// A panic of a shedder or a waker, the only foreign code in here, finds no lock held and no charge half-made.
+// Shedders and wakers are the only foreign code here. When one panics, no lock is held and no charge is partly made.
 impl UnwindSafe for Budget {}
 impl RefUnwindSafe for Budget {}
 
@@ -65,19 +65,19 @@ pub(super) enum Waiter {
     NoMemory,
 }
 
-/// What a budget has given and kept.
+/// The figures of a budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BudgetStats {
-    /// The name that it was made with.
+    /// The name of the budget.
     pub name: Arc<str>,
-    /// The most bytes that it gives.
+    /// The maximum number of bytes in use.
     pub limit: usize,
     /// The bytes of blocks that its buffers, and views of them, hold: live and pinned.
     pub used: usize,
-    /// The most that `used` has been.
+    /// The maximum of `used` so far.
     pub peak: usize,
-    /// The number of allocations that it refused.
+    /// The number of allocations that the budget refused.
     pub refused: u64,
 }
 
@@ -158,14 +158,14 @@ impl Budget {
             let Some(short) = self.chain().position(|budget| !budget.account.take(bytes)) else {
                 return Ok(());
             };
-            // Another request was faster. The next look finds out what it left.
+            // Another request took the bytes since the check. Returns what was charged, and checks again.
             for budget in self.chain().take(short) {
                 gave_back |= budget.returned(bytes);
             }
         }
     }
 
-    /// Takes a charge back. Returns whether a waiter may fit now.
+    /// Ends a charge. Returns whether a waiter may fit now.
     pub(super) fn give_back(self: &Arc<Self>, bytes: usize) -> bool {
         let mut is_wanted = false;
         for budget in self.chain() {
@@ -174,8 +174,8 @@ impl Budget {
         is_wanted
     }
 
-    /// Takes a charge on this budget alone back. Returns whether a waiter may fit now: bytes first, then
-    /// the look (D5).
+    /// Ends a charge of this budget alone. Returns whether a waiter may fit now: first the bytes are subtracted, then
+    /// `wanted` is read (D5).
     fn returned(&self, bytes: usize) -> bool {
         let available = self.account.give_back(bytes);
         self.is_wanted(available)

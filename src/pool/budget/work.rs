@@ -12,7 +12,7 @@ thread_local! {
     static WORK: Work = const { Work::new() };
 }
 
-/// What one thread does for budgets.
+/// The state of one thread that serves waiters.
 struct Work {
     is_serving: Cell<bool>,
     /// The budgets whose chains are to be served when the waker that runs now returns.
@@ -26,7 +26,7 @@ impl Work {
         Self { is_serving, budgets: RefCell::new(Vec::new()), is_shedding }
     }
 
-    /// Puts a budget on the list if this thread is serving. Returns whether it did: not without memory.
+    /// Adds a budget to the list if this thread is serving and there is memory. Returns whether it did.
     fn defer(&self, budget: &Arc<Budget>) -> bool {
         if !self.is_serving.get() {
             return false;
@@ -97,7 +97,7 @@ pub(super) fn shed(shedder: impl FnOnce() -> bool) -> bool {
     shedder()
 }
 
-/// Notes that the thread's shedder has returned, also by a panic.
+/// Records that the thread's shedder has returned, also by a panic.
 struct Shedding;
 
 impl Drop for Shedding {

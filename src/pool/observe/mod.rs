@@ -1,4 +1,4 @@
-//! What can be observed of a pool: figures, live buffers by the line that allocated them, events.
+//! What a pool reports: figures, live buffers by the line that allocated them, events.
 
 pub(super) mod events;
 pub(super) mod stats;

@@ -55,7 +55,7 @@ impl Tracker {
         Some(Self { every, next, without_cache, caches, shards })
     }
 
-    /// Where a thread's new cache starts to count. Each starts elsewhere, so that threads which allocate
+    /// Returns where a thread's new cache starts to count. Each starts elsewhere, so that threads which allocate
     /// little and end are sampled like the others.
     pub(crate) fn first_count(&self) -> u32 {
         /// 2^32 divided by the golden ratio: the starts spread evenly, however many there are.
