@@ -91,7 +91,7 @@ impl Central {
     /// Returns an upper bound of the bytes in the caches of threads.
     fn in_caches(&self) -> usize {
         let mut sum = 0;
-        self.caches.for_each(|magazines| {
+        self.caches.read_each(|magazines| {
             if !magazines.is_dormant() {
                 sum += magazines.assigned() + size_class::MAX;
             }

@@ -4,8 +4,8 @@
 //!
 //! * **F1** Magazines stay where they are from [`register`](Registry::register) until [`unregister`](Registry::unregister)
 //!   returns, which waits for the visits that have begun.
-//! * **F2** The lock is held to find, add or remove an entry, and never during a visit: a thread that first uses the pool
-//!   does not wait for blocks that are taken back from others. Entries are sorted by number, so a visit of all goes on
+//! * **F2** The lock is held to find, add or remove an entry, and to read numbers of a few, but never during a visit: a thread
+//!   that first uses the pool does not wait for blocks that are taken back from others. Entries are sorted by number, so a visit of all goes on
 //!   behind the entry it has visited, whatever came and went.
 #![allow(unsafe_code, reason = "follows pointers to the magazines of other threads (F1)")]
 
@@ -32,6 +32,9 @@ struct Entry {
 
 // SAFETY: `Magazines` is `Sync`, and stays where it is while it is in the list (F1).
 unsafe impl Send for Entries {}
+
+/// The number of magazines that are read while the lock is held.
+const READ_AT_ONCE: usize = 32;
 
 /// A visit, which ends when this is dropped.
 struct Visit<'a> {
@@ -87,6 +90,23 @@ impl Registry {
         }
     }
 
+    /// Calls `f` with the magazines of each thread, some at a time under the lock: `f` only reads numbers.
+    pub(crate) fn read_each(&self, mut f: impl FnMut(&Magazines)) {
+        let mut before = 0;
+        loop {
+            let entries = lock(&self.0);
+            let start = entries.list.partition_point(|entry| entry.number <= before);
+            let Some(last) = entries.list[start..].iter().take(READ_AT_ONCE).next_back() else {
+                return;
+            };
+            before = last.number;
+            for entry in entries.list[start..].iter().take(READ_AT_ONCE) {
+                // SAFETY: F1: it is in the list, which is locked.
+                f(unsafe { entry.magazines.as_ref() });
+            }
+        }
+    }
+
     /// Begins a visit of the first magazines behind those with a number.
     fn visit_next(&self, before: u64) -> Option<Visit<'_>> {
         let mut entries = lock(&self.0);
@@ -129,6 +149,21 @@ mod tests {
             }
         });
         assert_eq!(visited, [&raw const first, &raw const second]);
+    }
+
+    #[test]
+    fn the_numbers_of_all_threads_are_read_once_in_order() {
+        for threads in [0, 1, READ_AT_ONCE, 2 * READ_AT_ONCE + 1] {
+            let registry = Registry::default();
+            let all: Vec<_> = (0..threads).map(|_| magazines()).collect();
+            for magazines in &all {
+                // SAFETY: it stays until the end of the test.
+                assert!(unsafe { registry.register(magazines) });
+            }
+            let mut read = Vec::new();
+            registry.read_each(|magazines| read.push(core::ptr::from_ref(magazines)));
+            assert_eq!(read, all.iter().map(core::ptr::from_ref).collect::<Vec<_>>());
+        }
     }
 
     #[test]
