@@ -26,7 +26,7 @@ use crate::stats::count;
 /// The parts of a response, once they are known. An error ends the connection.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<Payload>>> + Send>>;
 
-/// Serves a peer until it hangs up, or breaks a rule, or the socket fails.
+/// Serves a peer until it disconnects, violates the protocol or a limit, or the socket fails.
 pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let peer = broker.peer(stream)?;
@@ -51,7 +51,7 @@ pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Resul
         ended = reading => match ended {
             Ok(_sender) => Ok(()),
             Err(error) => {
-                // What was asked before is answered first, if it comes soon. The sender is gone.
+                // Earlier requests are answered first, within a limited time. The sender is dropped.
                 let _ = timeout(broker.options.stalled, writing).await;
                 Err(error)
             }
@@ -76,7 +76,7 @@ async fn write(
         None => answers.recv().await,
     } {
         let mut in_memory = push(&mut queue, answer.await?);
-        // Short ones that are ready by now go with it.
+        // The same flush sends short responses that are ready.
         while queue.pending_bytes() < limits::TOGETHER
             && let Ok(mut answer) = answers.try_recv()
         {
@@ -98,7 +98,7 @@ async fn write(
             broker.stats.flushed(before, now);
             match flushed {
                 Ok(flushed) => flushed?,
-                // It reads, if slowly. Files can wait; memory is wanted by others.
+                // The peer reads slowly. A file may wait for it; memory is kept from other peers only for a time.
                 Err(_)
                     if now.system_calls() > before.system_calls() + 1
                         && (in_memory <= limits::FIRST_BLOCK as u64 || Instant::now() < until) => {}
@@ -119,7 +119,7 @@ fn push(queue: &mut WriteQueue, parts: Vec<Payload>) -> u64 {
     in_memory
 }
 
-/// What has been received and is not a whole request yet.
+/// Received bytes that are not a whole request yet.
 struct Inbox {
     bytes: ByteBuf,
     /// The account of this connection, for requests that need more than the first block.
@@ -134,7 +134,7 @@ impl Inbox {
         }
     }
 
-    /// Receives the next request, without its length; `None` if the peer hung up.
+    /// Receives the next request, without its length; `None` if the peer disconnected.
     ///
     /// While the peer sends nothing, this holds no memory. A request that does not fit in the first
     /// block gets one of its own, and is received where it stays.
@@ -165,7 +165,7 @@ impl Inbox {
             }
             let asked = Instant::now();
             self.make_space(length).await?;
-            // The time that others kept the memory is not the peer's.
+            // The wait for memory does not count as the peer's time.
             begun += asked.elapsed();
             count(&broker.stats.receives, 1);
             match self.receive_some(stream) {
@@ -191,7 +191,7 @@ impl Inbox {
                 recv(stream, space, RecvFlags::empty()).map(|((filled, _), _)| filled)
             });
             received = filled?;
-            // The socket is empty now. Saying so spares the call that would find nothing.
+            // The socket is empty now. Reporting `WouldBlock` saves the call that would find nothing.
             let is_empty = (1..space).contains(&received);
             if is_empty { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
@@ -223,14 +223,14 @@ impl Inbox {
         let most = (held * limits::AHEAD).max(limits::FIRST_BLOCK);
         let size = length.unwrap_or(limits::FIRST_BLOCK).max(held + 1).min(most);
         let mut block = match size {
-            // The number of connections bounds these: no request that is never completed keeps a
-            // small one of another connection waiting.
+            // The number of connections bounds these blocks, so that an unfinished large request does not delay a
+            // small request of another connection.
             0..=limits::FIRST_BLOCK => Pool::global().try_alloc(size),
             _ => self.pool.alloc_wait(size).await,
         }
         .map_err(io::Error::other)?;
         if length == Some(size) {
-            // The next request begins in a block of its own, and does not keep this one.
+            // The next request begins in another block, so that this one is released with its request.
             block.set_max_capacity(size).map_err(io::Error::other)?;
         }
         block.extend_from_slice(&self.bytes);

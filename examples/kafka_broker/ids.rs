@@ -8,8 +8,7 @@ use std::sync::Mutex;
 use crate::api::code::Code;
 use crate::output::warn;
 
-/// Ids that are set aside at a time, each time by a sync. What is left of them is lost when the
-/// broker ends.
+/// Ids that one sync reserves. Reserved ids that were not assigned when the broker ends are never assigned.
 const BLOCK: i64 = 1000;
 
 #[derive(Debug)]

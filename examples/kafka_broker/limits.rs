@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-/// The longest request that carries batches; Kafka clients send 1 MiB by default.
+/// The maximum length of a request with batches; Kafka clients send 1 MiB by default.
 pub(crate) const MAX_PRODUCE: usize = 16 << 20;
 
-/// The longest of all other requests.
+/// The maximum length of all other requests.
 pub(crate) const MAX_REQUEST: usize = 1 << 20;
 
-/// The most bytes of batches in one response; clients ask for 50 MiB by default.
+/// The maximum bytes of batches in one response; clients ask for 50 MiB by default.
 pub(crate) const MAX_FETCH: u64 = 64 << 20;
 
-/// The same, where batches are copied into memory on their way.
+/// The same for `--path copy`, which holds the batches in memory.
 pub(crate) const MAX_COPY: u64 = 16 << 20;
 
 /// Requests of one connection that have been received and not answered; clients send 5 by default.
 pub(crate) const MAX_IN_FLIGHT: usize = 8;
 
-/// Bytes of requests of one connection that are in memory: one of the longest and its successor.
+/// The maximum bytes of requests of one connection in memory: a request of the maximum length, and the next.
 pub(crate) const CONNECTION_BYTES: usize = 2 * MAX_PRODUCE + (1 << 20);
 
-/// The longest that a fetch waits for batches.
+/// The maximum time that a fetch waits for batches.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The default for the seconds that a connection may send no request: Kafka's.
@@ -36,27 +36,26 @@ pub(crate) fn time_for(bytes: usize) -> Duration {
     Duration::from_secs(bytes as u64 >> 16)
 }
 
-/// Descriptors of the broker's own, such as its listener.
+/// Descriptors that the broker itself needs, such as its listener.
 const OWN: u64 = 24;
 
-/// The connections that may be open at a time with so many descriptors: a quarter of those is kept for
-/// segments, so that clients cannot keep producers from the disk.
+/// Returns the maximum number of connections for so many descriptors. A quarter of the descriptors is reserved for
+/// segments, so that a crowd of clients does not stop producers.
 pub(crate) fn connections_within(descriptors: u64) -> u64 {
     (descriptors - descriptors.div_ceil(4)).saturating_sub(OWN).max(1)
 }
 
-/// What is received before the length of a request is known, and the longest request that takes nothing of
-/// the memory that connections share.
+/// The size of the block for a request of unknown length. Requests and responses up to this length take nothing of the
+/// memory that connections share.
 pub(crate) const FIRST_BLOCK: usize = 4096;
 
-/// How many times more memory a request may have than it has bytes that have arrived. A request that
-/// announces more than it sends takes up no more than this, and of one that keeps its word a
-/// sixteenth is copied.
+/// The maximum memory for a request, as a multiple of its bytes that have arrived. So an announced length takes no
+/// memory by itself, and at most a sixteenth of a request is copied.
 pub(crate) const AHEAD: usize = 16;
 
-/// Bytes of responses behind which others that are ready wait for a flush of their own.
+/// Responses that are ready are flushed together until they have this many bytes.
 pub(crate) const TOGETHER: u64 = 16 << 10;
 
-/// What one flush sends: more than the responses that clients ask for by default, so that such a
-/// response is not cut in two by it.
+/// The maximum bytes of one flush: more than a response that clients request by default, so that one flush sends it
+/// whole.
 pub(crate) const FLUSH: u64 = 4 << 20;

@@ -26,11 +26,11 @@ use crate::output::{say, warn};
 #[derive(Debug, Parser)]
 #[command(name = "kafka_broker")]
 struct Options {
-    /// Address and port to listen on; port 0 picks a free one.
+    /// Address and port to listen on; port 0 selects a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9092")]
     listen: String,
 
-    /// The address that clients get in metadata, if it differs from the one they connected to.
+    /// Address that clients get in metadata, if it differs from the address that they connected to.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     advertise: Option<(String, u16)>,
 
@@ -39,11 +39,11 @@ struct Options {
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     partitions: u32,
 
-    /// When `acks=all` is acknowledged: after a sync, or after the write.
+    /// When the broker acknowledges a batch that is sent with `acks=all`.
     #[arg(long, value_enum, default_value_t = SyncMode::Batch)]
     sync: SyncMode,
 
-    /// The size of new segments.
+    /// Size of new segments.
     #[arg(long, value_name = "MIB", default_value_t = 64,
           value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
     segment: u64,
@@ -52,28 +52,29 @@ struct Options {
     #[arg(long, value_enum, default_value_t = broker::Path::Sendfile)]
     path: broker::Path,
 
-    /// The share that clients of one address may use, in hundredths: of the 4096 partitions, the 16 MiB of committed
-    /// offsets, and the free space on the disk. Counted from the start of the broker.
+    /// Maximum share of one client: of the 4096 partitions, of the 16 MiB of committed offsets, and of the disk space
+    /// that is free at the start. All connections from one address are one client. A restart resets the counts.
     #[arg(long, value_name = "PERCENT", default_value_t = 50,
           value_parser = clap::value_parser!(u64).range(1..=100))]
     share: u64,
 
-    /// The most connections at a time; a quarter of the descriptors is kept for segments.
+    /// Maximum number of connections; a quarter of the descriptors is reserved for segments.
     #[arg(long, value_name = "N", default_value_t = 12_000)]
     connections: u64,
 
-    /// Memory for the requests of all connections; for their responses; and for the batches that `--path copy` copies.
+    /// Memory for the requests of all connections, again as much for their responses of more than 4 KiB, and again as much for
+    /// the batches that `--path copy` copies.
     #[arg(long, value_name = "MIB", default_value_t = 256,
           value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
     memory: u64,
 
-    /// Seconds that a connection may send no request.
+    /// Seconds without a request after which a connection is closed.
     #[arg(long, value_name = "SECONDS", default_value_t = limits::IDLE,
           value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     idle: u64,
 
-    /// Seconds that a request may take to arrive, besides one for each 64 KiB; and that a peer may read
-    /// nothing of a response.
+    /// Seconds after which a connection is closed if a request has not arrived whole (one second more for each 64 KiB), if
+    /// the peer reads nothing of a response, or if there is no memory for a response.
     #[arg(long, value_name = "SECONDS", default_value_t = limits::STALLED,
           value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     stalled: u64,
@@ -82,15 +83,15 @@ struct Options {
     #[arg(long)]
     stats: bool,
 
-    /// Show what batching does to the system calls, on a directory of its own, by kcat if it is there.
+    /// Measure how batching reduces system calls, in a temporary directory, with kcat if it is installed.
     #[arg(long)]
     demo: bool,
 
-    /// Where the demonstration draws its picture, an SVG.
+    /// File for the picture of the demonstration, an SVG.
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
 
-    /// Where topics and offsets are kept.
+    /// Directory of the topics and offsets.
     #[arg(value_name = "DIR", default_value = "kafka")]
     directory: PathBuf,
 }
@@ -166,7 +167,7 @@ async fn serve(options: &Options) -> io::Result<()> {
     ended
 }
 
-/// Keeps another broker off the directory, for as long as the file is open.
+/// Locks the directory against other brokers, until the returned file is closed.
 fn lock(directory: &Path) -> io::Result<File> {
     fs::create_dir_all(directory)?;
     let file = File::create(directory.join("lock"))?;
@@ -179,15 +180,14 @@ fn lock(directory: &Path) -> io::Result<File> {
     }
 }
 
-/// With a longer queue than the standard library's, for many clients that come at once.
+/// Listens with a longer queue than the standard library, for many clients that connect at the same time.
 fn listen(address: &str) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     rustix::net::listen(&listener, 4096)?;
     #[cfg(target_os = "linux")]
     if listener.local_addr()?.ip().is_loopback() {
-        // Every client is on this machine: no network has to be shared or paced for. BBR, the default
-        // of some systems, sends each piece by a timer. Connections inherit the choice; where it is
-        // refused, the default stays.
+        // All clients are on this machine, so pacing is of no use. BBR, the default of some systems, sends each
+        // piece by a timer. Connections inherit the choice; if the kernel refuses it, the default stays.
         let _ = rustix::net::sockopt::set_tcp_congestion(&listener, "reno");
     }
     listener.set_nonblocking(true)?;
@@ -218,11 +218,10 @@ async fn report(broker: &Arc<Broker>) -> Infallible {
     }
 }
 
-/// Each connection takes a descriptor, and each segment: asks for all that may be had, and returns the
-/// number.
+/// Raises the limit of descriptors as far as allowed, as each connection and each segment needs one; returns the limit.
 fn raise_descriptor_limit() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Refused only if the hard limit is odd, and then the soft one stays.
+    // If this fails, the soft limit stays as it is.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Stats {
     pub(crate) sends: AtomicU64,
 }
 
-/// Adds to a count that is only ever read for people.
+/// Adds to a counter.
 pub(crate) fn count(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Ordering::Relaxed);
 }
@@ -118,7 +118,7 @@ impl Snapshot {
 }
 
 impl fmt::Display for Snapshot {
-    /// The last words of the broker.
+    /// Prints the statistics at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes as f64 / MIB;
         let per_mib = |calls: u64, bytes: u64| calls as f64 / mib(bytes).max(0.001);

@@ -18,14 +18,14 @@ pub(crate) trait Durable: Send + Sync {
 pub(crate) struct Syncer {
     dirty: Mutex<Vec<Arc<dyn Durable>>>,
     wake: Notify,
-    /// Rounds, each of which serves all that wait.
+    /// Rounds of syncs; each round serves all waiting requests.
     pub(crate) rounds: AtomicU64,
     /// Files synced in them.
     pub(crate) files: AtomicU64,
 }
 
 impl Syncer {
-    /// Asks for a sync. What asks more than once before it begins is synced once.
+    /// Requests a sync. Requests for the same file before the sync begins share one.
     pub(crate) fn ask(&self, file: Arc<dyn Durable>) {
         let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
         if !dirty.iter().any(|known| Arc::ptr_eq(known, &file)) {
@@ -39,7 +39,7 @@ impl Syncer {
     pub(crate) async fn run(&self) -> io::Error {
         loop {
             self.wake.notified().await;
-            // Whatever else is ready to append comes first.
+            // Other tasks that are ready append first, and share this sync.
             tokio::task::yield_now().await;
             let files = {
                 let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);

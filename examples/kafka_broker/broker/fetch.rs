@@ -61,7 +61,7 @@ fn bytes(n: i32) -> u64 {
 const HELD: usize = 256;
 
 impl Broker {
-    /// Until it is its turn, a fetch is the frame that came, whose memory is accounted for.
+    /// Until its turn, a fetch holds only its frame, which a budget counts.
     pub(super) fn fetch(self: &Arc<Self>, frame: ByteBuf) -> Answer {
         let (broker, came) = (self.clone(), Instant::now());
         Box::pin(async move {
@@ -191,7 +191,7 @@ impl Wanted {
             }
         }
         loop {
-            // Watched before it is looked at, so that no change is missed.
+            // Subscribes before it reads, so that no change is missed.
             let mut watched: Vec<_> =
                 self.partitions().filter_map(|p| p.log.as_ref().ok()).map(|p| p.watch()).collect();
             let found = self.look();
@@ -201,13 +201,13 @@ impl Wanted {
                 return found;
             }
             drop(found);
-            // An error is that the time is over: then this looks for the last time.
+            // An error means that the time is over: one last look follows.
             let _ = timeout_at(self.deadline, any_changed(&mut watched)).await;
         }
     }
 
-    /// What there is now, within the limits; but the first batch of all goes out whole, or a
-    /// consumer with smaller limits would never get it.
+    /// Returns the available batches within the limits. The first batch is returned whole, because a consumer with smaller
+    /// limits would never get it otherwise.
     fn look(&self) -> Vec<Found<FileRegion>> {
         let mut left = self.max_bytes;
         let mut is_first = true;

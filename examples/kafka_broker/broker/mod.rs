@@ -34,9 +34,9 @@ use memory::{Memory, Reserved};
 /// How batches travel from the log to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Path {
-    /// Inside the kernel.
+    /// The kernel sends them from the file.
     Sendfile,
-    /// Read into memory and written from there: what the other is measured against.
+    /// The broker reads them into memory and sends them from there: for comparison.
     Copy,
 }
 

@@ -15,7 +15,7 @@ use crate::shares::{Account, Client};
 use crate::stats::count;
 use crate::wire;
 
-/// The acknowledgement that waits for the sync; the others are content with the write.
+/// `acks=all`: the response waits for the sync. For other values it waits for the write.
 const ALL: i16 = -1;
 
 impl Broker {
@@ -49,7 +49,7 @@ impl Broker {
             }
             topics.push((topic.name, partitions));
         }
-        // All is in the log: the block goes back to the pool before anything waits.
+        // The batches are in the log, so the block returns to the pool before the response waits.
         drop(frame);
         if request.acks == 0 {
             return Ok(None);

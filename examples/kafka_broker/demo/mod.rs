@@ -7,7 +7,7 @@ pub(crate) mod batches;
 mod client;
 mod picture;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -23,12 +23,12 @@ use batches::Codec;
 use client::Client;
 
 const RECORDS: usize = 20_000;
-/// At most, so that small batches do not take long.
+/// Maximum for each row, so that small batches do not take long.
 const REQUESTS: usize = 500;
 const RECORD: usize = 100;
 const BATCHES: [usize; 4] = [1, 10, 100, 1000];
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     codec: Codec,
@@ -41,7 +41,7 @@ struct Row {
     seconds: f64,
 }
 
-/// Runs on the broker's own thread; ends with its last words.
+/// Runs the broker on a thread of its own, measures it, and prints the table and the broker's statistics.
 pub(crate) fn run(options: Options, picture: Option<&Path>) -> io::Result<()> {
     let (address, broker, stop, served) = serve(options)?;
     let client = Client::find();
@@ -49,9 +49,13 @@ pub(crate) fn run(options: Options, picture: Option<&Path>) -> io::Result<()> {
         Client::Kcat => "kcat",
         Client::Own => "a client of this program (kcat is not installed)",
     };
-    say(format_args!("records of {RECORD} bytes, by {name}, to and from {address}\n"));
     say(format_args!(
-        "   codec  records/batch  calls/record in   out  bytes/record in the log     time"
+        "Records of {RECORD} bytes are produced and consumed by {name}, at {address}."
+    ));
+    say(format_args!("The table has the broker's system calls that move bytes, and its syncs.\n"));
+    say(format_args!("         records in  system calls for a record  bytes of a record"));
+    say(format_args!(
+        "   codec    a batch       produced    consumed         in the log      time"
     ));
     let values: Vec<_> = (0..RECORDS).map(value).collect();
     let mut rows = Vec::new();
@@ -60,7 +64,7 @@ pub(crate) fn run(options: Options, picture: Option<&Path>) -> io::Result<()> {
             let values = &values[..RECORDS.min(REQUESTS * per_batch)];
             let row = measure(&broker, client, address, values, codec, per_batch)?;
             say(format_args!(
-                "\r{:>8} {:>14} {:>16.4} {:>6.4} {:>23.1} {:>7.2} s",
+                "{:>8} {:>10} {:>14.4} {:>11.4} {:>18.1} {:>7.2} s",
                 codec.name(),
                 per_batch,
                 row.produce,
@@ -71,12 +75,20 @@ pub(crate) fn run(options: Options, picture: Option<&Path>) -> io::Result<()> {
             rows.push(row);
         }
     }
+    if let [one, .., thousand] = &rows[..BATCHES.len()] {
+        say(format_args!(
+            "\nA batch of {} records needs {:.0} times fewer system calls for each record than a batch of {}.",
+            thousand.per_batch,
+            one.produce / thousand.produce,
+            one.per_batch
+        ));
+    }
     if let Some(path) = picture {
         std::fs::write(path, picture::draw(&rows, name))?;
-        say(format_args!("\nthe picture is in {}", path.display()));
+        say(format_args!("\nThe picture is in {}.", path.display()));
     }
     say(format_args!("\n{}", broker.snapshot()));
-    // It has ended by itself if nothing takes this.
+    // An error means that the broker has ended already.
     let _ = stop.send(());
     served.join().expect("the broker does not panic")
 }
@@ -115,8 +127,11 @@ fn measure(
     })
 }
 
-/// Does something while a line shows how far it has come.
+/// Does something while a line shows the progress, if a terminal shows the output.
 fn during<T>(broker: &Broker, what: &str, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if !io::stdout().is_terminal() {
+        return work();
+    }
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -159,7 +174,7 @@ fn serve(options: Options) -> io::Result<Served> {
     });
     match told.recv() {
         Ok((address, broker)) => Ok((address, broker, stop, served)),
-        // It has ended before it could tell, and says why.
+        // The broker ended before it listened; its result says why.
         Err(_) => match served.join().expect("the broker does not panic") {
             Err(error) => Err(error),
             Ok(()) => unreachable!("it is not stopped before it has begun"),

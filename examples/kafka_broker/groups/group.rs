@@ -27,7 +27,7 @@ const PENDING: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Group {
-    /// The account of what members send. Responses that wait share these bytes.
+    /// The budget for the bytes that members send. Waiting responses share these bytes.
     memory: Pool,
     state: State,
     generation: i32,
@@ -49,7 +49,7 @@ enum State {
     Stable,
 }
 
-/// Answers, unless the connection is gone.
+/// Sends a response, unless its connection is closed.
 fn answer<T>(waiting: Option<Sender<T>>, with: T) {
     if let Some(waiting) = waiting {
         let _ = waiting.send(with);
@@ -119,7 +119,7 @@ impl Group {
             syncing: None,
         };
         let replaced = self.members.insert(id.clone(), member);
-        // The member asked twice; its first connection is lost.
+        // The member sent a second request; the first one ends.
         answer(replaced.and_then(|old| old.joining), refuse(Code::UNKNOWN_MEMBER_ID));
         if self.protocol_type.is_empty() {
             self.protocol_type = join.protocol_type.to_owned();
@@ -129,7 +129,7 @@ impl Group {
             // assignment in this way.
             State::Assigning(_) if unchanged && !join.member.is_empty() => self.tell(&id),
             State::Stable if unchanged && id != self.leader => self.tell(&id),
-            // It was the leader under another id. It gets that id as leader; otherwise it would assign again.
+            // It was the leader under another id. The response names the old id as leader, so that it does not assign again.
             State::Stable if unchanged && id != old_leader => {
                 let leader = std::mem::replace(&mut self.leader, old_leader);
                 self.tell(&id);
@@ -181,7 +181,7 @@ impl Group {
         if !join.member.is_empty() {
             self.is_not_fenced(join.instance, join.member)?;
         }
-        // The one whose place it takes does not count.
+        // The member that it replaces does not count.
         let predecessor = match join.member.is_empty() {
             true => self.of_instance(join.instance).map_or("", String::as_str),
             false => join.member,
@@ -210,7 +210,7 @@ impl Group {
         if consistent { Ok(()) } else { Err(Code::INCONSISTENT_GROUP_PROTOCOL) }
     }
 
-    /// Tells a member the generation that it is in.
+    /// Answers the join request of a member with the current generation.
     fn tell(&mut self, id: &str) {
         let list = |(id, member): (&String, &Member)| Listed {
             id: id.clone(),
@@ -280,7 +280,7 @@ impl Group {
         }
     }
 
-    /// The protocol that all speak and most prefer.
+    /// Returns the protocol that all members support and most prefer.
     fn choose_protocol(&self) -> String {
         let spoken_by_all = |name: &str| self.members.values().all(|member| member.speaks(name));
         let mut votes = BTreeMap::<&str, usize>::new();
@@ -291,7 +291,7 @@ impl Group {
         votes.into_iter().max_by_key(|(_, votes)| *votes).map_or("", |(name, _)| name).to_owned()
     }
 
-    /// The member of the current generation that says it is one.
+    /// Returns the member that a request names, if it belongs to the current generation.
     fn member(&mut self, who: Identity<'_>, now: Instant) -> Result<&mut Member, Code> {
         self.is_not_fenced(who.instance, who.member)?;
         let generation = self.generation;
@@ -387,7 +387,7 @@ impl Group {
         }
     }
 
-    /// Ends what has taken too long at `now`.
+    /// Removes members that are overdue at `now`, and ends phases that are.
     pub(super) fn expire(&mut self, now: Instant) {
         let pending = self.pending.len();
         self.pending.retain(|_, until| now < *until);
@@ -405,7 +405,7 @@ impl Group {
         for id in &remove {
             self.remove(id);
         }
-        // One that waits needs no heartbeat; look again whether its connection is there.
+        // A member that waits for a response needs no heartbeat; its connection is checked again later.
         let overdue = self.members.values_mut().filter(|m| now >= m.alive_until);
         overdue.for_each(|member| member.heard(now));
         if !remove.is_empty() {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot::Sender;
 use crate::api::code::Code;
 use crate::api::group::{Join, Joined};
 
-/// What a member takes besides what it has sent.
+/// Approximate memory of a member besides the bytes that it sent.
 const MEMBER: usize = 512;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Member {
     pub(super) instance: Option<String>,
     pub(super) session: Duration,
     pub(super) rebalance: Duration,
-    /// Until when it has to be heard of.
+    /// When it is removed, if it sends no request before.
     pub(super) alive_until: Instant,
     pub(super) protocols: Vec<(String, ByteView)>,
     pub(super) assignment: ByteView,

@@ -28,21 +28,21 @@ use group::Group;
 
 pub(crate) use committed::Committed;
 
-/// Groups that are remembered; those without members and pending joins are not.
+/// Maximum number of groups. A group without members and pending joins is removed.
 const MAX_GROUPS: usize = 10_000;
 
-/// Bytes that all groups together take in memory, about.
+/// Approximate maximum of the bytes of all groups.
 const MAX_BYTES: usize = 64 << 20;
 
-/// How often the deadlines are looked at, at most: each time takes all groups.
+/// Minimum time between two checks of the deadlines, as each check visits all groups.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The sessions that are granted.
+/// The allowed session timeouts.
 const SESSION_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
 
 #[derive(Debug)]
 pub(crate) struct Groups {
-    /// The account of what members send, also where only a response that waits still has it.
+    /// The budget for the bytes that members send, until the last response with them has been sent.
     memory: Pool,
     state: Mutex<State>,
     /// A deadline may have become earlier.
@@ -52,7 +52,7 @@ pub(crate) struct Groups {
 #[derive(Debug, Default)]
 struct State {
     groups: HashMap<String, Group>,
-    /// What all of them take, since they were last looked at and by what came after that.
+    /// The bytes of all groups at the last check, and of what was added since.
     bytes: usize,
 }
 

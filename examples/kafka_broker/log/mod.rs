@@ -37,7 +37,7 @@ use index::Index;
 use partition::SyncMode;
 use sealed::{Content, Sealed, Unread};
 
-/// What a segment has in front of its records, and some more.
+/// More than the bytes of a segment before its records.
 const FRONT: u64 = 4096;
 
 #[derive(Debug)]
@@ -47,9 +47,9 @@ pub(crate) struct Log {
     capacity: u64,
     mode: SyncMode,
     sealed: Vec<Sealed>,
-    /// The writer of the last of those, which has not been synced.
+    /// The writer of the last sealed segment, if it has not been synced.
     unsynced: Option<Segment<Batches>>,
-    /// The last one; there is none before the first batch.
+    /// The last segment; `None` before the first batch.
     active: Option<Active>,
     producers: Producers,
     /// The offset of the next record.
@@ -81,13 +81,13 @@ pub(crate) struct Appended {
     /// The offset behind all that has been appended.
     pub(crate) end: i64,
     pub(crate) batches: u64,
-    /// Whether it has been there before.
+    /// Whether the batch was in the log already.
     pub(crate) duplicate: bool,
 }
 
 impl Log {
-    /// Opens the log in a directory. Reads the last segment, to find its end and its batches; and those
-    /// before it, if the state of the producers at its start is not known.
+    /// Opens the log in a directory. Reads the last segment, to find its end and its batches; and earlier
+    /// segments, if there is no snapshot of the producers at its start.
     pub(crate) fn open(
         directory: &Path,
         capacity: u64,
@@ -133,7 +133,7 @@ impl Log {
             return Err(damaged(format!("the log before it ends at offset {}", self.next)));
         }
         let mut segment = Segment::open_with(path, Batches)?;
-        // Batches that were written and not synced before a crash are acknowledged from here on.
+        // Consumers may see batches that were written but not synced before a crash, so these are synced now.
         segment.flush()?;
         let producers = &mut self.producers;
         let (index, next) = sealed::read(&segment, base, |batch, offset| {
@@ -146,8 +146,8 @@ impl Log {
         Ok(())
     }
 
-    /// Checks the batches of a partition, gives them their offsets where they are, and appends them
-    /// all by one write, or none.
+    /// Checks the batches of a partition, writes their offsets into them, and appends all by one write, or
+    /// none.
     pub(crate) fn append(
         &mut self,
         batches: &mut [u8],
@@ -156,11 +156,11 @@ impl Log {
         let mut parsed = Vec::new();
         let (mut at, mut next) = (0, self.next);
         while at < batches.len() {
-            // The checksum is looked at where the segment takes them.
+            // The segment verifies the checksum when it appends.
             let found = batch::head(&batches[at..]).map_err(BatchError::code)?;
             match self.producers.judge(&found) {
                 Verdict::Append => {}
-                // One at a time, so that a part is never a duplicate.
+                // An idempotent producer sends one batch for each partition, so no part of a request is a duplicate.
                 _ if found.length < batches.len() => return Err(Code::INVALID_RECORD),
                 Verdict::Refuse(code) => return Err(code),
                 Verdict::Duplicate(base) => {
@@ -199,8 +199,8 @@ impl Log {
         Ok(Appended { base, end: next, batches: parsed.len() as u64, duplicate: false })
     }
 
-    /// Writes batches behind the last one, from where they are and by one system call, in a new segment if
-    /// the last has no space. Returns the position of the first.
+    /// Writes batches after the last batch, by one system call and without a copy; creates a segment if the last
+    /// segment is full. Returns the position of the first batch.
     fn take(&mut self, batches: &[u8], disk: Account<'_>) -> io::Result<u64> {
         if let Some(active) = &mut self.active {
             match active.segment.publish_framed(batches) {
@@ -218,7 +218,7 @@ impl Log {
         let position = segment.publish_framed(batches)?;
         self.unsynced = self.seal().filter(|_| self.mode == SyncMode::Never);
         if let Some(before_last) = self.sealed.len().checked_sub(2) {
-            // Two are enough to find one. If this fails, it is one more.
+            // The last two snapshots are enough. If the removal fails, one more stays.
             let _ = snapshot::remove(&self.directory, self.sealed[before_last].base);
         }
         self.active = Some(Active { base: self.next, segment, index: Index::default() });
@@ -240,12 +240,12 @@ impl Log {
         Some(segment)
     }
 
-    /// A segment that has become full and is to be trimmed, which syncs it.
+    /// Takes the writer of a full segment. The caller trims it, which syncs it.
     pub(crate) fn take_unsynced(&mut self) -> Option<Segment<Batches>> {
         self.unsynced.take()
     }
 
-    /// The offset behind all batches.
+    /// Returns the offset after the last record.
     pub(crate) fn end(&self) -> i64 {
         self.next
     }
@@ -259,14 +259,14 @@ impl Log {
         self.visible = self.written;
     }
 
-    /// What makes all that has been written durable, and its end, for [`synced`](Self::synced).
+    /// Returns a syncer for all written batches, and their end for [`synced`](Self::synced).
     pub(crate) fn to_sync(&self) -> Option<(SegmentSyncer<Batches>, End)> {
         self.active.as_ref().map(|active| (active.segment.syncer(), self.written))
     }
 
     /// Lets consumers see what has been synced.
     pub(crate) fn synced(&mut self, end: End) {
-        // If another segment was begun meanwhile, this one was synced before.
+        // If a later segment exists by now, this one was synced before its creation.
         if end.offset > self.visible.offset {
             self.visible = end;
         }
@@ -352,7 +352,7 @@ fn damaged(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-/// Whether this is what the segment says, as opposed to the disk.
+/// Returns whether the error is of this type of the crate, and not of the disk.
 fn is_a<E: std::error::Error + 'static>(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|source| source.is::<E>())
 }
@@ -361,8 +361,7 @@ fn path(directory: &Path, base: i64) -> PathBuf {
     directory.join(format!("{base:020}.log"))
 }
 
-/// The bases of the segments in a directory, in order. What is left of one that was being made is
-/// removed.
+/// Returns the bases of the segments in a directory, in order. Removes files of unfinished segments.
 fn bases(directory: &Path) -> io::Result<Vec<i64>> {
     let mut bases = Vec::new();
     for entry in fs::read_dir(directory)? {

@@ -19,14 +19,14 @@ use crate::sync::{Durable, Syncer};
 /// When appended batches are acknowledged and seen by consumers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum SyncMode {
-    /// When they have been synced to the disk, many by one sync.
+    /// After the sync to the disk; one sync serves all batches that wait.
     Batch,
-    /// When they have been written: the crash of the machine may lose them.
+    /// After the write; a crash of the machine may lose batches.
     Never,
 }
 
 pub(crate) struct Partition {
-    /// An error if the log is damaged, or the disk failed: it is out of service then.
+    /// An error if the log is damaged or the disk failed: the partition is out of service.
     log: Mutex<Result<Log, Code>>,
     /// The offset up to which consumers see the log. `Err` when it is out of service.
     visible: watch::Sender<Result<i64, Code>>,
@@ -186,7 +186,7 @@ impl Durable for Partition {
         let mut log = self.lock();
         if let Err(error) = synced {
             warn(format_args!("out of service: cannot sync: {error}"));
-            // What the disk holds is not known: opening the log again is the way to find out.
+            // The content of the disk is unknown until the log is opened again.
             *log = Err(Code::KAFKA_STORAGE_ERROR);
         }
         let visible = log.as_mut().map_err(|code| *code).map(|log| {

@@ -13,11 +13,11 @@ use crate::batch::{self, Batch};
 #[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) base: i64,
-    /// None until it has been read. A segment that is damaged is never shown to consumers.
+    /// `None` until the segment has been read. Consumers never see a damaged segment.
     pub(super) content: Option<Content>,
 }
 
-/// What is known of a segment that has been read and is whole.
+/// A segment that has been read and is valid.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(super) reader: SegmentReader<Batches>,
@@ -28,7 +28,7 @@ pub(crate) struct Content {
 #[derive(Debug)]
 pub(crate) struct Unread {
     pub(crate) base: i64,
-    /// The offset of the segment behind it.
+    /// The base of the next segment.
     end: i64,
     path: PathBuf,
 }
@@ -53,7 +53,7 @@ impl Unread {
             return Ok(Content { reader, index });
         }
         drop(reader);
-        // The broker was killed before all of it had been synced.
+        // The broker was killed before it had synced the whole segment.
         let mut segment = Segment::open_with(&self.path, Batches)?;
         segment.flush()?;
         let (index, end) = read(&segment, self.base, |_, _| {})?;

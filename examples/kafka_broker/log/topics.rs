@@ -36,7 +36,7 @@ pub(crate) struct Topics {
     topics: RwLock<BTreeMap<String, Topic>>,
     created: Share,
     total: Total,
-    /// Topics are made by one caller at a time, which keeps no other from the topics that there are.
+    /// One caller at a time creates topics; others can use the existing topics meanwhile.
     creating: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -99,8 +99,8 @@ impl Topics {
         }
     }
 
-    /// Makes the topics that do not exist yet, on a thread that may wait for the disk; returns those that
-    /// cannot be made.
+    /// Creates the topics that do not exist, on a thread that may block on the disk; returns an error code for each topic
+    /// that cannot be created.
     pub(crate) async fn create_missing(
         self: &Arc<Self>,
         names: impl IntoIterator<Item = &str>,
@@ -121,7 +121,7 @@ impl Topics {
         made.await.unwrap_or_default()
     }
 
-    /// Makes a topic, unless another caller has made it meanwhile.
+    /// Creates a topic, unless another caller has created it meanwhile.
     fn create_one(&self, name: &str, client: Client) -> Result<(), Code> {
         let there: usize = {
             let topics = self.read();
@@ -148,7 +148,7 @@ impl Topics {
         Ok(())
     }
 
-    /// Makes the directories of a topic; it gets its name when they are all there.
+    /// Creates the directories of a topic under another name, and then renames the topic.
     fn create(&self, name: &str) -> io::Result<Topic> {
         let Settings { directory, partitions, segment, sync, .. } = &self.settings;
         let unfinished = directory.join("unfinished").join(name);
