@@ -92,7 +92,7 @@ impl Broker {
             responses: Memory::new("responses", options.memory, options.stalled),
             copies: Memory::new("copies", options.memory, options.stalled),
             committed: Committed::open(directory, options.topics.share)?,
-            disk: Share::of(free_bytes(directory)?, options.topics.share),
+            disk: Share::of(free_bytes(directory, options.topics.share)?, options.topics.share),
             ids: ProducerIds::open(directory, !topics.all().is_empty())?,
             topics,
             groups: Groups::new(),
@@ -350,8 +350,11 @@ impl Broker {
     }
 }
 
-/// The bytes that the disk of a directory has for more files.
-fn free_bytes(directory: &std::path::Path) -> io::Result<u64> {
+/// Returns the free bytes of the disk of a directory. A share of 100 % sets no limit besides the disk's own.
+fn free_bytes(directory: &std::path::Path, percent: u64) -> io::Result<u64> {
+    if percent == 100 {
+        return Ok(u64::MAX);
+    }
     let disk = rustix::fs::statvfs(directory)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
