@@ -207,7 +207,7 @@ def full_disk(binary, lib):
             ballast = f"{mount}/ballast"
             with open(ballast, "wb") as out:
                 out.write(bytes(10 << 20))
-            options = ["--segment", "4", "--share", "100"]
+            options = ["--segment", "4"]
             with Broker(binary, f"{mount}/kafka", *options) as broker:
                 production = Production(lib, broker.address)
                 wait(lambda: any("No space" in e for e in broker.errors), "a full disk")

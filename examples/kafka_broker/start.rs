@@ -53,8 +53,9 @@ struct Options {
     path: broker::Path,
 
     /// Maximum share of one client: of the 4096 partitions, of the 16 MiB of committed offsets, and of the disk space
-    /// that is free at the start. All connections from one address are one client. A restart resets the counts.
-    #[arg(long, value_name = "PERCENT", default_value_t = 50,
+    /// that is free at the start. All connections from one address are one client, those of one proxy too. A restart resets
+    /// the counts. 100 sets no limit by client.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100,
           value_parser = clap::value_parser!(u64).range(1..=100))]
     share: u64,
 

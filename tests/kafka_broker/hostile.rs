@@ -253,8 +253,7 @@ fn what_group_members_send_is_kept_within_bounds() {
 fn partitions_made_on_demand_are_bounded() {
     let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
-    let options = ["--partitions", "1024", "--share", "100"];
-    let broker = Broker::start_with(directory.path(), options);
+    let broker = Broker::start_with(directory.path(), ["--partitions", "1024"]);
     let topics = broker.client().topics(&["a", "b", "c", "d", "e", "f"]);
     let codes: Vec<_> = topics.iter().map(|(code, ..)| *code).collect();
     assert_eq!(codes, [0, 0, 0, 0, 44, 44]);
@@ -271,7 +270,7 @@ fn partitions_made_on_demand_are_bounded() {
 fn partitions_are_left_for_the_clients_of_other_addresses() {
     let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
-    let broker = Broker::start_with(directory.path(), ["--partitions", "512"]);
+    let broker = Broker::start_with(directory.path(), ["--partitions", "512", "--share", "50"]);
     let names: Vec<_> = (0..5).map(|n| format!("topic-{n}")).collect();
     let names: Vec<_> = names.iter().map(|name| &name[..]).collect();
     let codes: Vec<_> = broker.client().topics(&names).iter().map(|(code, ..)| *code).collect();

@@ -44,7 +44,7 @@ fn pile_up(broker: &Broker, clients: usize, api: Api, version: i16, body: &[u8])
 fn offsets_that_no_peer_reads_take_a_bounded_memory() {
     let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
-    let options = ["--memory", "64", "--partitions", "1024", "--share", "100"];
+    let options = ["--memory", "64", "--partitions", "1024"];
     let broker = Broker::start_with(directory.path(), options);
     let mut client = broker.client();
     let topics = ["t", "u", "v"];
