@@ -67,6 +67,21 @@ impl Gather {
     /// Takes the next part, and returns how many of its bytes belong to the write; `None` ends the step.
     #[inline(always)]
     pub(super) fn take(&mut self, shape: Shape) -> Option<usize> {
+        // Nearly every part. Both terms are at most half of the numbers, so the sum can't wrap.
+        if let Shape::Copied(len) = shape
+            && !self.zero_copy
+            && self.bytes + len < self.allowance.bytes
+        {
+            self.bytes += len;
+            self.taken += 1;
+            return Some(len);
+        }
+        self.take_special(shape)
+    }
+
+    /// Takes a part that may end the step, or that is cut.
+    #[inline(always)]
+    fn take_special(&mut self, shape: Shape) -> Option<usize> {
         let (len, zero_copy) = match shape {
             Shape::Copied(len) => (len, false),
             Shape::ZeroCopy(len) => (len, true),
