@@ -307,7 +307,7 @@ impl FileRegion {
     ///
     /// # Errors
     ///
-    /// Those of `posix_fadvise`, which fails for a pipe or a socket.
+    /// Those of `posix_fadvise`, which fails for a pipe.
     ///
     /// # Cost
     ///

@@ -1,5 +1,5 @@
-//! Bytes from one descriptor to another: `splice.rs` moves them, through the pipes of `pipes.rs`, and `end.rs` passes
-//! on that there are no more.
+//! Bytes from one descriptor to another: `splice.rs` moves them (`splice/fill.rs` reads, `splice/drain.rs` writes),
+//! through the pipes of `pipes.rs`, and `end.rs` passes on that there are no more.
 
 mod end;
 pub(super) mod pipes;

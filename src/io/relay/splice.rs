@@ -13,34 +13,18 @@
 //!   file that is longer than the kernel knows.
 //! * **SP6** While the target is full, the transfer keeps only the memory that the held bytes need.
 
-use std::io::{self, IoSlice};
-use std::mem;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use bytes::Buf;
+use crate::buf::ByteView;
+use crate::io::relay::pipes::Pipe;
+use crate::sys;
 
-use crate::buf::{ByteBuf, ByteView};
-use crate::io::progress::clip;
-use crate::io::relay::pipes::{self, Pipe};
-use crate::io::scratch::{self, SCRATCH};
-use crate::sys::{self, More, Target};
+mod drain;
+mod fill;
 
 /// The number of bytes that one call moves before other connections get their turn.
 const BUDGET: u64 = 1024 * 1024;
-
-/// The number of bytes that the copying path reads at a time for a file. Measured against 64 KiB: 0.67 to
-/// 0.73 of the CPU, if each write also begins and ends at a multiple of it, where the page cache takes it
-/// as one folio. 256 KiB was as good on one processor and 0.73 to 0.80 on another, 1 MiB 1.5 and 0.6;
-/// splicing into a file costs 0.8.
-const FILE_COPY: usize = 512 * 1024;
-
-/// The number of bytes that the copying path reads at a time for everything that may stop taking them: the most that
-/// a stuck target leaves held in memory. Measured from TCP to TCP, 256 KiB take 0.75 of its CPU.
-const STREAM_COPY: usize = SCRATCH;
-
-/// A source that gave less than this has probably no more: it is read next, and not spliced, so that the
-/// proof (SP5) costs no call of its own.
-const PROBE: usize = 16 * 1024;
 
 /// Moves bytes from one descriptor to another without bringing them into the process: from socket to
 /// socket for a proxy, from socket to file for an upload.
@@ -97,7 +81,7 @@ pub struct Splice {
     copies: bool,
     /// The next bytes pass through memory (SP5).
     probes: bool,
-    /// The target is a file: bytes are gathered to whole blocks of [`FILE_COPY`] before they are written.
+    /// The target is a file: bytes are gathered to whole blocks of `FILE_COPY` before they are written.
     gathers: bool,
     /// The error that ended the gathering, to be returned when the bytes before it are out.
     failure: Option<io::Error>,
@@ -304,157 +288,6 @@ impl Splice {
     /// Returns whether a call that began at `start` has moved its budget.
     pub(crate) fn is_spent(&self, start: u64) -> bool {
         self.moved - start >= self.budget
-    }
-
-    /// Reads from the source what there is; nothing is held before (SP1).
-    pub(crate) fn fill_from(&mut self, from: impl AsFd) -> io::Result<()> {
-        let from = from.as_fd();
-        if self.probes {
-            return self.read_from(from, PROBE);
-        }
-        if !self.copies
-            && let Ok(pipe) = pipes::take()
-        {
-            self.calls += 1;
-            let spliced = sys::splice_in(from, self.offset, &pipe, clip(self.limit, pipe.capacity));
-            if let Ok(read @ 1..) = spliced {
-                self.in_pipe = read;
-                self.pipe = Some(pipe);
-                self.took(read);
-                return Ok(());
-            }
-            pipes::give_back(pipe);
-            match spliced {
-                Err(e) if sys::refuses_pair(&e) => self.copies = true,
-                Err(e) if e.kind() != io::ErrorKind::WouldBlock || sys::has_timed_out(from) => {
-                    return Err(e);
-                }
-                _ => return self.read_from(from, PROBE),
-            }
-        }
-        let most = match self.gathers {
-            true => FILE_COPY - (self.moved % FILE_COPY as u64) as usize,
-            false => STREAM_COPY,
-        };
-        self.read_from(from, most)
-    }
-
-    /// Reads up to `most` bytes into memory.
-    fn read_from(&mut self, from: BorrowedFd<'_>, most: usize) -> io::Result<()> {
-        self.probes = false;
-        if let Some(e) = self.failure.take() {
-            return Err(e);
-        }
-        let most = clip(self.limit, most);
-        let mut bytes = scratch::block(most)?;
-        loop {
-            let left = most - bytes.len();
-            self.calls += 1;
-            match self.read_source(from, &mut bytes, left) {
-                Ok(0) => self.ended = true,
-                Ok(read) => self.took(read),
-                Err(e) if bytes.is_empty() => return Err(e),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => self.failure = Some(e),
-            }
-            let over = self.ended || self.failure.is_some() || bytes.len() == most;
-            if over || !self.gathers || !sys::is_readable(from) {
-                self.bytes = bytes.freeze();
-                return Ok(());
-            }
-        }
-    }
-
-    /// Appends up to `most` bytes of the source to `bytes`.
-    fn read_source(
-        &self,
-        from: BorrowedFd<'_>,
-        bytes: &mut ByteBuf,
-        most: usize,
-    ) -> io::Result<usize> {
-        let read = scratch::fill(bytes, most, |spare| sys::read(from, self.offset, spare));
-        let refused = read.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::InvalidInput);
-        if !refused || !sys::is_direct(from)? {
-            return read;
-        }
-        let at = self.offset.map_or_else(|| sys::cursor(from), Ok)?;
-        let read = scratch::fill_from_blocks(bytes, most, at, |spare, at| {
-            sys::read(from, Some(at), spare)
-        })?;
-        if self.offset.is_none()
-            && let Err(e) = sys::advance_cursor(from, read)
-        {
-            // They have not left the source.
-            bytes.truncate(bytes.len() - read);
-            return Err(e);
-        }
-        Ok(read)
-    }
-
-    /// `read` bytes have left the source. If they are few, it is probably empty now, and the next call
-    /// is the one that proves it (SP5).
-    fn took(&mut self, read: usize) {
-        self.probes = !self.copies && read < PROBE;
-        self.limit -= read as u64;
-        if let Some(offset) = &mut self.offset {
-            *offset += read as u64;
-        }
-    }
-
-    /// Writes what is held to the target; an error leaves the rest of it held.
-    pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
-        let drained = self.write_held(Target::new(to.as_fd()));
-        if drained.is_err() {
-            // Release spare capacity (SP6).
-            self.bytes = mem::take(&mut self.bytes).compact();
-        }
-        drained
-    }
-
-    fn write_held(&mut self, mut target: Target<'_>) -> io::Result<()> {
-        while self.held_bytes() > 0 {
-            let written = if !self.bytes.is_empty() {
-                self.calls += 1;
-                let written = target.write(&[IoSlice::new(&self.bytes)], More::No)?;
-                self.bytes.advance(written);
-                written
-            } else if let Some(pipe) = self.pipe.as_ref().filter(|_| !self.copies) {
-                self.calls += 1;
-                match sys::splice_out(pipe, target.fd(), self.in_pipe) {
-                    Err(e) if sys::refuses_pair(&e) => {
-                        self.copies = true;
-                        continue;
-                    }
-                    written => {
-                        let written = written?;
-                        self.in_pipe -= written;
-                        written
-                    }
-                }
-            } else {
-                self.read_pipe()?;
-                continue;
-            };
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.moved += written as u64;
-        }
-        self.bytes = ByteView::new();
-        self.pipe.take().into_iter().for_each(pipes::give_back);
-        Ok(())
-    }
-
-    /// Copies the bytes that are in the pipe through memory: the target cannot be spliced to.
-    fn read_pipe(&mut self) -> io::Result<()> {
-        let Some(pipe) = &self.pipe else { unreachable!("bytes are held, and not in memory") };
-        let most = self.in_pipe.min(STREAM_COPY);
-        let mut bytes = scratch::block(most)?;
-        self.calls += 1;
-        self.in_pipe -=
-            scratch::fill(&mut bytes, most, |spare| sys::read(pipe.read.as_fd(), None, spare))?;
-        self.bytes = bytes.freeze();
-        Ok(())
     }
 }
 

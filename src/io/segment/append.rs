@@ -1,15 +1,15 @@
 //! Appending records, making them durable, and giving back what is not used.
 
-use std::fs::File;
 use std::io;
 use std::ops::{Deref, Range};
 
 use bytes::{Buf, BufMut};
 
-use super::durable::write_all_at;
+use super::durable::{clear, write_all_at};
 use super::error::{CorruptRecord, SegmentFull};
 use super::framing::{self, Checksummed, FRAME, Framing, MAX_PAYLOAD, Parsed};
 use super::read::SegmentReader;
+use super::syncer::SegmentSyncer;
 use crate::buf::ByteBuf;
 use crate::io::scratch;
 use crate::sys;
@@ -335,7 +335,7 @@ impl<F: Framing> Segment<F> {
     /// Returns a handle that syncs this segment from another thread, while more is appended.
     #[must_use]
     pub fn syncer(&self) -> SegmentSyncer<F> {
-        SegmentSyncer { reader: self.reader.clone() }
+        SegmentSyncer::new(self.reader.clone())
     }
 
     /// Flushes, and releases the disk space behind the end: the file is then as long as its records.
@@ -393,53 +393,4 @@ impl<F: Framing> Deref for Segment<F> {
     fn deref(&self) -> &SegmentReader<F> {
         &self.reader
     }
-}
-
-/// Makes published records durable, from another thread than the writer's.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> std::io::Result<()> {
-/// use bytebuf::Segment;
-///
-/// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path().join("00000.log");
-/// let mut segment = Segment::create(&path, 1 << 20)?;
-/// segment.append(b"first")?;
-/// let first = segment.publish()?;
-/// let syncer = segment.syncer();
-/// let sync = std::thread::spawn(move || syncer.sync());
-/// segment.append(b"second")?; // does not wait for the disk
-/// assert!(sync.join().unwrap()? >= first);
-/// assert!(segment.durable() >= first);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct SegmentSyncer<F: Framing = Checksummed> {
-    reader: SegmentReader<F>,
-}
-
-impl<F: Framing> SegmentSyncer<F> {
-    /// Syncs the published records to the disk and returns the durable end, which
-    /// [`SegmentReader::durable`] returns from then on.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Segment::flush`], without those of publishing.
-    ///
-    /// # Cost
-    ///
-    /// The disk's time to sync. One sync of a segment runs at a time; a caller that waited for one may not need
-    /// another.
-    pub fn sync(&self) -> io::Result<u64> {
-        self.reader.durability().sync(self.reader.file(), self.reader.published())
-    }
-}
-
-/// Overwrites the part of the range that the file has with zeros. After an error, the range is what is left to do.
-pub(super) fn clear(file: &File, range: &mut Range<u64>) -> io::Result<()> {
-    range.end = range.end.min(sys::len_of(file)?);
-    sys::fill_range_with_zeros(file, range)
 }

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
 
-use super::append::{Segment, clear};
-use super::durable::write_all_at;
+use super::append::Segment;
+use super::durable::{clear, write_all_at};
 use super::error::SegmentFull;
 use super::format::{self, Header, START};
 use super::framing::{Checksummed, Framing};

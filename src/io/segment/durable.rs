@@ -109,3 +109,9 @@ pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io
     }
     Ok(())
 }
+
+/// Overwrites the part of the range that the file has with zeros. After an error, the range is what is left to do.
+pub(super) fn clear(file: &File, range: &mut Range<u64>) -> io::Result<()> {
+    range.end = range.end.min(sys::len_of(file)?);
+    sys::fill_range_with_zeros(file, range)
+}

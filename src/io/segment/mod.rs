@@ -1,7 +1,8 @@
 //! An append-only log file.
 //!
 //! `format.rs` is the header and `framing.rs` the records; `scan.rs` finds one record and `recover.rs` all of
-//! them; `durable.rs` syncs; `read.rs` has the reader, `append.rs` the writer; `create.rs` and `open.rs` make
+//! them; `durable.rs` syncs; `read.rs` has the reader, `append.rs` the writer, `syncer.rs` what
+//! syncs from another thread; `create.rs` and `open.rs` make
 //! both. Rules:
 //!
 //! * **SG1** `published <= end`; what lies before `published` is in the file and never changes, so it can be
@@ -28,12 +29,14 @@ mod published;
 mod read;
 mod recover;
 mod scan;
+mod syncer;
 #[cfg(all(test, unix))]
 mod tests;
 
-pub use append::{Segment, SegmentSyncer};
+pub use append::Segment;
 pub use error::{CorruptRecord, SegmentDamaged, SegmentFormatError, SegmentFull};
 pub use framing::{Checksummed, Framing, Parsed, Place};
 pub use open::Repair;
 pub use read::{Record, Records, SegmentReader};
 pub use recover::Recovered;
+pub use syncer::SegmentSyncer;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::*;
+use crate::io::relay::pipes;
 use crate::sys::{Call, Outcome, TRANSFERS_IN_KERNEL, with_plan};
 use crate::test_data::pattern;
 
