@@ -41,7 +41,7 @@ impl<F: Framing> SegmentSyncer<F> {
     ///
     /// # Errors
     ///
-    /// Those of [`Segment::flush`], without those of publishing.
+    /// Those of [`Segment::flush`](crate::Segment::flush), without those of publishing.
     ///
     /// # Cost
     ///
