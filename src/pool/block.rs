@@ -1,4 +1,4 @@
-//! [`Block`]: one reference to a block of memory, as a value. Handles are made of it.
+//! [`Block`]: an owned reference to a block of memory. The handles are built on it.
 #![allow(unsafe_code, reason = "takes an owned value out of its block")]
 
 use crate::memory::count::Remaining;
@@ -16,23 +16,24 @@ use core::ptr::NonNull;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// One reference to a block. Cloning acquires another; dropping releases it, and frees the block if it was the last.
+/// One reference to a block. Cloning acquires another. Dropping releases it, and frees the block if it was the last.
 ///
 /// # Cost
 ///
-/// No atomic read-modify-write while the thread caches references to the block, one otherwise.
+/// Cloning and dropping need no atomic read-modify-write while the thread caches references to the block, and one
+/// otherwise.
 pub(crate) struct Block(HeaderRef);
 
-// A panic leaves nothing half-changed in a block: of the header only the count changes, which is atomic, and what an
-// exclusive owner writes.
+// A panic leaves no partial change in a block: handles change only the count, which is atomic, and an exclusive owner
+// writes the other fields.
 impl UnwindSafe for Block {}
 impl RefUnwindSafe for Block {}
 
 impl Block {
-    /// Returns memory of at least `size` bytes, if this thread's cache has a block of that class.
+    /// Returns a block of at least `size` bytes, if this thread's cache has one of that class.
     #[inline(always)]
     pub(crate) fn try_cached(central: &Arc<Central>, size: usize) -> Option<Self> {
-        // No slab has blocks of zero bytes or of more than its largest class; with zero, this wraps.
+        // No slab has blocks of zero bytes or of more than `MAX`. For zero the subtraction wraps.
         if size.wrapping_sub(1) >= size_class::MAX {
             return None;
         }
@@ -40,7 +41,7 @@ impl Block {
         Some(Self::of_slab(block, size))
     }
 
-    /// As [`try_cached`](Self::try_cached), from any source of the pool.
+    /// As [`try_cached`](Self::try_cached), from any part of the pool.
     pub(crate) fn allocate(central: &Arc<Central>, size: usize) -> Result<Self, AllocError> {
         if let Some(block) = Self::try_cached(central, size) {
             return Ok(block);
@@ -52,7 +53,8 @@ impl Block {
         Self::finish(central, block.map(|block| Self::of_slab(block, size)), size)
     }
 
-    /// Emits events for what the allocation has mapped. A subscriber may panic: the block has an owner by then.
+    /// Emits events for memory that the allocation has mapped. If a subscriber panics, dropping `block` frees the
+    /// block.
     #[cold]
     fn finish(
         central: &Arc<Central>,
@@ -76,7 +78,7 @@ impl Block {
         let block = take().or_else(|error| match error.kind {
             AllocErrorKind::TooLarge => Err(error),
             _ => {
-                // Frees blocks that only this thread's cached references keep.
+                // Frees the blocks that only this thread's cached references keep in use.
                 local::flush_references();
                 take()
             }
@@ -89,13 +91,13 @@ impl Block {
         Self::finish(central, block, size)
     }
 
-    /// Returns the reference that comes with a block that was just adopted.
+    /// Returns the first reference to a block that was just adopted.
     pub(crate) fn adopted(block: HeaderRef) -> Self {
         Self(block)
     }
 
-    /// Returns the address of the first byte of the block. Only the exclusive owner of a part of it may write through it,
-    /// and only if [`is_writable`](Self::is_writable).
+    /// Returns the address of the first byte of the block. Only the exclusive owner of a range may write to it, and
+    /// only if the block [is writable](Self::is_writable).
     #[inline]
     pub(crate) fn data(&self) -> NonNull<u8> {
         self.0.data()
@@ -119,7 +121,7 @@ impl Block {
         self.0.kind == Kind::Owned
     }
 
-    /// Returns whether the memory may be written at all.
+    /// Returns whether the memory may be written.
     #[inline]
     pub(crate) fn is_writable(&self) -> bool {
         self.0.flags.is_writable()
@@ -132,15 +134,16 @@ impl Block {
         local::is_unique(self.0) && !self.0.flags.is_in_flight()
     }
 
-    /// As [`is_unique`](Self::is_unique), for a caller that will write: on `true` it owns the block exclusively.
+    /// As [`is_unique`](Self::is_unique), for a caller that will write: on `true` the caller owns the block
+    /// exclusively.
     #[inline]
     pub(crate) fn claim(&mut self) -> bool {
-        // In this order: only the exclusive owner is sure to see the flag (H4).
+        // In this order: only the exclusive owner is certain to see the flag (H4).
         local::claim(self.0) && !self.0.flags.is_in_flight()
     }
 
-    /// Returns whether the block's pages can be replaced by others, so that [`put_in_flight`](Self::put_in_flight) may be
-    /// called: the memory is the pool's, and no other block shares the pages.
+    /// Returns whether the block's pages can be replaced, as [`put_in_flight`](Self::put_in_flight) requires: the
+    /// memory belongs to the pool, and no other block shares the pages.
     #[cfg(unix)]
     pub(crate) fn has_pages_of_its_own(&self) -> bool {
         let (start, len) = (self.0.data().addr().get(), self.capacity());
@@ -148,7 +151,7 @@ impl Block {
     }
 
     /// Records that the kernel may be sending from the block's pages for an unknown time, and that no completion will
-    /// arrive. These pages are not written to any more: the last handle replaces them.
+    /// arrive. These pages are not written any more: releasing the last handle replaces them.
     #[cfg(unix)]
     pub(crate) fn put_in_flight(&self) {
         debug_assert!(self.has_pages_of_its_own());
@@ -160,18 +163,18 @@ impl Block {
         self.0 == other.0
     }
 
-    /// Returns the value whose memory this is, if it was adopted as a `T`.
+    /// Returns the value that owns the memory, if it was adopted as a `T`.
     pub(crate) fn owner<T: 'static>(&self) -> Option<&T> {
         owned::value(&self.0)
     }
 
-    /// Takes the value out whose memory this is, if it was adopted as a `T` and no other handle exists.
+    /// Takes out the value that owns the memory, if it was adopted as a `T` and no other handle exists.
     pub(crate) fn into_owner<T: 'static>(mut self) -> Result<T, Self> {
         if self.owner::<T>().is_none() || !self.claim() {
             return Err(self);
         }
         let block = core::mem::ManuallyDrop::new(self);
-        // SAFETY: the only handle, which is consumed.
+        // SAFETY: `claim` has found this handle to be the only one, and it is consumed here.
         let value = unsafe { owned::take(block.0) };
         value.ok_or_else(|| core::mem::ManuallyDrop::into_inner(block))
     }
@@ -180,7 +183,7 @@ impl Block {
         self.0
     }
 
-    /// Attaches an extension to a block that was just allocated.
+    /// Attaches an extension to a block that was just allocated. Returns it if there is no memory for it.
     pub(super) fn attach(&self, ext: BlockExt) -> Result<(), BlockExt> {
         block_ext::attach(self.0, ext)
     }

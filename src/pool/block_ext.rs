@@ -1,9 +1,9 @@
-//! [`BlockExt`]: what a block carries for a budget and a tracker, until it returns to the pool.
+//! [`BlockExt`]: the data of a budget and a tracker about a block, until the block returns to the pool.
 //!
 //! Rules:
 //!
-//! * **N1** The `ext` of a header is null, or a leaked `Box<[BlockExt; 1]>` that the header owns. Only the
-//!   sole owner of a block sets or takes it (H2). It is null whenever the block is free.
+//! * **N1** The [`ext`](HeaderRef::ext) of a header is null, or a leaked boxed slice of one [`BlockExt`] that the
+//!   header owns. Only the exclusive owner of a block sets or takes it (H2). It is null while the block is free.
 #![allow(unsafe_code, reason = "a box behind the header's untyped pointer (N1)")]
 
 use crate::memory::header::{ExtHead, HeaderRef};
@@ -11,19 +11,19 @@ use crate::pool::budget::{Budget, Charge};
 use crate::pool::shared::central::pool_of;
 use std::sync::Arc;
 
-/// What a budget and a tracker know of a block.
+/// The data of a budget and a tracker about one allocation of a block.
 #[repr(C)]
 pub(crate) struct BlockExt {
     /// The start of every extension (H6).
     pub(crate) head: ExtHead,
-    /// What a budget is charged for the block.
+    /// The charge for the block.
     pub(crate) charge: Option<Charge>,
-    /// The tracker's number of the block.
+    /// The tracker's number for the block.
     pub(crate) tracked: Option<u64>,
 }
 
-/// Attaches an extension to a block that has none, of which the caller is the sole owner. Gives it back
-/// when there is no memory for it.
+/// Attaches an extension to a block that has none. The caller owns the block exclusively. Returns the extension
+/// if there is no memory for it.
 pub(crate) fn attach(block: HeaderRef, ext: BlockExt) -> Result<(), BlockExt> {
     debug_assert!(block.ext().is_null());
     let mut one = Vec::new();
@@ -31,7 +31,8 @@ pub(crate) fn attach(block: HeaderRef, ext: BlockExt) -> Result<(), BlockExt> {
         return Err(ext);
     }
     one.push(ext);
-    // SAFETY: a leaked box whose first field is a head (`repr(C)`), valid until `take`; the caller is the sole owner.
+    // SAFETY: a leaked box whose first field is a head (`repr(C)`), valid until `take`; the caller owns the block
+    // exclusively.
     unsafe { block.set_ext(Box::into_raw(one.into_boxed_slice()).cast()) };
     Ok(())
 }
@@ -39,8 +40,7 @@ pub(crate) fn attach(block: HeaderRef, ext: BlockExt) -> Result<(), BlockExt> {
 /// Returns the budget that is charged for a block.
 pub(crate) fn budget(block: HeaderRef) -> Option<Arc<Budget>> {
     let ext = block.ext().cast::<BlockExt>();
-    // SAFETY: null or an extension that stays until the block is free (N1), which the caller's handle
-    // prevents.
+    // SAFETY: null, or an extension that exists until the block is free (N1); the caller's handle keeps it in use.
     let ext = unsafe { ext.as_ref() }?;
     ext.charge.as_ref().map(|charge| Arc::clone(charge.budget()))
 }
@@ -51,17 +51,17 @@ pub(crate) fn share_budget(a: HeaderRef, b: HeaderRef) -> bool {
     address(a) == address(b)
 }
 
-/// Takes the extension of a block that the caller owns alone. Its charge ends when the result is dropped:
-/// after the block has returned to the pool, where the next waiter finds it.
+/// Takes the extension of a block that the caller owns exclusively. Its charge ends when the result is dropped. The
+/// caller returns the block to the pool before that, so that the next waiter finds the block there.
 pub(crate) fn take(block: HeaderRef) -> Option<Taken> {
     let ext = block.ext().cast::<BlockExt>();
     if ext.is_null() {
         return None;
     }
-    // SAFETY: the caller owns the block alone.
+    // SAFETY: the caller owns the block exclusively.
     unsafe { block.set_ext(std::ptr::null_mut()) };
     let slice = std::ptr::slice_from_raw_parts_mut(ext, 1);
-    // SAFETY: N1; the caller owns the block alone, and it is taken once.
+    // SAFETY: N1; the caller owns the block exclusively, and the extension was just removed from it.
     let ext = unsafe { Box::from_raw(slice) };
     for BlockExt { tracked, .. } in &ext {
         if let (Some(id), Some(tracker)) = (tracked, &pool_of(block).tracker) {
@@ -71,5 +71,5 @@ pub(crate) fn take(block: HeaderRef) -> Option<Taken> {
     Some(Taken(ext))
 }
 
-/// An extension that ends when this is dropped.
+/// An extension that was taken from its block. Its charge ends when this is dropped.
 pub(crate) struct Taken(#[expect(dead_code, reason = "held to be dropped")] Box<[BlockExt]>);

@@ -23,7 +23,7 @@ impl Pool {
         #[cold]
         fn create() -> &'static Pool {
             let pool = GLOBAL.get_or_init(|| Pool::builder().make());
-            // Only now can other threads have the pool.
+            // After `get_or_init`, so that other threads do not wait for the start of the purger.
             purger::start(pool.central());
             pool
         }
@@ -68,8 +68,8 @@ impl Default for PoolBuilder {
 }
 
 impl PoolBuilder {
-    /// Sets the most bytes that are mapped at a time: 1 MiB to 4 MiB, in steps of 64 KiB; others are rounded to these. The
-    /// first chunks of a pool are smaller. Default: 4 MiB.
+    /// Sets the maximum number of bytes mapped at a time: 1 MiB to 4 MiB in steps of 64 KiB. Other values are rounded
+    /// to these. The first chunks of a pool are smaller. Default: 4 MiB.
     pub fn chunk_size(mut self, bytes: usize) -> Self {
         self.config.chunk_size = bytes;
         self
@@ -77,50 +77,55 @@ impl PoolBuilder {
 
     /// Sets the maximum number of bytes of blocks in use. Default: no limit.
     ///
-    /// The limit counts the full size of the blocks that buffers and views hold, and of free blocks that threads, the depot
-    /// and the cache of large blocks hold; when it is reached, the free blocks are reclaimed. A request that it refuses takes a few
-    /// microseconds at any limit, and does not block others.
+    /// The limit counts the full size of two kinds of blocks: those of buffers and views, and the free blocks in thread
+    /// caches, the depot and the cache of large blocks. When the limit is reached, these free blocks are reclaimed. A
+    /// refused request takes a few microseconds at any limit, and does not block others.
     ///
-    /// It does not count the headers of blocks (32 bytes each), nor free memory that waits for its return to the system. That
-    /// memory is bounded too: before a block is taken that would raise what may be resident to more than the limit and
-    /// 256 KiB, such memory is returned, whatever [`Purge`] says. Free blocks that share a page of 4 KiB with a block
-    /// in use cannot be returned, so a block of less than a page can keep one or two pages resident. Address space is not
-    /// bounded: [`mapped`](crate::PoolStats::mapped) counts whole chunks, of which parts may have no memory.
+    /// The limit does not count the headers of blocks (32 bytes each), nor free memory that is not yet returned to
+    /// the system. That memory is bounded too: if a block would raise the bytes that may be resident above the limit
+    /// plus 256 KiB, free memory is returned first, for every [`Purge`] setting. Free blocks that share a page of 4
+    /// KiB with a block in use cannot be returned, so a block of less than a page can keep one or two pages resident.
+    /// Address space is not bounded: [`mapped`](crate::PoolStats::mapped) counts whole chunks, parts of which may
+    /// have no memory.
     ///
-    /// A thread may delay freeing blocks that it has shared, by the references that it caches: in a pool with a limit, of
-    /// blocks up to 1/2048 of it.
+    /// A thread that caches references to a shared block can delay freeing it. In a pool with a limit, only
+    /// references to blocks of up to 1/2048 of the limit are cached.
     #[doc(alias = "maxDirectMemory")]
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.config.max_memory = Some(bytes);
         self
     }
 
-    /// Sets the most bytes of free blocks that each thread may keep, in addition to the one that it freed last. Default:
-    /// 16 MiB.
+    /// Sets the maximum number of bytes of free blocks that each thread may keep, besides the block that it freed last.
+    /// Default: 16 MiB.
     ///
-    /// A thread keeps at most 5 MiB at first, and more only while its load goes up and down by more than it keeps. The size
-    /// classes that it uses share this, by how much each of them needs. A thread that does nothing loses its free blocks
+    /// A thread keeps at most 5 MiB at first, and more only while its load rises and falls by more than it keeps. The
+    /// size classes that it uses share these bytes according to their needs. An idle thread loses its free blocks
     /// within 0.4 s.
     pub fn thread_cache(mut self, bytes: usize) -> Self {
         self.config.thread_cache = bytes;
         self
     }
 
-    /// Whether to ask the system to back chunks and large blocks with huge pages. Default: no.
+    /// Sets whether to ask the system to back chunks and large blocks with huge pages. Default: `false`.
     ///
-    /// Measured on Linux 6.18: a read at random in 256 MiB of buffers took 16 ns instead of 26; the first
-    /// touch of fresh memory took 0.07 to 2.5 ms for each MiB instead of 0.5, by how much the kernel had
-    /// to move to find huge pages. For pools that stay large; not where memory comes and goes.
+    /// Measured on Linux 6.18: a random read in 256 MiB of buffers took 16 ns instead of 26; the first touch of
+    /// fresh memory took 0.07 to 2.5 ms for each MiB instead of 0.5, depending on how much the kernel had to
+    /// move to find huge pages. Suits pools that stay large, not pools that often map and unmap memory.
     pub fn huge_pages(mut self, ask: bool) -> Self {
         self.config.huge_pages = ask;
         self
     }
 
-    /// Whether to overwrite each block with zeros when its last handle is dropped, for secrets. Costs a
-    /// write of the whole block each time. Default: no.
+    /// Sets whether to overwrite each block with zeros when its last handle is dropped, for secrets.
+    /// Default: `false`.
     ///
-    /// No safe call shows what an earlier owner of a block wrote, with this or without; it is for memory
-    /// that is read otherwise, as in a core dump.
+    /// With and without this, no safe call shows bytes of an earlier owner of a block. It protects against other
+    /// ways to read memory, such as a core dump.
+    ///
+    /// # Cost
+    ///
+    /// A write of all bytes that a buffer may use, for each block freed.
     pub fn zero_on_release(mut self, zero: bool) -> Self {
         self.config.zero_on_release = zero;
         self
@@ -132,7 +137,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets whether the pool records which line allocated each live block, for [`Pool::outstanding`]. Default:
+    /// Sets which live blocks are recorded with the line that allocated them, for [`Pool::outstanding`]. Default:
     /// [`Track::Off`].
     #[doc(alias = "leakDetection")]
     pub fn track(mut self, track: Track) -> Self {
@@ -140,7 +145,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Makes the pool. Maps nothing yet. The first pool with [`Purge::Background`] starts the thread that purges.
+    /// Returns the pool, which has mapped no memory yet. The first pool with [`Purge::Background`] starts the purger
+    /// thread.
     #[must_use]
     pub fn build(self) -> Pool {
         let pool = self.make();

@@ -1,4 +1,4 @@
-//! [`Pool`]s that are budgets of others.
+//! The methods of [`Pool`] that make budgets, and that allocate by waiting for one.
 
 use crate::pool::budget::{Budget, BudgetStats, Shed, Shedders};
 use crate::pool::error::AllocError;
@@ -12,13 +12,13 @@ impl Pool {
         Self { source, shedders, _close: Arc::clone(&self._close) }
     }
 
-    /// Returns a child of this pool that gives at most `bytes`: the same memory, with an account of its own.
+    /// Returns a child of this pool that gives at most `bytes`. It uses the same memory and has its own account.
     ///
-    /// A buffer is charged with the full size of its block until the last view of it is gone, to this
-    /// budget and all above it. When one of them is exhausted, `try_alloc` is an error, `alloc` panics, and
+    /// The full size of a buffer's block is charged to this budget and all above it, until the last view of the
+    /// block is dropped. When one of them is exhausted, `try_alloc` returns an error, `alloc` panics, and
     /// [`alloc_wait`](Self::alloc_wait) waits.
     ///
-    /// Budgets are isolated: a request that finds its bytes free is served, whatever other budgets wait for.
+    /// Budgets are isolated: a request whose bytes are free is served, even while other budgets have waiters.
     /// See [`alloc_wait`](Self::alloc_wait) for the order in which waiters are served.
     ///
     /// # Examples
@@ -35,24 +35,24 @@ impl Pool {
     ///
     /// # Cost
     ///
-    /// Of each buffer: two atomic operations for this budget and for each above it, and a small allocation.
+    /// For each buffer: two atomic operations for this budget and for each above it, and a small allocation.
     #[must_use]
     pub fn budget(&self, name: &str, bytes: usize) -> Self {
         let budget = Budget::new(name, bytes, self.source.budget.clone(), None);
         self.child(budget, self.shedders.clone())
     }
 
-    /// As [`budget`](Self::budget), with a function that frees some of the budget's buffers, those of a
-    /// cache for example, and returns whether it did.
+    /// As [`budget`](Self::budget), with a function `shed` that frees some of the budget's buffers, for example those
+    /// of a cache, and returns whether it did.
     ///
-    /// It is called when a request of this budget, or of one below it, lacks bytes of this budget or of one
+    /// `shed` is called when a request of this budget, or of one below it, lacks bytes of this budget or of one
     /// below: by allocations, and by [`alloc_wait`](Self::alloc_wait) before it waits. While it returns `true`,
-    /// the request is tried again, four times at most.
+    /// the request is tried again, up to four times.
     ///
-    /// It runs on the requesting thread, without a lock of the pool held. It may use any pool; while it runs,
-    /// requests of this thread call no such function. Do not hold a lock that it takes while you allocate.
+    /// `shed` runs on the requesting thread, while no lock of the pool is held. It may use any pool; while it runs,
+    /// requests of this thread call no such function. Do not allocate while you hold a lock that `shed` takes.
     ///
-    /// It is dropped with the last `Pool` of this budget and of those below it, so it may own buffers of the
+    /// `shed` is dropped with the last `Pool` of this budget and of those below it, so it may own buffers of the
     /// budget. If it owns a `Pool` of the budget, it is never dropped.
     ///
     /// # Examples
@@ -84,7 +84,7 @@ impl Pool {
         self.child(budget, self.shedders.with(shed))
     }
 
-    /// Returns a child of this pool whose allocations fail where `fails` says so.
+    /// Returns a child of this pool whose allocations fail when `fails` requests it.
     #[cfg(feature = "testing")]
     pub(crate) fn with_fail_point(&self, fails: crate::pool::budget::FailPoint) -> Self {
         let budget = Budget::failing(self.source.budget.clone(), fails);
@@ -97,7 +97,7 @@ impl Pool {
         self.source.budget.as_ref().map(|budget| budget.stats())
     }
 
-    /// Returns memory for a buffer of `size` bytes, as soon as the budget has the bytes for it.
+    /// Waits until the budget has the bytes for a buffer of `size` bytes, and returns its memory.
     #[track_caller]
     pub(crate) fn block_wait(
         &self,

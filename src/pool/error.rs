@@ -1,8 +1,8 @@
-//! Why the pool gave no memory.
+//! [`AllocError`]: the error of an allocation.
 
 use core::fmt;
 
-/// The pool could not allocate. Nothing has changed.
+/// The error of a failed allocation. No bytes are charged for it.
 ///
 /// # Examples
 ///
@@ -24,24 +24,24 @@ pub struct AllocError {
     pub(crate) budget: Option<std::sync::Arc<str>>,
 }
 
-/// What stood in the way of an allocation.
+/// The reason of an [`AllocError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AllocErrorKind {
-    /// The pool's `max_memory` would have been passed.
+    /// The request would exceed the pool's `max_memory`.
     OverLimit,
-    /// The budget that the allocation is charged to, or one above it, is exhausted.
+    /// The budget of the allocation, or one above it, is exhausted.
     OverBudget,
-    /// Requests of the same budget wait for bytes, and this one may not pass them.
+    /// Earlier requests of the same budget wait for bytes, and are served first.
     BehindWaiters,
-    /// The system gave no memory.
+    /// The system has no memory.
     OutOfMemory,
-    /// The request is too large for any address space: more than `isize::MAX` bytes with headroom and padding.
+    /// The request exceeds every address space: with headroom and padding it is more than `isize::MAX` bytes.
     TooLarge,
 }
 
 impl AllocError {
-    /// Returns the reason of the failure.
+    /// Returns the reason of the error.
     #[must_use]
     pub fn kind(&self) -> AllocErrorKind {
         self.kind
@@ -53,19 +53,20 @@ impl AllocError {
         self.requested
     }
 
-    /// Returns the name of the budget that was exhausted, or that has waiters.
+    /// Returns the name of the budget that is exhausted, or that has waiters.
     #[must_use]
     pub fn budget(&self) -> Option<&str> {
         self.budget.as_deref()
     }
 
-    /// Returns the number of bytes that the pool had mapped, or that were charged to the budget.
+    /// Returns the number of bytes that were in use: those that the pool's limit counts, or those charged to the
+    /// budget.
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.in_use
     }
 
-    /// The limit in bytes, if there is one.
+    /// Returns the limit in bytes, if there is one.
     #[must_use]
     pub fn limit(&self) -> Option<usize> {
         self.limit

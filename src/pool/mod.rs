@@ -1,4 +1,4 @@
-//! Where buffers come from: size classes, slabs in mapped chunks, a cache of free blocks for each thread.
+//! Allocation of buffers: size classes, slabs in mapped chunks, and a cache of free blocks for each thread.
 //!
 //! ```text
 //!  thread A            thread B
@@ -14,22 +14,22 @@
 //!         └───────────────────┘
 //! ```
 //!
-//! Modules use those below them: `builder` and `child`, `source`, `block`, `thread/`, `block_ext`, `shared/`, `budget/`,
-//! `pages/`, `observe/`.
+//! Each module imports only from those after it in this list: `builder` and `child`, `source`, `block`, `thread/`,
+//! `block_ext`, `shared/`, `budget/`, `pages/`, `observe/`.
 //!
-//! Where a policy is decided:
+//! The files of the policies:
 //!
 //! | question | file |
 //! | --- | --- |
-//! | Which numbers can be changed, and what was measured for them? | `tuning` |
+//! | Which constants can be tuned, and which measurements support them? | `tuning` |
 //! | Which sizes do blocks have? | `pages/size_class` |
 //! | How are chunks cut, and how large is the next one? | `pages/chunk` |
 //! | Which slab gives the next block? | `shared/stores/slabs` |
-//! | How much does a thread keep, and when does it trade with the depot? | `thread/cache` |
+//! | How much does a thread keep, and when does it exchange blocks with the depot? | `thread/cache` |
 //! | Which thread's cache serves a request when several pools are used? | `thread/local` |
 //! | When does a thread keep a reference instead of releasing it? | `memory/ref_cache` |
 //! | Which locks may be held, and for how long? | `shared/central` (P3, P4) |
-//! | What does a limit count? What is reclaimed when it is reached? How much may be resident? | `shared/central/limit` |
+//! | What does a limit count? What is reclaimed at the limit? How much may be resident? | `shared/central/limit` |
 //! | When does a thread lose the blocks that it caches? | `shared/central/reclaim` |
 //! | What is returned to the system, in which order? | `shared/central/purge` |
 //! | When is it returned? | `shared/purger`, `shared/coordination/idle` |
@@ -71,15 +71,15 @@ use std::fmt;
 use std::sync::Arc;
 use thread::local;
 
-/// A pool of buffers. Cheap to clone: all clones are the same pool.
+/// A pool of buffers. A clone is cheap and refers to the same pool.
 ///
-/// Each thread takes blocks from its own cache and returns them there, at a few nanoseconds for any size up
-/// to 1 MiB. A cache exchanges many blocks at a time with a shared depot. The memory is mapped from the
+/// Each thread takes blocks from its own cache and returns them to it, in a few nanoseconds for any size up to
+/// 1 MiB. The cache exchanges many blocks at a time with the shared part of the pool. The memory is mapped from the
 /// system, outside the Rust heap. Memory that stays unused for a few hundred milliseconds returns to the
-/// system, except a reserve of 256 KiB or a sixteenth of the memory in use, whichever is more. The cache of an
-/// idle thread counts as unused.
+/// system, except a reserve: 256 KiB, or a sixteenth of the memory in use if that is more. Blocks in the cache of
+/// an idle thread count as unused.
 ///
-/// Buffers keep their pool: they may outlive every `Pool` value, move to any thread, and be dropped in
+/// Buffers keep their pool alive: they may outlive every `Pool` value, move to any thread, and be dropped in
 /// thread-local destructors. After `fork` a child may only `exec`.
 ///
 /// # Examples
@@ -98,9 +98,9 @@ use thread::local;
 #[doc(alias = "ByteBufAllocator")]
 pub struct Pool {
     source: Source,
-    /// Of a budget.
+    /// The shedders of a budget and of all above it.
     shedders: Shedders,
-    /// Closes the pool when the last `Pool` is gone.
+    /// Closes the pool when the last `Pool` is dropped.
     _close: Arc<CloseOnDrop>,
 }
 
@@ -123,7 +123,7 @@ impl Pool {
         &self.source.central
     }
 
-    /// Returns a function that reports whether anything of the pool is left, also after the last handle is dropped.
+    /// Returns a function that reports whether any part of the pool exists, also after the last handle is dropped.
     #[cfg(shuttle)]
     #[doc(hidden)]
     pub fn is_there(&self) -> impl Fn() -> bool + use<> {
@@ -131,8 +131,12 @@ impl Pool {
         move || central.strong_count() > 0
     }
 
-    /// The live buffers of a tracked pool, and of all budgets of it, by the line that allocated them.
-    /// Empty if the pool is not tracked.
+    /// Returns the live buffers of a tracked pool and of all its budgets, by the line that allocated them.
+    /// The result is empty if the pool is not tracked.
+    ///
+    /// # Cost
+    ///
+    /// O(live buffers). Takes each of the tracker's locks in turn.
     ///
     /// # Examples
     ///
@@ -146,8 +150,6 @@ impl Pool {
     /// println!("{outstanding}"); // src/main.rs:5:19: 1 buffers, 100 bytes, ...
     /// # drop(buffer);
     /// ```
-    ///
-    /// Cost: O(live buffers); takes each of the tracker's locks in turn.
     #[must_use]
     pub fn outstanding(&self) -> Outstanding {
         self.central()
@@ -156,12 +158,12 @@ impl Pool {
             .map_or_else(Outstanding::default, track::Tracker::outstanding)
     }
 
-    /// For tests: panics if any buffer of the pool is alive. The message lists the lines that allocated
-    /// them, if the pool is tracked.
+    /// Panics if a buffer of the pool is alive, for tests. If the pool is tracked, the message lists the lines that
+    /// allocated the live buffers.
     ///
     /// # Panics
     ///
-    /// If a buffer, or a view of one, has not been dropped.
+    /// Panics if a buffer, or a view of one, has not been dropped.
     #[track_caller]
     #[doc(alias = "ResourceLeakDetector")]
     pub fn assert_no_leaks(&self) {
@@ -173,12 +175,12 @@ impl Pool {
         }
     }
 
-    /// Returns what the pool holds now.
+    /// Returns the current figures of the pool.
     ///
     /// # Cost
     ///
-    /// O(blocks in use + threads). Takes each slab's lock in turn, and keeps each thread out of its cache for a moment.
-    /// Not for hot paths.
+    /// O(blocks in use + threads). Locks the slabs of a size class for one slab at a time, and stops each thread for a
+    /// moment from using its cache. Not for hot paths.
     ///
     /// # Examples
     ///
@@ -196,12 +198,12 @@ impl Pool {
         self.central().stats(&local::cached_references())
     }
 
-    /// Gives all memory that is not in use back to the system, and that in the caches of threads which do not use them at
-    /// this moment. Returns the number of resident bytes released.
+    /// Returns all unused memory to the system, including the blocks in thread caches, except a cache that its thread
+    /// is using at this moment. Returns the number of resident bytes released.
     ///
     /// # Cost
     ///
-    /// A system call for each range. No lock is held meanwhile.
+    /// One system call for each range. No lock is held during the calls.
     ///
     /// # Examples
     ///
@@ -218,8 +220,8 @@ impl Pool {
         self.central().trim()
     }
 
-    /// Returns at most a few MiB of the memory that is idle beyond a small reserve to the system. Returns the number of
-    /// bytes; 0 if there is nothing to do. For pools with [`Purge::Manual`], when their owner is idle.
+    /// Returns up to 4 MiB of idle memory beyond the reserve to the system, or one large block. Returns the number of
+    /// bytes, 0 if there is nothing to return. For pools with [`Purge::Manual`]: call it when the program is idle.
     ///
     /// # Examples
     ///
@@ -234,24 +236,25 @@ impl Pool {
     ///
     /// # Cost
     ///
-    /// System calls for at most 4 MiB, or for one large block. No lock is held meanwhile.
+    /// System calls for at most 4 MiB, or for one large block. No lock is held during the calls.
     #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn purge_step(&self) -> usize {
         self.central().purge_step()
     }
 
-    /// Releases the references that this thread caches, to blocks of all pools. An idle thread can delay freeing 64 small
-    /// blocks that it has shared and 8 of up to 64 KiB (1 MiB in all); a runtime may call this before a thread sleeps.
+    /// Releases the references that this thread caches, to blocks of all pools. An idle thread can delay freeing up
+    /// to 64 blocks that it has shared, up to 8 of them larger than 8 KiB: less than 1 MiB in all. A runtime may call
+    /// this before a thread sleeps.
     ///
     /// # Cost
     ///
-    /// An atomic operation for each of these blocks; nothing if there is none.
+    /// One atomic operation for each of these blocks.
     pub fn flush_thread() {
         local::flush_references();
     }
 }
 
-/// Takes no lock: a pool can be printed from anywhere. [`Pool::stats`] says more.
+/// Takes no lock, so a pool can be printed anywhere. [`Pool::stats`] returns more figures.
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")

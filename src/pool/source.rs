@@ -11,12 +11,12 @@ use crate::pool::thread::local;
 use std::panic::Location;
 use std::sync::Arc;
 
-/// A pool, and the budget of it that is charged.
+/// A pool, and the budget that is charged, if there is one.
 #[derive(Clone)]
 pub(crate) struct Source {
     pub(super) central: Arc<Central>,
     pub(super) budget: Option<Arc<Budget>>,
-    /// One in this number of blocks may get an extension: 0 for none; with a budget, all do.
+    /// One block in this number may get an extension; no block if it is 0. With a budget it is 1.
     extended: u32,
 }
 
@@ -27,8 +27,8 @@ impl Source {
         Self { central, budget, extended }
     }
 
-    /// Returns memory of at least `size` bytes that has no other owner, if this thread's cache has some and
-    /// it needs no extension.
+    /// Returns a block of at least `size` bytes from this thread's cache, if it has one and the block needs no
+    /// extension.
     #[inline(always)]
     pub(crate) fn try_cached(&self, size: usize) -> Option<Block> {
         if self.extended == 0 {
@@ -40,7 +40,7 @@ impl Source {
         Block::try_cached(&self.central, size).inspect(|_| local::count_unsampled(&self.central))
     }
 
-    /// As [`try_cached`](Self::try_cached), from any source, charged and tracked.
+    /// As [`try_cached`](Self::try_cached), from any part of the pool. Charges and tracks the block.
     #[track_caller]
     pub(crate) fn allocate(&self, size: usize) -> Result<Block, AllocError> {
         if self.extended == 0 {
@@ -53,7 +53,7 @@ impl Source {
         self.allocate_charged(size, charge, Location::caller())
     }
 
-    /// As [`allocate`](Self::allocate), when the budget has bytes for it.
+    /// As [`allocate`](Self::allocate), after waiting until the budget has the bytes.
     pub(super) async fn wait(
         &self,
         size: usize,
@@ -66,7 +66,7 @@ impl Source {
         self.allocate_charged(size, charge, location)
     }
 
-    /// Allocates what has been charged, and tracks it.
+    /// Allocates a block that has been charged, and tracks it.
     fn allocate_charged(
         &self,
         size: usize,
@@ -90,12 +90,12 @@ impl Source {
         Ok(block)
     }
 
-    /// Returns the same pool, without the budget: for memory that is free again before the call ends.
+    /// Returns the same pool without the budget, for memory that is freed before the call ends.
     pub(crate) fn without_budget(self) -> Self {
         Self::new(self.central, None)
     }
 
-    /// Returns what a block for `size` bytes is charged at.
+    /// Returns the bytes that are charged for a block of `size` bytes.
     fn charge_of(&self, size: usize) -> Result<usize, AllocError> {
         let kind = AllocErrorKind::TooLarge;
         size_class::block_size(size).ok_or_else(|| AllocError { kind, ..self.central.refuse(size) })
@@ -103,7 +103,7 @@ impl Source {
 }
 
 impl Block {
-    /// Returns where the block came from, so that a buffer grows from there; `None` if from no pool.
+    /// Returns the pool and budget of the block, which a growing buffer uses again; `None` if the block has no pool.
     pub(crate) fn source(&self) -> Option<Source> {
         let block = self.header();
         if block.home().is_null() {
@@ -112,8 +112,8 @@ impl Block {
         Some(Source::new(pool_of(block), block_ext::budget(block)))
     }
 
-    /// Returns whether a copy of this block's bytes may be put into `other`, which is a block of a pool: both are
-    /// from the same pool and budget, or this one is from no pool.
+    /// Returns whether this block's bytes may be copied into `other`, which is a block of a pool: both are from the
+    /// same pool and budget, or this one is from no pool.
     #[inline]
     pub(crate) fn may_be_copied_into(&self, other: &Self) -> bool {
         let (from, to) = (self.header(), other.header());
