@@ -1,18 +1,18 @@
 //! The reference count of a block.
 //!
-//! The count says how many *references* to a block exist. Every handle holds one. A thread's
+//! The count is the number of *references* to a block. Every handle holds one. A thread's
 //! [`RefCache`](super::ref_cache::RefCache) may hold more, so that `clone` and `drop` need no atomic
-//! read-modify-write. This is the only file that names an ordering for the count.
+//! read-modify-write. Only this file names the orderings of the count.
 //!
 //! Rules:
 //!
 //! * **C1** `count = handles + cached references`, at every moment, over all threads.
 //! * **C2** Only the holder of a reference may [`acquire`](Count::acquire) more. A count that has reached zero
 //!   stays zero until the block is allocated again.
-//! * **C3** A thread that learns from [`references`](Count::references) or [`release`](Count::release) that all
-//!   references are its own owns the block exclusively, and sees everything that former holders did with it:
-//!   they released with `Release`, and this thread reads with `Acquire`. The read is a load and not a fence,
-//!   because `ThreadSanitizer` does not understand fences.
+//! * **C3** A thread that learns from [`references`](Count::references) or [`release`](Count::release) that it
+//!   holds all references owns the block exclusively, and sees all accesses of former holders: they released
+//!   with `Release`, and this thread reads with `Acquire`. The read is a load and not a fence, because
+//!   `ThreadSanitizer` does not support fences.
 //! * **C4** The count cannot wrap: the process aborts at half the range of the integer.
 
 use crate::sync::{AtomicU32, Ordering, abort};
@@ -23,7 +23,7 @@ pub(crate) const LIMIT: u32 = u32::MAX / 2;
 /// The number of references to one block.
 pub(crate) struct Count(AtomicU32);
 
-/// The references that are left after a release.
+/// Whether references are left after a release.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remaining {
@@ -34,7 +34,7 @@ pub(crate) enum Remaining {
 }
 
 impl Count {
-    /// Returns a count of one reference, which belongs to the caller.
+    /// Returns a count of one reference, which the caller holds.
     pub(crate) fn one() -> Self {
         Self(AtomicU32::new(1))
     }
@@ -48,11 +48,11 @@ impl Count {
     /// Sets the count to one. Only the exclusive owner of the block may call this.
     #[inline]
     pub(crate) fn reset(&self) {
-        // Relaxed: every way by which the block reaches another thread synchronises.
+        // Relaxed: passing the block to another thread always synchronises.
         self.0.store(1, Ordering::Relaxed);
     }
 
-    /// Sets the count to one, without a write if it is one already. Only the exclusive owner may call this.
+    /// Sets the count to one, without a write if it is one. Only the exclusive owner may call this.
     #[inline]
     pub(crate) fn reset_if_needed(&self) {
         // Relaxed: no other thread changes the count of an exclusively owned block.
@@ -61,7 +61,7 @@ impl Count {
         }
     }
 
-    /// Adds references. The caller holds one already (C2).
+    /// Adds references. The caller holds one (C2).
     #[inline]
     pub(crate) fn acquire(&self, references: u32) {
         // Relaxed: no access depends on the value read, as in `Arc::clone`.
@@ -83,8 +83,7 @@ impl Count {
         Remaining::None
     }
 
-    /// Returns the number of references. If all of them are the caller's, the caller owns the block
-    /// exclusively (C3).
+    /// Returns the number of references. If the caller holds all of them, it owns the block exclusively (C3).
     #[inline]
     pub(crate) fn references(&self) -> u32 {
         self.0.load(Ordering::Acquire)

@@ -1,17 +1,17 @@
-//! The flags of a block: what a handle may do with it, and what must happen before it is free.
+//! The flags of a block: the permitted uses of its memory, and the work to do before it is free.
 //!
 //! All accesses are `Relaxed`: the block's count orders them. The exclusive owner of a block has synchronised with
 //! all former holders (C3), and only the exclusive owner acts on a flag that can change.
 
 use crate::sync::{AtomicU8, Ordering::Relaxed};
 
-/// The block must not be written to: its memory belongs to a value that is only borrowed.
+/// The block must not be written: its memory belongs to an adopted value that gives only read access.
 pub(crate) const READ_ONLY: u8 = 1;
 
 /// Threads may cache references to the block.
 pub(crate) const REF_CACHED: u8 = 2;
 
-/// The block is overwritten with zeros before it is free.
+/// The requested bytes of the block are overwritten with zeros before it is free.
 pub(crate) const ZEROED: u8 = 4;
 
 /// The kernel may be sending from the block's pages, and no completion will arrive.
@@ -23,7 +23,7 @@ const EXTENDED: u8 = 16;
 /// The block does not come from a slab.
 pub(super) const NO_SLAB: u8 = 32;
 
-/// References to the block are cached in few slots, as it is one of the larger ones.
+/// References to the block are cached in few slots, because the block is large.
 pub(crate) const FEW_SLOTS: u8 = 64;
 
 /// The flags of one block.
@@ -46,8 +46,8 @@ impl Flags {
         self.get() & READ_ONLY == 0
     }
 
-    /// Returns whether the block's bytes need work before it is free: it [is zeroed](Self::is_zeroed) or
-    /// [is in flight](Self::is_in_flight).
+    /// Returns whether the block's bytes need work before the block is free: it [is zeroed](Self::is_zeroed)
+    /// or [in flight](Self::is_in_flight).
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
         self.get() & (ZEROED | IN_FLIGHT) != 0
@@ -71,8 +71,8 @@ impl Flags {
         self.get() & EXTENDED != 0
     }
 
-    /// Returns whether threads may cache references to the block. For a block with an extension they may not: a
-    /// waiter for its bytes, or a search for leaks, must not depend on an idle thread.
+    /// Returns whether threads may cache references to the block. They may not if it has an extension: a waiter
+    /// for its bytes, or a search for leaks, must not depend on an idle thread.
     #[inline]
     pub(crate) fn is_ref_cached(&self) -> bool {
         self.get() & (REF_CACHED | EXTENDED) == REF_CACHED
@@ -85,14 +85,14 @@ impl Flags {
         self.0.fetch_or(IN_FLIGHT, Relaxed);
     }
 
-    /// Records that the block has new pages. Only the exclusive owner may call this (H4).
+    /// Records that the block's pages were replaced. Only the exclusive owner may call this (H4).
     pub(crate) fn clear_in_flight(&self) {
         self.0.fetch_and(!IN_FLIGHT, Relaxed);
     }
 
     /// Sets whether the block has an extension. Only the exclusive owner may call this.
     pub(super) fn set_extended(&self, extended: bool) {
-        // A load and a store: no other thread holds a reference, so none sets a flag (H4).
+        // A load and a store suffice: no other thread holds a reference, so none sets a flag (H4).
         let others = self.get() & !EXTENDED;
         self.0.store(if extended { others | EXTENDED } else { others }, Relaxed);
     }

@@ -1,25 +1,24 @@
-//! The header of a block: 32 bytes that are stored beside the block's memory, not in it.
+//! The header of a block: 32 bytes stored apart from the block's memory.
 //!
-//! So blocks of one page and more start on page boundaries, as direct I/O, registered buffers and huge pages
-//! need it.
+//! So blocks of whole pages start on page boundaries, as direct I/O, registered buffers and huge pages require.
 //!
 //! Rules:
 //!
-//! * **H1** A [`HeaderRef`] is held only where the header is kept alive: by a handle or a cached reference (C1),
-//!   by a place for free blocks (a magazine, the depot, a slab; the slab owns the header), or by the code that
-//!   moves a block from one of these to another.
+//! * **H1** Each holder of a [`HeaderRef`] keeps the header alive: a handle or a cached reference (C1), a store of
+//!   free blocks (a magazine, the depot, the cache of large blocks, or a slab, which owns the header), or the code
+//!   that moves a block from one of these to another.
 //! * **H2** All fields except `count` and `flags` are written only by the exclusive owner of the block: the code
-//!   that has just created it, taken it from a place for free blocks, or learnt from the count that no other
+//!   that has just created it, taken it from a store of free blocks, or learnt from the count that no other
 //!   reference exists.
 //! * **H3** `data` is valid for reads and writes of the block's capacity while the block is not free. If the
 //!   block is read-only, it is valid for reads of the bytes that its owner exposes.
-//! * **H4** Any holder of a reference may record that a block is [in flight](Flags::is_in_flight); only the
+//! * **H4** Any holder of a reference may set that a block is [in flight](Flags::is_in_flight); only the
 //!   exclusive owner clears it. A thread that learns from the count that it owns the block exclusively sees the
 //!   flag (C3). While the flag is set, no byte of the block is written; its pages are replaced first.
-//! * **H5** The count of a free block is one. So a block that is allocated again and again for the same size,
-//!   and is not shared, has its header read and not written, and the cache line stays shared between cores.
-//! * **H6** If the flags say so, `home` points to an [`ExtHead`] that the block's allocation owns, and the real
-//!   home is stored there. Only the exclusive owner changes this (H2).
+//! * **H5** The count of a free block is one. So an unshared block that is allocated repeatedly for the same size
+//!   has its header read and not written, and the cache line stays shared between cores.
+//! * **H6** If the block is [extended](Flags::is_extended), `home` points to an [`ExtHead`] that the block's
+//!   allocation owns, and the block's home is stored there. Only the exclusive owner changes this (H2).
 //! * **H7** A header of another kind than `Slab` is the first field of a [`LongHeader`].
 #![allow(unsafe_code, reason = "a header is reached through a counted raw pointer (H1, H6, H7)")]
 
@@ -31,19 +30,19 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Where a block comes from, and where it returns when its last reference is released.
+/// The origin of a block, to which it returns when its last reference is released.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
     /// A slab of a pool.
     Slab,
-    /// A mapping of its own.
+    /// A mapping for this block alone.
     Large,
-    /// A Rust value.
+    /// An adopted Rust value.
     Owned,
 }
 
-/// Returns the flags by which threads cache references to a block of `size` bytes, or not if it is too large.
+/// Returns the flags for caching references to a block of `size` bytes; none if the block is too large.
 pub(crate) fn caching_flags(size: usize) -> u8 {
     if size <= MAX_SMALL_BLOCK {
         REF_CACHED
@@ -54,31 +53,30 @@ pub(crate) fn caching_flags(size: usize) -> u8 {
     }
 }
 
-/// Returns the slot for references to a block: neighbours have different ones, the larger blocks share few.
+/// Returns the slot for references to a block. Adjacent headers get different slots; large blocks share few slots.
 fn slot_of(header: NonNull<Header>, flags: u8) -> u8 {
     let slots = if flags & FEW_SLOTS == 0 { SLOTS } else { SLOTS_OF_LARGER };
     (header.addr().get() / size_of::<Header>() % slots) as u8
 }
 
-/// What all blocks have in common.
+/// The part that the headers of all blocks have.
 #[repr(C, align(32))]
 pub(crate) struct Header {
     /// The number of references.
     pub(crate) count: Count,
-    /// The number of bytes that were asked for, for blocks of slabs. Atomic, as statistics read it at any time; it
-    /// orders nothing, so `Relaxed`.
+    /// The requested length, for blocks of slabs. Atomic, because statistics read it at any time; it orders no other
+    /// access, so `Relaxed`.
     requested: AtomicU32,
     data: Cell<NonNull<u8>>,
-    /// The pool, or an extension that knows it (H6).
+    /// The pool, or an extension that stores the pool (H6).
     home: Cell<*const ()>,
     /// The index of the slab in its size class.
     pub(crate) slab: u32,
     /// The size class.
     pub(crate) class: u8,
-    /// Where the block comes from.
     pub(crate) kind: Kind,
     pub(crate) flags: Flags,
-    /// The slot that a thread's cache of references has for the block.
+    /// The slot for the block in each thread's reference cache.
     slot: u8,
 }
 
@@ -93,20 +91,20 @@ pub(crate) struct LongHeader {
     requested: Cell<usize>,
 }
 
-/// The start of an extension: what a pool stores about one allocation of a block beside the header (H6).
+/// The start of an extension, in which a pool stores data about one allocation of a block (H6).
 #[repr(C)]
 pub(crate) struct ExtHead {
     home: Cell<*const ()>,
 }
 
 impl ExtHead {
-    /// Returns a head that no block uses yet.
+    /// Returns a head that no block uses.
     pub(crate) const fn new() -> Self {
         Self { home: Cell::new(core::ptr::null()) }
     }
 }
 
-/// Where the block of a new header comes from.
+/// The values for the fields of a new header.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) home: *const (),
@@ -117,13 +115,13 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// No home.
+    /// An origin without a home, to be completed.
     pub(crate) const NOWHERE: Self =
         Self { home: core::ptr::null(), kind: Kind::Slab, class: 0, slab: 0, flags: 0 };
 }
 
 impl Header {
-    /// Returns a header with one reference, which will be at `place`.
+    /// Returns a header with one reference, to be written to `place`.
     pub(crate) fn new(place: NonNull<Self>, data: NonNull<u8>, origin: Origin) -> Self {
         let Origin { home, kind, class, slab, mut flags } = origin;
         let slot = slot_of(place, flags);
@@ -141,25 +139,25 @@ impl Header {
         self.data.get()
     }
 
-    /// Moves the block (H2). Only the hooks that give each owner memory of its own do this.
+    /// Sets the address of the block's memory (H2). Only the hooks that allocate separately for each owner do this.
     #[cfg(miri)]
     pub(crate) fn set_data(&self, data: NonNull<u8>) {
         self.data.set(data);
     }
 
-    /// Returns the home of a block that has no extension, to be compared with that of a pool.
+    /// Returns the home of a block that has no extension, for a comparison with the address of a pool.
     #[inline]
     pub(crate) fn plain_home(&self) -> *const () {
         self.home.get()
     }
 
-    /// Returns the number of bytes that were asked for, for a block of a slab.
+    /// Returns the requested length of a block of a slab.
     #[inline]
     pub(crate) fn slab_requested(&self) -> usize {
         self.requested.load(Relaxed) as usize
     }
 
-    /// Allocates a slab's block for `size` bytes (H2, H5).
+    /// Sets the requested length of a block of a slab (H2, H5).
     #[inline]
     pub(crate) fn set_slab_requested(&self, size: usize) {
         debug_assert!(self.kind == Kind::Slab && self.count.references() == 1);
@@ -170,7 +168,7 @@ impl Header {
 }
 
 impl LongHeader {
-    /// Returns a header with one reference, which will be at `place`, for a block of `capacity` bytes.
+    /// Returns a header with one reference, to be written to `place`, for a block of `capacity` bytes.
     pub(crate) fn new(
         place: NonNull<Self>,
         data: NonNull<u8>,
@@ -188,10 +186,10 @@ impl LongHeader {
 #[repr(transparent)]
 pub(crate) struct HeaderRef(NonNull<Header>);
 
-// SAFETY: count and flags are atomic; the other fields are written only by an exclusive owner (H2), and
-// ownership passes between threads only through the count (C3), a lock or another hand-over that synchronises.
+// SAFETY: `count`, `flags` and `requested` are atomic; the other fields are written only by an exclusive owner (H2),
+// and ownership passes between threads only through the count (C3), a lock or another operation that synchronises.
 unsafe impl Send for HeaderRef {}
-// SAFETY: as for `Send`: shared accesses read fields that no thread writes meanwhile (H2).
+// SAFETY: as for `Send`: shared accesses read fields that no thread writes at that time (H2).
 unsafe impl Sync for HeaderRef {}
 
 impl HeaderRef {
@@ -224,7 +222,7 @@ impl HeaderRef {
         self.long().map_or_else(|| self.slab_requested(), |long| long.requested.get())
     }
 
-    /// Allocates the block for `size` bytes (H2, H5).
+    /// Sets the requested length (H2, H5).
     #[inline]
     pub(crate) fn set_requested(&self, size: usize) {
         match self.long() {
@@ -243,7 +241,7 @@ impl HeaderRef {
         }
     }
 
-    /// Returns the home that the block was created with.
+    /// Returns the home of the block, also of an extended one.
     pub(crate) fn home(&self) -> *const () {
         // SAFETY: null, or an extension that lives until `set_ext` replaces it (H6).
         match unsafe { self.ext().as_ref() } {
@@ -285,8 +283,8 @@ impl Deref for HeaderRef {
 impl Counted for HeaderRef {
     #[inline]
     fn count(&self) -> &Count {
-        // SAFETY: H1, as the caller of `Counted::count` holds a reference. Not through `deref`, whose borrow
-        // would end with the temporary.
+        // SAFETY: H1: the caller of `Counted::count` holds a reference. Not through `deref`, as its borrow would end
+        // with the temporary.
         unsafe { &self.0.as_ref().count }
     }
 

@@ -1,10 +1,10 @@
-//! Reports to memory checkers when a block changes owners; without this a pool hides faults from them.
+//! Reports to memory checkers when a block changes owners; without these reports the checkers miss faults.
 //!
-//! In normal builds the hooks do nothing. Under Miri each owner gets an allocation of its own, exactly as large
-//! as it asked for, so that Miri sees late accesses, overruns and uninitialised reads although the pool recycles
-//! its blocks. With `--cfg asan` `AddressSanitizer` learns that a block is poisoned, except for the bytes that its
-//! owner asked for. With `--cfg valgrind` memcheck learns the same, and that the bytes of a new owner have no
-//! value yet. `tests/sanitizer_selftest.rs` makes such faults, and the scripts in `ci/` check that they are caught.
+//! In normal builds the hooks do nothing. Under Miri each owner gets a separate allocation of exactly the requested
+//! length, so that Miri detects late accesses, overruns and uninitialised reads although the pool reuses its
+//! blocks. With `--cfg asan` the hooks poison a block for `AddressSanitizer`, except the requested bytes of its
+//! owner. With `--cfg valgrind` they report the same to memcheck, and that the bytes of a new owner are
+//! uninitialised. `tests/sanitizer_selftest.rs` has such faults, and the scripts in `ci/` check that they are caught.
 #![cfg_attr(
     any(miri, asan, valgrind),
     allow(unsafe_code, reason = "allocates for Miri, speaks to the sanitizer and to valgrind")
@@ -34,7 +34,7 @@ pub(crate) fn on_release(header: HeaderRef, capacity: usize) {
     let _ = (header, capacity);
 }
 
-/// Records that the pool gives a range of free memory back to the system, or to another use.
+/// Records that a range of free memory is returned to the system, or to another use.
 #[inline(always)]
 pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(any(asan, valgrind))]
@@ -42,8 +42,8 @@ pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
     let _ = (data, len);
 }
 
-/// Records that a range was mapped for headers. `LeakSanitizer` looks for references on the heap and on stacks by
-/// itself, but not in mappings.
+/// Records that a range was mapped for headers. `LeakSanitizer` searches the heap and the stacks for references, but no
+/// mappings.
 #[inline(always)]
 pub(crate) fn on_map_headers(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(asan)]
@@ -75,7 +75,7 @@ mod each {
     }
 
     pub(super) fn deallocate(data: NonNull<u8>, size: usize) {
-        // SAFETY: `allocate` made it with the same layout, and it has no owner any more.
+        // SAFETY: `allocate` allocated it with the same layout, and no owner is left.
         unsafe { std::alloc::dealloc(data.as_ptr(), layout(size)) }
     }
 }
@@ -92,7 +92,7 @@ mod each {
     }
 
     pub(super) fn add_root(data: NonNull<u8>, len: usize) {
-        // SAFETY: the range is mapped, and stays so until `remove_root`.
+        // SAFETY: the range is mapped, and stays mapped until `remove_root`.
         unsafe { __lsan_register_root_region(data.as_ptr(), len) }
     }
 
@@ -116,7 +116,7 @@ mod each {
 mod each {
     use core::ptr::NonNull;
 
-    /// The requests to memcheck: "MC" and a number, as in its header.
+    /// The requests to memcheck: "MC" and a number, as in memcheck's header file.
     #[derive(Clone, Copy)]
     enum Request {
         NoAccess = 0x4d43_0000,
@@ -126,9 +126,9 @@ mod each {
     /// Sends a request about a range of memory to memcheck.
     fn request(what: Request, data: NonNull<u8>, len: usize) {
         let request = [what as usize, data.addr().get(), len, 0, 0, 0];
-        // SAFETY: the sequence by which valgrind knows a request. Outside of it, it does nothing: the
-        // rotations make 128 bits in sum, and the exchange is with itself. Inside, valgrind reads the six
-        // words that `rax` points to and answers in `rdx`.
+        // SAFETY: the instruction sequence that marks a request to valgrind. Without valgrind it has no effect: the
+        // rotations add up to 128 bits, and `rbx` is exchanged with itself. With valgrind, valgrind reads the six
+        // words that `rax` points to and writes its answer to `rdx`.
         unsafe {
             core::arch::asm!(
                 "rol rdi, 3",

@@ -1,4 +1,4 @@
-//! Blocks of memory and their reference counts. Where a block comes from is decided by the modules above.
+//! Blocks of memory and their reference counts. The modules that use these decide where a block comes from.
 
 pub(crate) mod count;
 pub(crate) mod flags;

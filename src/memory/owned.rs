@@ -5,9 +5,9 @@
 //!
 //! Rules:
 //!
-//! * **O1** Headers of the kind `Owned` are created here and nowhere else: `type_id` and `free` follow them,
-//!   whatever `T` is, and both belong to `T`.
-//! * **O2** The value does not move while the block lives, and only `free` and `take` touch it.
+//! * **O1** Headers of the kind `Owned` are created only here: `type_id` and `free` follow them for each `T`, and
+//!   both are those of `T`.
+//! * **O2** The value does not move while the block exists, and only `free` and `take` move or drop it.
 #![allow(unsafe_code, reason = "type erasure of the owner behind a header")]
 
 use super::header::{Header, HeaderRef, Kind, LongHeader, Origin};
@@ -20,7 +20,7 @@ struct Owned<T> {
     value: T,
 }
 
-/// The part that is the same for every owner.
+/// The part with the same layout for every owner.
 #[repr(C)]
 struct Erased {
     header: LongHeader,
@@ -32,18 +32,20 @@ struct Erased {
 pub(crate) struct Shown {
     pub(crate) data: NonNull<u8>,
     pub(crate) len: usize,
-    /// The number of bytes that the value keeps, as far as it is known; at least `len`.
+    /// The number of bytes that the value keeps allocated, as far as it is known; at least `len`.
     pub(crate) kept: usize,
 }
 
-/// Returns a block of the bytes that `show` finds in `value`. Without `READ_ONLY` in `flags` the value must have
-/// exclusive write access to the bytes.
+/// Returns a block of the bytes that `show` returns for `value`.
 ///
-/// A panic in `show` drops the value and nothing else.
+/// # Panics
+///
+/// Panics if `show` does; the value is dropped.
 ///
 /// # Safety
 ///
-/// The bytes must stay valid as H3 requires until the value is dropped, on whatever thread.
+/// The bytes must stay valid as H3 requires until the value is dropped, on any thread. Without `READ_ONLY` in `flags`
+/// the value must have exclusive write access to them.
 pub(crate) unsafe fn adopt<T: Send + 'static>(
     value: T,
     flags: u8,
@@ -56,14 +58,14 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
         value,
     }));
     let guard = Unfinished(NonNull::from(owned));
-    // The value is shown where it will stay (O2).
+    // `show` sees the value at its final address (O2).
     // SAFETY: the allocation was just leaked, and no other pointer to it exists.
     let Shown { data, len, kept } = show(unsafe { &mut (*guard.0.as_ptr()).value });
     let owned = guard.0;
     core::mem::forget(guard);
     // SAFETY: as above.
     let header = unsafe { &raw mut (*owned.as_ptr()).erased.header };
-    // SAFETY: as above; what is overwritten holds nothing to drop.
+    // SAFETY: as above; the overwritten header has nothing to drop.
     unsafe { header.write(LongHeader::new(owned.cast(), data, kept, origin)) };
     // SAFETY: the header is the first field of a leaked box (`repr(C)`), which `free` and `take` end.
     let header = unsafe { HeaderRef::new(owned.cast()) };
@@ -81,11 +83,11 @@ impl<T> Drop for Unfinished<T> {
     }
 }
 
-/// Returns the value behind a block, if it was adopted as a `T`.
+/// Returns the value that owns a block's memory, if it was adopted as a `T`.
 pub(crate) fn value<T: 'static>(header: &HeaderRef) -> Option<&T> {
     let owned = find::<T>(*header)?;
-    // SAFETY: `find` has checked the type; H1 keeps it alive while the caller's handle is borrowed, and the
-    // value does not change (O2).
+    // SAFETY: `find` has checked the type; H1 keeps the box alive while the caller's handle is borrowed, and no
+    // code moves or drops the value meanwhile (O2).
     Some(unsafe { &owned.as_ref().value })
 }
 
@@ -94,10 +96,10 @@ pub(crate) fn value<T: 'static>(header: &HeaderRef) -> Option<&T> {
 ///
 /// # Safety
 ///
-/// The caller owns the block exclusively and from now on uses its bytes only through the value.
+/// The caller owns the block exclusively, and then uses its bytes only through the value.
 pub(crate) unsafe fn take<T: 'static>(header: HeaderRef) -> Option<T> {
     let owned = find::<T>(header)?;
-    // SAFETY: `adopt` leaked this very box, its type was checked, and the caller owns it exclusively.
+    // SAFETY: `adopt` leaked this box, `find` has checked its type, and the caller owns it exclusively.
     let owned = unsafe { Box::from_raw(owned.as_ptr()) };
     Some(owned.value)
 }
@@ -119,13 +121,13 @@ fn find<T: 'static>(header: HeaderRef) -> Option<NonNull<Owned<T>>> {
 pub(crate) unsafe fn release(header: HeaderRef) {
     // SAFETY: O1, and H1.
     let free = unsafe { header.as_ptr().cast::<Erased>().as_ref() }.free;
-    // SAFETY: it is the `free` of the `T` behind this header (O1), and the caller owns it exclusively.
+    // SAFETY: the `free` for the `T` of this header (O1), and the caller owns the block exclusively.
     unsafe { free(header.as_ptr()) }
 }
 
 /// # Safety
 ///
-/// The header was made by `adopt::<T>`, and the caller owns the block exclusively.
+/// `adopt::<T>` created the header, and the caller owns the block exclusively.
 unsafe fn free<T>(header: NonNull<Header>) {
     let owned = header.cast::<Owned<T>>();
     // SAFETY: `adopt` leaked this box, and the caller owns it exclusively.

@@ -1,10 +1,10 @@
-//! A thread's cache of references, which lets `clone` and `drop` avoid atomic read-modify-writes.
+//! A thread's reference cache, with which `clone` and `drop` avoid atomic read-modify-writes.
 //!
 //! An atomic read-modify-write costs 5 ns, and 15 ns or more when another core holds the cache line; `Arc` needs
 //! one for each clone and one for each drop. A `RefCache` is a small direct-mapped table of (block, number of
-//! references) that one thread owns. `clone` takes a reference from the table; if it has none, it acquires
+//! references) that one thread owns. `clone` takes a reference from the table; if there is none, it acquires
 //! [`BATCH`] references at once. `drop` puts the reference into the table. The block is freed when its count
-//! equals the references in the table, because then no other handle and no other thread has any. Related:
+//! equals the references in the table, because then no other handle and no other thread has one. Related:
 //! weighted reference counts (Bevan; Watson and Watson, 1987), biased reference counts (Choi, Shull,
 //! Torrellas, 2018).
 //!
@@ -12,21 +12,21 @@
 //!
 //! * **B1** A slot with references keeps its block's header alive (C1). A slot without references is stale: its
 //!   address may have been reused for another block.
-//! * **B2** Cached references never free a block early, but they can delay it: a block whose last references
+//! * **B2** Cached references never free a block early, but can delay freeing it: a block whose last references
 //!   are in several caches is freed when the last of these caches is flushed. So the caches are small, hold
 //!   only blocks of at most [`MAX_CACHED_BLOCK`] bytes, and are flushed when the thread refills its cache of
 //!   free blocks, when it exits, by `Pool::trim` and by `Pool::flush_thread`.
-//! * **B3** [`release_local`](RefCache::release_local) and [`claim`](RefCache::claim) end or reset a count because
-//!   of a value that they loaded. The caller must have exclusive access to its handle: through a borrowed
-//!   handle another thread could clone between the load and the change. [`is_unique`](RefCache::is_unique)
-//!   changes nothing, so it may be called through a borrowed handle.
+//! * **B3** [`release_local`](RefCache::release_local) and [`claim`](RefCache::claim) load the count and then
+//!   act on its value. The caller must have exclusive access to its handle: through a borrowed handle another
+//!   thread could clone between the load and the action. [`is_unique`](RefCache::is_unique) changes nothing, so
+//!   it may be called through a borrowed handle.
 
 use super::count::{Count, Remaining};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-/// The number of slots: as many as a word has bits. A server clones many buffers in turn: with 8 slots, 64 buffers
-/// in turn took 1.6 times as long as `Bytes`.
+/// The number of slots: one for each bit of a word. A server clones many buffers in turn: with 8 slots, cloning and
+/// dropping 64 buffers in turn took 1.6 times as long as with `Bytes`.
 pub(crate) const SLOTS: usize = 64;
 
 /// The number of slots for blocks of more than [`MAX_SMALL_BLOCK`] bytes.
@@ -40,8 +40,8 @@ pub(crate) const BATCH: u32 = 16;
 #[allow(dead_code, reason = "the models compile this file alone")]
 pub(crate) const MAX_SMALL_BLOCK: usize = 8 * 1024;
 
-/// The size in bytes of the largest block whose references are cached. An idle thread can delay freeing at most
-/// `SLOTS * MAX_SMALL_BLOCK` bytes in small blocks and as many in larger ones: 1 MiB.
+/// The size in bytes of the largest block whose references are cached. An idle thread delays freeing at most
+/// `SLOTS * MAX_SMALL_BLOCK` bytes of small blocks and `SLOTS_OF_LARGER * MAX_CACHED_BLOCK` of larger ones: 1 MiB.
 #[allow(dead_code, reason = "the models compile this file alone")]
 pub(crate) const MAX_CACHED_BLOCK: usize = 64 * 1024;
 
@@ -49,24 +49,24 @@ pub(crate) const MAX_CACHED_BLOCK: usize = 64 * 1024;
 pub(crate) trait Counted: Copy + PartialEq {
     /// Returns the block's count. The caller holds a reference to the block.
     fn count(&self) -> &Count;
-    /// Returns a number that spreads blocks over the slots.
+    /// Returns a number that selects the slot, modulo [`SLOTS`].
     fn slot(&self) -> usize;
-    /// Returns the address by which other threads know the block.
+    /// Returns an address that identifies the block to other threads.
     fn address(&self) -> usize;
 }
 
-/// What happened to a reference that was released.
+/// The outcome of releasing a reference.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Released {
-    /// The cache holds it now.
+    /// The cache holds the reference now.
     Cached,
     /// It was the only reference: the caller must return the block.
     Sole,
     /// All other references were in this cache, which has dropped them: the caller must reset the count and
     /// return the block.
     Last,
-    /// The cache has no slot for the block: the reference is still the caller's.
+    /// The cache has no slot for the block: the caller still holds the reference.
     NoSlot,
 }
 
@@ -80,14 +80,15 @@ pub(crate) struct RefCache<B> {
 
 /// The numbers of cached references. Other threads may read them, for statistics.
 ///
-/// One thread writes, with plain loads and stores; nothing is ordered by them, so all is `Relaxed`, and they need no model.
+/// One thread writes, with plain loads and stores. All accesses are `Relaxed`, as they order no others, and so need
+/// no model.
 pub(crate) struct CachedCounts {
     references: [AtomicU32; SLOTS],
     addresses: [AtomicUsize; SLOTS],
 }
 
 impl CachedCounts {
-    /// Calls `f` with the address of each block to which references are cached, and their number.
+    /// Calls `f` with the address of each block with cached references, and their number.
     #[allow(dead_code, reason = "the models compile this file alone")]
     pub(crate) fn for_each(&self, mut f: impl FnMut(usize, u32)) {
         for (references, address) in self.references.iter().zip(&self.addresses) {
@@ -123,7 +124,7 @@ impl<B: Counted> RefCache<B> {
         Slot { block: &self.blocks[index], references: &self.counts.references[index] }
     }
 
-    /// Takes one reference to the block out of the cache, if there is one.
+    /// Takes one reference to the block out of the cache. Returns whether there was one.
     #[inline]
     pub(crate) fn acquire_local(&self, block: B) -> bool {
         let slot = self.slot(block);
@@ -136,14 +137,14 @@ impl<B: Counted> RefCache<B> {
     }
 
     /// Acquires a batch of references: one for the caller, which holds another, and the rest for the cache.
-    /// Returns the block that was evicted, if no other reference to it exists: the caller must return it.
+    /// Returns the block evicted from the slot if no other reference to it exists: the caller must return it.
     #[must_use]
     pub(crate) fn acquire_batch(&self, block: B) -> Option<B> {
         block.count().acquire(BATCH);
         self.replace(block, BATCH - 1)
     }
 
-    /// Releases one reference into the cache, if the block has a slot (B3).
+    /// Releases one reference (B3). The cache keeps it if the block has a slot and other references exist.
     #[inline]
     pub(crate) fn release_local(&self, block: B) -> Released {
         let all = block.count().references();
@@ -178,7 +179,7 @@ impl<B: Counted> RefCache<B> {
         all == 1 || all == self.slot(block).references_to(block) + 1
     }
 
-    /// As [`is_unique`](Self::is_unique). On `true` no reference to the block is cached any more (B3).
+    /// As [`is_unique`](Self::is_unique). On `true` this has also dropped the cached references (B3).
     #[inline]
     pub(crate) fn claim(&self, block: B) -> bool {
         let all = block.count().references();

@@ -1,12 +1,12 @@
-//! Boxes that report a lack of memory instead of ending the process, which `Box::new` does.
+//! Fallible allocation of a box; `Box::new` ends the process when there is no memory.
 #![allow(unsafe_code, reason = "allocates for `Box::from_raw`")]
 
 use std::alloc::{Layout, alloc};
 
-/// Moves a value to the heap. Returns `None` without memory for it.
+/// Moves a value to the heap. Returns `None` if there is no memory for it.
 pub(crate) fn try_box<T>(value: T) -> Option<Box<T>> {
     const { assert!(size_of::<T>() > 0) };
-    // SAFETY: the layout has a size, as just asserted.
+    // SAFETY: the size of the layout is not zero, as just asserted.
     let place = unsafe { alloc(Layout::new::<T>()) }.cast::<T>();
     if place.is_null() {
         return None;
