@@ -1,11 +1,11 @@
-//! Sets of small numbers as words of bits.
+//! Sets of small numbers, and runs of set bits, in words of 64 bits.
 
-/// `len` bits in a row, from the lowest on; at least one.
+/// Returns a word whose lowest `len` bits are set; `len` is at least 1.
 pub(crate) fn run_of(len: u32) -> u64 {
     u64::MAX >> (u64::BITS - len)
 }
 
-/// The lowest place where `len` bits in a row are set.
+/// Returns the lowest position where `len` consecutive bits are set.
 pub(crate) fn find_run(bits: u64, len: u32) -> Option<u32> {
     let mut starts = bits;
     let mut covered = 1;
@@ -17,7 +17,7 @@ pub(crate) fn find_run(bits: u64, len: u32) -> Option<u32> {
     (starts != 0).then(|| starts.trailing_zeros())
 }
 
-/// The length of the longest run of set bits, or `most` if it is longer.
+/// Returns the length of the longest run of set bits, or `most` if that is less.
 pub(crate) fn longest_run(bits: u64, most: u32) -> u32 {
     let (mut starts, mut len) = (bits, 0);
     while starts != 0 && len < most {
@@ -27,11 +27,11 @@ pub(crate) fn longest_run(bits: u64, most: u32) -> u32 {
     len
 }
 
-/// A set of indexes that finds its lowest.
+/// A set of indexes that finds its lowest one.
 #[derive(Default)]
 pub(crate) struct IndexSet {
     words: Vec<u64>,
-    /// No word below this one has a bit.
+    /// No word below this one has a set bit.
     low: usize,
 }
 
@@ -55,9 +55,11 @@ impl IndexSet {
         self.words[index / 64] &= !(1 << (index % 64));
     }
 
-    /// The lowest index.
+    /// Returns the lowest index.
     ///
-    /// Cost: O(words passed over), which are not passed over again until something is inserted there.
+    /// # Cost
+    ///
+    /// O(empty words skipped). A later call does not skip them again, unless a lower index was inserted meanwhile.
     pub(crate) fn first(&mut self) -> Option<usize> {
         while let Some(&word) = self.words.get(self.low) {
             if word != 0 {

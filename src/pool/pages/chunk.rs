@@ -1,12 +1,12 @@
-//! Chunks: mapped ranges, cut into units that slabs are made of.
+//! Chunks: mapped ranges, cut into units. A slab is a span of units.
 //!
 //! Rules:
 //!
-//! * **U1** A unit is free or belongs to exactly one [`Span`]; the spans that `take` gives are disjoint.
+//! * **U1** A unit is free or belongs to exactly one [`Span`]. The spans that `take` returns are disjoint.
 //! * **U2** A free unit is *clean* (its pages read as zero and are not resident) or *dirty*. Only free units are
-//!   discarded or unmapped, and only by the [`Purge`] that they belong to meanwhile.
-//! * **U3** Chunks are in the list of their longest run of free units, and in that of their longest run of dirty
-//!   ones: a search takes the head of a list, however many chunks there are.
+//!   discarded or unmapped, and only by the [`Purge`] to which they belong during that time.
+//! * **U3** A chunk is in the list for the length of its longest run of free units, and in the list for that of its
+//!   dirty units. A search takes the head of a list, so its cost does not depend on the number of chunks.
 #![allow(unsafe_code, reason = "discards free units")]
 
 use crate::memory::hooks;
@@ -16,30 +16,30 @@ use crate::pool::tuning::FIRST_CHUNK;
 use crate::sys::memory::{self, Mapping};
 use core::ptr::NonNull;
 
-/// The bytes of a unit.
+/// The size of a unit in bytes.
 pub(crate) const UNIT: usize = 64 * 1024;
 
-/// The most units in a chunk: its free units are a word of bits.
+/// The maximum number of units in a chunk: a word has one bit for each.
 pub(crate) const MAX_UNITS: usize = u64::BITS as usize;
 
-/// The most units in a span.
+/// The maximum number of units in a span.
 pub(crate) const MAX_SPAN: u32 = 16;
 
-/// The list of chunks without a unit in use, after those of each longest run.
+/// The index of the list of chunks without a unit in use, after the lists for each length of a run.
 const WHOLE: usize = MAX_SPAN as usize + 1;
 
-/// Units that follow each other in one chunk.
+/// Consecutive units of one chunk.
 pub(crate) struct Span {
     chunk: u32,
     first: u32,
     units: u32,
-    /// The address of its first byte.
+    /// The address of the first byte.
     pub(crate) base: NonNull<u8>,
-    /// Whether none of its pages is resident.
+    /// Whether no page is resident.
     pub(crate) clean: bool,
 }
 
-// SAFETY: a span is a range of plain memory that it alone owns (U1).
+// SAFETY: a span is a range of plain memory that it owns exclusively (U1).
 unsafe impl Send for Span {}
 
 impl Span {
@@ -52,17 +52,17 @@ impl Span {
     }
 }
 
-/// Free memory that is given back to the system while no lock is held (U2).
+/// Free memory to be returned to the system while no lock is held (U2).
 pub(crate) enum Purge {
-    /// A chunk without units in use, and how many of its bytes were dirty.
+    /// A chunk without units in use, and the number of its bytes that were dirty.
     Unmap { chunk: Mapping, dirty: usize },
     /// Dirty units.
     Discard(Span),
 }
 
 impl Purge {
-    /// Gives the memory back. Returns the span to put back, and whether the system took its pages. Call this without a
-    /// lock.
+    /// Returns the memory to the system. For a span, returns the span and whether the system accepted its pages: pass
+    /// both to [`Chunks::end_purge`]. The caller holds no lock.
     pub(crate) fn run(self) -> Option<(Span, bool)> {
         match self {
             Self::Unmap { chunk, .. } => {
@@ -70,7 +70,7 @@ impl Purge {
                 None
             }
             Self::Discard(span) => {
-                // SAFETY: whole pages of a mapping, which belong to this span alone (U1).
+                // SAFETY: whole pages of a mapping, which belong to this span exclusively (U1).
                 let discarded = unsafe { memory::discard(span.base, span.len()) };
                 Some((span, discarded))
             }
@@ -83,12 +83,12 @@ struct Chunk {
     units: u32,
     free: u64,
     dirty: u64,
-    /// Its places in the lists (U3).
+    /// The chunk's positions in the lists (U3).
     by_free: Link,
     by_dirty: Link,
 }
 
-/// A chunk's place in a list: which list, and its neighbours there.
+/// A chunk's position in a list: the index of the list, and the chunk's neighbours there.
 #[derive(Clone, Copy)]
 struct Link {
     list: usize,
@@ -102,10 +102,10 @@ impl Link {
     const OUT: Self = Self { list: 0, before: NONE, after: NONE };
 }
 
-/// Lists of chunks; list 0 stands for no list.
+/// The heads of lists of chunks. Index 0 means no list.
 struct Lists([u32; WHOLE + 1]);
 
-/// Which of a chunk's links a list uses.
+/// A function that selects one of a chunk's links.
 type Which = fn(&mut Chunk) -> &mut Link;
 
 impl Lists {
@@ -136,25 +136,25 @@ impl Lists {
         change(index, &mut |link| *link = Link { list, before: NONE, after: head });
     }
 
-    /// Returns a chunk of the first list from `least` on that has one.
+    /// Returns the first chunk of the first list, from index `least` on, that is not empty.
     fn first_from(&self, least: usize) -> Option<u32> {
         self.0[least..].iter().copied().find(|&head| head != NONE)
     }
 }
 
-/// All memory of a pool that slabs are made of.
+/// The memory of a pool's slabs and of their headers.
 pub(crate) struct Chunks {
-    /// Where the headers of their blocks are.
+    /// The memory for the headers of blocks.
     pub(crate) headers: Headers,
     list: Vec<Option<Chunk>>,
-    /// No place before this one is vacant.
+    /// No index of `list` below this is vacant.
     first_vacant: usize,
     by_free: Lists,
     by_dirty: Lists,
-    /// The most units of a chunk.
+    /// The maximum number of units in a chunk.
     max_units: u32,
     mapped: usize,
-    /// Bytes of free units whose pages may be resident.
+    /// The number of bytes of dirty units (U2).
     dirty: usize,
 }
 
@@ -172,8 +172,8 @@ impl Chunks {
         }
     }
 
-    /// Returns the size in bytes of the next chunk, which holds at least this number of units: as many as all chunks have
-    /// already, between the first chunk's size and the maximum.
+    /// Returns the size in bytes of the next chunk: the sum of all chunks, but at least the first chunk's size and at
+    /// most the maximum. It has at least `units` units.
     pub(crate) fn next_chunk_size(&self, units: u32) -> usize {
         let largest = self.max_units as usize * UNIT;
         self.mapped.clamp(FIRST_CHUNK.min(largest), largest).max(units as usize * UNIT)
@@ -187,7 +187,7 @@ impl Chunks {
         self.mapped
     }
 
-    /// Puts a chunk into the lists that its units belong to (U3).
+    /// Puts a chunk into the lists for its units (U3).
     fn sort(&mut self, index: u32) {
         let Some(chunk) = self.list[index as usize].as_ref() else { return };
         let longest = |bits: u64| longest_run(bits, MAX_SPAN) as usize;
@@ -197,7 +197,7 @@ impl Chunks {
         self.by_dirty.move_to(&mut self.list, index, dirty, |chunk| &mut chunk.by_dirty);
     }
 
-    /// Returns free units that follow each other, preferably resident ones; `None` when a chunk must be added.
+    /// Returns consecutive free units, preferably dirty ones; `None` if the caller must add a chunk.
     pub(crate) fn take(&mut self, units: u32) -> Option<Span> {
         debug_assert!(units <= MAX_SPAN);
         let of_list = |list: &[Option<Chunk>], index: Option<u32>, bits: fn(&Chunk) -> u64| {
@@ -224,8 +224,8 @@ impl Chunks {
         Span { chunk: index, first, units, base, clean: warm == 0 }
     }
 
-    /// Adds a mapping of at most so many bytes as [`next_chunk_size`](Self::next_chunk_size) said. Gives it back
-    /// without memory for it.
+    /// Adds a mapping of at most [`next_chunk_size`](Self::next_chunk_size) bytes as a chunk. Returns it if there is no
+    /// memory for the list.
     pub(crate) fn add(&mut self, mapping: Mapping) -> Result<(), Mapping> {
         let after =
             self.list[self.first_vacant..].iter().take_while(|place| place.is_some()).count();
@@ -246,7 +246,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Takes a span back; its pages count as resident.
+    /// Frees a span. Its units are dirty.
     pub(crate) fn put(&mut self, span: Span) {
         hooks::on_retire(span.base, span.len());
         self.put_back(span, true);
@@ -265,8 +265,8 @@ impl Chunks {
         self.sort(span.chunk);
     }
 
-    /// Takes free memory out, at most `bytes` or one unit of it unless it is a whole chunk, so that the caller can
-    /// give it back to the system without a lock. Chunks without units in use come first.
+    /// Takes free memory out, so that the caller can return it to the system without a lock: a chunk without units in
+    /// use if there is one, otherwise dirty units of at most `bytes`, but at least one unit.
     pub(crate) fn begin_purge(&mut self, bytes: usize) -> Option<Purge> {
         let whole = self.by_free.0[WHOLE];
         if whole != NONE {
@@ -290,7 +290,7 @@ impl Chunks {
         Some(Purge::Discard(self.take_out(index, first, units)))
     }
 
-    /// Puts a span back after a purge; `discarded` says whether the system took its pages.
+    /// Frees a span after a purge. `discarded` is the result of [`Purge::run`].
     pub(crate) fn end_purge(&mut self, span: Span, discarded: bool) {
         self.put_back(span, !discarded);
     }
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!((chunks.dirty(), chunks.mapped()), (0, 0));
     }
 
-    /// Against a model that knows of each unit which span it belongs to.
+    /// Compares with a model: the ranges of the spans in use.
     #[test]
     fn any_sequence_of_spans_and_purges_keeps_them_apart() {
         let mut chunks = Chunks::new(16);
@@ -378,7 +378,8 @@ mod tests {
         assert_eq!((chunks.dirty(), chunks.mapped()), (0, 0));
     }
 
-    /// As in a process that locks its memory: units that the system does not take stay dirty, and are counted so.
+    /// The system refuses to discard units, as in a process that locks its memory: the units stay dirty, and count as
+    /// dirty.
     #[test]
     #[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
     fn units_that_are_not_discarded_stay_dirty() {

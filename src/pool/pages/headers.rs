@@ -1,12 +1,12 @@
-//! Headers: where the headers of a slab's blocks live, in mapped memory of their own.
+//! The memory for the headers of slabs, in separate mappings.
 //!
-//! The C heap would keep what slabs that come and go leave behind, and does not give it back.
+//! The C heap would not return the memory of ended slabs to the system.
 //!
 //! Rules:
 //!
-//! * **E1** A header's place is free or belongs to exactly one [`Run`]; the runs that `take` gives are disjoint,
+//! * **E1** A place for a header is free or belongs to exactly one [`Run`]. The runs that `take` returns are disjoint,
 //!   and stay mapped until they are put back.
-//! * **E2** Places that are being discarded belong to the [`Discard`] that [`begin_discard`](Headers::begin_discard)
+//! * **E2** While places are discarded they belong to the [`Discard`] that [`begin_discard`](Headers::begin_discard)
 //!   returned, and to no run, until [`end_discard`](Headers::end_discard).
 
 #![allow(unsafe_code, reason = "discards free pages")]
@@ -17,37 +17,38 @@ use crate::pool::pages::bits::{find_run, run_of};
 use crate::sys::memory::{self, Mapping};
 use core::ptr::NonNull;
 
-/// Headers in a row: a word of bits says which are free.
+/// The number of headers in a row: a word has one bit for each, set if the place is free.
 const PER_ROW: usize = u64::BITS as usize;
 
-/// The bytes of a row.
+/// The size of a row in bytes.
 const ROW: usize = PER_ROW * size_of::<Header>();
 
-/// Rows in one of the system's pages; none, where a model checker's atomics make headers larger.
+/// The number of rows in a page of the system. One row is several pages where a model checker's atomics make headers
+/// larger; then this is 1.
 const ROWS_IN_PAGE: u32 = if ROW < memory::PAGE { (memory::PAGE / ROW) as u32 } else { 1 };
 static_assertions::const_assert!((ROW * ROWS_IN_PAGE as usize).is_multiple_of(memory::PAGE));
 
-/// Rows in a region: a word of bits as well.
+/// The number of rows in a region: a word has one bit for each.
 const ROWS: usize = u64::BITS as usize;
 
-/// The most headers in a run.
+/// The maximum number of headers in a run.
 pub(crate) const MAX_RUN: usize = ROWS * PER_ROW;
 
-/// The number of regions that are searched before another is mapped.
+/// The number of regions searched before another is mapped.
 const MAX_TRIES: usize = 16;
 
-/// Places for headers that follow each other.
+/// Consecutive places for headers.
 pub(crate) struct Run {
     region: u32,
     row: u32,
-    /// Where in the row it begins.
+    /// The first place within the row.
     first: u32,
     len: u32,
-    /// Its first place.
+    /// The address of the first place.
     pub(crate) base: NonNull<Header>,
 }
 
-// SAFETY: a run is a range of plain memory that it alone owns (E1).
+// SAFETY: a run is a range of plain memory that it owns exclusively (E1).
 unsafe impl Send for Run {}
 
 impl Run {
@@ -60,24 +61,25 @@ struct Region {
     mapping: Mapping,
     /// The free places of each row.
     free: [u64; ROWS],
-    /// Rows that have free places, and those that have no others.
+    /// The rows with a free place, and those with free places only.
     some: u64,
     whole: u64,
-    /// Rows that may be resident.
+    /// The rows that may be resident.
     touched: u64,
 }
 
 /// All headers of a pool.
 pub(crate) struct Headers {
     regions: Vec<Option<Region>>,
-    /// No region before this one has a free place.
+    /// A search for free places begins at this region. The regions before it have no free place, or were skipped after
+    /// [`MAX_TRIES`] of them had no run of the requested length.
     first_open: usize,
-    /// No place before this one is vacant.
+    /// No index of `regions` below this is vacant.
     first_vacant: usize,
     mapped: usize,
 }
 
-/// Free memory that is given back to the system by its drop, while no lock is held (E2).
+/// Free memory to be returned to the system while no lock is held (E2).
 pub(crate) enum Discard {
     /// A region without headers in use.
     Unmap(#[expect(dead_code, reason = "unmapped when dropped")] UnmapRegion),
@@ -85,7 +87,7 @@ pub(crate) enum Discard {
     Pages { region: usize, first: u32, rows: u32, base: NonNull<u8>, len: usize },
 }
 
-// SAFETY: free memory that the value alone owns (E2).
+// SAFETY: free memory that the value owns exclusively (E2).
 unsafe impl Send for Discard {}
 
 /// A mapping that no longer belongs to a region.
@@ -98,11 +100,11 @@ impl Drop for UnmapRegion {
 }
 
 impl Discard {
-    /// Gives the pages back. Returns whether the system took them. Call this without a lock.
+    /// Discards the pages. Returns whether the system accepted it. The caller holds no lock.
     pub(crate) fn run(&self) -> bool {
         match self {
             Self::Unmap(_) => true,
-            // SAFETY: whole pages of a mapping, which belong to this value alone (E2).
+            // SAFETY: whole pages of a mapping, which belong to this value exclusively (E2).
             Self::Pages { base, len, .. } => unsafe { memory::discard(*base, *len) },
         }
     }
@@ -116,7 +118,7 @@ impl Region {
         Some(Self { mapping, free: [all; ROWS], some: all, whole: all, touched: 0 })
     }
 
-    /// Returns the first place where `len` headers fit: the row, and the place in it.
+    /// Returns the first place where `len` headers fit: the row, and the place within the row.
     fn find(&self, len: u32) -> Option<(usize, u32)> {
         if len > u64::BITS {
             return Some((find_run(self.whole, len.div_ceil(u64::BITS))? as usize, 0));
@@ -132,7 +134,7 @@ impl Region {
         None
     }
 
-    /// Marks `len` places as free or taken, from a place on.
+    /// Marks `len` places as free or taken, beginning at place `first` of a row.
     fn mark(&mut self, row: usize, first: u32, len: u32, are_free: bool) {
         let (mut row, mut first, mut left) = (row, first, len);
         while left > 0 {
@@ -148,7 +150,8 @@ impl Region {
         }
     }
 
-    /// Returns rows that make whole pages, hold no header and may be resident: the first, and their number.
+    /// Returns consecutive rows that fill whole pages, hold no header and may be resident: the first row and their
+    /// number.
     fn idle_rows(&self) -> Option<(u32, u32)> {
         let mut first = 0;
         while first < ROWS as u32 {
@@ -172,7 +175,7 @@ impl Headers {
         Self { regions: Vec::new(), first_open: 0, first_vacant: 0, mapped: 0 }
     }
 
-    /// Returns places for `len` headers, at most [`MAX_RUN`]; `None` when a region must be added.
+    /// Returns places for `len` headers, at most [`MAX_RUN`]; `None` if the caller must add a region.
     pub(crate) fn take(&mut self, len: u32) -> Option<Run> {
         debug_assert!(len as usize <= MAX_RUN);
         let is_open = |region: &Option<Region>| region.as_ref().is_some_and(|r| r.some != 0);
@@ -200,7 +203,7 @@ impl Headers {
         self.first_vacant = place + 1;
         self.mapped += region.0.mapping.len();
         self.regions[place] = Some(region.0);
-        // Before all others, so that the next search finds it.
+        // The next search must reach this region.
         self.first_open = place.min(self.first_open);
         if place >= self.first_open + MAX_TRIES {
             self.first_open = place;
@@ -208,7 +211,7 @@ impl Headers {
         true
     }
 
-    /// Takes a run back. No reference to a header of it exists.
+    /// Frees the places of a run. No reference to a header of the run exists.
     pub(crate) fn put(&mut self, run: Run) {
         let region =
             self.regions[run.region as usize].as_mut().expect("a region with a run in use stays");
@@ -221,12 +224,12 @@ impl Headers {
         self.mapped
     }
 
-    /// Returns the number of regions, some of which may be gone.
+    /// Returns the number of regions, including vacant ones.
     pub(crate) fn regions(&self) -> usize {
         self.regions.len()
     }
 
-    /// Takes free memory of one region out, so that the caller can give it back to the system without a lock.
+    /// Takes free memory out of one region, so that the caller can return it to the system without a lock.
     pub(crate) fn begin_discard(&mut self, index: usize) -> Option<Discard> {
         let region = self.regions.get_mut(index)?.as_mut()?;
         if region.whole == u64::MAX {
@@ -246,8 +249,8 @@ impl Headers {
         Some(Discard::Pages { region: index, first, rows, base, len })
     }
 
-    /// Puts memory back that [`begin_discard`](Self::begin_discard) took out. `discarded` says whether the system
-    /// took the pages.
+    /// Frees the places that [`begin_discard`](Self::begin_discard) took out. `discarded` is the result of
+    /// [`Discard::run`].
     pub(crate) fn end_discard(&mut self, discard: &Discard, discarded: bool) {
         let Discard::Pages { region: index, first, rows, .. } = *discard else { return };
         let region = self.regions[index].as_mut().expect("a region with places taken out stays");
@@ -259,11 +262,11 @@ impl Headers {
     }
 }
 
-/// A mapped region that belongs to no pool yet.
+/// A mapped region that is not added to a pool.
 pub(crate) struct NewRegion(Region);
 
 impl NewRegion {
-    /// Maps a region. `None` when the system gives no memory.
+    /// Maps a region. Returns `None` if the system has no memory.
     pub(crate) fn map() -> Option<Self> {
         Region::map().map(Self)
     }
@@ -312,8 +315,8 @@ mod tests {
         assert_eq!(headers.mapped(), 0);
     }
 
-    /// As in a process that locks its memory: pages that the system does not take stay as they are, and are
-    /// offered again.
+    /// The system refuses to discard pages, as in a process that locks its memory: the pages keep their bytes, and are
+    /// discarded later.
     #[test]
     #[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
     fn pages_that_are_not_discarded_keep_their_bytes_and_are_discarded_later() {
@@ -323,10 +326,10 @@ mod tests {
         let mut headers = Headers::new();
         let (a, b) = (take(&mut headers, 128), take(&mut headers, 64));
         let (first, mapped) = (a.base, headers.mapped());
-        // SAFETY: the run is this test's.
+        // SAFETY: this test owns the run.
         unsafe { first.cast::<u8>().write(7) };
         headers.put(a);
-        // Discards, and returns how often the system was asked.
+        // Discards all, and returns the number of system calls.
         let discard = |headers: &mut Headers, answer| {
             let asked = Rc::new(Cell::new(0));
             let count = Rc::clone(&asked);
@@ -339,7 +342,7 @@ mod tests {
         };
         assert_eq!(discard(&mut headers, Outcome::Fail(22)), 1);
         assert_eq!(headers.mapped(), mapped);
-        // SAFETY: mapped as before, and nothing else uses it.
+        // SAFETY: mapped as before, and no other code uses it.
         assert_eq!(unsafe { first.cast::<u8>().read() }, 7);
         let again = take(&mut headers, 128);
         assert_eq!(again.base, first, "free for others");
@@ -357,7 +360,7 @@ mod tests {
     fn a_page_with_a_header_in_use_stays() {
         let mut headers = Headers::new();
         let (a, b) = (take(&mut headers, 64), take(&mut headers, 64));
-        // SAFETY: the run is this test's.
+        // SAFETY: this test owns the run.
         unsafe { b.base.cast::<u8>().write(7) };
         headers.put(a);
         discard_all(&mut headers);
@@ -366,7 +369,7 @@ mod tests {
         headers.put(b);
     }
 
-    /// Places that are being discarded belong to no run.
+    /// Places that are being discarded belong to no run (E2).
     #[test]
     fn memory_that_is_being_discarded_is_not_handed_out() {
         let mut headers = Headers::new();

@@ -1,14 +1,14 @@
-//! Size classes: pure arithmetic.
+//! The arithmetic of size classes.
 //!
-//! Up to 128 bytes they go by steps of 16 from [`MIN`]; from there each doubling has eight even steps. A block is at
-//! most 12.5 % larger than what was asked for (above 128 bytes), 6 % on average. Blocks of every class that is a
-//! multiple of the page start on a page boundary: each power of two from one page up, and every class from 32 KiB
-//! up.
+//! From [`MIN`] to 128 bytes a class is 16 bytes larger than the one before; above that each doubling has eight equal
+//! steps. Above 128 bytes a block is at most 12.5 % larger than the requested length, 6 % on average. Blocks whose size
+//! is a multiple of the page size start on page boundaries: among them all powers of two from one page on, and all
+//! classes from 32 KiB on.
 
-/// The smallest block, in bytes.
+/// The size of the smallest block, in bytes.
 pub(crate) const MIN: usize = 64;
 
-/// The largest block that comes out of a slab, in bytes; larger ones are mapped on their own.
+/// The size of the largest block of a slab, in bytes. Larger blocks have a mapping each.
 pub(crate) const MAX: usize = 1 << 20;
 
 /// The number of classes.
@@ -17,7 +17,7 @@ pub(crate) const COUNT: usize = class_of(MAX) as usize + 1;
 const LINEAR: usize = 128;
 const FIRST_STEP: usize = (LINEAR - MIN) / 16 + 1;
 
-/// The smallest class whose blocks hold `size` bytes, which are at most [`MAX`].
+/// Returns the smallest class whose blocks hold `size` bytes, at most [`MAX`].
 #[inline]
 pub(crate) const fn class_of(size: usize) -> u8 {
     debug_assert!(size <= MAX);
@@ -41,7 +41,7 @@ static SMALL: [u8; 257] = {
     classes
 };
 
-/// As [`class_of`], in fewer instructions for the sizes that are allocated most often.
+/// As [`class_of`], in fewer instructions for sizes up to 4 KiB, which are allocated most often.
 #[inline(always)]
 pub(crate) fn look_up(size: usize) -> u8 {
     match SMALL.get(size.wrapping_add(15) / 16) {
@@ -50,7 +50,7 @@ pub(crate) fn look_up(size: usize) -> u8 {
     }
 }
 
-/// The size of a class's blocks, in bytes.
+/// Returns the size of a class's blocks, in bytes.
 pub(crate) const fn size_of_class(class: u8) -> usize {
     let class = class as usize;
     if class < FIRST_STEP {
@@ -60,15 +60,15 @@ pub(crate) const fn size_of_class(class: u8) -> usize {
     (step + 1) << (doubling - 3)
 }
 
-/// Returns the size that is mapped for a block above [`MAX`]: eight steps in each doubling here as well, so that a
-/// cached block fits the next request. `None` when no address space could hold it.
+/// Returns the size that is mapped for a block above [`MAX`]; `None` if it exceeds every address space. Each doubling
+/// has eight steps here too, so that a cached block often fits the next request.
 pub(crate) fn large_size(size: usize) -> Option<usize> {
     debug_assert!(size > MAX);
     let step = 1_usize << (size - 1).ilog2().saturating_sub(3);
     size.checked_next_multiple_of(step).filter(|&size| size <= isize::MAX as usize)
 }
 
-/// The size of the block that holds `size` bytes. `None` when no address space could hold it.
+/// Returns the size of the block for `size` bytes; `None` if it exceeds every address space.
 pub(crate) fn block_size(size: usize) -> Option<usize> {
     if size <= MAX { Some(size_of_class(class_of(size))) } else { large_size(size) }
 }
@@ -77,7 +77,7 @@ pub(crate) fn block_size(size: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// All sizes; an interpreter looks at some.
+    /// The distance of the tested sizes: all are tested, except under Miri.
     const STEP: usize = if cfg!(miri) { 997 } else { 1 };
 
     #[test]

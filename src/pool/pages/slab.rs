@@ -1,12 +1,12 @@
-//! Slabs: spans cut into blocks of one class, with their headers beside them.
+//! Slabs: spans cut into blocks of one class, with a run of headers for them.
 //!
 //! Rules:
 //!
-//! * **S1** A block of a slab is free (its bit is set), out (in a magazine, the depot or a handle), or reserved for
-//!   a [`PagePurge`], which the slab notes.
-//! * **S2** The headers (E1) live as long as the slab, and a slab ends only when all its blocks are free: then no
-//!   [`HeaderRef`] of it exists (H1).
-//! * **S3** A header is written once, when its block is first taken: slots below `fresh` have one.
+//! * **S1** A block of a slab is free (its bit in `free` is set), out (in a magazine, the depot or a handle), or
+//!   reserved for a [`PagePurge`] (its slot is in `purging`).
+//! * **S2** The headers (E1) exist as long as the slab. A slab ends only when all its blocks are free: then no
+//!   [`HeaderRef`] to one of its headers exists (H1).
+//! * **S3** A header is written once, before its block is first taken: the slots below `fresh` have a header.
 #![allow(
     unsafe_code,
     reason = "writes the headers of its blocks by raw pointer, and discards free pages"
@@ -22,12 +22,12 @@ use crate::sys::memory::{self, PAGE};
 use core::ops::Range;
 use core::ptr::NonNull;
 
-/// The most blocks in a slab.
+/// The maximum number of blocks in a slab.
 const MAX_BLOCKS: usize = UNIT / size_class::MIN;
 const WORDS: usize = MAX_BLOCKS / 64;
 
-/// Returns the units of a slab of a class: the fewest of which blocks fill seven eighths, so that one survivor
-/// keeps little.
+/// Returns the number of units in a slab of a class: the smallest of which blocks fill at least seven eighths. Small
+/// slabs, so that one block in use keeps little memory.
 pub(crate) fn units_of(class: u8) -> u32 {
     let size = size_class::size_of_class(class);
     let least = size.div_ceil(UNIT);
@@ -35,14 +35,14 @@ pub(crate) fn units_of(class: u8) -> u32 {
     units.expect("as many units as a block has bytes leave nothing over") as u32
 }
 
-/// A set of block numbers: a word, or more where a slab has more blocks than that has bits.
+/// A set of slots of a slab: one word if that has enough bits, otherwise a box of words.
 enum Bits {
     One([u64; 1]),
     Many(Box<[u64; WORDS]>),
 }
 
 impl Bits {
-    /// Returns a set for `blocks` blocks, all or none of which are in it. `None` without memory for it.
+    /// Returns a set for `blocks` slots, which has all or none of them. Returns `None` if there is no memory for it.
     fn try_new(blocks: u32, all: bool) -> Option<Self> {
         let full = if all { blocks } else { 0 };
         let word = |start: u32| if start < full { run_of((full - start).min(64)) } else { 0 };
@@ -85,29 +85,28 @@ impl Bits {
     }
 }
 
-/// One span of blocks of one class.
+/// A span, cut into blocks of one class.
 pub(crate) struct Slab {
     span: Span,
     headers: Run,
     size: usize,
     blocks: u32,
-    /// Slots from here on were never taken (S3).
+    /// Slots from this one on were never taken (S3).
     fresh: u32,
     free: Bits,
     free_count: u32,
-    /// Blocks whose pages were given back to the system, or never touched.
+    /// The free blocks that are not resident: their pages were returned to the system, or never touched.
     cold: Bits,
-    /// What new headers get.
+    /// The values for new headers.
     origin: Origin,
     /// The slots reserved for a purge (S1); empty if there is none.
     purging: Range<u32>,
 }
 
-// SAFETY: a slab owns its span and headers, plain memory that is not bound to a thread; `origin.home` is
-// only copied.
+// SAFETY: a slab owns its span and headers, plain memory that any thread may use; `origin.home` is only copied.
 unsafe impl Send for Slab {}
 
-/// Pages of a slab without blocks in use, given back to the system while no lock is held.
+/// Pages of a slab that have only free blocks, to be returned to the system while no lock is held.
 pub(crate) struct PagePurge {
     base: NonNull<u8>,
     len: usize,
@@ -116,22 +115,22 @@ pub(crate) struct PagePurge {
 }
 
 impl PagePurge {
-    /// Gives the pages back. Returns whether the system took them. Call this without a lock.
+    /// Discards the pages. Returns whether the system accepted it. The caller holds no lock.
     pub(crate) fn run(&self) -> bool {
-        // SAFETY: whole pages of a mapping; all blocks that reach into them are reserved for this (S1), and the
+        // SAFETY: whole pages of a mapping; all blocks that overlap them are reserved for this purge (S1), and the
         // slab owns its span (U1).
         unsafe { memory::discard(self.base, self.len) }
     }
 }
 
-/// Returns the number of blocks that a slab of a class has.
+/// Returns the number of blocks in a slab of a class.
 pub(crate) fn blocks_of(class: u8) -> u32 {
     (units_of(class) as usize * UNIT / size_class::size_of_class(class)) as u32
 }
 
 impl Slab {
-    /// Cuts a span up into blocks of `origin.class`, with a header for each. Gives both back without memory for the
-    /// slab itself.
+    /// Cuts a span into blocks of `origin.class`, with a header for each. Returns the span and the headers if there is
+    /// no memory for the slab's sets.
     pub(crate) fn new(span: Span, headers: Run, origin: Origin) -> Result<Self, (Span, Run)> {
         let size = size_class::size_of_class(origin.class);
         let blocks = headers.len();
@@ -142,13 +141,13 @@ impl Slab {
         Ok(Self { span, headers, size, blocks, fresh, free, free_count, cold, origin, purging })
     }
 
-    /// Sets the index that new headers get, before the first block is taken.
+    /// Sets the slab's index for new headers. Call this before the first block is taken.
     pub(crate) fn set_index(&mut self, index: u32) {
         debug_assert_eq!(self.fresh, 0);
         self.origin.slab = index;
     }
 
-    /// Returns the bytes of its span.
+    /// Returns the size of the span in bytes.
     pub(crate) fn span_len(&self) -> usize {
         self.span.len()
     }
@@ -165,16 +164,16 @@ impl Slab {
         self.blocks as usize
     }
 
-    /// Returns the sum of the requested lengths of the blocks in use.
+    /// Returns the sum of the last requested lengths of the blocks that are out.
     pub(crate) fn requested(&self) -> usize {
         let is_out = |slot: u32| !self.free.has(slot) && !self.purging.contains(&slot);
         let slots = (0..self.fresh).filter(|&slot| is_out(slot));
-        // SAFETY: slots below `fresh` have a header (S3), which lives as long as the slab (S2).
+        // SAFETY: slots below `fresh` have a header (S3), which exists as long as the slab (S2).
         slots.map(|slot| unsafe { self.header(slot).as_ref() }.slab_requested()).sum()
     }
 
-    /// Returns the number of blocks that only cached references keep, and the sum of their requested lengths.
-    /// `cached` has the addresses of headers, in order, and the number of cached references to each.
+    /// Returns the number of blocks that only cached references keep in use, and the sum of their requested lengths.
+    /// `cached` has the addresses of headers in ascending order, and the number of cached references to each.
     pub(crate) fn only_cached(&self, cached: &[(usize, u32)]) -> (usize, usize) {
         let (start, size) = (self.headers.base.addr().get(), size_of::<Header>());
         let end = start + self.fresh as usize * size;
@@ -185,7 +184,7 @@ impl Slab {
             if self.free.has(slot) {
                 continue;
             }
-            // SAFETY: slots below `fresh` have a header (S3), which lives as long as the slab (S2).
+            // SAFETY: slots below `fresh` have a header (S3), which exists as long as the slab (S2).
             let header = unsafe { self.header(slot).as_ref() };
             if header.count.references() == references {
                 sum = (sum.0 + 1, sum.1 + header.slab_requested());
@@ -201,7 +200,7 @@ impl Slab {
         warm.sum::<u32>() as usize * self.size
     }
 
-    /// Takes the free block with the lowest address, and says whether it may be resident.
+    /// Takes the free block with the lowest address. Returns it, and whether it may be resident.
     pub(crate) fn take(&mut self) -> Option<(HeaderRef, bool)> {
         let slot = self.free.first()?;
         self.free.remove(slot);
@@ -209,18 +208,18 @@ impl Slab {
         let warm = !self.cold.has(slot);
         self.cold.remove(slot);
         while self.fresh <= slot {
-            // A purge may have reserved slots before this one, so that more than one has no header yet.
+            // A purge may have reserved lower slots, so several slots may have no header yet.
             let data = self.at(self.fresh as usize * self.size);
             let place = self.header(self.fresh);
-            // SAFETY: the slot is inside the run, and no reference to it exists (S3).
+            // SAFETY: the place is inside the run, and no reference to it exists (S3).
             unsafe { place.write(Header::new(place, data, self.origin)) };
             self.fresh += 1;
         }
-        // SAFETY: the header is written, and lives until all blocks are back (S2); its kind is `Slab` (H7).
+        // SAFETY: the header is written, and exists until all blocks are free (S2); its kind is `Slab` (H7).
         Some((unsafe { HeaderRef::new(self.header(slot)) }, warm))
     }
 
-    /// Takes a block back that `take` gave.
+    /// Frees a block that `take` returned.
     pub(crate) fn put(&mut self, block: HeaderRef) {
         let offset = block.as_ptr().addr().get() - self.headers.base.addr().get();
         let slot = (offset / size_of::<Header>()) as u32;
@@ -229,8 +228,9 @@ impl Slab {
         self.free_count += 1;
     }
 
-    /// Reserves pages that hold nothing but free blocks, some of which may be resident, from a page on, so that the
-    /// caller can give them back to the system without a lock. `None` if there are no more, or others are reserved.
+    /// Reserves pages, from page `from` on, that have only free blocks, at least one of which may be resident. The
+    /// caller can then return them to the system without a lock. Returns `None` if there are no more, or others are
+    /// reserved.
     pub(crate) fn begin_purge(&mut self, from: usize) -> Option<PagePurge> {
         let pages = (self.blocks as usize * self.size).div_ceil(PAGE);
         let mut page = from;
@@ -246,7 +246,7 @@ impl Slab {
         None
     }
 
-    /// Frees the blocks that were reserved for a purge. Returns the bytes of those that are not resident any more.
+    /// Frees the blocks that were reserved for a purge. Returns the bytes of those that have ceased to be resident.
     pub(crate) fn end_purge(&mut self, purge: &PagePurge, discarded: bool) -> usize {
         let slots = core::mem::replace(&mut self.purging, 0..0);
         self.free_count += slots.len() as u32;
@@ -272,13 +272,13 @@ impl Slab {
         self.purging = slots;
     }
 
-    /// Returns the slots of the blocks that reach into a run of pages.
+    /// Returns the slots of the blocks that overlap a run of pages.
     fn blocks_in(&self, page: usize, run: usize) -> Range<u32> {
         let last = (((page + run) * PAGE - 1) / self.size) as u32;
         (page * PAGE / self.size) as u32..(last + 1).min(self.blocks)
     }
 
-    /// Returns the number of blocks that lie in a run of pages and may be resident.
+    /// Returns the number of blocks that lie within a run of pages and may be resident.
     fn warm_in(&self, page: usize, run: usize) -> usize {
         let range = page * PAGE..(page + run) * PAGE;
         let inside = |slot: u32| {
@@ -304,7 +304,7 @@ impl Slab {
         unsafe { self.headers.base.add(slot as usize) }
     }
 
-    /// Ends an unused slab: no reference to one of its headers exists, so its parts can be used again.
+    /// Ends an unused slab and returns its parts for reuse: no reference to one of its headers exists (S2).
     pub(crate) fn into_parts(self) -> (Span, Run) {
         assert!(self.is_unused(), "a slab with blocks out can't end (S2)");
         (self.span, self.headers)
