@@ -1,15 +1,15 @@
-//! The cache of one thread for one pool: how large its magazines are, and when they trade with the shared part.
+//! The cache of one thread for one pool: the limits of its magazines, and their exchange with the shared part.
 //!
-//! A magazine that runs empty or full within few blocks doubles its limit, as long as the thread's grant of bytes
-//! allows it. When the grant is used up, a class with a small part occasionally takes half of the others' parts. A magazine trades with the
-//! slabs, where free memory is of use to all classes. One whose blocks flow one way, from thread to thread, trades whole
-//! rounds with the depot.
+//! A magazine that runs empty or full within few blocks doubles its limit, if the thread's allowance of bytes (`granted`)
+//! permits it. When the allowance is used up, a class that has been refused a larger limit several times takes up to
+//! half of the other classes' limits. A magazine exchanges blocks with the slabs, where all classes can use free
+//! memory. A magazine whose blocks flow one way, from thread to thread, exchanges whole rounds with the depot.
 //!
-//! The grant follows the load ([`count_trade`](Cache::count_trade)): it doubles for one that goes up and down by more
-//! than the thread may keep, and halves for one that wanders, whatever its size.
+//! The allowance follows the load ([`count_trade`](Cache::count_trade)). It doubles if the load rises and falls by more
+//! than the thread may keep. It halves if the load fluctuates about its mean.
 //!
 //! * **J1** `unassigned` and the limits of all magazines, in bytes, add up to `granted`, which is at most the pool's
-//!   `thread_cache`: the cache never holds more than that and the one block that was freed last.
+//!   `thread_cache`. So the cache holds at most these bytes and the block that was freed last.
 
 use crate::memory::header::HeaderRef;
 use crate::pool::error::{AllocError, AllocErrorKind};
@@ -30,26 +30,26 @@ use std::sync::Arc;
 pub(crate) struct Cache {
     pub(super) magazines: Magazines,
     central: Arc<Central>,
-    /// Allocations since the last one that was tracked.
+    /// The number of allocations since the last tracked one.
     unsampled: Cell<u32>,
-    /// The class at which the next search for a part to take away begins.
+    /// The class at which [`displace`](Self::displace) begins next.
     next_victim: Cell<u8>,
     trade: Trade,
     /// A round without blocks, for the next trade with the depot.
     spare: Cell<Option<Box<Round>>>,
-    /// The pool is closed, and no block is left here.
+    /// Whether the pool is closed and no block is left in this cache.
     is_over: Cell<bool>,
 }
 
-/// The bytes that came from the shared part and went there, in a round of trade.
+/// The exchange with the shared part in the current round of trade, and the swings of the load.
 #[derive(Default)]
 struct Trade {
     blocks: Cell<u64>,
     received: Cell<usize>,
     given: Cell<usize>,
-    /// Whether the load went up in the last round that was not mixed.
+    /// Whether the load rose in the last round that was not mixed.
     rises: Cell<bool>,
-    /// The number of mixed rounds that the swings make up for, less the number of mixed rounds.
+    /// The number of mixed rounds that the swings offset, less the number of mixed rounds.
     swings: Cell<i32>,
 }
 
@@ -68,7 +68,7 @@ impl Cache {
         &self.central
     }
 
-    /// Returns whether the next allocation is the one in `every` that is tracked.
+    /// Returns whether the next allocation is to be tracked: one in `every` is.
     #[inline(always)]
     pub(crate) fn is_sample_due(&self, every: u32) -> bool {
         self.unsampled.get() + 1 >= every
@@ -85,7 +85,8 @@ impl Cache {
         self.unsampled.set(0);
     }
 
-    /// Lets the owner use the magazines, unless the pool is closed or another thread uses them.
+    /// Activates the magazines if they are dormant. Returns whether the owner may use them: not if the pool is
+    /// closed, or if another thread uses them.
     fn wake(&self) -> bool {
         if !self.magazines.is_dormant() {
             return true;
@@ -97,14 +98,14 @@ impl Cache {
             return true;
         }
         if self.central.is_closed() && !self.is_over.get() {
-            // `close` may have found this thread at work, and left the blocks to it.
+            // `close` skips magazines that their thread is using, so this thread returns the blocks.
             self.magazines.retire();
             self.is_over.set(self.flush());
         }
         false
     }
 
-    /// Returns a free block, after the magazine had none.
+    /// Fills the magazine of a class and returns a free block. Call this if the magazine has none.
     #[cold]
     pub(crate) fn refill(&self, class: u8) -> Result<HeaderRef, AllocError> {
         purger::purge_if_inline(&self.central);
@@ -120,7 +121,7 @@ impl Cache {
             Some(Ok(block)) => Ok(block),
             Some(Err(error)) if error.kind != AllocErrorKind::OverLimit => Err(error),
             Some(Err(_)) | None => {
-                // Under a limit, this reclaims blocks of other classes from this thread and from others.
+                // At a limit this reclaims free blocks of all classes, from this thread and from others.
                 let block = self.central.take_one(class)?;
                 self.central.count_allocation();
                 Ok(block)
@@ -131,7 +132,7 @@ impl Cache {
     fn refill_magazine(&self, magazine: &Open<'_>) -> Result<HeaderRef, AllocError> {
         let class = magazine.class();
         let counters = magazine.counters();
-        // It has blocks where another thread had only kept this one out for a moment.
+        // The magazine has blocks if another thread has only stopped this one for a moment.
         if let Some(block) = magazine.pop() {
             counters.takes.add(1);
             return Ok(block);
@@ -149,14 +150,14 @@ impl Cache {
             }
             counters.received.add(len.min(limit + 1) as u64);
             if len > limit + 1 {
-                // Here and not in the depot, where a magazine of this size would leave them again and again.
+                // Not to the depot: a magazine of this size would put blocks back there at each refill.
                 self.central.put_all(class, &mut blocks);
             }
             drop(blocks);
             self.spare.set(Some(round));
         } else {
-            // As many again as so far, because a size that is seldom asked for is not hoarded. Half the limit at most,
-            // so that freed blocks fit.
+            // As many as were received so far, so that a thread keeps few blocks of a size that it seldom uses. At most
+            // half the limit, so that freed blocks fit.
             let more = (counters.received.get() as usize).min(limit / 2);
             self.central.fill(class, more + 1, &mut |block| {
                 counters.received.add(1);
@@ -171,7 +172,7 @@ impl Cache {
         block.ok_or_else(|| self.central.refuse(magazine.size()))
     }
 
-    /// Puts a block that does not fit its magazine.
+    /// Puts a block that does not fit its magazine: into the magazine after making space there, or into its slab.
     #[cold]
     pub(crate) fn put_slowly(&self, block: HeaderRef) {
         let put = self.wake() && {
@@ -190,8 +191,8 @@ impl Cache {
         }
     }
 
-    /// Makes space in a full magazine: a round goes to the depot, or up to `few` blocks to the slabs if it takes less than
-    /// a round.
+    /// Makes space in a full magazine. If its blocks flow one way and fill a round, a round goes to the depot;
+    /// otherwise up to `few` blocks go to the slabs.
     fn make_space(&self, magazine: &Open<'_>, few: usize) {
         let len = magazine.len();
         if len < magazine.limit() || len == 0 {
@@ -218,9 +219,10 @@ impl Cache {
         self.count_trade(magazine, &self.trade.given, given as u64);
     }
 
-    /// Counts blocks that came from the shared part, or went there. In a round of trade, one of the two may be most of it.
-    /// Where that is the other one than before, the load goes up and down by more than the thread may keep, and a larger
-    /// cache would have kept the blocks. Where the two are alike the load wanders about its mean, and needs no more.
+    /// Counts blocks that came from the shared part, or went there. If one direction has most bytes of a round of
+    /// trade, and the other direction had most bytes before, the load rises and falls by more than the thread may
+    /// keep: a larger cache would have kept the blocks. If both directions have about as many bytes, the load
+    /// fluctuates about its mean, and needs no larger cache.
     fn count_trade(&self, magazine: &Open<'_>, side: &Cell<usize>, blocks: u64) {
         let Trade { blocks: traded, received, given, rises, swings } = &self.trade;
         side.set(side.get() + blocks as usize * magazine.size());
@@ -234,7 +236,7 @@ impl Cache {
         given.set(0);
         traded.set(0);
         if unassigned.get() > granted.get() / 2 {
-            // The magazines have yet to grow.
+            // The magazines can still grow within the allowance.
             return;
         }
         if came.abs_diff(went) < (came + went) / 4 * 3 {
@@ -257,20 +259,21 @@ impl Cache {
         }
     }
 
-    /// Gives all blocks back. Only its thread may call this.
+    /// Returns all blocks to their slabs. Returns `false`, without a change, if another thread uses the magazines.
+    /// Only the cache's thread may call this.
     pub(crate) fn flush(&self) -> bool {
         self.central.take_back(&self.magazines).is_some()
     }
 
-    /// Lets a magazine that ran empty or full take more blocks, if its load goes up and down by more than it takes and the
-    /// allowance permits it (J1). Returns its limit.
+    /// Raises the limit of a magazine that ran empty or full, if its load rises and falls by more than the limit and
+    /// the allowance permits it (J1). Returns the limit.
     fn grow(&self, magazine: &Open<'_>) -> usize {
         let (limit, size) = (magazine.limit(), magazine.size());
         let counters = magazine.counters();
         let takes = counters.takes.get() as u32;
         let since = takes.wrapping_sub(counters.takes_at_miss.replace(takes));
         let most = most_of(size);
-        // A magazine that was emptied while its thread was idle starts again from nothing, however much it took meanwhile.
+        // A magazine with limit 0, new or emptied by another thread, always grows.
         if limit == most || (limit > 0 && u64::from(since) > GROWTH_INTERVAL * limit as u64) {
             return limit;
         }
@@ -292,8 +295,8 @@ impl Cache {
         next
     }
 
-    /// Halves the limits of other magazines, in turn, until `bytes` are unassigned. Changes nothing if that would not
-    /// suffice. Returns whether they are unassigned.
+    /// Halves the limits of other magazines, in turn, until `bytes` are unassigned. Returns `false`, without a
+    /// change, if halving all would not suffice.
     fn displace(&self, magazine: &Open<'_>, bytes: usize) -> bool {
         let unassigned = &magazine.all.unassigned;
         let part = |other: Open<'_>| (other.limit() - other.limit() / 2) * other.size();
@@ -326,7 +329,7 @@ mod tests {
     use crate::pool::Pool;
     use crate::pool::pages::size_class::class_of;
 
-    /// A class whose blocks exceed the allowance takes nothing from the others.
+    /// A class whose blocks exceed the allowance takes no part of the other classes.
     #[test]
     fn a_class_that_cannot_have_a_part_takes_none_from_others() {
         let pool = Pool::builder().thread_cache(64 * 1024).build();
@@ -356,7 +359,7 @@ mod tests {
         cache.flush();
     }
 
-    /// Takes `n` blocks and gives them back, `times` times over.
+    /// Takes `n` blocks and puts them back, `times` times.
     #[cfg(not(miri))]
     fn swing(cache: &Cache, home: *const (), class: u8, n: usize, times: usize) {
         for _ in 0..times {
@@ -389,7 +392,7 @@ mod tests {
         cache.flush();
     }
 
-    /// The thread that allocates has given its allowance to another class.
+    /// The allocating thread has assigned its allowance to another class.
     #[test]
     #[cfg(not(miri))]
     fn blocks_that_flow_to_a_magazine_of_less_than_a_round_do_not_pile_up() {
@@ -417,7 +420,7 @@ mod tests {
         to.flush();
     }
 
-    /// Many live blocks of several classes, one of which is replaced at a time.
+    /// Many live blocks of several classes; one block is replaced at a time.
     #[test]
     #[cfg(not(miri))]
     fn a_load_that_wanders_keeps_its_first_allowance() {

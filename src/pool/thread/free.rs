@@ -1,4 +1,4 @@
-//! Returns a block to where it came from, after its last reference was released.
+//! Returns a block to its origin after its last reference was released.
 #![allow(unsafe_code, reason = "ends blocks to which no other reference exists")]
 
 use crate::memory::header::{HeaderRef, Kind};
@@ -8,11 +8,11 @@ use crate::pool::pages::size_class::size_of_class;
 use crate::pool::shared::central::large;
 use crate::sys::memory;
 
-/// Returns a block that the caller owns exclusively. `put` takes those of slabs.
+/// Returns a block that the caller owns exclusively to its origin. Calls `put` for a block of a slab.
 #[cold]
 pub(crate) fn free_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     block.count.reset_if_needed();
-    // It ends when the block has returned, where the next waiter finds it.
+    // Dropped at the end: the next waiter then finds the block in the pool.
     let _ended_last = block_ext::take(block);
     match block.kind {
         Kind::Slab => {
@@ -29,14 +29,14 @@ pub(crate) fn free_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     }
 }
 
-/// Does to a slab's block, which the caller owns exclusively, what its flags ask for. Returns whether it is free now: not
-/// if the kernel may be sending from its pages and they can't be replaced, as in a process that locks all its memory. Then
-/// it stays out for ever.
+/// Does the work that the flags of a slab's block require before it is free. The caller owns the block exclusively.
+/// Returns `false` if the kernel may be sending from its pages and they cannot be replaced, as in a process that
+/// locks all its memory: the block is then never reused.
 #[cold]
 fn prepare(block: HeaderRef) -> bool {
     if block.flags.is_in_flight() {
-        // Fresh pages are zero (V2). Only the kernel uses the old ones now.
-        // SAFETY: whole pages of a mapping of the pool's, as `has_pages_of_its_own` has found, and the caller owns the
+        // New pages are zero (V2). Only the kernel still uses the old ones.
+        // SAFETY: whole pages of a mapping of the pool, as `has_pages_of_its_own` has checked, and the caller owns the
         // block exclusively.
         let replaced = unsafe { memory::discard(block.data(), size_of_class(block.class)) };
         if replaced {
@@ -45,7 +45,7 @@ fn prepare(block: HeaderRef) -> bool {
         return replaced;
     }
     if block.flags.is_zeroed() {
-        // SAFETY: the caller owns the block exclusively, so its bytes are its to write (H3).
+        // SAFETY: the caller owns the block exclusively, so it may write the bytes (H3).
         unsafe { block.data().write_bytes(0, block.requested()) };
     }
     true

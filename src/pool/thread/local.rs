@@ -2,12 +2,12 @@
 //!
 //! Rules:
 //!
-//! * **L1** `LOCAL` has no destructor, so it can be used in all other destructors of the thread, and it costs one address.
-//!   `GUARD` has one: it gives back all that the thread holds and closes `LOCAL`.
-//! * **L2** The places of `recent` and of `table` have caches that `GUARD` owns, or are vacant. They are cleared before
-//!   `GUARD` frees a cache, and set again when the table has changed.
-//! * **L3** Only an open `LOCAL` has references or caches. A closed one stays closed: the blocks that the thread frees
-//!   later return by atomics and locks.
+//! * **L1** `LOCAL` has no destructor, so all destructors of the thread can use it, and an access needs no check.
+//!   `GUARD` has a destructor: it returns all blocks and references of the thread and closes `LOCAL`.
+//! * **L2** Each place of `recent` and of `table` has a cache that `GUARD` owns, or is vacant. All are cleared before
+//!   `GUARD` frees a cache. `table` is set again after the change.
+//! * **L3** Only an open `LOCAL` has references or caches. A closed one stays closed: blocks that the thread frees
+//!   later return through the shared part of the pool.
 #![allow(
     unsafe_code,
     reason = "follows the pointers of `recent` and `table`, and owns caches by pointer (L2)"
@@ -36,21 +36,22 @@ enum State {
     Closed,
 }
 
-/// The places of no table.
+/// The places of an empty table.
 const NO_PLACES: *const [Place] = core::ptr::from_ref(&[]);
 
 /// The number of caches that are found without a search in the table.
 const RECENT: usize = 4;
 
-/// The number of uses of others than the first, after which one of them takes its place.
+/// After this number of uses of recent caches other than the first, the one in use becomes the first.
 const USES_BEFORE_FIRST: u32 = 256;
 
 struct Local {
-    /// The caches that were used last, so that pools in turn need no search. The first one is tried without a look at
-    /// its pool. Pools in turn do not change places: a load soon after a store to the same place waits for the address of
-    /// each store in between (measured: 4.9 ns instead of 4.3 for alloc + drop of two pools in turn).
+    /// Caches that were used recently, so that a thread that uses several pools in turn needs no search. The first
+    /// one is tried without a check of its pool. A use of another one does not move it to the front: a load soon
+    /// after a store to the same place waits for the address of each store in between (measured: 4.9 ns instead of
+    /// 4.3 for alloc + drop of two pools in turn).
     recent: [Cell<Place>; RECENT],
-    /// Uses of other caches than the first, modulo 2^32.
+    /// The number of uses of recent caches other than the first, modulo 2^32.
     uses_of_others: Cell<u32>,
     refs: RefCache<HeaderRef>,
     state: Cell<State>,
@@ -64,7 +65,7 @@ thread_local! {
     static LOCAL: Local = const { Local::new() };
 }
 
-// There all have destructors, which run in the order of the first uses (L1).
+// With shuttle all have destructors, which run in the order of first use (L1).
 #[cfg(shuttle)]
 thread_local! {
     static LOCAL: Local = {
@@ -89,11 +90,12 @@ fn all_counts() -> MutexGuard<'static, Vec<CountsRef>> {
     ALL_COUNTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the addresses of the headers to which threads cache references, in order, and how many.
+/// Returns the addresses of the headers to which threads cache references, in ascending order, and the number of these
+/// references.
 pub(crate) fn cached_references() -> Vec<(usize, u32)> {
     let mut sums = std::collections::HashMap::<usize, u32>::new();
     for counts in all_counts().iter() {
-        // SAFETY: it is in the list, which is locked.
+        // SAFETY: it is in the list, which is locked: its thread has not removed it.
         unsafe { counts.0.as_ref() }.for_each(|address, references| {
             *sums.entry(address).or_default() += references;
         });
@@ -103,17 +105,17 @@ pub(crate) fn cached_references() -> Vec<(usize, u32)> {
     sums
 }
 
-/// Lets `f` use the thread's storage.
+/// Calls `f` with the thread's storage.
 #[inline(always)]
 fn with<R>(f: impl FnOnce(&Local) -> R) -> R {
-    // `LocalKey::with` is inlined for so small a closure; with `f` itself it would be a call, its captures in memory,
-    // for each block that is taken or put.
+    // `LocalKey::with` is inlined for this small closure. With `f` itself it would be a call, with the captures in
+    // memory, for each block that is taken or put.
     let local = LOCAL.with(core::ptr::from_ref);
-    // SAFETY: L1: it exists as long as its thread runs, and `f` can't keep it nor give it to another thread.
+    // SAFETY: L1: it exists as long as its thread runs, and `f` cannot keep the reference or pass it to another thread.
     f(unsafe { &*local })
 }
 
-/// The caches of this thread.
+/// The owner of this thread's caches.
 struct Guard {
     caches: RefCell<Caches>,
 }
@@ -121,7 +123,7 @@ struct Guard {
 /// Caches, one for each pool.
 struct Caches {
     table: Table,
-    /// The number of caches at which those of closed pools are freed.
+    /// The number of caches at which a new one first frees those of closed pools.
     sweep_at: usize,
 }
 
@@ -130,7 +132,7 @@ impl Caches {
         Self { table: Table::new(), sweep_at: 16 }
     }
 
-    /// Takes a cache out for which `is_over` holds, as [`Table::take_next`] does.
+    /// Takes out the next cache for which `is_over` returns `true`, as [`Table::take_next`].
     fn take_next(
         &mut self,
         from: &mut usize,
@@ -158,14 +160,14 @@ impl Drop for Guard {
 
 /// Frees a cache to which no place of this thread's storage points.
 fn end(cache: NonNull<Cache>) {
-    // SAFETY: L2: a leaked box, which only the caller knows.
+    // SAFETY: L2: a leaked box to which only the caller has a pointer.
     let of = unsafe { cache.as_ref() };
-    // Another thread takes the blocks back, or looks at them, for a moment at most.
+    // Another thread may be taking the blocks or reading them; it does so for a moment.
     while !of.flush() {
         crate::sync::thread::yield_now();
     }
     of.central().unregister(&of.magazines);
-    // SAFETY: as above; the pool does not know the magazines any more.
+    // SAFETY: as above; the magazines are unregistered from the pool.
     drop(unsafe { Box::from_raw(cache.as_ptr()) });
 }
 
@@ -186,7 +188,8 @@ impl Local {
         self.table.set(NO_PLACES);
     }
 
-    /// Opens on first use, so that `GUARD` will run.
+    /// Returns whether the storage is open. The first use opens it and initialises `GUARD`, so that its destructor
+    /// runs.
     fn is_open(&self) -> bool {
         if self.state.get() == State::New && GUARD.try_with(|_| ()).is_ok() && self.publish() {
             self.state.set(State::Open);
@@ -194,7 +197,7 @@ impl Local {
         self.state.get() == State::Open
     }
 
-    /// Lets other threads count the references that are cached here. Returns whether there was memory for it.
+    /// Lets other threads count the references that this thread caches. Returns whether there was memory for the entry.
     fn publish(&self) -> bool {
         let mut all = all_counts();
         if all.try_reserve(1).is_err() {
@@ -207,11 +210,11 @@ impl Local {
     /// Returns the cache of a place.
     #[inline(always)]
     fn at(&self, place: Place) -> Option<&Cache> {
-        // SAFETY: null, or a cache that `GUARD` owns while a place has it (L2).
+        // SAFETY: null, or a cache that `GUARD` owns as long as a place has it (L2).
         unsafe { place.cache.as_ref() }
     }
 
-    /// Returns the first of the recent caches, of whatever pool.
+    /// Returns the first of the recent caches, of any pool.
     #[inline(always)]
     fn first(&self) -> Option<&Cache> {
         self.at(self.recent[0].get())
@@ -222,7 +225,7 @@ impl Local {
         if self.recent[0].get().is_of(home) { self.first() } else { self.of_other(home) }
     }
 
-    /// As [`of`](Self::of), for a pool that is not the first of the recent ones.
+    /// As [`of`](Self::of), for a pool whose cache is not the first of the recent ones.
     #[inline]
     fn of_other(&self, home: *const ()) -> Option<&Cache> {
         let mut others = self.recent[1..].iter();
@@ -238,7 +241,7 @@ impl Local {
         self.at(other.get())
     }
 
-    /// As [`take`], where the first of the recent caches gave no block.
+    /// As [`take`], after the first of the recent caches gave no block.
     #[inline(never)]
     fn take_from_other(&self, home: *const (), class: u8) -> Option<HeaderRef> {
         if self.recent[0].get().is_of(home) {
@@ -247,17 +250,18 @@ impl Local {
         self.of_other(home)?.magazines.take(home, class)
     }
 
-    /// As [`of`](Self::of), for a pool that is not among the recent ones, and is then the first of them.
+    /// As [`of`](Self::of), for a pool whose cache is not among the recent ones. Makes it the first of them.
     #[cold]
     fn find(&self, home: *const ()) -> Option<&Cache> {
-        // SAFETY: L2: `GUARD`'s places, which change only while no reference to them exists.
+        // SAFETY: L2: the places of `GUARD`'s table, which change only while no reference to them exists.
         let mut place = table::find(unsafe { &*self.table.get() }, home)?;
         let found = self.at(place);
         self.recent.iter().for_each(|recent| place = recent.replace(place));
         found
     }
 
-    /// Gives this thread a cache for a pool. Frees those of closed pools now and then.
+    /// Returns this thread's cache for a pool; creates one if there is none. Each time that the number of caches has
+    /// doubled, this first frees those of closed pools.
     fn get_or_create(&self, central: &Arc<Central>) -> Option<&Cache> {
         let home = Arc::as_ptr(central).cast();
         if let Some(cache) = self.of(home) {
@@ -267,7 +271,7 @@ impl Local {
             return None;
         }
         let cache = NonNull::from(Box::leak(try_box(Cache::new(Arc::clone(central)))?));
-        // SAFETY: just leaked; `end` unregisters it before it is freed.
+        // SAFETY: just leaked; `end` unregisters the magazines before it frees the cache.
         let of = unsafe { cache.as_ref() };
         // SAFETY: as above.
         let registered = unsafe { central.register(&of.magazines) };
@@ -290,7 +294,7 @@ impl Local {
         self.of(home)
     }
 
-    /// Frees the caches for which `is_over` holds.
+    /// Frees the caches for which `is_over` returns `true`.
     fn end_caches(&self, is_over: &dyn Fn(&Cache) -> bool) {
         self.forget_caches();
         let mut from = 0;
@@ -307,7 +311,7 @@ impl Local {
     }
 }
 
-/// Returns a free block of a pool, if this thread's cache has one.
+/// Takes a free block of a pool from this thread's cache, if it has one.
 #[inline(always)]
 pub(crate) fn take(central: &Arc<Central>, class: u8) -> Option<HeaderRef> {
     let home = Arc::as_ptr(central).cast();
@@ -317,7 +321,7 @@ pub(crate) fn take(central: &Arc<Central>, class: u8) -> Option<HeaderRef> {
     })
 }
 
-/// Returns a free block of a pool, after `take` had none.
+/// Takes a free block of a pool, after `take` found none in this thread's cache.
 #[cold]
 pub(crate) fn take_slowly(central: &Arc<Central>, class: u8) -> Result<HeaderRef, AllocError> {
     let home = Arc::as_ptr(central).cast();
@@ -330,13 +334,13 @@ pub(crate) fn take_slowly(central: &Arc<Central>, class: u8) -> Result<HeaderRef
         if let Some(block) = cache.magazines.take(home, class) {
             return Ok(block);
         }
-        // Blocks that only this thread's cached references keep are better than new ones (B2).
+        // First frees the blocks that only this thread's cached references keep in use (B2).
         local.refs.flush(free);
         cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok)
     })
 }
 
-/// Puts a slab's block that has no extension into this thread's cache, or elsewhere.
+/// Returns a slab's block that has no extension to this thread's cache, or to its slab.
 #[inline(always)]
 pub(crate) fn put(block: HeaderRef) {
     with(|local| {
@@ -356,7 +360,7 @@ fn put_slowly(local: &Local, block: HeaderRef) {
     let home = block.plain_home();
     let is_first = local.recent[0].get().is_of(home);
     if let Some(cache) = if is_first { local.first() } else { local.of_other(home) } {
-        // The magazine of another cache was not tried yet.
+        // `put` has not tried the magazine of another cache.
         let rest = if is_first { Err(block) } else { cache.magazines.put(home, block) };
         if let Err(rest) = rest {
             cache.put_slowly(rest);
@@ -379,18 +383,18 @@ fn put_shared(central: &Arc<Central>, block: HeaderRef) {
     central.put_one(block);
 }
 
-/// Returns a block to where it came from. The caller owns it exclusively.
+/// Returns a block to its origin. The caller owns it exclusively.
 #[cold]
 pub(crate) fn free(block: HeaderRef) {
     free_by(block, put);
 }
 
-/// As [`free`], past this thread's caches.
+/// As [`free`], without this thread's caches.
 fn free_shared(block: HeaderRef) {
     free_by(block, |block| put_shared(&pool_of(block), block));
 }
 
-/// Acquires one more reference to a block of which the caller holds one.
+/// Acquires another reference to a block. The caller holds one.
 #[inline]
 pub(crate) fn acquire(block: HeaderRef) {
     with(|local| {
@@ -411,14 +415,15 @@ fn acquire_slowly(local: &Local, block: HeaderRef) {
     }
 }
 
-/// Releases one reference, if that needs no atomic read-modify-write; otherwise call [`release_slowly`].
+/// Releases one reference without an atomic read-modify-write. On [`Released::NoSlot`] the reference is not released:
+/// call [`release_slowly`].
 #[inline]
 pub(crate) fn release(block: HeaderRef) -> Released {
     with(|local| local.refs.release_local(block))
 }
 
-/// Releases one reference for which `release` found no slot. On `Remaining::None` the caller owns the block exclusively, and
-/// frees it.
+/// Releases one reference for which `release` found no slot. On [`Remaining::None`] the caller owns the block
+/// exclusively, and must free it.
 pub(crate) fn release_slowly(block: HeaderRef) -> Remaining {
     with(|local| {
         if block.flags.is_ref_cached() && local.is_open() {
@@ -438,14 +443,14 @@ pub(crate) fn is_unique(block: HeaderRef) -> bool {
     with(|local| local.refs.is_unique(block))
 }
 
-/// As [`is_unique`]. The caller has exclusive access to the handle (B3), and on `true` to the block.
+/// As [`is_unique`], for a caller with exclusive access to its handle (B3). On `true` it owns the block exclusively.
 #[inline]
 pub(crate) fn claim(block: HeaderRef) -> bool {
     with(|local| local.refs.claim(block))
 }
 
-/// Returns whether the next allocation of this thread from a pool is to be tracked, or may be: a thread without a cache
-/// finds out on the slow path.
+/// Returns whether the next allocation of this thread from a pool may have to be tracked. For a thread without a cache
+/// this is `true`, and [`sample`] decides.
 #[inline(always)]
 pub(crate) fn is_sample_due(central: &Arc<Central>, every: u32) -> bool {
     with(|local| {
@@ -479,7 +484,7 @@ pub(crate) fn sample(central: &Arc<Central>, tracker: &Tracker) -> bool {
     })
 }
 
-/// Gives back this thread's cached references and its cache for a pool.
+/// Releases this thread's cached references, and returns the blocks of its cache for a pool to their slabs.
 pub(crate) fn flush(central: &Arc<Central>) {
     flush_references();
     with(|local| {

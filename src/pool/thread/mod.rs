@@ -1,7 +1,7 @@
-//! What one thread holds: caches of free blocks, and references to shared ones.
+//! The state of one thread: its caches of free blocks, and its cached references to shared blocks.
 //!
-//! `cache` decides how much a thread keeps of a pool's blocks; `table` finds the cache of a pool; `free` returns a block to
-//! where it came from; `local` is the thread-local storage of these, and of the reference cache.
+//! `cache` decides how many blocks of a pool a thread keeps; `table` finds the cache of a pool; `free` returns a
+//! block to its origin; `local` is the thread-local storage of the caches and of the reference cache.
 
 pub(super) mod cache;
 pub(super) mod free;

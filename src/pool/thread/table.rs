@@ -3,7 +3,7 @@
 use crate::pool::thread::cache::Cache;
 use core::ptr::NonNull;
 
-/// A pool's address, and the thread's cache for it; both null if the place is vacant.
+/// A pool's address and the thread's cache for that pool; both are null if the place is vacant.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) home: *const (),
@@ -22,7 +22,7 @@ impl Place {
     }
 }
 
-/// Returns the place of a pool in the places of a [`Table`], which may be none.
+/// Returns the place of a pool among the places of a [`Table`], which may be empty.
 pub(super) fn find(places: &[Place], home: *const ()) -> Option<Place> {
     let mask = places.len().checked_sub(1)?;
     let mut index = hash(home) & mask;
@@ -36,13 +36,13 @@ pub(super) fn find(places: &[Place], home: *const ()) -> Option<Place> {
     None
 }
 
-/// Spreads addresses over a table.
+/// Returns a hash of an address.
 fn hash(home: *const ()) -> usize {
     let mixed = (home.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 32) as usize
 }
 
-/// The table: its places, a power of two of them, and how many are taken.
+/// A hash table. The number of places is a power of two or zero; `len` of them are occupied, at most half.
 pub(super) struct Table {
     places: Vec<Place>,
     len: usize,
@@ -61,7 +61,7 @@ impl Table {
         self.len
     }
 
-    /// Adds the cache of a pool that has none here. Returns whether there was memory for it.
+    /// Adds the cache of a pool that has none in the table. Returns whether there was memory for it.
     pub(super) fn add(&mut self, home: *const (), cache: NonNull<Cache>) -> bool {
         if self.places.len() <= 2 * self.len + 1 {
             let mut places = Vec::new();
@@ -80,8 +80,8 @@ impl Table {
         true
     }
 
-    /// Takes the first cache out, from a place on, for which `is_over` holds, and moves `from` there. Call
-    /// [`rehash`](Self::rehash) after the last one.
+    /// Takes out the first cache, from place `from` on, for which `is_over` returns `true`, and sets `from` to its
+    /// place. Call [`rehash`](Self::rehash) after the last one.
     pub(super) fn take_next(
         &mut self,
         from: &mut usize,
@@ -100,9 +100,9 @@ impl Table {
         None
     }
 
-    /// Puts all caches where a search finds them, in the table as it is.
+    /// Moves all caches to where a search finds them, within the allocated places.
     pub(super) fn rehash(&mut self) {
-        // Each move brings a cache nearer to its home, so this ends.
+        // Each move brings a cache nearer to the place of its hash, so this ends.
         let mut moved = true;
         while moved {
             moved = false;
@@ -115,7 +115,7 @@ impl Table {
         }
     }
 
-    /// Puts a cache into the first vacant place from its home on. Returns where that is.
+    /// Puts a cache into the first vacant place from that of its hash on. Returns the index.
     fn insert(&mut self, place: Place) -> usize {
         let mask = self.places.len() - 1;
         let mut index = hash(place.home) & mask;
