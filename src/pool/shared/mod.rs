@@ -1,12 +1,12 @@
-//! What the threads of a pool share: free blocks, memory, limits, and the way back to the system.
+//! The state that the threads of a pool share: free blocks, memory, limits, and the return of memory to the system.
 //!
-//! Each imports only from those above it in this list:
+//! Each module imports only from those before it in this list:
 //!
-//! - `coordination/`: flags and counters that threads agree by;
-//! - `stores/`: the places of free blocks, none of which knows the pool;
-//! - `central/`: the pool itself, which owns these places. A file for each policy: `blocks` come out of slabs and return,
-//!   `large` ones have a mapping of their own, `rounds` go to the depot; `limit`, `reclaim` from threads, `purge`, `snapshot`;
-//! - `purger`: the thread that lets all pools purge.
+//! - `coordination/`: flags and counters by which threads coordinate;
+//! - `stores/`: the stores of free blocks; they do not depend on the pool;
+//! - `central/`: the pool, which owns the stores. One file for each policy: `blocks` of slabs, `large` blocks,
+//!   `rounds` of the depot, the `limit`, `reclaim` from thread caches, `purge`, `snapshot`;
+//! - `purger`: the thread that purges all pools.
 
 pub(super) mod central;
 pub(super) mod coordination;

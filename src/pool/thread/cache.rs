@@ -1,9 +1,10 @@
 //! The cache of one thread for one pool: the limits of its magazines, and their exchange with the shared part.
 //!
-//! A magazine that runs empty or full within few blocks doubles its limit, if the thread's allowance of bytes (`granted`)
-//! permits it. When the allowance is used up, a class that has been refused a larger limit several times takes up to
-//! half of the other classes' limits. A magazine exchanges blocks with the slabs, where all classes can use free
-//! memory. A magazine whose blocks flow one way, from thread to thread, exchanges whole rounds with the depot.
+//! A magazine that runs empty or full within few blocks doubles its limit, if the thread's allowance of bytes
+//! (`granted`) permits it. When the allowance is used up, a class that has been refused a larger limit several times
+//! takes up to half of the other classes' limits. A magazine exchanges blocks with the slabs, where all classes can
+//! use free memory. A magazine whose blocks flow one way, from thread to thread, exchanges whole rounds with the
+//! depot.
 //!
 //! The allowance follows the load ([`count_trade`](Cache::count_trade)). It doubles if the load rises and falls by more
 //! than the thread may keep. It halves if the load fluctuates about its mean.

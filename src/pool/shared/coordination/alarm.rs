@@ -1,18 +1,18 @@
-//! The alarm that wakes the purger: a pool asks to be watched.
+//! The wake-up of the purger, when a pool is to be watched.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// A pool has asked since the purger last looked.
+/// Whether a wake-up is pending.
 static RUNG: Mutex<bool> = Mutex::new(false);
 static BELL: Condvar = Condvar::new();
 
-/// Notifies the purger that a pool asks to be watched. Does nothing without a purger.
+/// Wakes the purger to watch a pool. Without a purger, the wake-up stays pending.
 pub(crate) fn ring() {
     *RUNG.lock().unwrap_or_else(PoisonError::into_inner) = true;
     BELL.notify_one();
 }
 
-/// Waits until a pool asks.
+/// Waits for a wake-up.
 pub(crate) fn wait() {
     let mut rung = RUNG.lock().unwrap_or_else(PoisonError::into_inner);
     while !std::mem::take(&mut *rung) {

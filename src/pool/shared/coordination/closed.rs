@@ -1,8 +1,8 @@
-//! Whether the last handle of a pool is gone.
+//! The flag of a closed pool: its last `Pool` value was dropped.
 //!
-//! * **Q1** After publishing a block where [`set`](Closed::set)'s caller looks for blocks, call
+//! * **Q1** After publishing a block where the caller of [`set`](Closed::set) searches for blocks, call
 //!   [`is_set_by_now`](Closed::is_set_by_now): either it reports the pool closed, or the other thread sees the block.
-//!   Otherwise the block would stay there for ever, and keep the pool.
+//!   Otherwise the block could stay there forever, and keep the pool alive.
 
 use crate::sync::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
 
@@ -11,14 +11,14 @@ use crate::sync::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
 pub(crate) struct Closed(AtomicBool);
 
 impl Closed {
-    /// Sets the flag. The caller then looks for what was published before (Q1).
+    /// Sets the flag. The caller then searches for published blocks (Q1).
     pub(crate) fn set(&self) {
         self.0.store(true, Relaxed);
-        // With the other fence: one of the two comes first.
+        // Pairs with the fence of `is_set_by_now`: one of the two comes first.
         fence(SeqCst);
     }
 
-    /// Returns whether the flag is set, as far as this thread knows.
+    /// Returns whether this thread sees the flag set.
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Relaxed)
     }

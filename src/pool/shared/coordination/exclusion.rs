@@ -1,33 +1,36 @@
-//! Exclusion of a frequent user by a rare one, at no atomic read-modify-write for the frequent one.
+//! Mutual exclusion of a frequent user and a rare one, without an atomic read-modify-write for the frequent one.
 //!
-//! One thread, the owner, uses some cells millions of times a second. Any other thread may now and then keep it out of them,
-//! while it does not use them.
+//! One thread, the owner, uses some cells millions of times a second. Any other thread may occasionally stop the
+//! owner from entering, while the owner does not use the cells.
 //!
 //! Rules:
 //!
-//! * **K1** The cells are used only by the owner between [`enter`](Exclusion::enter) and [`leave`](Exclusion::leave), or by
-//!   the thread that [`stop`](Exclusion::stop) has let in. The owner sets `busy` and then reads `key`; the other clears `key`
-//!   and then reads `busy`. Each has a full barrier in between (see `sys::barrier`), so at least one of them sees the other
-//!   and stays out.
-//! * **K2** `key` is set only by a thread that holds `remote`: by the owner ([`activate`](Exclusion::activate)), or by
-//!   another thread that is done. So the owner can't come back while another thread is in.
-//! * **K3** What one of them did in the cells happens before what the next one does: the owner releases `busy` and the other
-//!   acquires it; `key` is released by what sets it and acquired by the owner.
+//! * **K1** The cells are used only by the owner between [`enter`](Exclusion::enter) and [`leave`](Exclusion::leave),
+//!   or by a thread that has a [`Stopped`]. The owner sets `busy` and then reads `key`; the other thread clears `key`
+//!   and then reads `busy`. Each has a full barrier in between (see `sys::barrier`), so at least one of them sees the
+//!   other's write and does not use the cells.
+//! * **K2** `key` is set only by a thread that holds `remote`: by the owner ([`activate`](Exclusion::activate)), or
+//!   by another thread that is done ([`undo`](Stopped::undo)). So the owner cannot enter while another thread uses
+//!   the cells.
+//! * **K3** The accesses of one user happen before those of the next one: the owner releases `busy` and the other
+//!   thread acquires it; the thread that sets `key` releases it, by `key` itself or by `remote`, and the owner
+//!   acquires it.
 
 use crate::sync::{AtomicBool, AtomicPtr, Mutex, MutexGuard, Ordering, lock, spin_loop};
 use crate::sys::barrier;
 
 /// The state of the exclusion.
 pub(crate) struct Exclusion {
-    /// What the owner must find here to enter; null while it must not.
+    /// The key with which the owner may enter; null while it may not.
     key: AtomicPtr<()>,
-    /// Whether the owner uses the cells.
+    /// Whether the owner uses the cells, or tries to.
     busy: AtomicBool,
-    /// Held by a thread that keeps the owner out, or lets it back in (K2).
+    /// Held by a thread that stops the owner, or that sets `key` (K2).
     remote: Mutex<()>,
 }
 
-/// The owner is kept out; it must [`activate`](Exclusion::activate) afterwards.
+/// The right to use the cells while the owner is stopped. After this is dropped without [`undo`](Stopped::undo), the
+/// owner must [`activate`](Exclusion::activate) to enter again.
 pub(crate) struct Stopped<'a> {
     exclusion: &'a Exclusion,
     before: *mut (),
@@ -35,34 +38,35 @@ pub(crate) struct Stopped<'a> {
 }
 
 impl Exclusion {
-    /// Returns the state in which the owner must [`activate`](Self::activate) first.
+    /// Returns a dormant state: the owner must [`activate`](Self::activate) first.
     pub(crate) fn new() -> Self {
         let key = AtomicPtr::new(core::ptr::null_mut());
         Self { key, busy: AtomicBool::new(false), remote: Mutex::new(()) }
     }
 
-    /// Begins to use the cells: returns whether the owner may, if they have the given key. Either way it has to
-    /// [`leave`](Self::leave). Only the owner may call this.
+    /// Begins a use of the cells. Returns whether the owner may use them: only if the state has the given key. On
+    /// `false` too the owner must [`leave`](Self::leave). Only the owner may call this.
     #[inline(always)]
     pub(crate) fn enter(&self, key: *const ()) -> bool {
         // Relaxed: the barrier orders it before the load (K1).
         self.busy.store(true, Ordering::Relaxed);
         barrier::light();
-        // Acquire: what another thread did in the cells is seen (K3).
+        // Acquire: the accesses of another thread happen before those of the owner (K3).
         core::ptr::eq(self.key.load(Ordering::Acquire), key)
     }
 
-    /// Ends what [`enter`](Self::enter) began.
+    /// Ends the use that [`enter`](Self::enter) began.
     #[inline(always)]
     pub(crate) fn leave(&self) {
-        // Release: what the owner did is seen by the thread that finds it gone (K3).
+        // Release: the owner's accesses happen before those of a thread that reads `false` (K3).
         self.busy.store(false, Ordering::Release);
     }
 
-    /// Lets the owner in again, if no other thread keeps it out: returns whether it may. Only the owner may call this.
+    /// Lets the owner enter with a key again. Returns `false`, without a change, if another thread stops the owner at
+    /// this moment. Only the owner may call this.
     pub(crate) fn activate(&self, key: *const ()) -> bool {
         let Ok(_remote) = self.remote.try_lock() else { return false };
-        // Relaxed: the lock orders what another thread did before this (K3).
+        // Relaxed: the lock orders the accesses of other threads before this (K3).
         self.key.store(key.cast_mut(), Ordering::Relaxed);
         true
     }
@@ -72,7 +76,8 @@ impl Exclusion {
         self.key.load(Ordering::Relaxed).is_null()
     }
 
-    /// Keeps the owner out of the cells, unless it uses them now and still does after `spins` reads.
+    /// Stops the owner from entering. Returns `None`, without a change, if the owner still uses the cells after
+    /// `spins` reads of `busy`, or if the system has no barrier.
     pub(crate) fn stop(&self, spins: u32) -> Option<Stopped<'_>> {
         let remote = lock(&self.remote);
         // Relaxed: the barrier orders it before the load (K1).
@@ -80,7 +85,7 @@ impl Exclusion {
         let stopped = Stopped { exclusion: self, before, _remote: remote };
         if barrier::heavy() {
             for _ in 0..spins {
-                // Acquire: what the owner did is seen (K3).
+                // Acquire: the owner's accesses happen before those of this thread (K3).
                 if !self.busy.load(Ordering::Acquire) {
                     return Some(stopped);
                 }
@@ -91,7 +96,7 @@ impl Exclusion {
         None
     }
 
-    /// Keeps the owner from entering again, without waiting until it leaves: it finds out at its next use.
+    /// Prevents the owner from entering again, without waiting for a use that has begun: its next use fails.
     pub(crate) fn retire(&self) {
         let _remote = lock(&self.remote);
         self.key.store(core::ptr::null_mut(), Ordering::Relaxed);
@@ -99,9 +104,9 @@ impl Exclusion {
 }
 
 impl Stopped<'_> {
-    /// Lets the owner back in, if it was not kept out before.
+    /// Restores the key from before [`stop`](Exclusion::stop).
     pub(crate) fn undo(self) {
-        // Release: what this thread did in the cells is seen by the owner (K3).
+        // Release: this thread's accesses happen before those of the owner (K3).
         self.exclusion.key.store(self.before, Ordering::Release);
     }
 }
@@ -111,7 +116,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
-    /// On this machine, with the barrier that it has: an update that one of the two makes while the other is in is lost.
+    /// With the barrier of this system. An update is lost if both threads use the cell at a time.
     #[test]
     fn an_owner_and_a_thread_that_stops_it_lose_no_update() {
         let (uses, stops) = if cfg!(miri) { (200, 5) } else { (300_000, 1000) };

@@ -1,13 +1,14 @@
-//! The count of idle bytes, and whether the purger watches them.
+//! The count of idle bytes of a pool, and the flag that the purger watches the pool.
 //!
 //! Rules:
 //!
-//! * **I1** The count covers the bytes that may be resident and belong to no handle and no thread. They are counted
-//!   before other threads can find them, so that the count never falls below zero.
-//! * **I2** While more than the reserve is idle, the pool is watched, or a thread is about to make it so. A thread that
-//!   adds bytes looks for a watch afterwards; the thread that ends its watch looks for bytes afterwards. Both *change*
-//!   `bytes` in between, so one of the changes comes first: the watch that ends second sees the bytes, the thread that
-//!   adds second sees that the watch has ended, as one change is `Release` and the other `Acquire`. No fence is needed.
+//! * **I1** The count is the bytes that may be resident and belong to no handle and no thread. Bytes are added before
+//!   other threads can find them, so that the count never falls below zero.
+//! * **I2** While more than the reserve is idle, the pool is watched, or a thread is about to begin a watch. A thread
+//!   adds bytes and then reads `watched`; the purger clears `watched` and then reads `bytes`. Both *change* `bytes`
+//!   in between; the purger adds zero. So one of the changes comes first. If the purger's is second, it reads the
+//!   added bytes. If the other thread's is second, it sees `watched` cleared, as the purger's change is `Release` and
+//!   its own `Acquire`. No fence is needed.
 
 use crate::sync::{
     AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
@@ -17,7 +18,7 @@ use crate::sync::{
 #[derive(Default)]
 pub(crate) struct Idle {
     bytes: AtomicUsize,
-    /// The least that `bytes` has been since the last [`restart`](Self::restart).
+    /// The minimum of `bytes` since the last [`restart`](Self::restart).
     low: AtomicUsize,
     watched: AtomicBool,
 }
@@ -28,10 +29,10 @@ impl Idle {
         self.bytes.load(Relaxed)
     }
 
-    /// Adds bytes that no other thread can find yet (I1). The caller then looks whether the pool
-    /// [needs a watch](Self::needs_watch).
+    /// Adds bytes that no other thread can find yet (I1). The caller must then check whether the pool
+    /// [needs a watch](Self::needs_watch) (I2).
     pub(crate) fn add(&self, bytes: usize) {
-        // Acquire: as I2 says, with `end_watch`.
+        // Acquire: pairs with `end_watch` (I2).
         self.bytes.fetch_add(bytes, Acquire);
     }
 
@@ -41,7 +42,7 @@ impl Idle {
         self.bytes() > reserve && !self.is_watched()
     }
 
-    /// Removes bytes that are idle no more.
+    /// Removes bytes that are no longer idle.
     pub(crate) fn remove(&self, bytes: usize) {
         let idle = self.bytes.fetch_sub(bytes, Relaxed) - bytes;
         if idle < self.low.load(Relaxed) {
@@ -49,14 +50,14 @@ impl Idle {
         }
     }
 
-    /// Returns the bytes beyond the reserve that were idle all the time since the last [`restart`](Self::restart).
-    /// `returned` bytes of them were in the caches of idle threads until now.
+    /// Returns the bytes beyond the reserve that were unused since the last [`restart`](Self::restart): those that
+    /// stayed idle, and `returned` bytes from the caches of idle threads.
     pub(crate) fn unused(&self, reserve: usize, returned: usize) -> usize {
         let unused = self.low.load(Relaxed).saturating_add(returned);
         unused.min(self.bytes()).saturating_sub(reserve)
     }
 
-    /// Begins to observe anew what is needed. Returns the number of idle bytes.
+    /// Begins a new period. Returns the number of idle bytes.
     pub(crate) fn restart(&self) -> usize {
         let idle = self.bytes();
         self.low.store(idle, Relaxed);
@@ -68,15 +69,16 @@ impl Idle {
         self.watched.load(Relaxed)
     }
 
-    /// Begins a watch; returns whether there was none.
+    /// Begins a watch. Returns whether there was none.
     pub(crate) fn begin_watch(&self) -> bool {
         !self.watched.swap(true, Relaxed)
     }
 
-    /// Ends the watch, unless more than `enough` is idle and no other has begun: returns whether it ended.
+    /// Ends the caller's watch if at most `enough` bytes are idle, or if another thread has begun a watch meanwhile.
+    /// Returns whether it ended.
     pub(crate) fn end_watch(&self, enough: usize) -> bool {
         self.watched.store(false, Relaxed);
-        // A change, though by nothing, and not a load: it has a place among the others (I2).
+        // Adding zero, not a load: it is ordered among the other changes (I2).
         self.bytes.fetch_add(0, Release) <= enough || !self.begin_watch()
     }
 }

@@ -1,11 +1,11 @@
-//! What threads agree by. Each file knows nothing of pools, and states its rules.
+//! Coordination of threads. These files do not depend on pools.
 //!
 //! | question | file |
 //! | --- | --- |
 //! | Is the pool closed? | `closed` |
 //! | How much is idle, and does the purger watch it? | `idle` |
 //! | Which thread may use the cells of a thread's cache? | `exclusion` |
-//! | What wakes the purger? | `alarm` |
+//! | How is the purger woken? | `alarm` |
 
 pub(crate) mod alarm;
 pub(crate) mod closed;

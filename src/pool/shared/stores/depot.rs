@@ -1,16 +1,17 @@
-//! The depot: full *rounds* of free blocks of one class, which change hands as a whole.
+//! The depot: full *rounds* of free blocks of one class, which threads exchange as a whole.
 //!
-//! After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001). A list under a lock that is held for a few instructions.
-//! The queues of crossbeam do not fit, although they are faster (push + pop 12 ns instead of 27 on one thread): `SegQueue`
-//! allocates in `push`, and `ArrayQueue` aborts the process when there is no memory to make one. Returning memory must not
-//! allocate, and an allocation that fails must be an error. An `ArrayQueue` made in advance takes 1.4 KiB for each class and pool.
+//! After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001). The depot is a list under a lock that is held for a few
+//! instructions. The queues of crossbeam are faster (push + pop 12 ns instead of 27 on one thread), but do not fit:
+//! `SegQueue` allocates in `push`, and creating an `ArrayQueue` aborts the process when there is no memory. Returning
+//! memory must not allocate, and a failed allocation must be an error. An `ArrayQueue` created in advance takes 1.4 KiB
+//! for each class and pool.
 
 use crate::memory::header::HeaderRef;
 use crate::memory::try_box::try_box;
 use crate::pool::tuning::{MAX_ROUND, MAX_ROUND_BYTES};
 use crate::sync::{Mutex, lock};
 
-/// Returns the number of blocks of `size` bytes that make a round.
+/// Returns the number of blocks of `size` bytes in a full round.
 pub(crate) const fn round_of(size: usize) -> usize {
     let n = MAX_ROUND_BYTES / size;
     if n == 0 {
@@ -26,18 +27,18 @@ pub(crate) const fn round_of(size: usize) -> usize {
 pub(crate) struct Round {
     next: Option<Box<Self>>,
     len: usize,
-    /// The sum of the last requested lengths of its blocks.
+    /// The sum of the last requested lengths of the blocks.
     requested: usize,
     blocks: [Option<HeaderRef>; MAX_ROUND],
 }
 
 impl Round {
-    /// Returns an empty round, or `None` without memory for it.
+    /// Returns an empty round, or `None` if there is no memory for it.
     pub(crate) fn try_new() -> Option<Box<Self>> {
         try_box(Self { next: None, len: 0, requested: 0, blocks: [None; MAX_ROUND] })
     }
 
-    /// Copies blocks into an empty round, as many as it has places for.
+    /// Copies blocks into an empty round, at most [`MAX_ROUND`].
     pub(crate) fn fill(&mut self, blocks: &[HeaderRef]) {
         self.len = blocks.len().min(MAX_ROUND);
         self.requested = blocks[..self.len].iter().map(|block| block.slab_requested()).sum();
@@ -46,7 +47,7 @@ impl Round {
         }
     }
 
-    /// Returns its blocks, which are the caller's; the round is empty then.
+    /// Takes all blocks out of the round.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = HeaderRef> {
         let len = std::mem::take(&mut self.len);
         self.blocks[..len].iter().copied().flatten()
@@ -57,10 +58,11 @@ impl Round {
     }
 }
 
-/// The depot of a class: rounds with blocks, and the empty ones that come back for more.
+/// The depot of a class: full rounds, and empty rounds for reuse.
 ///
-/// A trade is one use of the lock for both. In a flow from thread to thread, the line of the lock moves from core to core
-/// with each use. It is in no line with anything else; 128 bytes, as processors fetch lines in pairs.
+/// An exchange of a full and an empty round takes the lock once. While blocks flow from thread to thread, the cache
+/// line of the lock moves from core to core with each use. So it shares no line with other data, nor a pair of lines,
+/// as processors fetch lines in pairs: the alignment is 128 bytes.
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Rounds(Mutex<Lists>);
@@ -74,7 +76,7 @@ struct Lists {
 }
 
 impl Rounds {
-    /// Adds a round. Returns an empty one, if there is one.
+    /// Adds a full round. Returns an empty one, if there is one.
     pub(crate) fn push(&self, round: Box<Round>) -> Option<Box<Round>> {
         let mut lists = lock(&self.0);
         lists.blocks += round.len;
@@ -83,7 +85,7 @@ impl Rounds {
         lists.empty.pop()
     }
 
-    /// Takes the round that was added last, and stores an empty one, if the caller has one.
+    /// Takes the full round that was added last. Stores the caller's empty one, if there is one.
     pub(crate) fn pop(&self, empty: Option<Box<Round>>) -> Option<Box<Round>> {
         let mut lists = lock(&self.0);
         if let Some(empty) = empty {
@@ -101,7 +103,7 @@ impl Rounds {
         drop(empty);
     }
 
-    /// Returns the number of blocks, and the sum of their last requested lengths.
+    /// Returns the number of blocks in the depot, and the sum of their last requested lengths.
     pub(crate) fn contents(&self) -> (usize, usize) {
         let lists = lock(&self.0);
         (lists.blocks, lists.requested)

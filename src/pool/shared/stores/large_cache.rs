@@ -1,9 +1,9 @@
-//! The free large blocks of a pool, and the figures of those that are out.
+//! The cache of free large blocks of a pool, and the figures of the large blocks in use.
 
 use crate::memory::header::HeaderRef;
 use crate::pool::tuning::LARGE_CACHED;
 
-/// Cached blocks, the most recent last, and the figures of those that are out.
+/// The cached blocks, the most recent last, and the figures of the large blocks in use.
 #[derive(Default)]
 pub(crate) struct LargeCache {
     list: Vec<HeaderRef>,
@@ -18,18 +18,18 @@ impl LargeCache {
         self.list.iter().map(|&block| capacity(block)).sum()
     }
 
-    /// Takes the most recent block of this number of bytes.
+    /// Takes the most recent block of `len` bytes.
     pub(crate) fn take(&mut self, len: usize) -> Option<HeaderRef> {
         let place = self.list.iter().rposition(|&block| capacity(block) == len)?;
         Some(self.list.remove(place))
     }
 
-    /// Takes the block that has been here for longest.
+    /// Takes the block that was put first.
     pub(crate) fn take_oldest(&mut self) -> Option<HeaderRef> {
         if self.list.is_empty() { None } else { Some(self.list.remove(0)) }
     }
 
-    /// Puts a block. Returns whether there was a place for it.
+    /// Puts a block into the cache. Returns whether there was space for it.
     pub(crate) fn put(&mut self, block: HeaderRef) -> bool {
         let has_place = self.list.len() < LARGE_CACHED && self.list.try_reserve(1).is_ok();
         if has_place {
@@ -39,7 +39,7 @@ impl LargeCache {
     }
 }
 
-/// Returns the bytes of a large block.
+/// Returns the size of a large block in bytes.
 pub(crate) fn capacity(block: HeaderRef) -> usize {
     block.long_capacity().unwrap_or(0)
 }

@@ -1,12 +1,12 @@
-//! The places where free blocks are. None of them knows the pool.
+//! The stores of free blocks. They do not depend on the pool.
 //!
-//! | free blocks | file |
+//! | store | file |
 //! | --- | --- |
-//! | of one thread | `magazines` |
-//! | of all threads, for visits by others | `registry` |
-//! | that flow from one thread to another | `depot` |
-//! | of the slabs of one class | `slabs` |
-//! | of more than 1 MiB | `large_cache` |
+//! | the free blocks of one thread | `magazines` |
+//! | the magazines of all threads, for visits by other threads | `registry` |
+//! | rounds of blocks that flow from one thread to another | `depot` |
+//! | the slabs of one class | `slabs` |
+//! | free blocks of more than 1 MiB | `large_cache` |
 
 pub(crate) mod depot;
 pub(crate) mod large_cache;

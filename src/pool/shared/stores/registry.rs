@@ -2,11 +2,12 @@
 //!
 //! Rules:
 //!
-//! * **F1** Magazines stay where they are from [`register`](Registry::register) until [`unregister`](Registry::unregister)
-//!   returns, which waits for the visits that have begun.
-//! * **F2** The lock is held to find, add or remove an entry, and to read numbers of a few, but never during a visit: a thread
-//!   that first uses the pool does not wait for blocks that are taken back from others. Entries are sorted by number, so a visit of all goes on
-//!   behind the entry it has visited, whatever came and went.
+//! * **F1** Magazines do not move from [`register`](Registry::register) until [`unregister`](Registry::unregister)
+//!   returns. It waits for the visits that have begun.
+//! * **F2** The lock is held to find, add or remove an entry, and to read counters of up to [`READ_AT_ONCE`]
+//!   magazines, but never during a visit: a thread that first uses the pool does not wait while blocks are taken from
+//!   other threads. Entries are sorted by number, so a visit of all continues after the number that it visited last,
+//!   also after entries were added or removed.
 #![allow(unsafe_code, reason = "follows pointers to the magazines of other threads (F1)")]
 
 use crate::pool::shared::stores::magazines::Magazines;
@@ -30,13 +31,13 @@ struct Entry {
     visits: u32,
 }
 
-// SAFETY: `Magazines` is `Sync`, and stays where it is while it is in the list (F1).
+// SAFETY: `Magazines` is `Sync`, and does not move while it is in the list (F1).
 unsafe impl Send for Entries {}
 
-/// The number of magazines that are read while the lock is held.
+/// The maximum number of magazines read during one hold of the lock.
 const READ_AT_ONCE: usize = 32;
 
-/// A visit, which ends when this is dropped.
+/// A visit of one thread's magazines. Dropping this ends the visit.
 struct Visit<'a> {
     registry: &'a Registry,
     number: u64,
@@ -44,11 +45,11 @@ struct Visit<'a> {
 }
 
 impl Registry {
-    /// Adds a thread's magazines. Returns whether there was memory for it.
+    /// Adds a thread's magazines. Returns whether there was memory for the entry.
     ///
     /// # Safety
     ///
-    /// They stay where they are until the thread has [unregistered](Self::unregister) them.
+    /// The magazines must not move or be dropped until the thread has [unregistered](Self::unregister) them.
     pub(crate) unsafe fn register(&self, magazines: &Magazines) -> bool {
         let mut entries = lock(&self.0);
         if entries.list.try_reserve(1).is_err() {
@@ -60,7 +61,8 @@ impl Registry {
         true
     }
 
-    /// Removes magazines, if they are here, when no other thread visits them. Calls `before` at the moment of it.
+    /// Removes magazines, if they are registered, after waiting until no other thread visits them. Calls `before`
+    /// under the lock, just before it removes them.
     pub(crate) fn unregister(&self, magazines: &Magazines, before: impl FnOnce()) {
         loop {
             let mut entries = lock(&self.0);
@@ -80,7 +82,7 @@ impl Registry {
         }
     }
 
-    /// Calls `f` with the magazines of each thread in turn.
+    /// Visits the magazines of each thread in turn, and calls `f` with them, without the lock.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Magazines)) {
         let mut before = 0;
         while let Some(visit) = self.visit_next(before) {
@@ -90,7 +92,7 @@ impl Registry {
         }
     }
 
-    /// Calls `f` with the magazines of each thread, some at a time under the lock: `f` only reads numbers.
+    /// Calls `f` with the magazines of each thread, under the lock. `f` must only read counters.
     pub(crate) fn read_each(&self, mut f: impl FnMut(&Magazines)) {
         let mut before = 0;
         loop {
@@ -101,13 +103,13 @@ impl Registry {
             };
             before = last.number;
             for entry in entries.list[start..].iter().take(READ_AT_ONCE) {
-                // SAFETY: F1: it is in the list, which is locked.
+                // SAFETY: F1: the magazines are in the list, which is locked.
                 f(unsafe { entry.magazines.as_ref() });
             }
         }
     }
 
-    /// Begins a visit of the first magazines behind those with a number.
+    /// Begins a visit of the entry with the lowest number above `before`.
     fn visit_next(&self, before: u64) -> Option<Visit<'_>> {
         let mut entries = lock(&self.0);
         let place = entries.list.partition_point(|entry| entry.number <= before);

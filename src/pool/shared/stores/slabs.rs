@@ -1,10 +1,11 @@
-//! The slabs of one class: which of them has a free block, and which has none out any more.
+//! The slabs of one class: finds a slab with a free block, and removes a slab without a block out.
 //!
 //! Rule:
 //!
-//! * **S4** Whenever the lock of a class is free, each slab of its list has a block that is out or reserved for a purge.
-//!   The thread that adds a slab takes a block of it before it releases the lock; the thread that puts the last block back
-//!   removes the slab. A slab without a block out would keep its memory for ever, as only a returning block ends slabs.
+//! * **S4** Whenever the lock of a class is free, each slab of its list has a block that is out or reserved for a
+//!   purge. The thread that adds a slab takes a block of it before it releases the lock. The thread that puts the
+//!   last block back removes the slab. A slab in the list without a block out would keep its memory forever, as only
+//!   putting a block back removes slabs.
 
 use crate::memory::header::HeaderRef;
 use crate::memory::try_box::try_box;
@@ -16,20 +17,20 @@ use std::mem::MaybeUninit;
 /// A slab in the list of its class.
 pub(crate) struct Entry<P> {
     pub(crate) slab: Slab,
-    /// A reference to the pool, which the slab keeps (P2).
+    /// The slab's reference to the pool (P2).
     pub(crate) pool: P,
-    /// The next of a list of slabs without blocks out.
+    /// The next slab in a list of unused slabs.
     pub(crate) next: Option<Box<Self>>,
 }
 
 /// All slabs of a class.
 pub(crate) struct Slabs<P> {
     list: Vec<Option<Box<Entry<P>>>>,
-    /// The slabs with a free block. The lowest is used first, so that the others become unused.
+    /// The slabs with a free block. The one with the lowest index is used first, so that others become unused.
     open: IndexSet,
-    /// The places of the list without a slab.
+    /// The indexes of the list without a slab.
     vacant: IndexSet,
-    /// Blocks of all slabs, and those of them that are free or reserved for a purge.
+    /// The number of blocks of all slabs, and the number of those that are free or reserved for a purge.
     blocks: usize,
     free: usize,
 }
@@ -41,7 +42,7 @@ impl<P> Default for Slabs<P> {
     }
 }
 
-/// What a visit changed of the idle bytes (I1), and the slabs that it left without a block out.
+/// The changes during one hold of the class's lock: idle bytes added and removed (I1), and slabs that became unused.
 pub(crate) struct Visit<P> {
     pub(crate) more: usize,
     pub(crate) less: usize,
@@ -55,7 +56,7 @@ impl<P> Visit<P> {
 }
 
 impl<P> Slabs<P> {
-    /// Returns the number of places, each with a slab or vacant.
+    /// Returns the number of places, with and without a slab.
     pub(crate) fn places(&self) -> usize {
         self.list.len()
     }
@@ -64,12 +65,12 @@ impl<P> Slabs<P> {
         self.list.get(place)?.as_ref().map(|entry| &entry.slab)
     }
 
-    /// Returns the number of blocks out, and of free ones.
+    /// Returns the number of blocks out, and the number of free blocks.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.blocks - self.free, self.free)
     }
 
-    /// Frees the memory of the list itself, if there are no slabs.
+    /// Frees the memory of the list, if there are no slabs.
     pub(crate) fn forget_unused(&mut self) {
         if self.blocks == 0 {
             *self = Self::default();
@@ -90,7 +91,7 @@ impl<P> Slabs<P> {
         Some(block)
     }
 
-    /// Takes a block back. Its slab is moved to the visit if it is unused now.
+    /// Puts a block back into its slab. If the slab is unused then, moves it to the visit.
     pub(crate) fn put(&mut self, block: HeaderRef, visit: &mut Visit<P>) {
         let index = block.slab as usize;
         self.slab_mut(index).put(block);
@@ -99,7 +100,7 @@ impl<P> Slabs<P> {
         self.after_put(index, visit);
     }
 
-    /// Sorts a slab that has more free blocks than before.
+    /// Updates the sets for a slab that has more free blocks than before.
     fn after_put(&mut self, index: usize, visit: &mut Visit<P>) {
         if !self.slab_mut(index).is_unused() {
             self.open.insert(index);
@@ -121,7 +122,7 @@ impl<P> Slabs<P> {
         &mut self.list[index].as_mut().expect("a slab with a block out stays (S2)").slab
     }
 
-    /// Finds a place for a new slab. `None` without memory for one.
+    /// Returns the index of a vacant place; `None` if there is no memory for one.
     fn reserve(&mut self) -> Option<usize> {
         if let Some(index) = self.vacant.first() {
             return Some(index);
@@ -135,7 +136,7 @@ impl<P> Slabs<P> {
         Some(index)
     }
 
-    /// Adds a slab. Gives it back without memory for a place.
+    /// Adds a slab. Returns it if there is no memory for its place.
     pub(crate) fn add(&mut self, mut entry: Box<Entry<P>>) -> Result<(), Box<Entry<P>>> {
         let Some(index) = self.reserve() else { return Err(entry) };
         entry.slab.set_index(index as u32);
@@ -152,7 +153,7 @@ impl<P> Slabs<P> {
         self.open.first().is_some()
     }
 
-    /// Frees the blocks that were reserved for a purge. Returns the bytes that are not resident any more.
+    /// Frees the blocks that were reserved for a purge. Returns the bytes that have ceased to be resident.
     pub(crate) fn end_purge(
         &mut self,
         place: usize,
@@ -166,7 +167,7 @@ impl<P> Slabs<P> {
         cooled
     }
 
-    /// Reserves pages of a slab for a purge, from a page on.
+    /// Reserves pages of a slab for a purge, from page `page` on.
     pub(crate) fn begin_purge(&mut self, place: usize, page: usize) -> Option<PagePurge> {
         let slab = &mut self.list.get_mut(place)?.as_mut()?.slab;
         let purge = slab.begin_purge(page)?;
@@ -178,7 +179,7 @@ impl<P> Slabs<P> {
 }
 
 impl<P> Entry<P> {
-    /// Gives the slab back without memory for the entry.
+    /// Returns an entry for a slab. Returns the slab if there is no memory for the entry.
     #[allow(clippy::result_large_err, reason = "a box would need the memory that there is not")]
     pub(crate) fn try_new(slab: Slab, pool: P) -> Result<Box<Self>, Slab> {
         match try_box(MaybeUninit::uninit()) {

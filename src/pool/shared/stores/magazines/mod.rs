@@ -1,11 +1,11 @@
 //! One thread's free blocks of one pool: a magazine for each size class that the thread uses.
 //!
-//! The thread takes and puts blocks without an atomic read-modify-write. Another thread can take all blocks away
-//! while the owner does nothing with them: when a limit is reached, when the thread has been idle for a while, and
+//! The thread takes and puts blocks without an atomic read-modify-write. Another thread can take all blocks out
+//! while the owner does not use the magazines: when a limit is reached, when the owner has been idle for a period, and
 //! when the pool closes.
 //!
-//! * **M1** The cells are used only as K1 of `exclusion` says: the owner has entered, or another thread
-//!   has stopped it. Code that has entered never calls into another `Magazines` of the same thread.
+//! * **M1** The cells are used only as K1 of `exclusion` says: by the owner that has entered, or by a thread that
+//!   has stopped the owner. Code that has entered never calls into another `Magazines` of the same thread.
 //! * **M2** Blocks of a magazine belong to no other place (P1).
 #![allow(unsafe_code, reason = "cells that one thread at a time opens (M1)")]
 
@@ -22,7 +22,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Returns the most blocks of `size` bytes that a magazine takes.
+/// Returns the maximum number of blocks of `size` bytes in a magazine.
 pub(crate) const fn most_of(size: usize) -> usize {
     let n = MAX_MAGAZINE_BYTES / size;
     if n < 2 {
@@ -34,12 +34,12 @@ pub(crate) const fn most_of(size: usize) -> usize {
     }
 }
 
-/// A counter with one writer; all may read. Nothing is ordered by it, so all is `Relaxed`.
+/// A counter with one writer and any number of readers. All accesses are `Relaxed`, as they order no others.
 #[derive(Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds, where no other thread writes.
+    /// Adds `n`. Only one thread at a time may call this.
     #[inline]
     pub(crate) fn add(&self, n: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
@@ -50,32 +50,32 @@ impl Counter {
     }
 }
 
-/// The magazine of one class: an array of free blocks, last in, first out.
+/// The magazine of one class: a stack of free blocks.
 #[derive(Default)]
 #[repr(align(64))]
 pub(crate) struct Magazine {
-    /// Has places for `limit` blocks at least.
+    /// The blocks. The capacity is at least `limit`.
     blocks: UnsafeCell<Vec<HeaderRef>>,
-    /// The number of blocks that it takes for now.
+    /// The current maximum number of blocks.
     limit: AtomicU32,
-    /// The number of times that it was refused a larger limit.
+    /// The number of times that the magazine was refused a larger limit.
     pub(crate) refused: Cell<u32>,
-    /// The number of blocks that it gave since it last needed one.
+    /// The number of blocks given to the shared part since the last refill.
     pub(crate) given_in_a_row: Cell<u32>,
-    /// The low bits of `takes` when it last ran empty or full.
+    /// The low bits of `takes` when the magazine last ran empty or full.
     pub(crate) takes_at_miss: Cell<u32>,
-    /// Blocks that were taken out one by one.
+    /// The number of blocks that the owner took for allocations.
     pub(crate) takes: Counter,
-    /// Blocks that came from the shared part, and went there.
+    /// The numbers of blocks that came from the shared part, and that went there.
     pub(crate) received: Counter,
     pub(crate) given: Counter,
 }
 
-// The owner changes it for each block: it has a cache line of its own.
+// The owner changes a magazine for each block, so each magazine has a separate cache line.
 #[cfg(all(target_pointer_width = "64", not(shuttle)))]
 static_assertions::const_assert_eq!(size_of::<Magazine>(), 64);
 
-/// The number of classes whose magazines are allocated together: few, for pools that are hardly used.
+/// The number of classes whose magazines are allocated together: few, as many pools use few classes.
 const GROUP: usize = 8;
 const GROUPS: usize = size_class::COUNT.div_ceil(GROUP);
 
@@ -86,31 +86,32 @@ type Group = [Magazine; GROUP];
 pub(crate) struct Magazines {
     /// Decides which thread may use the cells; the key is the pool's address.
     exclusion: Exclusion,
-    /// The block that was freed last, of whatever class. A thread that takes one and frees it, again and again, has it
-    /// here at a fixed address: a magazine would make each step wait for the stores of the one before.
+    /// The block that was freed last, of any class. It serves a thread that repeatedly takes and frees one block,
+    /// from a fixed address: with a magazine each step would wait for the stores of the step before.
     last: Cell<Option<HeaderRef>>,
-    /// Blocks that were taken from `last`.
+    /// The number of blocks that were taken from `last`.
     hits: Counter,
     groups: [AtomicPtr<Group>; GROUPS],
-    /// Refills, summed over all classes.
+    /// The number of refills of all classes.
     pub(crate) refills: Counter,
-    /// Bytes that no magazine has been given.
+    /// The granted bytes that are in no magazine's limit.
     pub(crate) unassigned: Cell<usize>,
-    /// The bytes that the magazines may take for now.
+    /// The current maximum bytes of the magazines together.
     pub(crate) granted: Cell<usize>,
-    /// What [`activity`](Self::activity) was when the purger last looked.
+    /// The value of [`activity`](Self::activity) when the purger last read it.
     pub(crate) seen: AtomicU64,
     pool: *mut (),
-    /// The most bytes that the magazines may take.
+    /// The maximum of `granted`.
     pub(crate) allowance: usize,
 }
 
-// SAFETY: the cells are used by one thread at a time, in an order (M1, K3); the rest is atomic or never written.
+// SAFETY: one thread at a time uses the cells, and its accesses happen before those of the next one (M1, K3); the
+// other fields are atomic or never written.
 unsafe impl Send for Magazines {}
 // SAFETY: as above.
 unsafe impl Sync for Magazines {}
 
-/// The owner has entered, until this is dropped.
+/// A use of the cells by the owner. Dropping this ends the use.
 struct Entered<'a>(&'a Exclusion);
 
 impl Drop for Entered<'_> {
@@ -121,7 +122,7 @@ impl Drop for Entered<'_> {
 }
 
 impl Magazines {
-    /// Returns empty magazines of a pool, which may take at most `allowance` bytes. The owner must [`activate`](Self::activate)
+    /// Returns empty magazines for a pool, of at most `allowance` bytes. The owner must [`activate`](Self::activate)
     /// them.
     pub(crate) fn new(pool: *const (), allowance: usize) -> Self {
         Self {
@@ -140,7 +141,7 @@ impl Magazines {
 
     // ---- the owner ----
 
-    /// Begins to use the cells, if they are active and of the given pool.
+    /// Begins a use of the cells, if the magazines are active and of the given pool.
     #[inline(always)]
     fn enter(&self, pool: *const ()) -> Option<Entered<'_>> {
         let may = self.exclusion.enter(pool);
@@ -148,21 +149,22 @@ impl Magazines {
         may.then_some(entered)
     }
 
-    /// Lets the owner use the cells again, if no other thread does. Only the owner may call this.
+    /// Lets the owner use the cells again, if no other thread uses them. Returns whether it may. Only the owner may
+    /// call this.
     pub(crate) fn activate(&self) -> bool {
         self.exclusion.activate(self.pool)
     }
 
-    /// Returns whether the owner must [`activate`](Self::activate) them.
+    /// Returns whether the owner must [`activate`](Self::activate) the magazines before it can use them.
     pub(crate) fn is_dormant(&self) -> bool {
         self.exclusion.is_dormant()
     }
 
     #[inline(always)]
     fn magazine(&self, class: u8) -> Option<&Magazine> {
-        // Acquire pairs with the store in `open`, for threads that read the counters.
+        // Acquire: pairs with the store in `add_group`, for threads that read the counters.
         let group = self.groups[class as usize / GROUP].load(Ordering::Acquire);
-        // SAFETY: null, or a leaked box that lives as long as `self`.
+        // SAFETY: null, or a leaked box that exists as long as `self`.
         let group = unsafe { group.as_ref() }?;
         Some(&group[class as usize % GROUP])
     }
@@ -187,7 +189,8 @@ impl Magazines {
         }
     }
 
-    /// Puts a free block. Returns one that does not fit: this one, or the one that was freed before it.
+    /// Puts a free block. If there is no space, returns a block that does not fit: this one, or the one freed before
+    /// it.
     #[inline(always)]
     pub(crate) fn put(&self, pool: *const (), block: HeaderRef) -> Result<(), HeaderRef> {
         let Some(_entered) = self.enter(pool) else { return Err(block) };
@@ -202,8 +205,8 @@ impl Magazines {
 
     // ---- other threads ----
 
-    /// Takes all blocks out and calls `put` with those of each class, unless the owner uses the cells at this moment:
-    /// returns whether it did. The owner must [`activate`](Self::activate) them afterwards.
+    /// Takes all blocks out and calls `put` with those of each class. Returns `false`, without a change, if the owner
+    /// uses the cells at this moment. The owner must [`activate`](Self::activate) the magazines to use them again.
     pub(crate) fn take_all(
         &self,
         mut put: impl FnMut(u8, &mut dyn Iterator<Item = HeaderRef>),
@@ -228,12 +231,12 @@ impl Magazines {
         true
     }
 
-    /// Keeps the owner from entering for good, without waiting for it to leave: it finds out at its next operation.
+    /// Prevents the owner from using the magazines again, without waiting for a use that has begun.
     pub(crate) fn retire(&self) {
         self.exclusion.retire();
     }
 
-    /// Returns a number that changes when the owner does something.
+    /// Returns a number that changes when the owner takes a block, or exchanges blocks with the shared part.
     pub(crate) fn activity(&self) -> u64 {
         let of = |magazine: &Magazine| {
             magazine.takes.get() + magazine.given.get() + magazine.received.get()
@@ -245,18 +248,18 @@ impl Magazines {
         (0..size_class::COUNT as u8).filter_map(|class| Some((class, self.magazine(class)?)))
     }
 
-    /// Returns the number of blocks that were taken.
+    /// Returns the number of blocks that the owner took.
     pub(crate) fn allocations(&self) -> u64 {
         self.all().map(|(_, magazine)| magazine.takes.get()).sum::<u64>() + self.hits.get()
     }
 
-    /// Returns an estimate of the bytes of free blocks: what the magazines may take.
+    /// Returns the sum of the magazines' limits in bytes, as an estimate of the bytes of free blocks.
     pub(crate) fn assigned(&self) -> usize {
         self.all().map(|(class, magazine)| magazine.limit() * size_of_class(class)).sum()
     }
 
-    /// Calls `f` with the number of blocks of each class, and what was last asked for of them; not if the owner uses them
-    /// at this moment.
+    /// Calls `f` with the number of blocks of each class and the sum of their last requested lengths. Does nothing if
+    /// the owner uses the magazines at this moment.
     pub(crate) fn look(&self, mut f: impl FnMut(u8, usize, usize)) {
         let Some(stopped) = self.exclusion.stop(SPINS_FOR_CACHE) else { return };
         for (class, magazine) in self.all() {
@@ -270,7 +273,7 @@ impl Magazines {
         stopped.undo();
     }
 
-    /// Returns the counters of a class: blocks received and given.
+    /// Returns the numbers of blocks of a class that came from the shared part, and that went there.
     pub(crate) fn flows(&self, class: u8) -> (u64, u64) {
         self.magazine(class).map_or((0, 0), |m| (m.received.get(), m.given.get()))
     }
@@ -280,7 +283,7 @@ impl Drop for Magazines {
     fn drop(&mut self) {
         for group in &self.groups {
             if let Some(group) = NonNull::new(group.load(Ordering::Acquire)) {
-                // SAFETY: a box that `add_group` leaked.
+                // SAFETY: a box that `add_group` leaked, freed only here.
                 drop(unsafe { Box::from_raw(group.as_ptr()) });
             }
         }
@@ -288,22 +291,22 @@ impl Drop for Magazines {
 }
 
 impl Magazine {
-    /// Returns the number of blocks that it takes.
+    /// Returns the current maximum number of blocks.
     #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.limit.load(Relaxed) as usize
     }
 
-    /// Adds a block if it takes one more. The caller has entered (M1).
+    /// Adds a block if the magazine is not full. Returns whether it did. The caller has entered (M1).
     #[inline(always)]
     fn push(&self, block: HeaderRef) -> bool {
-        // SAFETY: M1: the callers have entered, and no other borrow of the array exists.
+        // SAFETY: M1: the caller has entered, and no other borrow of the array exists.
         let blocks = unsafe { &mut *self.blocks.get() };
         if blocks.len() >= self.limit() {
             return false;
         }
         let len = blocks.len();
-        // SAFETY: there are places for `limit` blocks.
+        // SAFETY: the capacity is at least `limit`, and `len` is less.
         let place = unsafe { blocks.as_mut_ptr().add(len) };
         // SAFETY: as above.
         unsafe { place.write(block) };

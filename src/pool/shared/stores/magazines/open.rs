@@ -10,8 +10,8 @@ use crate::sync::Ordering;
 use core::sync::atomic::Ordering::Relaxed;
 
 impl Magazines {
-    /// Calls `f` with the magazine of a class, which is allocated if need be. `None` if the owner can't use the cells
-    /// now, or without memory. Only the owner may call this.
+    /// Calls `f` with the magazine of a class, which is allocated on first use. Returns `None` if the owner cannot
+    /// use the cells now, or if there is no memory. Only the owner may call this.
     pub(crate) fn with<R>(&self, class: u8, f: impl FnOnce(&Open<'_>) -> R) -> Option<R> {
         let _entered = self.enter(self.pool)?;
         let magazine = self.magazine(class).or_else(|| self.add_group(class))?;
@@ -21,7 +21,7 @@ impl Magazines {
     #[cold]
     fn add_group(&self, class: u8) -> Option<&Magazine> {
         let group = Box::leak(try_box(Group::default())?);
-        // Release: as `magazine` says.
+        // Release: pairs with the load in `magazine`.
         self.groups[class as usize / GROUP].store(group, Ordering::Release);
         self.magazine(class)
     }
@@ -37,7 +37,7 @@ pub(crate) struct Open<'a> {
 impl Open<'_> {
     #[allow(clippy::mut_from_ref, reason = "opens a cell that is this thread's alone")]
     fn blocks(&self) -> &mut Vec<HeaderRef> {
-        // SAFETY: M1: the owner has entered; each method of `Open` uses it once and keeps nothing of it.
+        // SAFETY: M1: the owner has entered, and the methods of `Open` never hold two of these references at a time.
         unsafe { &mut *self.magazine.blocks.get() }
     }
 
@@ -53,7 +53,7 @@ impl Open<'_> {
         self.blocks().pop()
     }
 
-    /// Adds a block; returns whether it takes one more.
+    /// Adds a block if the magazine is not full. Returns whether it did.
     pub(crate) fn push(&self, block: HeaderRef) -> bool {
         self.magazine.push(block)
     }
@@ -62,8 +62,8 @@ impl Open<'_> {
         self.blocks().len()
     }
 
-    /// Sets the limit, and reserves places for this number of blocks. Returns whether there is memory for it. The caller
-    /// ensures that there are no more blocks, and updates the assigned bytes.
+    /// Sets the limit, and reserves memory for this number of blocks. Returns whether there was memory. The caller
+    /// ensures that the magazine has at most `limit` blocks, and updates the assigned bytes.
     pub(crate) fn set_limit(&self, limit: usize) -> bool {
         let blocks = self.blocks();
         let more = limit.saturating_sub(blocks.len());
@@ -74,20 +74,20 @@ impl Open<'_> {
         true
     }
 
-    /// Moves the oldest blocks into a round, at most `n`.
+    /// Moves the oldest `n` blocks into a round, or all if there are fewer.
     pub(crate) fn fill_round(&self, round: &mut Round, n: usize) {
         let n = n.min(self.len());
         round.fill(&self.blocks()[..n]);
         self.blocks().drain(..n);
     }
 
-    /// Hands out the oldest `n` blocks, or all there are.
+    /// Takes out the oldest `n` blocks, or all if there are fewer.
     pub(crate) fn drain_oldest(&self, n: usize) -> impl Iterator<Item = HeaderRef> {
         let n = n.min(self.len());
         self.blocks().drain(..n)
     }
 
-    /// The other magazines that may take blocks.
+    /// Returns the other allocated magazines.
     pub(crate) fn others(&self) -> impl Iterator<Item = Open<'_>> {
         let others = self.all.all().filter(|(class, _)| *class != self.class);
         others.map(|(class, magazine)| Open { all: self.all, magazine, class })
