@@ -1,9 +1,9 @@
-//! The purger: one thread of the process, which gives the idle memory of all pools back to the system.
+//! The purger: one thread of the process, which returns the idle memory of all pools to the system.
 //!
-//! It is started with the first pool that wants it: the start of a thread allocates, and ends the process without memory,
-//! which a request that may fail must not do. No lock is held meanwhile. It sleeps until a pool asks to be watched; each
-//! period it then lets the watched pools return what stayed idle. Where no thread can be started, the threads that use a
-//! pool do that in the same rhythm, a bounded step at a time.
+//! The first pool with [`Purge::Background`] starts it, when it is built. Starting a thread allocates, and ends the
+//! process if there is no memory, so an allocation, which may fail, must not start it. No lock is held during the
+//! start. The purger sleeps until a pool is to be watched. Then it purges the watched pools once per period. If no
+//! thread can be started, the threads that use a pool purge it once per period, a bounded step at a time.
 
 use crate::pool::shared::central::{Central, Purge};
 use crate::pool::shared::coordination::alarm;
@@ -14,20 +14,21 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
-/// Whether the thread runs.
+/// The state of the thread.
 static STATE: AtomicU8 = AtomicU8::new(NOT_STARTED);
 const NOT_STARTED: u8 = 0;
 const RUNNING: u8 = 1;
-/// No thread could be started.
+/// The thread could not be started.
 const INLINE: u8 = 2;
 
-/// Model checkers and interpreters require that no thread is left at the end: there, memory is returned on request.
+/// Whether no purger runs. Shuttle and Miri require that no thread is left at the end; with them memory is returned
+/// only on request.
 const IS_OFF: bool = cfg!(any(miri, shuttle));
 
 #[derive(Default)]
 struct Shared {
     pools: Vec<Weak<Central>>,
-    /// The number of pools at which those that are gone are removed from the list.
+    /// The number of pools at which those that were dropped are removed from the list.
     prune_at: usize,
 }
 
@@ -37,7 +38,7 @@ fn shared() -> MutexGuard<'static, Shared> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds a new pool to those that the purger looks at.
+/// Adds a new pool to the list of the purger.
 pub(crate) fn register(pool: &Arc<Central>) {
     if IS_OFF || pool.config.purge != Purge::Background {
         return;
@@ -50,12 +51,12 @@ pub(crate) fn register(pool: &Arc<Central>) {
     shared.pools.push(Arc::downgrade(pool));
 }
 
-/// Starts the thread for a new pool that wants it, unless that was tried before. The caller holds no lock.
+/// Starts the thread, if the pool needs it and no start was attempted before. The caller holds no lock.
 pub(crate) fn start(pool: &Arc<Central>) {
     if IS_OFF || pool.config.purge != Purge::Background {
         return;
     }
-    // One thread tries; the others see it running.
+    // One thread tries; the others read `RUNNING`.
     if STATE.compare_exchange(NOT_STARTED, RUNNING, Relaxed, Relaxed).is_err() {
         return;
     }
@@ -65,7 +66,8 @@ pub(crate) fn start(pool: &Arc<Central>) {
     }
 }
 
-/// Purges if there is no thread for it and it is time. The caller holds no lock and does not drop a buffer.
+/// Purges a step if there is no purger thread and a period has passed. The caller holds no lock and is not dropping a
+/// buffer.
 #[inline]
 pub(crate) fn purge_if_inline(pool: &Arc<Central>) {
     if STATE.load(Relaxed) == INLINE {
@@ -83,13 +85,13 @@ fn run() {
             if !purge_watched() {
                 break;
             }
-            // A period is from start to start. Half of it is free for others at least.
+            // A period lasts from one start to the next. The purger pauses for at least half of it.
             pause = PURGE_PERIOD.saturating_sub(begun.elapsed()).max(PURGE_PERIOD / 2);
         }
     }
 }
 
-/// Lets each watched pool return what stayed idle. Returns whether any must be watched further.
+/// Purges the unused memory of each watched pool. Returns whether a pool must still be watched.
 fn purge_watched() -> bool {
     let mut again = false;
     let mut index = 0;
@@ -97,13 +99,13 @@ fn purge_watched() -> bool {
         let Some(pool) = shared().pools.get(index).map(Weak::upgrade) else { return again };
         index += 1;
         let Some(pool) = pool.filter(|pool| pool.idle.is_watched()) else { continue };
-        // A subscriber of the pool's events may panic: then the pool is looked at again.
+        // A subscriber of the pool's events may panic: then the pool stays watched.
         let done = catch_unwind(AssertUnwindSafe(|| pool.purge_unused())).unwrap_or(false);
         again |= !done;
     }
 }
 
-/// Gives a bounded step of idle memory back, once a period.
+/// Returns a bounded step of idle memory to the system, once per period.
 #[cold]
 fn purge_inline(pool: &Arc<Central>) {
     static BEGUN: OnceLock<Instant> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! How blocks come out of the slabs of a pool and return, and where slabs come from and go.
+//! Takes blocks out of the slabs of a pool and puts them back; creates and ends slabs.
 
 use crate::memory::flags::ZEROED;
 use crate::memory::header::{HeaderRef, Origin, caching_flags};
@@ -18,8 +18,11 @@ type Slabs = slabs::Slabs<Arc<Central>>;
 type Visit = slabs::Visit<Arc<Central>>;
 
 impl Central {
-    /// Takes up to `most` blocks out of slabs and gives them to `each`; at least one, or an error. Idle memory of other
-    /// classes makes space under a limit.
+    /// Takes up to `most` blocks out of slabs and passes each to `each`: at least one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the limit does not permit one block, or if there is no memory.
     pub(crate) fn fill(
         self: &Arc<Self>,
         class: u8,
@@ -36,7 +39,8 @@ impl Central {
         let result = loop {
             let mut visit = Visit::new();
             let mut slabs = lock(&shared.slabs);
-            // Other threads may have added a slab or put blocks since this one found none: those come first (S4).
+            // Other threads may have added a slab or put blocks since this thread found none: those are used first
+            // (S4).
             if !slabs.has_free()
                 && let Some(entry) = new.take()
             {
@@ -69,7 +73,7 @@ impl Central {
         result
     }
 
-    /// Takes one block, for a thread that has no cache.
+    /// Takes one block from the depot or a slab, without the thread's cache. At the limit, reclaims free blocks.
     pub(crate) fn take_one(self: &Arc<Self>, class: u8) -> Result<HeaderRef, AllocError> {
         if let Some(mut round) = self.pop_round(class, || None) {
             let mut blocks = round.drain();
@@ -95,13 +99,13 @@ impl Central {
         self.put_all(block.class, &mut std::iter::once(block));
     }
 
-    /// Puts blocks of a class back into their slabs, some at a time.
+    /// Puts blocks of a class back into their slabs, a bounded number for each hold of the lock.
     pub(crate) fn put_all(
         self: &Arc<Self>,
         class: u8,
         mut blocks: &mut dyn Iterator<Item = HeaderRef>,
     ) {
-        /// The most blocks that are put while the lock is held.
+        /// The maximum number of blocks put during one hold of the lock.
         const AT_ONCE: usize = 64;
         let shared = self.used_class(class);
         loop {
@@ -112,7 +116,7 @@ impl Central {
                 slabs.put(block, &mut visit);
                 put += 1;
             }
-            // Before others can find the memory (I1): while the lock is held.
+            // Under the lock, before other threads can find the memory (I1).
             self.count(&visit);
             drop(slabs);
             self.end_unused(visit.unused);
@@ -123,7 +127,7 @@ impl Central {
         }
     }
 
-    /// Frees the blocks that were reserved for a purge. Returns the bytes that are not resident any more.
+    /// Frees the blocks that were reserved for a purge. Returns the bytes that have ceased to be resident.
     pub(super) fn end_page_purge(
         self: &Arc<Self>,
         shared: &Class,
@@ -140,7 +144,7 @@ impl Central {
         cooled
     }
 
-    /// Counts what a visit changed so far.
+    /// Adds the changes of a visit to the idle bytes.
     fn count(&self, visit: &Visit) {
         let Visit { more, less, .. } = *visit;
         if more > less {
@@ -155,7 +159,7 @@ impl Central {
         self.end_unused(visit.unused);
     }
 
-    /// Ends slabs without blocks out.
+    /// Ends the slabs that a visit left unused.
     fn end_unused(self: &Arc<Self>, mut unused: Option<Box<Entry>>) {
         let any = unused.is_some();
         while let Some(entry) = unused {
@@ -176,7 +180,7 @@ impl Central {
         chunks.headers.put(headers);
     }
 
-    /// Takes a span and places for headers, for one slab.
+    /// Takes a span and a run of headers for a slab.
     fn take_parts(&self, class: u8) -> Result<(Span, Run), AllocError> {
         let size = size_class::size_of_class(class);
         let (units, blocks) = (units_of(class), blocks_of(class));
@@ -207,7 +211,7 @@ impl Central {
         }
     }
 
-    /// Returns a slab that is in no list yet.
+    /// Returns a new slab, which is not in a list yet.
     fn new_slab(self: &Arc<Self>, class: u8) -> Result<Box<Entry>, AllocError> {
         let size = size_class::size_of_class(class);
         let mut flags = if size <= self.max_ref_cached() { caching_flags(size) } else { 0 };
@@ -228,10 +232,11 @@ impl Central {
         Err(self.refuse(size))
     }
 
-    /// Adds a slab to the list; the caller takes a block of it (S4). Gives it back without memory for a place.
+    /// Adds a slab to the list. The caller takes a block of it under the same lock (S4). Returns the slab if there is
+    /// no memory for its place.
     fn add_slab(&self, slabs: &mut Slabs, entry: Box<Entry>) -> Result<(), Box<Entry>> {
         let warm = entry.slab.warm_free();
-        // Before others can find the memory (I1): while the lock is held.
+        // Under the lock, before other threads can find the memory (I1).
         self.idle.add(warm);
         slabs.add(entry).inspect_err(|_| self.idle.remove(warm))
     }

@@ -1,10 +1,10 @@
-//! Large blocks: each its own mapping, the recent ones cached for the next request.
+//! Large blocks: each has a mapping of its own; recently freed ones are cached for later requests.
 //!
 //! Rules:
 //!
-//! * **G1** A large block's header is the first field of a leaked box, which is freed by the thread that owns the block
-//!   exclusively: in `put_large` or `purge_large`.
-//! * **G2** A large block that is out holds one reference to its pool, which `release` gives back.
+//! * **G1** A large block's header is the first field of a leaked box. The thread that owns the block exclusively
+//!   frees the box, in `end_large`.
+//! * **G2** A large block that is out holds one reference to its pool, which `release` takes over.
 #![allow(unsafe_code, reason = "boxes behind raw header pointers")]
 
 use crate::memory::flags::ZEROED;
@@ -28,7 +28,7 @@ struct Large {
 }
 
 impl Central {
-    /// Takes a block of more than `size_class::MAX` bytes.
+    /// Takes a block of more than `size_class::MAX` bytes from the cache, or maps one.
     pub(crate) fn take_large(self: &Arc<Self>, size: usize) -> Result<HeaderRef, AllocError> {
         let kind = AllocErrorKind::TooLarge;
         let too_large = || AllocError { kind, requested: size, ..self.refuse(size) };
@@ -116,7 +116,8 @@ impl Central {
         self.uncharge(size);
     }
 
-    /// Unmaps cached blocks, the oldest first, until `bytes` are unmapped or none is left. Returns the number of bytes unmapped.
+    /// Unmaps cached blocks, the oldest first, until `bytes` are unmapped or none is left. Returns the number of
+    /// bytes unmapped.
     pub(super) fn purge_large(&self, bytes: usize) -> usize {
         let mut purged = 0;
         while purged < bytes {
@@ -132,15 +133,15 @@ impl Central {
     }
 }
 
-/// Takes a block back.
+/// Returns a block to its pool.
 ///
 /// # Safety
 ///
-/// The block came from `take_large`, and the caller owns it exclusively.
+/// `take_large` returned the block, and the caller owns it exclusively.
 pub(crate) unsafe fn release(block: HeaderRef) {
-    // SAFETY: G2: the reference that `take_large` left with the block.
+    // SAFETY: G2: the reference that `take_large` stored for the block.
     let pool = unsafe { Arc::from_raw(block.home().cast::<Central>()) };
-    // What the kernel may be sending from is left to it: the mapping ends, its pages live on there (H4).
+    // Not if the kernel may be sending the bytes (H4): then the block is unmapped, and the kernel keeps the pages.
     if pool.config.zero_on_release && !block.flags.is_in_flight() {
         // SAFETY: the caller owns the block exclusively (H3).
         unsafe { block.data().write_bytes(0, block.requested()) };

@@ -1,4 +1,4 @@
-//! What a limit counts, what is reclaimed when it is reached, and how much may be resident.
+//! The limit of a pool: the bytes that it counts, reclaiming when it is reached, and the bound of resident bytes.
 
 use crate::pool::error::{AllocError, AllocErrorKind};
 use crate::pool::pages::size_class;
@@ -8,48 +8,52 @@ use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
 
 impl Central {
-    /// Counts bytes that leave the slabs or are mapped for a large block, within the limit (P5).
+    /// Adds bytes that leave the slabs, or are mapped for a large block, to the bytes in use (P5).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, without a change, if the sum would exceed the limit.
     pub(super) fn charge(&self, bytes: usize, requested: usize) -> Result<(), AllocError> {
         let Some(limit) = self.config.max_memory else {
             self.in_use.fetch_add(bytes, Relaxed);
             return Ok(());
         };
         let sum = |in_use: usize| in_use.checked_add(bytes).filter(|&sum| sum <= limit);
-        // Relaxed: a sum that orders nothing else.
+        // Relaxed: the sum orders no other access.
         self.in_use.fetch_update(Relaxed, Relaxed, sum).map(drop).map_err(|in_use| {
             let kind = AllocErrorKind::OverLimit;
             AllocError { kind, in_use, ..self.refuse(requested) }
         })
     }
 
-    /// Ends a charge.
+    /// Subtracts bytes from the bytes in use.
     pub(super) fn uncharge(&self, bytes: usize) {
         self.in_use.fetch_sub(bytes, Relaxed);
     }
 
-    /// Returns the number of bytes that a limit counts (P5).
+    /// Returns the bytes in use, which the limit counts (P5).
     pub(crate) fn in_use(&self) -> usize {
         self.in_use.load(Relaxed)
     }
 
-    /// Returns the number of idle bytes.
+    /// Returns the number of idle bytes (I1).
     pub(crate) fn idle(&self) -> usize {
         self.idle.bytes()
     }
 
-    /// Returns the idle bytes that are not given back by themselves: a share of what is in use and not idle.
+    /// Returns the reserve, the idle bytes that the purger keeps: a share of the bytes that are in use and not idle.
     pub(in crate::pool::shared) fn reserve(&self) -> usize {
         let used = self.in_use.load(Relaxed).saturating_sub(self.kept.load(Relaxed));
         (used / IDLE_SHARE).max(IDLE_RESERVE)
     }
 
-    /// Reclaims free blocks of threads, of the depot and of the cache of large blocks, until `bytes` more fit under the
-    /// limit. Returns whether another attempt may succeed.
+    /// Reclaims all free blocks of threads, of the depot and of the cache of large blocks, if these may make `bytes`
+    /// fit under the limit. Returns whether another attempt may succeed.
     ///
     /// # Cost
     ///
-    /// O(threads) when there is nothing to gain. Otherwise the blocks are moved to their slabs, which is linear in
-    /// their number.
+    /// O(threads) if the free blocks do not suffice. Otherwise also linear in their number, as they are moved to their
+    /// slabs.
     #[cold]
     pub(super) fn reclaim_for(self: &Arc<Self>, bytes: usize) -> bool {
         let Some(limit) = self.config.max_memory else { return false };
@@ -65,14 +69,14 @@ impl Central {
         true
     }
 
-    /// Gives idle memory back, about `most` bytes of it, if more than the limit may be resident: what blocks of one size
-    /// leave behind does not add up with what blocks of other sizes take, until the purger comes by. Call this without a
-    /// lock, before blocks leave the slabs.
+    /// Returns about `most` bytes of idle memory to the system if more than the limit may be resident. Without this,
+    /// idle memory of one size class would add to the blocks in use of others until the purger runs. Call this without
+    /// a lock, before blocks leave the slabs.
     ///
     /// # Cost
     ///
-    /// A few loads, and system calls for what is beyond the limit. A search that has found little comes again after
-    /// another reserve is idle.
+    /// A few loads, and system calls for the bytes beyond the limit. If an attempt returns too little, the next one
+    /// follows when [`IDLE_RESERVE`] more bytes are beyond the limit.
     #[inline]
     pub(crate) fn bound_resident(self: &Arc<Self>, most: usize) {
         let Some(limit) = self.config.max_memory else { return };
@@ -88,7 +92,7 @@ impl Central {
         }
     }
 
-    /// Returns an upper bound of the bytes in the caches of threads.
+    /// Returns an upper bound of the bytes in thread caches.
     fn in_caches(&self) -> usize {
         let mut sum = 0;
         self.caches.read_each(|magazines| {

@@ -2,16 +2,18 @@
 //!
 //! Rules:
 //!
-//! * **P1** A free block is in exactly one place: a magazine of one thread, the depot, or its slab.
-//! * **P2** A caller of this module holds an `Arc` of the pool (the type of `self` says so); each slab holds one more,
-//!   so a block that is out keeps its pool.
+//! * **P1** A free block is in exactly one place: the magazines of one thread, the depot, its slab, or the cache of
+//!   large blocks.
+//! * **P2** A caller of this module holds an `Arc` of the pool. Each slab and each large block in use (G2) holds one
+//!   more, so a block that is out keeps its pool alive.
 //! * **P3** No lock that an allocation may need is held across a system call or a scan of unbounded length, nor while
-//!   another such lock is taken. A thread whose magazines are emptied by another one does without them meanwhile (K2).
-//! * **P4** No foreign code runs under a lock, nor where a thread's magazines are entered (K1):
-//!   [`emit_events`](Central::emit_events) is for callers with neither.
-//! * **P5** `in_use` counts the full size of the blocks that are not in a slab: of handles, magazines, the depot and the
-//!   cache of large blocks. It is raised before blocks are taken out and lowered after they are back, and never
-//!   exceeds `max_memory`.
+//!   another such lock is taken. While another thread takes the blocks of a thread's magazines, the thread works
+//!   without magazines (K2).
+//! * **P4** No foreign code runs under a lock, nor between the entering and leaving of a thread's magazines (K1). So
+//!   callers of [`emit_events`](Central::emit_events) hold no lock and have not entered.
+//! * **P5** `in_use` is the full size of the blocks that are not in a slab: those of handles, magazines, the depot
+//!   and the cache of large blocks. It is raised before blocks are taken out and lowered after they are back, and
+//!   never exceeds `max_memory`.
 #![allow(
     unsafe_code,
     reason = "classes behind pointers that are set once, and a block's way to its pool (P2)"
@@ -47,19 +49,20 @@ use crate::sys::memory::Mapping;
 use core::sync::atomic::AtomicU64;
 use std::sync::Arc;
 
-/// How a pool gives idle memory back to the system.
+/// How a pool returns idle memory to the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Purge {
-    /// A thread of the process does it for all pools; the first of them starts it. Where no thread can be started, the
-    /// threads that use the pool do it, a bounded step at a time.
+    /// One thread of the process returns the memory of all pools with this setting; the first of them starts it. If no
+    /// thread can be started, the threads that use the pool return its memory, a bounded step at a time.
     #[default]
     Background,
-    /// Only [`Pool::purge_step`](crate::Pool::purge_step) and [`Pool::trim`](crate::Pool::trim) do it.
+    /// Only [`Pool::purge_step`](crate::Pool::purge_step) and [`Pool::trim`](crate::Pool::trim) return memory, except that
+    /// an allocation does so if [`max_memory`](crate::PoolBuilder::max_memory) or a lack of memory requires it.
     Manual,
 }
 
-/// What a pool was built with.
+/// The settings of a pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) chunk_size: usize,
@@ -79,41 +82,44 @@ pub(crate) struct Central {
     pub(super) large: Mutex<LargeCache>,
     pub(super) caches: Registry,
     pub(super) in_use: AtomicUsize,
-    /// Bytes of the free blocks in the depot and in the cache of large blocks, which count as in use (P5) and as idle (I1).
+    /// The bytes of the free blocks in the depot and in the cache of large blocks. They count as in use (P5) and as
+    /// idle (I1).
     pub(super) kept: AtomicUsize,
-    /// Bytes beyond the limit that could not be given back when it was last tried: blocks in use share their pages.
+    /// The bytes beyond the limit that the last attempt could not return, because blocks in use share their pages.
     pub(super) stuck: AtomicUsize,
     mapped: AtomicUsize,
     pub(super) idle: Idle,
     pub(super) closed: Closed,
     pending: PendingEvents,
     pub(super) retired: Retired,
-    /// Held while the purger moves blocks and gives memory back, and while a snapshot is taken: no allocation needs it.
+    /// Held while the purger moves blocks and returns memory, and while a snapshot is taken. No allocation needs it.
     pub(super) purging: Mutex<()>,
-    /// When a thread last purged in the place of the purger.
+    /// The time in milliseconds of the last purge without the purger thread.
     pub(super) last_purge: AtomicU64,
     pub(in crate::pool) tracker: Option<Tracker>,
 }
 
-/// Bytes mapped and unmapped since the last event. Figures, so `Relaxed`.
+/// The bytes mapped and unmapped since the last event. Accesses are `Relaxed`, as they order no others.
 #[derive(Default)]
 struct PendingEvents {
     mapped: AtomicUsize,
     returned: AtomicUsize,
 }
 
-/// Counts of threads that have exited or have no cache, and of large blocks. Figures, so `Relaxed`.
+/// The counts of threads that have exited or have no cache, and of large blocks. Accesses are `Relaxed`, as they
+/// order no others.
 #[derive(Default)]
 pub(super) struct Retired {
     pub(super) allocations: AtomicU64,
     pub(super) refills: AtomicU64,
 }
 
-/// The free blocks of one size class that threads share.
+/// The free blocks of one size class that all threads share.
 pub(super) struct Class {
     pub(super) depot: Rounds,
     pub(super) slabs: Mutex<Slabs<Arc<Central>>>,
-    /// Blocks that threads without a cache, or that have exited, put back beyond those they took.
+    /// The number of blocks put back by threads without a cache, and by threads that have exited, beyond those they
+    /// took.
     pub(super) migrated: AtomicU64,
 }
 
@@ -121,7 +127,7 @@ impl Central {
     pub(crate) fn new(mut config: Config) -> Arc<Self> {
         let units = (config.chunk_size.div_ceil(UNIT)).clamp(size_class::MAX / UNIT, MAX_UNITS);
         if config.max_memory.is_some() && !barrier::is_available() {
-            // What a thread caches could not be taken back when the limit is reached.
+            // Without the barrier, blocks in thread caches cannot be reclaimed when the limit is reached.
             config.thread_cache = 0;
         }
         Arc::new(Self {
@@ -144,11 +150,11 @@ impl Central {
         })
     }
 
-    /// Returns a class that has been used.
+    /// Returns a class, if it has been used.
     pub(super) fn class(&self, class: u8) -> Option<&Class> {
         // Acquire: the class was initialised before it was stored.
         let class = self.classes[class as usize].load(Ordering::Acquire);
-        // SAFETY: null, or a leaked box that lives as long as the pool.
+        // SAFETY: null, or a leaked box that exists as long as the pool.
         unsafe { class.as_ref() }
     }
 
@@ -172,7 +178,7 @@ impl Central {
         // AcqRel: as `class` says.
         let success = Ordering::AcqRel;
         if place.compare_exchange(core::ptr::null_mut(), new, success, Ordering::Acquire).is_err() {
-            // SAFETY: the box that was just leaked, which no other thread has seen.
+            // SAFETY: the box that was just leaked and not published.
             drop(unsafe { Box::from_raw(new) });
         }
         Ok(self.used_class(class))
@@ -185,7 +191,7 @@ impl Central {
 
     /// Returns the size in bytes of the largest block whose references threads may cache.
     pub(super) fn max_ref_cached(&self) -> usize {
-        // Cached references delay what a limit counts, and zeroing.
+        // Cached references delay the return of bytes that the limit counts, and zeroing.
         match self.config.max_memory {
             _ if self.config.zero_on_release => 0,
             Some(limit) => MAX_CACHED_BLOCK.min(limit / LIMIT_PER_CACHED_BLOCK),
@@ -193,7 +199,7 @@ impl Central {
         }
     }
 
-    /// Returns whether the pool is closed. Call this after publishing something where `close` looks for it (Q1).
+    /// Returns whether the pool is closed. Call this after publishing a block where `close` searches for blocks (Q1).
     pub(crate) fn is_closed_by_now(&self) -> bool {
         self.closed.is_set_by_now()
     }
@@ -204,13 +210,13 @@ impl Central {
 
     // ---- threads ----
 
-    /// Adds a thread's magazines. Returns whether there was memory for it.
+    /// Adds a thread's magazines. Returns whether there was memory for the entry.
     ///
     /// # Safety
     ///
-    /// They stay where they are until the thread has [unregistered](Self::unregister) them.
+    /// The magazines must not move or be dropped until the thread has [unregistered](Self::unregister) them.
     pub(crate) unsafe fn register(&self, magazines: &Magazines) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller guarantees.
         unsafe { self.caches.register(magazines) }
     }
 
@@ -228,7 +234,7 @@ impl Central {
 
     // ---- the system ----
 
-    /// Maps memory. `requested` is what the user asked for.
+    /// Maps `len` bytes. `requested` is the length in the error.
     pub(super) fn map(&self, len: usize, requested: usize) -> Result<Mapping, AllocError> {
         let mapping = Mapping::map(len).ok_or_else(|| self.refuse(requested))?;
         if self.config.huge_pages {
@@ -239,13 +245,13 @@ impl Central {
         Ok(mapping)
     }
 
-    /// Records that a mapping is gone.
+    /// Records that `len` bytes were unmapped.
     pub(super) fn unmapped(&self, len: usize) {
         self.mapped.fetch_sub(len, Relaxed);
         self.pending.returned.fetch_add(len, Relaxed);
     }
 
-    /// Emits events for what was mapped and unmapped since the last time. A subscriber may use the pool (P4).
+    /// Emits events for the bytes mapped and unmapped since the last event. A subscriber may use the pool (P4).
     pub(in crate::pool) fn emit_events(&self) {
         let PendingEvents { mapped, returned } = &self.pending;
         for (bytes, emit) in [(mapped, events::mapped as fn(_, _)), (returned, events::returned)] {
@@ -265,7 +271,7 @@ impl Central {
         self.used_class(block.class).migrated.fetch_add(1, Relaxed);
     }
 
-    /// Counts a block that was allocated without a thread's cache.
+    /// Counts a block that a thread allocated without its cache.
     pub(crate) fn count_allocation(&self) {
         self.retired.allocations.fetch_add(1, Relaxed);
     }
@@ -283,10 +289,10 @@ impl Drop for Central {
     }
 }
 
-/// Returns the pool that a slab's or a large block belongs to. The caller holds a reference to the block.
+/// Returns the pool of a slab's block or a large block. The caller holds a reference to the block.
 pub(in crate::pool) fn pool_of(block: HeaderRef) -> Arc<Central> {
     let central = block.home().cast::<Central>();
-    // SAFETY: `home` is the pool's `Arc::as_ptr`, and the block's slab holds a reference (P2).
+    // SAFETY: `home` is the pool's `Arc::as_ptr`, and the slab or the large block holds a reference (P2).
     unsafe { Arc::increment_strong_count(central) };
     // SAFETY: the reference that was just added.
     unsafe { Arc::from_raw(central) }

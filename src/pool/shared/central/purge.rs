@@ -1,4 +1,4 @@
-//! Giving idle memory back to the system. No lock is held while the system takes it (P3).
+//! Returning idle memory to the system. No lock that an allocation needs is held during the system calls (P3).
 
 use crate::pool::pages::chunk::Purge as Taken;
 use crate::pool::shared::central::{Central, Class, Purge};
@@ -8,15 +8,16 @@ use crate::sync::lock;
 use std::sync::Arc;
 
 impl Central {
-    /// Closes the pool, as its last handle is gone: memory that is free, and blocks that are returned from now on, go
-    /// back to the system.
+    /// Closes the pool after its last `Pool` is dropped. Free memory returns to the system, and that of blocks in use
+    /// when they are freed.
     pub(crate) fn close(self: &Arc<Self>) {
         self.closed.set();
         self.take_back_caches(true);
         self.trim();
     }
 
-    /// Gives all idle memory back, and that of threads that do nothing at this moment. Returns the number of bytes.
+    /// Returns all idle memory to the system, and the blocks of threads that are not using their caches at this moment.
+    /// Returns the number of bytes.
     pub(crate) fn trim(self: &Arc<Self>) -> usize {
         self.take_back_caches(false);
         let bytes = self.purge(usize::MAX);
@@ -29,9 +30,9 @@ impl Central {
         bytes
     }
 
-    /// Returns memory that was idle for the whole period to the system, except the reserve: the working-set rule of Bonwick's
-    /// depot. The blocks of a thread that did nothing for a whole period are such memory. Returns whether the pool needs no
-    /// further watch.
+    /// Returns memory that was idle for a whole period to the system, except the reserve: the working-set rule of
+    /// Bonwick's depot. This includes the blocks of a thread that was idle for a whole period. Returns whether the
+    /// pool needs no further watch.
     pub(in crate::pool) fn purge_unused(self: &Arc<Self>) -> bool {
         let purging = lock(&self.purging);
         let (returned, any_active) = self.take_back_idle_caches();
@@ -39,19 +40,19 @@ impl Central {
         let purged = self.purge(unused);
         self.purge_headers();
         if self.is_closed_by_now() {
-            // `close` did not see what this thread had taken out meanwhile.
+            // `close` did not find the blocks and pages that this thread had taken out at that time.
             self.purge(usize::MAX);
             self.purge_headers();
         }
         let idle = self.idle.restart();
         drop(purging);
         self.emit_events();
-        // If nothing could be returned, the pages have blocks in use, and another attempt would fail too.
+        // If nothing could be returned, blocks in use share the pages, and another attempt would fail too.
         let enough = if unused > 0 && purged == 0 { idle } else { self.reserve() };
         !any_active && self.idle.bytes() <= enough && self.idle.end_watch(enough)
     }
 
-    /// Returns at most one step of the idle memory beyond the reserve to the system. Returns the number of bytes.
+    /// Returns at most one step of idle memory beyond the reserve to the system. Returns the number of bytes.
     pub(crate) fn purge_step(self: &Arc<Self>) -> usize {
         let excess = self.idle().saturating_sub(self.reserve());
         let purged = self.purge(excess.min(PURGE_STEP));
@@ -59,14 +60,14 @@ impl Central {
         purged
     }
 
-    /// Makes the purger watch the pool as long as it has memory to return.
+    /// Makes the purger watch the pool, if it purges in the background and is not closed.
     pub(crate) fn watch(&self) {
         if self.config.purge == Purge::Background && !self.is_closed() && !self.idle.is_watched() {
             self.begin_watch();
         }
     }
 
-    /// As [`watch`](Self::watch), if more than the reserve is idle. Called after idle bytes were added (I2).
+    /// As [`watch`](Self::watch), if more than the reserve is idle. Call this after adding idle bytes (I2).
     pub(super) fn watch_if_needed(&self) {
         if self.idle.needs_watch(self.reserve()) {
             self.watch();
@@ -86,12 +87,12 @@ impl Central {
         }
     }
 
-    /// Gives `bytes` of idle memory back, or all there is. Returns the number of bytes.
+    /// Returns `bytes` of idle memory to the system, or all if there is less. Returns the number of bytes.
     pub(super) fn purge(self: &Arc<Self>, bytes: usize) -> usize {
         let mut purged = self.purge_large(bytes);
         purged += self.purge_chunks(bytes.saturating_sub(purged));
         for (index, _) in self.classes().rev() {
-            // In the slabs these bytes stay idle, until a slab is unused and its span is given back.
+            // In the slabs these bytes stay idle, until a slab is unused and its span is purged.
             while purged < bytes && self.unload_round(index) {
                 purged += self.purge_chunks(bytes - purged);
             }
@@ -104,10 +105,10 @@ impl Central {
         purged
     }
 
-    /// Returns at least `bytes` of free units to the system, if there are as many. Returns the number of bytes.
+    /// Returns at least `bytes` of free units to the system, or all if there are fewer. Returns the number of bytes.
     pub(super) fn purge_chunks(&self, bytes: usize) -> usize {
         let mut purged = 0;
-        // All of it includes chunks without a page that is resident.
+        // With `usize::MAX` this also unmaps chunks without a resident page.
         while purged < bytes {
             let taken = lock(&self.chunks).begin_purge((bytes - purged).min(PURGE_STEP));
             let Some(taken) = taken else { break };
@@ -128,7 +129,7 @@ impl Central {
         purged
     }
 
-    /// Gives the pages of free blocks back that no block in use shares. Returns the number of bytes.
+    /// Returns pages to the system that have only free blocks. Returns the number of bytes.
     fn purge_slabs(self: &Arc<Self>, class: &Class, bytes: usize) -> usize {
         let (mut purged, mut place, mut page) = (0, 0, 0);
         while purged < bytes {
@@ -150,7 +151,7 @@ impl Central {
         purged
     }
 
-    /// Gives pages without headers in use back.
+    /// Returns pages without headers in use to the system.
     pub(super) fn purge_headers(&self) {
         let mut index = lock(&self.chunks).headers.regions();
         while index > 0 {

@@ -1,5 +1,5 @@
-//! Taking the blocks in the caches of threads back to their slabs: when a limit is reached, when a thread is idle, when the
-//! pool closes.
+//! Moving the blocks of thread caches to their slabs: when a limit is reached, when a thread is idle, and when the pool
+//! closes.
 
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
@@ -8,8 +8,9 @@ use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
 
 impl Central {
-    /// Takes the blocks of all threads back to their slabs, except those of a thread that uses them at this moment.
-    /// With `for_good`, that thread does so itself at its next operation.
+    /// Moves the blocks of all thread caches to their slabs, except those of a thread that uses its cache at this
+    /// moment. With `for_good` no thread can use its cache again; a skipped thread moves its blocks at its next
+    /// operation.
     pub(super) fn take_back_caches(self: &Arc<Self>, for_good: bool) {
         self.caches.for_each(|magazines| {
             if for_good {
@@ -21,8 +22,8 @@ impl Central {
         });
     }
 
-    /// Takes the blocks of threads back that have done nothing since the last call. Returns their bytes, and whether any
-    /// other thread may hold some.
+    /// Moves the blocks of threads that were idle since the last call to their slabs. Returns their bytes, and
+    /// whether other threads may have blocks in their caches.
     pub(super) fn take_back_idle_caches(self: &Arc<Self>) -> (usize, bool) {
         let (mut bytes, mut any_active) = (0, false);
         self.caches.for_each(|magazines| {
@@ -39,7 +40,8 @@ impl Central {
         (bytes, any_active)
     }
 
-    /// Takes the blocks of one thread back, unless it uses them at this moment. Returns their bytes.
+    /// Moves the blocks of one thread to their slabs. Returns their bytes; `None` if the thread uses its cache at this
+    /// moment.
     pub(crate) fn take_back(self: &Arc<Self>, magazines: &Magazines) -> Option<usize> {
         let mut bytes = 0;
         let all = magazines.take_all(|class, blocks| {

@@ -1,4 +1,4 @@
-//! Rounds of free blocks, which go to the depot and come back as a whole.
+//! Rounds of free blocks, which threads put into the depot and take from it as a whole.
 
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::Central;
@@ -7,13 +7,13 @@ use crate::sync::Ordering::Relaxed;
 use std::sync::Arc;
 
 impl Central {
-    /// Takes a round of the depot, if there is one, and may leave an empty one there.
+    /// Takes a round from the depot, if there is one. Stores the empty round that `empty` returns there.
     pub(crate) fn pop_round(
         &self,
         class: u8,
         empty: impl FnOnce() -> Option<Box<Round>>,
     ) -> Option<Box<Round>> {
-        // Without a lock, where there is nothing to find.
+        // Avoids the lock if all depots are empty.
         if self.kept.load(Relaxed) == 0 {
             return None;
         }
@@ -24,12 +24,12 @@ impl Central {
         Some(round)
     }
 
-    /// Returns a round without blocks, or `None` without memory for one, or if the pool is closed.
+    /// Returns a new empty round; `None` if there is no memory for it, or if the pool is closed.
     pub(crate) fn empty_round(&self) -> Option<Box<Round>> {
         if self.is_closed() { None } else { Round::try_new() }
     }
 
-    /// Puts a full round into the depot. Returns an empty one for the next time, if the depot has one.
+    /// Puts a full round into the depot. Returns an empty one, if the depot has one.
     pub(crate) fn push_round(self: &Arc<Self>, class: u8, round: Box<Round>) -> Option<Box<Round>> {
         let bytes = round.len() * size_class::size_of_class(class);
         self.kept.fetch_add(bytes, Relaxed);
@@ -42,7 +42,7 @@ impl Central {
         empty
     }
 
-    /// Moves the blocks of a round of the depot to their slabs: returns whether there was one.
+    /// Moves the blocks of one round from the depot to their slabs. Returns whether there was a round.
     pub(super) fn unload_round(self: &Arc<Self>, class: u8) -> bool {
         let Some(mut round) = self.pop_round(class, || None) else { return false };
         self.put_all(class, &mut round.drain());

@@ -1,14 +1,15 @@
-//! The snapshot of what a pool holds, computed on request.
+//! The figures of a pool, computed on request.
 //!
-//! The fast path counts only the blocks that are taken. The rest follows: a block that is out of its slab is cached if a
-//! magazine or the depot has it, and live otherwise.
+//! The fast path counts only the blocks that are taken. The other figures are derived: a block that is out of its
+//! slab is cached if it is in a magazine or the depot, or if only cached references keep it in use; otherwise it is
+//! live.
 
 use crate::pool::observe::stats::{ClassStats, PoolStats};
 use crate::pool::pages::size_class;
 use crate::pool::shared::central::{Central, Class};
 use crate::sync::{Ordering::Relaxed, lock};
 
-/// What the threads and the depot hold of a class.
+/// The blocks of a class in thread caches, and the number of those that flowed from thread to thread.
 #[derive(Clone, Copy, Default)]
 struct Cached {
     blocks: usize,
@@ -17,12 +18,12 @@ struct Cached {
 }
 
 impl Central {
-    /// Returns the pool's figures: exact while no other thread except the purger uses the pool.
+    /// Returns the pool's figures. They are exact while no other thread except the purger uses the pool.
     ///
-    /// `references` has the addresses of headers to which threads cache references, in order, and how many: a block that has no
-    /// others counts as cached.
+    /// `references` has the addresses of the headers to which threads cache references, in ascending order, and the
+    /// number of these references. A block without other references counts as cached.
     pub(crate) fn stats(&self, references: &[(usize, u32)]) -> PoolStats {
-        // What the purger moves is in one place or the other.
+        // The purger moves no memory while this is held.
         let _purging = lock(&self.purging);
         let mut cached = [Cached::default(); size_class::COUNT];
         let mut stats = PoolStats::default();
@@ -89,7 +90,7 @@ impl Central {
     ) -> ClassStats {
         let size = size_class::size_of_class(index);
         let (mut requested, mut place, mut dead) = (0, 0, (0, 0));
-        // One slab at a time: no lock is held for the whole of it (P3).
+        // One slab for each hold of the lock, which is then not held for an unbounded scan (P3).
         let (out, free) = loop {
             let slabs = lock(&class.slabs);
             if place >= slabs.places() {
@@ -103,7 +104,7 @@ impl Central {
             place += 1;
         };
         let depot = class.depot.contents();
-        // More than what is out can't be cached: where it seems so, other threads are at work.
+        // At most the blocks that are out are cached. The sum can be larger while other threads use the pool.
         let cached_blocks = (depot.0 + cached.blocks + dead.0).min(out);
         let live_blocks = out - cached_blocks;
         let not_live = depot.1 + cached.requested + dead.1;
