@@ -195,7 +195,7 @@ unsafe impl Sync for HeaderRef {}
 impl HeaderRef {
     /// # Safety
     ///
-    /// The header must stay at its address and be kept alive as H1 says; H7 holds for it.
+    /// The header must stay at its address and be kept alive as H1 requires; H7 holds for it.
     pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
         Self(header)
     }
@@ -243,7 +243,7 @@ impl HeaderRef {
 
     /// Returns the home of the block, also of an extended one.
     pub(crate) fn home(&self) -> *const () {
-        // SAFETY: null, or an extension that lives until `set_ext` replaces it (H6).
+        // SAFETY: null, or an extension that is valid until `set_ext` replaces it (H6).
         match unsafe { self.ext().as_ref() } {
             Some(ext) => ext.home.get(),
             None => self.home.get(),

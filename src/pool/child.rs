@@ -12,7 +12,7 @@ impl Pool {
         Self { source, shedders, _close: Arc::clone(&self._close) }
     }
 
-    /// Returns a child of this pool that gives at most `bytes`. It uses the same memory and has its own account.
+    /// Returns a child of this pool with a limit of `bytes`. It uses the same memory and has its own account.
     ///
     /// The full size of a buffer's block is charged to this budget and all above it, until the last view of the
     /// block is dropped. When one of them is exhausted, `try_alloc` returns an error, `alloc` panics, and

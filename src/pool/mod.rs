@@ -198,7 +198,7 @@ impl Pool {
         self.central().stats(&local::cached_references())
     }
 
-    /// Returns all unused memory to the system, including the blocks in thread caches, except a cache that its thread
+    /// Releases all unused memory to the system, including the blocks in thread caches, except a cache that its thread
     /// is using at this moment. Returns the number of resident bytes released.
     ///
     /// # Cost
@@ -220,7 +220,7 @@ impl Pool {
         self.central().trim()
     }
 
-    /// Returns up to 4 MiB of idle memory beyond the reserve to the system, or one large block. Returns the number of
+    /// Releases up to 4 MiB of idle memory beyond the reserve to the system, or one large block. Returns the number of
     /// bytes, 0 if there is nothing to return. For pools with [`Purge::Manual`]: call it when the program is idle.
     ///
     /// # Examples

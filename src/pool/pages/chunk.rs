@@ -61,7 +61,7 @@ pub(crate) enum Purge {
 }
 
 impl Purge {
-    /// Returns the memory to the system. For a span, returns the span and whether the system accepted its pages: pass
+    /// Releases the memory to the system. For a span, returns the span and whether the system accepted its pages: pass
     /// both to [`Chunks::end_purge`]. The caller holds no lock.
     pub(crate) fn run(self) -> Option<(Span, bool)> {
         match self {

@@ -105,7 +105,7 @@ fn purge_watched() -> bool {
     }
 }
 
-/// Returns a bounded step of idle memory to the system, once per period.
+/// Releases a bounded step of idle memory to the system, once per period.
 #[cold]
 fn purge_inline(pool: &Arc<Central>) {
     static BEGUN: OnceLock<Instant> = OnceLock::new();

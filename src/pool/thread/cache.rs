@@ -260,7 +260,7 @@ impl Cache {
         }
     }
 
-    /// Returns all blocks to their slabs. Returns `false`, without a change, if another thread uses the magazines.
+    /// Puts all blocks back into their slabs. Returns `false`, without a change, if another thread uses the magazines.
     /// Only the cache's thread may call this.
     pub(crate) fn flush(&self) -> bool {
         self.central.take_back(&self.magazines).is_some()

@@ -69,7 +69,7 @@ impl Central {
         true
     }
 
-    /// Returns about `most` bytes of idle memory to the system if more than the limit may be resident. Without this,
+    /// Releases about `most` bytes of idle memory to the system if more than the limit may be resident. Without this,
     /// idle memory of one size class would add to the blocks in use of others until the purger runs. Call this without
     /// a lock, before blocks leave the slabs.
     ///

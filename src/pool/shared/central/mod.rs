@@ -49,7 +49,7 @@ use crate::sys::memory::Mapping;
 use core::sync::atomic::AtomicU64;
 use std::sync::Arc;
 
-/// How a pool returns idle memory to the system.
+/// The policy by which a pool returns idle memory to the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Purge {
@@ -57,8 +57,8 @@ pub enum Purge {
     /// thread can be started, the threads that use the pool return its memory, a bounded step at a time.
     #[default]
     Background,
-    /// Only [`Pool::purge_step`](crate::Pool::purge_step) and [`Pool::trim`](crate::Pool::trim) return memory, except that
-    /// an allocation does so if [`max_memory`](crate::PoolBuilder::max_memory) or a lack of memory requires it.
+    /// Only [`Pool::purge_step`](crate::Pool::purge_step) and [`Pool::trim`](crate::Pool::trim) return memory, except
+    /// that an allocation does so if [`max_memory`](crate::PoolBuilder::max_memory) or a lack of memory requires it.
     Manual,
 }
 
@@ -175,7 +175,7 @@ impl Central {
         };
         let new = Box::into_raw(try_box(new).ok_or_else(|| self.refuse(0))?);
         let place = &self.classes[class as usize];
-        // AcqRel: as `class` says.
+        // AcqRel: pairs with the load in `class`, and on failure reads the class of another thread.
         let success = Ordering::AcqRel;
         if place.compare_exchange(core::ptr::null_mut(), new, success, Ordering::Acquire).is_err() {
             // SAFETY: the box that was just leaked and not published.

@@ -16,8 +16,8 @@ impl Central {
         self.trim();
     }
 
-    /// Returns all idle memory to the system, and the blocks of threads that are not using their caches at this moment.
-    /// Returns the number of bytes.
+    /// Releases all idle memory to the system, and the blocks of threads that are not using their caches at this
+    /// moment. Returns the number of bytes.
     pub(crate) fn trim(self: &Arc<Self>) -> usize {
         self.take_back_caches(false);
         let bytes = self.purge(usize::MAX);
@@ -30,7 +30,7 @@ impl Central {
         bytes
     }
 
-    /// Returns memory that was idle for a whole period to the system, except the reserve: the working-set rule of
+    /// Releases memory that was idle for a whole period to the system, except the reserve: the working-set rule of
     /// Bonwick's depot. This includes the blocks of a thread that was idle for a whole period. Returns whether the
     /// pool needs no further watch.
     pub(in crate::pool) fn purge_unused(self: &Arc<Self>) -> bool {
@@ -52,7 +52,7 @@ impl Central {
         !any_active && self.idle.bytes() <= enough && self.idle.end_watch(enough)
     }
 
-    /// Returns at most one step of idle memory beyond the reserve to the system. Returns the number of bytes.
+    /// Releases at most one step of idle memory beyond the reserve to the system. Returns the number of bytes.
     pub(crate) fn purge_step(self: &Arc<Self>) -> usize {
         let excess = self.idle().saturating_sub(self.reserve());
         let purged = self.purge(excess.min(PURGE_STEP));
@@ -87,7 +87,7 @@ impl Central {
         }
     }
 
-    /// Returns `bytes` of idle memory to the system, or all if there is less. Returns the number of bytes.
+    /// Releases `bytes` of idle memory to the system, or all if there is less. Returns the number of bytes.
     pub(super) fn purge(self: &Arc<Self>, bytes: usize) -> usize {
         let mut purged = self.purge_large(bytes);
         purged += self.purge_chunks(bytes.saturating_sub(purged));
@@ -105,7 +105,7 @@ impl Central {
         purged
     }
 
-    /// Returns at least `bytes` of free units to the system, or all if there are fewer. Returns the number of bytes.
+    /// Releases at least `bytes` of free units to the system, or all if there are fewer. Returns the number of bytes.
     pub(super) fn purge_chunks(&self, bytes: usize) -> usize {
         let mut purged = 0;
         // With `usize::MAX` this also unmaps chunks without a resident page.
@@ -129,7 +129,7 @@ impl Central {
         purged
     }
 
-    /// Returns pages to the system that have only free blocks. Returns the number of bytes.
+    /// Releases pages to the system that have only free blocks. Returns the number of bytes.
     fn purge_slabs(self: &Arc<Self>, class: &Class, bytes: usize) -> usize {
         let (mut purged, mut place, mut page) = (0, 0, 0);
         while purged < bytes {
@@ -151,7 +151,7 @@ impl Central {
         purged
     }
 
-    /// Returns pages without headers in use to the system.
+    /// Releases pages without headers in use to the system.
     pub(super) fn purge_headers(&self) {
         let mut index = lock(&self.chunks).headers.regions();
         while index > 0 {

@@ -4,7 +4,7 @@
 //! while the owner does not use the magazines: when a limit is reached, when the owner has been idle for a period, and
 //! when the pool closes.
 //!
-//! * **M1** The cells are used only as K1 of `exclusion` says: by the owner that has entered, or by a thread that
+//! * **M1** The cells are used only as K1 of `exclusion` requires: by the owner that has entered, or by a thread that
 //!   has stopped the owner. Code that has entered never calls into another `Magazines` of the same thread.
 //! * **M2** Blocks of a magazine belong to no other place (P1).
 #![allow(unsafe_code, reason = "cells that one thread at a time opens (M1)")]
