@@ -1,12 +1,12 @@
-//! The fault matrix: every system call of the crate fails in every way, at each of its first
-//! turns. `docs/faults.md` lists the results.
+//! The fault matrix: every system call of the crate fails in every way, at several of its calls. `docs/faults.md`
+//! lists the results.
 //!
-//! Each job of `faults/jobs.rs` moves a known stream and continues after an error, as a caller that
-//! wants to recover does. One call fails once. Then:
+//! Each job of `faults/jobs.rs` moves a known stream and continues after an error, as a caller that recovers does.
+//! One call fails once. Then:
 //!
 //! * **FA1** The whole stream arrives, in order.
-//! * **FA2** The error is returned as it is, unless it has a meaning: `EINTR` is not returned, `EAGAIN` is a
-//!   state, and a refusal to work inside the kernel leads to another method.
+//! * **FA2** The error is returned unchanged, with three exceptions: `EINTR` is not returned, `EAGAIN` is reported
+//!   as a state, and a refusal to transfer inside the kernel selects another method.
 //! * **FA3** No descriptor is left open.
 
 use std::cell::Cell;
@@ -37,7 +37,7 @@ const ERRNOS: [(&str, Errno); 12] = [
     ("EMFILE", Errno::MFILE),
 ];
 
-/// The turns at which a call fails, as long as it is made that many times.
+/// The numbers of the calls that fail, if the job makes that many.
 const TURNS: [usize; 5] = [1, 2, 4, 16, 50];
 
 /// A job, the calls that fail in it, and the calls that always fail there.
@@ -77,29 +77,29 @@ const ROWS: &[Row] = &[
 
 const PATHS: &[Call] = &[Call::Sendfile, Call::SpliceIn, Call::CopyRange];
 
-/// Returns whether the caller may get this error of this call (FA2).
+/// Returns whether the caller may receive this error of this call (FA2).
 fn may_be_reported(call: Call, errno: Errno) -> bool {
     // Without transfers in the kernel, no call refuses a pair of descriptors.
     let refusal = TRANSFERS_IN_KERNEL && [Errno::INVAL, Errno::PERM, Errno::NOSYS].contains(&errno);
     match call {
         _ if errno == Errno::INTR => false,
-        // The work is done without these calls if they fail.
+        // The job succeeds without these calls.
         Call::Pipe | Call::PipeSize | Call::Poll => false,
         Call::SetZeroCopy | Call::Cork => false,
         Call::Unmap | Call::UnmapMemory | Call::AdviseMemory | Call::Unlink => false,
         Call::NextData | Call::ZeroRange => false,
-        // A file system that lacks these is not a failure.
+        // A file system without these calls is not a failure.
         Call::Allocate | Call::MemoryFile => errno != Errno::NOSYS,
         Call::Sendfile | Call::SpliceIn | Call::SpliceOut | Call::CopyRange => !refusal,
         _ => true,
     }
 }
 
-/// Returns whether `error` is how this failure is reported.
+/// Returns whether `error` is the correct report of this failure.
 fn is_reported_by(call: Call, errno: Errno, error: &io::Error) -> bool {
     match call {
         Call::MapMemory => error.kind() == io::ErrorKind::OutOfMemory,
-        // A file that cannot be sealed is not sealed.
+        // A file that cannot be sealed gives this error.
         Call::Seal if errno == Errno::INVAL && error.raw_os_error().is_none() => {
             error.kind() == io::ErrorKind::InvalidInput
         }
@@ -116,7 +116,7 @@ fn ending(
     unused: &'static [Call],
     job: Job,
 ) -> Option<Run> {
-    // In memory, if possible: the jobs sync two thousand times, which costs nothing there.
+    // In memory, if possible: the jobs sync two thousand times, which is cheap there.
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     pipes::forget_all();
     let mut turns = 0;
@@ -149,7 +149,7 @@ fn fail(call: Call, turn: usize, unused: &'static [Call], job: Job) -> [usize; 1
     let mut cells = [0; 14];
     for (cell, (_, errno)) in cells.iter_mut().zip(ERRNOS) {
         let outcome = Outcome::Fail(errno.raw_os_error());
-        // If another test releases a pipe meanwhile, this run does not make the call.
+        // If another test releases a pipe at the same time, this run does not make the call.
         let tries = if matches!(call, Call::Pipe | Call::PipeSize) { 20 } else { 1 };
         let run = (0..tries).find_map(|_| ending(call, outcome, turn, unused, job));
         let Some(run) = run else { return cells };
@@ -203,8 +203,8 @@ fn every_call_may_fail_in_every_way() {
     let ways = matrix.iter().flatten().filter(|cell| **cell > 0).count();
     println!("{failed} calls, {ways} ways, {} runs", matrix.iter().flatten().sum::<usize>());
     if TRANSFERS_IN_KERNEL {
-        // Not every file system has direct I/O, or asks for whole blocks then. A thread is started once in a process:
-        // `pool::tests::life::users_of_a_pool_purge_it_where_no_thread_can_be_started` lets that fail.
+        // Some file systems have no direct I/O or accept parts of blocks. A thread is started once per process:
+        // `pool::tests::life::users_of_a_pool_purge_it_where_no_thread_can_be_started` makes that fail.
         let spared = [Call::Seek, Call::Spawn];
         let without: Vec<_> = Call::ALL
             .iter()

@@ -1,9 +1,9 @@
 //! Sends bytes and files to the kernel, and receives them.
 //!
-//! `progress.rs` has the one rule that every sender here keeps, "sent once". `file/` has ranges of
-//! files and files in memory. `queue/` keeps buffers and regions in order and sends them. `relay/` moves
-//! bytes between two descriptors. `uring/` receives by a completion ring. `segment/` is a log file that survives
-//! crashes. `recv.rs` sizes what is received, and `scratch.rs` is the memory for what has to be read.
+//! `progress.rs` states the rule that every sender here keeps: bytes are sent once. `file/` has ranges of files
+//! and mapped files. `queue/` keeps buffers and file regions in order and sends them. `relay/` moves bytes
+//! between two descriptors. `uring/` receives through a completion ring. `segment/` is a log file that survives
+//! crashes. `recv.rs` chooses the size of each receive. `scratch.rs` allocates the memory for reads.
 
 #[cfg(all(test, unix))]
 mod faults;

@@ -1,26 +1,26 @@
-//! What a partial write means, as arithmetic on lengths alone.
+//! The effect of a partial write, computed from lengths alone.
 //!
-//! **Sent once.** A stream is a sequence of parts, none of them empty. A call is offered a run of
-//! bytes from the very front and reports how many it took. Then:
+//! **Sent once.** A stream is a sequence of parts that are not empty. A call is offered the first bytes of the
+//! stream and reports the number of bytes that it took. Then:
 //!
 //! * **PW1** Exactly the first `moved` bytes of the sequence are removed: whole parts, and then a prefix of at
-//!   most one part. Every later part is untouched.
+//!   most one part. Later parts do not change.
 //! * **PW2** A call that failed moved nothing.
-//! * **PW3** A report of more bytes than were offered is wrong: it is refused, and nothing is removed.
+//! * **PW3** A report of more bytes than were offered is an error. Nothing is removed.
 //!
-//! Nothing else in the crate decides what has been sent.
+//! No other code in the crate decides which bytes have been sent.
 
-/// What a call removes from the front of the sequence.
+/// The parts and bytes that a call removes from the front of the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     /// The number of whole parts that are removed.
     pub(crate) whole: usize,
-    /// The number of bytes removed from the front of the first part that stays; less than its length.
+    /// The number of bytes that are removed from the first part that stays; less than its length.
     pub(crate) cut: u64,
 }
 
-/// Applies PW1 to the lengths of the parts, front first. `None` if `moved` is more than was offered,
-/// or than the parts have (PW3).
+/// Applies PW1 to the lengths of the parts, first part first. Returns `None` if `moved` is more than
+/// `offered`, or more than the sum of the lengths (PW3).
 pub(crate) fn settle(
     moved: u64,
     offered: u64,
@@ -30,7 +30,7 @@ pub(crate) fn settle(
         return None;
     }
     let mut settled = Settled { whole: 0, cut: moved };
-    // By the iterator's own loop: over a deque it is twice as fast as `for`.
+    // `any` over a deque is twice as fast as a `for` loop.
     let cut_one = lens.into_iter().any(|len| {
         let stays = settled.cut < len;
         if !stays {
@@ -42,7 +42,7 @@ pub(crate) fn settle(
     (cut_one || settled.cut == 0).then_some(settled)
 }
 
-/// Clips `len` to what is allowed, as the `usize` that a system call takes.
+/// Returns the smaller of `len` and `allowed`, as the `usize` that a system call takes.
 pub(crate) fn clip(len: u64, allowed: usize) -> usize {
     usize::try_from(len).map_or(allowed, |len| len.min(allowed))
 }
@@ -51,8 +51,8 @@ pub(crate) fn clip(len: u64, allowed: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Every sequence of up to four parts of up to four bytes, every count: dropping bytes one by
-    /// one is the model.
+    /// Checks every sequence of up to four parts of up to four bytes with every count. The model drops bytes
+    /// one by one.
     #[test]
     fn settling_is_dropping_bytes_from_the_front() {
         for code in 0..5_u64.pow(4) {

@@ -1,4 +1,4 @@
-//! How much spare capacity the next read gets.
+//! Chooses the spare capacity of the next read.
 
 #[cfg(unix)]
 use std::{io, os::fd::AsFd};
@@ -14,22 +14,22 @@ use crate::{
     sys,
 };
 
-/// Sizes from a small request to what makes an upload cheap: measured, reading 256 KiB at a time
-/// costs 0.7 of the CPU of 64 KiB, and more gains nothing.
+/// The smallest and the largest size, from a small request to an upload. Measured: reading 256 KiB at a time
+/// takes 0.7 of the CPU time of 64 KiB; larger reads take no less.
 const RANGE: (usize, usize) = (1024, 256 * 1024);
 
-/// The first size of a new connection.
+/// The size of a connection's first receive.
 const FIRST: usize = 2048;
 
-/// The largest of the blocks that one receive spreads over: a view of a few bytes keeps no more.
+/// The largest block of a vectored receive. It bounds the memory that a short view keeps.
 #[cfg(unix)]
 const LARGEST_BLOCK: usize = 64 * 1024;
 
-/// Learns how much a connection sends at a time, so that each receive gets a capacity that fits.
+/// Adapts the capacity of each receive to the number of bytes that a connection sends at a time.
 ///
-/// The size grows fourfold when a receive filled its capacity, and falls at once to what the peer
-/// really sends when three quarters stayed empty. Between two receives it holds no memory: an
-/// idle connection costs the size of this struct.
+/// The size grows fourfold when a receive fills its capacity. It falls to twice the received length when a
+/// receive uses at most a quarter of the size. Between two receives a sizer holds no memory: an idle
+/// connection costs the size of this struct.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ impl RecvSizer {
         Self { size: FIRST, min: RANGE.0, max: RANGE.1 }
     }
 
-    /// Creates a sizer with sizes between `min` and `max` bytes, starting at `min`.
+    /// Creates a sizer with sizes between `min` and `max` bytes. The first size is `min`.
     ///
     /// # Panics
     ///
@@ -75,7 +75,7 @@ impl RecvSizer {
         self.size
     }
 
-    /// Records a receive that got `received` bytes into `offered` bytes of capacity.
+    /// Records a receive of `received` bytes into `offered` bytes of capacity.
     pub fn record(&mut self, received: usize, offered: usize) {
         if received >= offered {
             self.size = self.size.saturating_mul(4).min(self.max);
@@ -84,28 +84,29 @@ impl RecvSizer {
         }
     }
 
-    /// Receives into the spare capacity of `into`, which grows to fit this connection, and returns the
-    /// number of bytes; 0 at the end of the stream.
+    /// Receives into the spare capacity of `into` and returns the number of bytes; 0 at the end of the
+    /// stream. Grows the buffer to the size that fits this connection.
     ///
-    /// What `into` holds stays in front of it, and its maximum is kept. When nothing was received, memory
-    /// goes back to the pool: all of it if `into` is empty, or else what exceeds four times the bytes that
-    /// it holds, or 256. What was read from `into` before can't be read again then. A buffer that has
-    /// memory grows from where that came from, one that has none from the global pool; to receive on
-    /// the account of a budget, use [`receive_vectored`](Self::receive_vectored). A pool that has no
-    /// memory for the size that fits the connection is asked for less; the spare capacity that `into`
-    /// has already is always enough.
+    /// The received bytes are appended, and the maximum capacity of `into` is kept. If nothing is received,
+    /// spare memory returns to the pool: all of it if `into` is empty; otherwise a block of more than 256
+    /// bytes that is less than a quarter full is replaced by a smaller one. Bytes that were read from `into`
+    /// before can't be read again then.
+    ///
+    /// A buffer that has memory grows in the pool and budget of that memory; one that has none grows in the
+    /// global pool. To charge a budget, use [`receive_vectored`](Self::receive_vectored). If the pool has no
+    /// memory for the size that fits the connection, a smaller size is allocated; existing spare capacity is
+    /// always enough.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] if `from` is non-blocking and has nothing,
-    /// [`io::ErrorKind::OutOfMemory`] if `into` is full and the pool gives no memory for a single byte
-    /// more, or `into` is as long as it may be
-    /// ([`TryReserveError`](crate::TryReserveError) is the source); those of reading otherwise.
-    /// `into` holds what it held.
+    /// [`io::ErrorKind::WouldBlock`] if `from` is non-blocking and has no bytes;
+    /// [`io::ErrorKind::OutOfMemory`] (with [`TryReserveError`](crate::TryReserveError) as the source) if
+    /// `into` is full and the pool has no memory for one more byte, or `into` has its maximum length;
+    /// otherwise the errors of reading. The contents of `into` do not change.
     ///
     /// # Cost
     ///
-    /// One system call. Bytes that are held and don't fit in front of the new ones are copied.
+    /// One system call. The bytes in `into` are copied if it has to move to a larger block.
     ///
     /// # Examples
     ///
@@ -143,23 +144,22 @@ impl RecvSizer {
         Ok(received)
     }
 
-    /// Receives into several blocks of `pool` by one system call, appends the received bytes to `into`, and
-    /// returns their number; 0 at the end of the stream.
+    /// Receives into several blocks of `pool` with one system call, appends them to `into`, and returns the
+    /// number of bytes; 0 at the end of the stream.
     ///
-    /// The blocks are small first and then as large as all before them together, up to 64 KiB each.
-    /// Blocks that stay empty return to the pool at once, so received bytes keep about twice
-    /// their length of memory at most, or [the least size](Self::with_range) if that is more; and nothing is
-    /// copied to make space for more.
+    /// Each block is as large as all blocks before it together, up to 64 KiB. Blocks that stay empty return
+    /// to the pool at once. So the received bytes keep at most about twice their length of memory, or [the
+    /// smallest size](Self::with_range) if that is more. Nothing is copied to make space.
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive); [`io::ErrorKind::OutOfMemory`] only if the pool gives no memory
-    /// for a single byte. `into` holds what it held.
+    /// As [`receive`](Self::receive); [`io::ErrorKind::OutOfMemory`] only if the pool has no memory for one
+    /// byte. `into` does not change.
     ///
     /// # Cost
     ///
-    /// One system call, no copy; a block of the pool for each time that the size doubles, and for
-    /// each 64 KiB.
+    /// One system call and no copy; one block of the pool per doubling of the size up to 64 KiB, then one per
+    /// 64 KiB.
     ///
     /// # Examples
     ///
@@ -200,7 +200,7 @@ impl RecvSizer {
         Ok(received)
     }
 
-    /// Returns blocks for the next receive, and their capacity in sum.
+    /// Returns the blocks for the next receive and the sum of their capacities.
     #[cfg(unix)]
     fn blocks(&self, pool: &Pool) -> io::Result<(SmallVec<[ByteBuf; 16]>, usize)> {
         let (mut blocks, mut capacity) = (SmallVec::new(), 0);
@@ -222,7 +222,8 @@ impl RecvSizer {
     }
 }
 
-/// Returns the largest block that the pool gives, of a quarter of `size` bytes, a quarter of that, and so on.
+/// Tries to allocate a quarter of `size` bytes, then a quarter of that, and so on. Returns the block and its
+/// size.
 #[cfg(unix)]
 fn smaller_block(pool: &Pool, mut size: usize) -> Result<(ByteBuf, usize), AllocError> {
     loop {

@@ -1,4 +1,4 @@
-//! Pooled memory that the kernel fills, without zeroing it first.
+//! Pooled memory that the kernel fills. It is not zeroed first.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,14 +9,15 @@ use crate::buf::ByteBuf;
 use crate::pool::{AllocError, Pool};
 use crate::sys;
 
-/// The number of bytes that the copying path reads at a time: large enough that the system calls do not
-/// show, small enough that the bytes are still in the cache when the kernel takes them.
+/// The number of bytes that the copying path reads at a time: large enough to make the cost of the
+/// system calls negligible, small enough that the bytes are still in the processor's cache when they
+/// are written.
 pub(crate) const SCRATCH: usize = 64 * 1024;
 
-/// Direct I/O requires memory, offsets and lengths that are multiples of this.
+/// The alignment that direct I/O requires of memory, offsets and lengths.
 const DIRECT_BLOCK: usize = 4096;
 
-/// Returns a block of at least `size` bytes; an I/O error if the pool has none.
+/// Returns a block of at least `size` bytes, or an I/O error if the pool has no memory for it.
 pub(crate) fn block(size: usize) -> io::Result<ByteBuf> {
     Pool::global().try_alloc(size).map_err(out_of_memory)
 }
@@ -39,9 +40,9 @@ pub(crate) fn fill(
     })
 }
 
-/// Appends up to `most` bytes of a file from offset `at` on to the spare capacity of `buf`, by reading
-/// the blocks around them: files opened for direct I/O refuse anything else with `InvalidInput`.
-/// Returns the number of bytes, 0 at the end of the file.
+/// Appends up to `most` bytes of a file, from offset `at` on, to `buf`. Reads the whole blocks around
+/// them, because a file that is open for direct I/O refuses other ranges with `InvalidInput`. Returns
+/// the number of bytes; 0 at the end of the file.
 pub(crate) fn fill_from_blocks(
     buf: &mut ByteBuf,
     most: usize,
@@ -51,7 +52,7 @@ pub(crate) fn fill_from_blocks(
     let before = (at % DIRECT_BLOCK as u64) as usize;
     let spare = most.min(buf.capacity() - buf.len()).min(SCRATCH);
     let span = (before + spare).next_multiple_of(DIRECT_BLOCK).min(SCRATCH);
-    // In the buffer's own pool and budget, which may have no memory for more than one.
+    // From the pool and budget of `buf`, which may have memory for only one block.
     let blocks = |len| buf.try_aligned_beside(len, DIRECT_BLOCK);
     let mut blocks = blocks(span).or_else(|_| blocks(DIRECT_BLOCK)).map_err(out_of_memory)?;
     let span = blocks.capacity();

@@ -1,4 +1,4 @@
-//! What runs while calls fail: each job moves a known stream by one transfer method.
+//! The jobs that run while calls fail. Each job moves a known stream by one transfer method.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -41,7 +41,8 @@ impl Run {
         }
     }
 
-    /// As [`note`](Self::note), for a transfer, whose result reports that it would block.
+    /// Records an error of a transfer, as [`note`](Self::note) does. A transfer returns `WouldBlock`
+    /// as a result, not as an error.
     fn note_transfer(&mut self, error: io::Error) {
         assert_ne!(error.kind(), io::ErrorKind::WouldBlock);
         self.note(error);
@@ -183,7 +184,8 @@ pub(super) fn relay_to_pipe(dir: &Path) -> Run {
     run
 }
 
-/// A file opened for direct I/O, where there is that, from its cursor on, up to the middle of a block.
+/// Moves a file that is opened for direct I/O, if that is supported, from its cursor to the middle of
+/// a block.
 pub(super) fn relay_direct(_: &Path) -> Run {
     let mut run = Run { meant: contents(30_000), ..Run::default() };
     let named = tempfile::NamedTempFile::new().unwrap();
@@ -279,7 +281,7 @@ pub(super) fn no_log(dir: &Path) -> Run {
     let path = dir.join("log");
     for _ in 0..16 {
         assert!(Segment::create(&path, 4096).is_err());
-        // It is removed already, unless the removal failed.
+        // The file is already removed, unless the removal failed.
         let _ = std::fs::remove_file(&path);
     }
     Run::default()
@@ -297,14 +299,14 @@ pub(super) fn log(dir: &Path) -> Run {
     }
     let end = run.again(|| segment.publish());
     drop(segment);
-    // A crash may leave these bytes; the first append clears them.
+    // A crash may leave these bytes. The first append clears them.
     let torn = File::options().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&torn, &contents(100_000), end).unwrap();
     drop(torn);
     let mut segment = run.again(|| Segment::open(&path));
     let record = contents(1000);
     run.meant.extend_from_slice(&record);
-    // After a failed sync, only opening again finds out what the disk holds.
+    // After a failed sync, the segment must be opened again to find its end.
     while let Err(e) = segment.append(&record).map(drop) {
         run.note(e);
         drop(segment);
