@@ -1,9 +1,8 @@
-//! Sending by a completion ring: the front of the queue goes out as one operation, and what its completion says
-//! is settled afterwards.
+//! Sending through a completion ring: the front of the queue becomes one operation, and its completion settles it.
 //!
-//! While an operation is out, its bytes stay in front of the parts, whatever is pushed or taken behind them; the
-//! queue sends nothing else. What the operation sent is taken off by its count of bytes alone, so parts may be
-//! joined meanwhile.
+//! Until an operation is settled, its bytes stay at the front of the parts, and the queue sends nothing else. Parts
+//! behind them may be pushed and taken. The number of sent bytes alone decides what is removed, so parts may be
+//! joined in the meantime.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,10 +17,10 @@ use super::operation::{
 use super::payload::Part;
 use crate::sys::{self, MAX_BYTES, MAX_SLICES, More, NonBlocking, Target};
 
-/// What a queue knows of its operations.
+/// The state of a queue's operations.
 pub(super) struct Operations {
     out: Option<Out>,
-    /// The message of the last operation, for the next one.
+    /// The message of the last operation, which the next one reuses.
     spare: Option<Arc<Message>>,
 }
 
@@ -34,53 +33,54 @@ impl Operations {
 struct Out {
     /// The address of its message, which distinguishes it from operations of other queues.
     message: usize,
-    /// The bytes in front of the parts that it may be sending.
+    /// The number of bytes at the front of the parts that it may be sending.
     bytes: u64,
 }
 
 impl Operations {
-    /// The number of bytes in front of the parts that the kernel may be sending.
+    /// Returns the number of bytes at the front of the parts that the kernel may be sending.
     pub(super) fn bytes(&self) -> u64 {
         self.out.map_or(0, |out| out.bytes)
     }
 }
 
-/// What the first completion of a [`SendOperation`] came to.
+/// The result of the first completion of a [`SendOperation`].
 #[derive(Debug)]
 #[must_use]
 pub struct Settled {
-    /// The number of bytes that were sent: they are gone from the queue. 0 says that another operation should be
-    /// begun: a file is to be sent, or the kernel refuses to send without a copy, which only [`begin`] can change.
+    /// The number of bytes that were sent and removed from the queue. 0 means that the caller should [`begin`]
+    /// another operation: a file operation has ended, or the kernel refused to send without a copy and the next
+    /// operation copies.
     ///
     /// [`begin`]: WriteQueue::begin
     pub sent: io::Result<u64>,
-    /// The memory that the kernel may still send from, whatever `sent` says: another completion is due.
+    /// The memory that the kernel may still send from, even if `sent` is an error: another completion is due.
     pub in_flight: Option<InFlightSend>,
 }
 
 impl WriteQueue {
-    /// Returns what stands in front of the queue as one operation for a completion ring, of at most `limit` bytes
-    /// (0 counts as 1). `None` if the queue is empty, or the operation before is not settled.
+    /// Returns the front of the queue as one operation for a completion ring, of at most `limit` bytes (0 counts as
+    /// 1). Returns `None` if the queue is empty, or the previous operation is not settled.
     ///
-    /// The bytes stay in the queue, and pending, until the first completion is given to [`settle`](Self::settle).
-    /// Until then more can be pushed, and everything that would send, such as [`flush`](Self::flush), returns
-    /// [`io::ErrorKind::ResourceBusy`]; [`clear`](Self::clear) and [`take_unsent`](Self::take_unsent) take what
-    /// stands behind. A queue can be dropped: the operation holds its memory by itself.
+    /// The bytes stay in the queue, and pending, until the first completion is passed to [`settle`](Self::settle).
+    /// Until then, parts can be pushed; methods that send, such as [`flush`](Self::flush), return
+    /// [`io::ErrorKind::ResourceBusy`]; [`clear`](Self::clear) and [`take_unsent`](Self::take_unsent) take only the
+    /// bytes behind the operation. The queue can be dropped: the operation holds its own memory.
     ///
-    /// With [`with_zero_copy`](Self::with_zero_copy), parts of at least its threshold are operations of the method
-    /// [`ZeroCopy`](SendMethod::ZeroCopy) of their own, with the same rules for which memory, and for when it turns
-    /// itself off; sockets and completions need no recognising here.
+    /// With [`with_zero_copy`](Self::with_zero_copy), parts of at least its threshold become separate operations of
+    /// the method [`ZeroCopy`](SendMethod::ZeroCopy). The same rules select the memory and turn zero-copy off.
+    /// Sockets and completions need not be identified here.
     ///
-    /// An operation that could not be submitted is settled with the result `-ECANCELED`.
+    /// Settle an operation that could not be submitted with the result `-ECANCELED`.
     ///
     /// # Errors
     ///
-    /// Those of reading a small file that is in front, as [`flush`](Self::flush) returns them.
+    /// Those of reading a file at the front of the queue, as [`flush`](Self::flush) returns them.
     ///
     /// # Cost
     ///
-    /// No system call and no copy, except for reading small files. O(parts) of the operation. Allocates the
-    /// message, which the queue keeps for the next operation until it is empty, and for more than 4 parts.
+    /// No system call and no copy, except to read small files. O(parts) of the operation. Allocates the message,
+    /// which the queue reuses until it is empty, and a list if the operation has more than 4 parts.
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl WriteQueue {
                 }
                 (_, Step::ReadFile { at }) => match self.read_file(at) {
                     Ok(()) => parts = self.parts.len(),
-                    // What stands in front leaves first; then the read fails again, and is reported.
+                    // Send the parts in front first. The next read fails again and reports the error.
                     Err(_) if at > 0 => parts = at,
                     Err(e) => return Err(e),
                 },
@@ -124,7 +124,7 @@ impl WriteQueue {
         Ok(None)
     }
 
-    /// The step that sends the front of the first `parts` parts, and the number of them that it takes.
+    /// Returns the number of parts in the next step, and the step. It considers the first `parts` parts.
     fn next_step(&self, parts: usize, limit: usize) -> (usize, Step) {
         let shape = |part: &Part| match part.shape() {
             Shape::Copied(len) if self.sends_zero_copy(part) => Shape::ZeroCopy(len),
@@ -136,7 +136,7 @@ impl WriteQueue {
         (taken, gather.finish(parts))
     }
 
-    /// The memory of the first `bytes` bytes, which are in the first `parts` parts.
+    /// Returns the memory of the first `bytes` bytes, which are in the first `parts` parts.
     fn memory(&self, parts: usize, bytes: usize, zero_copy: bool) -> Memory {
         let mut left = bytes;
         let views = self.parts.iter().take(parts).filter_map(Part::memory).map(|view| {
@@ -153,7 +153,7 @@ impl WriteQueue {
 
     fn hand_out(&mut self, memory: Memory, bytes: usize, more: More) -> SendOperation {
         let mut message = self.operations.spare.take().unwrap_or_default();
-        // Not shared: the operation before has been settled, which consumed it.
+        // Not shared: settling the previous operation consumed it.
         if let Some(message) = Arc::get_mut(&mut message) {
             message.fill(memory.views());
         }
@@ -164,23 +164,23 @@ impl WriteQueue {
         SendOperation { message, memory, bytes, more }
     }
 
-    /// Settles an operation by its first completion: takes what was sent off the queue. `result` and `flags` are
-    /// those of the completion.
+    /// Settles an operation by its first completion: removes the sent bytes from the queue. `result` and `flags`
+    /// are those of the completion.
     ///
-    /// A completion that is short, failed or cancelled is settled in the same way: what was not sent is in front of
-    /// the queue, and [`begin`](Self::begin) continues there. A cancelled operation may have sent something; its
-    /// result says so. The operation of a [file](SendMethod::File) sends nothing by itself: `settle` ends
-    /// it, if waiting for the socket failed or was cancelled.
+    /// Short, failed and cancelled operations are settled in the same way: the bytes that were not sent stay at the
+    /// front of the queue, and [`begin`](Self::begin) continues there. A cancelled operation may have sent bytes;
+    /// its result is their number. The operation of a [file](SendMethod::File) sends nothing itself: call `settle`
+    /// for it if waiting for the socket failed or was cancelled.
     ///
     /// # Errors
     ///
-    /// In [`Settled::sent`]: the kernel's; [`io::ErrorKind::InvalidData`] for a result above what was offered;
-    /// [`io::ErrorKind::WriteZero`] for 0. Nothing was sent then. Where the kernel refuses to send without a copy
-    /// because a resource is exhausted, that is not an error, and the next operation copies.
+    /// In [`Settled::sent`]: the error of the kernel; [`io::ErrorKind::InvalidData`] for a result above the number
+    /// of bytes offered; [`io::ErrorKind::WriteZero`] for 0. Nothing was sent then. If the kernel refuses to send
+    /// without a copy, that is not an error: `sent` is 0, and the next operation copies.
     ///
     /// # Panics
     ///
-    /// If the operation is of another queue, or the completion is a notification.
+    /// If the operation belongs to another queue, or the completion is a notification.
     pub fn settle(&mut self, operation: SendOperation, result: i32, flags: u32) -> Settled {
         assert!(flags & NOTIFICATION == 0, "a notification does not settle an operation");
         let (memory, bytes) = self.take_back(operation);
@@ -191,7 +191,7 @@ impl WriteQueue {
             (_, Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
             (_, Ok(sent)) => {
                 self.above_high = !self.is_writable();
-                // What is out may have been joined with what was pushed behind it.
+                // The bytes of the operation may have been joined with bytes pushed behind them.
                 self.close_tail();
                 self.take_sent(sent, bytes as u64).map(|()| sent)
             }
@@ -209,15 +209,14 @@ impl WriteQueue {
             zero_copy.operations += 1;
         }
         if self.is_empty() {
-            // An idle connection holds no memory for it.
+            // An idle connection keeps no message.
             self.operations.spare = None;
         }
         Settled { sent, in_flight }
     }
 
-    /// Sends the file in front when its socket is writable: settles the operation and flushes. Everything that
-    /// [`flush`](Self::flush) says holds, except that it never waits for the peer, on a blocking descriptor
-    /// neither.
+    /// Settles the operation of a file when its socket is writable, and flushes the queue as [`flush`](Self::flush)
+    /// does. It never waits for the peer, even on a blocking descriptor.
     ///
     /// # Errors
     ///
@@ -225,13 +224,13 @@ impl WriteQueue {
     ///
     /// # Panics
     ///
-    /// If the operation is of another queue, or of another [method](SendMethod) than a file's.
+    /// If the operation belongs to another queue, or its [method](SendMethod) is not [`File`](SendMethod::File).
     ///
     /// # Cost
     ///
-    /// Three system calls more than a flush on a descriptor that is blocking, as those of ring programs are: it is
-    /// non-blocking during the call. An operation on it that another thread submits meanwhile (`SQPOLL`) may end
-    /// with `EAGAIN`.
+    /// On a blocking descriptor, which ring programs use, three system calls more than a flush: it is made
+    /// non-blocking during the call. An operation that another thread submits on it in the meantime (`SQPOLL`) may
+    /// end with `EAGAIN`.
     pub fn settle_file(&mut self, operation: SendOperation, dst: impl AsFd) -> io::Result<Flush> {
         assert!(operation.method() == SendMethod::File, "{operation:?} sends no file");
         self.take_back(operation);
@@ -239,10 +238,10 @@ impl WriteQueue {
         self.flush_copying(Target::new(dst.as_fd()))
     }
 
-    /// Releases the memory of a zero-copy operation by its last completion, the one with the flag
-    /// `IORING_CQE_F_NOTIF`, and learns from its result whether sending without a copy is worth it.
+    /// Releases the memory of a zero-copy operation. `result` is that of its last completion, the one with the flag
+    /// `IORING_CQE_F_NOTIF`; it tells whether the kernel copied the bytes after all.
     ///
-    /// The result says that only where the operation asked for `IORING_SEND_ZC_REPORT_USAGE`.
+    /// The kernel reports this only if the operation was submitted with `IORING_SEND_ZC_REPORT_USAGE`.
     pub fn complete(&mut self, send: InFlightSend, result: i32) {
         let copied = send.complete(result);
         self.stats.copied_operations += u64::from(copied);
@@ -252,7 +251,7 @@ impl WriteQueue {
         }
     }
 
-    /// Takes what an operation held, and its number of bytes. The operation is no longer in flight.
+    /// Ends an operation and returns its memory and its number of bytes.
     fn take_back(&mut self, operation: SendOperation) -> (Memory, usize) {
         let message = Arc::as_ptr(&operation.message).addr();
         let is_ours = self.operations.out.is_some_and(|out| out.message == message);
@@ -262,7 +261,8 @@ impl WriteQueue {
         (memory, bytes)
     }
 
-    /// The error that a zero-copy operation ended with; or nothing was sent, and the next operation copies.
+    /// Returns the error of a zero-copy operation, or 0 if the kernel refused to send without a copy and the next
+    /// operation copies.
     fn refused(&mut self, result: i32) -> io::Result<u64> {
         let error = error(result);
         let refusal = sys::refusal_of_operation(&error);
@@ -274,7 +274,7 @@ impl WriteQueue {
         Ok(0)
     }
 
-    /// Fails while an operation is out: what it sends can't be sent by another call too.
+    /// Fails until the operation is settled: no other call may send the same bytes.
     pub(super) fn require_settled(&self) -> io::Result<()> {
         match self.operations.out {
             Some(_) => Err(io::ErrorKind::ResourceBusy.into()),
@@ -287,7 +287,7 @@ impl WriteQueue {
     }
 }
 
-/// The error that the result of a completion stands for.
+/// Returns the error that the result of a completion encodes.
 fn error(result: i32) -> io::Error {
     io::Error::from_raw_os_error(result.saturating_neg())
 }

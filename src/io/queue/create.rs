@@ -1,12 +1,12 @@
-//! The constructors of `WriteQueue`, with its limits.
+//! The constructors of `WriteQueue` and the setters of its limits.
 
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 use super::begin::Operations;
 use super::{BLOCK, BUDGET, Parts, QueueStats, Tail, WATERMARKS, WriteQueue};
 
 impl WriteQueue {
-    /// Creates an empty queue with the default limits: writable up to 64 KiB pending and again from 32
-    /// KiB down, at most 1 MiB per flush.
+    /// Creates an empty queue with the default limits: a high watermark of 64 KiB, a low watermark of 32 KiB,
+    /// and a budget of 1 MiB per flush.
     ///
     /// # Cost
     ///
@@ -31,8 +31,8 @@ impl WriteQueue {
         }
     }
 
-    /// Sets the weight above which the queue stops being [writable](Self::is_writable), and the one down to
-    /// which it stays so.
+    /// Sets the watermarks: the queue stops being [writable](Self::is_writable) when its weight exceeds
+    /// `high`, and becomes writable again when its weight falls to `low`.
     ///
     /// # Panics
     ///
@@ -59,11 +59,11 @@ impl WriteQueue {
         self
     }
 
-    /// Sets the number of bytes that one flush sends before it gives way to other connections; 0 counts
-    /// as 1, and `u64::MAX` means no limit.
+    /// Sets the number of bytes that one flush sends before it returns to let other connections send. 0
+    /// counts as 1, and `u64::MAX` means no limit.
     ///
-    /// With a budget of 64 KiB or more, a flush sends up to a sixteenth more, at most 64 KiB, if that sends a
-    /// part to its end: the last bytes of a file would otherwise cost a system call of their own.
+    /// With a budget of 64 KiB or more, a flush exceeds it by up to a sixteenth, at most 64 KiB, if that
+    /// sends a part to its end: otherwise the last bytes of a file would take a separate system call.
     #[must_use]
     pub fn with_budget(mut self, bytes: u64) -> Self {
         self.budget = bytes.max(1);

@@ -1,8 +1,8 @@
-//! How a queue is sent: one step, repeated until something ends it.
+//! Sends a queue in a loop of single steps.
 //!
-//! `gather.rs` says what the step is: one gathered write of the buffers in front, or one `sendfile`, or
-//! reading a file for one of them. What the call reports is settled before the next step begins, so the
-//! queue is exact on every way out of the loop.
+//! `gather.rs` chooses each step: one gathered write of the buffers in front, one `sendfile`, or one read of a
+//! file into memory. The result of a call is settled before the next step begins, so the queue is exact at
+//! every exit of the loop.
 
 use std::io::{self, IoSlice, Write};
 #[cfg(unix)]
@@ -25,14 +25,15 @@ use crate::io::scratch::{self, SCRATCH};
 use crate::sys::Target;
 use crate::sys::{MAX_SLICES, More};
 
-/// A flush may exceed its budget by one part in so many, and at most by so much, to send a part to its end:
-/// otherwise the last bytes of a file would cost a system call, or a read and a write, of their own.
+/// To send a part to its end, a flush may exceed its budget by this fraction of it, and by at most
+/// `MAX_OVERRUN` bytes. Otherwise the last bytes of a file would take a separate system call, or a read and a
+/// write.
 const OVERRUN_SHARE: u64 = 16;
 const MAX_OVERRUN: usize = 64 * 1024;
 /// Smaller budgets are kept exactly.
 const MIN_BUDGET_TO_OVERRUN: u64 = 64 * 1024;
 
-/// How a flush ended, with the number of bytes that it sent.
+/// The outcome of a flush, with the number of bytes that it sent.
 ///
 /// # Examples
 ///
@@ -49,22 +50,22 @@ const MIN_BUDGET_TO_OVERRUN: u64 = 64 * 1024;
 pub enum Flush {
     /// The queue is empty.
     Done(u64),
-    /// The descriptor takes no more now: flush again when it is writable.
+    /// The descriptor is full: flush again when it is writable.
     WouldBlock(u64),
-    /// The budget of one call is spent, there is more to send, and the descriptor may take it: flush
-    /// again after other connections had their turn.
+    /// The budget of the call is spent and more bytes are pending: flush again after other connections have had
+    /// their turn.
     BudgetSpent(u64),
 }
 
 impl Flush {
-    /// The bytes that this call sent.
+    /// Returns the number of bytes that this call sent.
     #[must_use]
     pub fn bytes(self) -> u64 {
         let (Self::Done(bytes) | Self::WouldBlock(bytes) | Self::BudgetSpent(bytes)) = self;
         bytes
     }
 
-    /// Whether the queue is empty.
+    /// Returns whether the queue is empty.
     #[must_use]
     pub fn is_done(self) -> bool {
         matches!(self, Self::Done(_))
@@ -72,33 +73,34 @@ impl Flush {
 }
 
 impl WriteQueue {
-    /// Sends what the descriptor takes, up to the budget of one call.
+    /// Sends as many bytes as the descriptor takes, up to the budget of one call.
     ///
-    /// On a non-blocking descriptor it never waits for the peer; on a blocking one it does. To
-    /// send everything over a blocking one, flush until [`Flush::is_done`].
+    /// On a non-blocking descriptor it never waits for the peer; on a blocking one it does. To send the whole
+    /// queue on a blocking descriptor, flush until [`Flush::is_done`].
     ///
     /// # Errors
     ///
-    /// Whatever the kernel reports, except for a full descriptor, which is
-    /// [`Flush::WouldBlock`], and for signals, which are not seen. If a file ends before its
-    /// region does, the source of the error is [`FileTruncated`](crate::FileTruncated), once everything
-    /// in front of the missing bytes is out. After any error the queue holds exactly what has not
-    /// been sent: [`flushed_bytes`](Self::flushed_bytes) counts what went before the error, and a
-    /// flush again goes on from there. While an operation of `begin` (feature `io-uring`) is out, it is
+    /// The error of the kernel, with two exceptions: a full descriptor is [`Flush::WouldBlock`], and a call
+    /// that a signal interrupts is repeated. If a file ends before its region does, the source of the error is
+    /// [`FileTruncated`](crate::FileTruncated), after all bytes in front of the missing ones have been sent.
+    /// While an operation of `begin` (feature `io-uring`) is not settled, the error is
     /// [`io::ErrorKind::ResourceBusy`].
     ///
-    /// A peer that is gone gives [`io::ErrorKind::BrokenPipe`]. For buffers on a socket that needs
-    /// nothing from the program (`MSG_NOSIGNAL`); `sendfile`, pipes and files raise SIGPIPE as
-    /// well, which Rust programs ignore from their start.
+    /// After any error the queue holds exactly the bytes that have not been sent.
+    /// [`flushed_bytes`](Self::flushed_bytes) counts the bytes sent before the error, and the next flush
+    /// continues there.
+    ///
+    /// A disconnected peer gives [`io::ErrorKind::BrokenPipe`]. Buffers are sent to sockets with
+    /// `MSG_NOSIGNAL`, which raises no signal. `sendfile` and writes to pipes also raise SIGPIPE, which Rust
+    /// programs ignore by default.
     ///
     /// # Cost
     ///
-    /// One system call for up to 1024 buffers with the small files among them, one per large
-    /// file. Files of up to 16 KiB are read into memory (a system call and a copy each), as are
-    /// those that the kernel can't send to this descriptor, 64 KiB at a time. Reading or sending a
-    /// file that is not in memory blocks on the disk; see
-    /// [`FileRegion::prefetch`](crate::FileRegion::prefetch). Buffers are copied by the kernel, unless
-    /// [`with_zero_copy`](Self::with_zero_copy) asks for more.
+    /// One system call for up to 1024 buffers and the small files among them, one per large file. Files of up
+    /// to 16 KiB are read into memory (a system call and a copy each), as are files that the kernel can't send
+    /// to this descriptor, 64 KiB at a time. Reading or sending a file that is not in memory blocks on the
+    /// disk; see [`FileRegion::prefetch`](crate::FileRegion::prefetch). The kernel copies buffers, except as
+    /// [`with_zero_copy`](Self::with_zero_copy) describes.
     #[cfg(unix)]
     pub fn flush(&mut self, dst: impl AsFd) -> io::Result<Flush> {
         let target = Target::new(dst.as_fd());
@@ -107,26 +109,26 @@ impl WriteQueue {
         self.drain(&mut ZeroCopyTarget(target))
     }
 
-    /// As [`flush`](Self::flush), but the kernel copies all memory.
+    /// Flushes as [`flush`](Self::flush) does, but the kernel copies all memory.
     #[cfg(unix)]
     pub(crate) fn flush_copying(&mut self, mut target: Target<'_>) -> io::Result<Flush> {
         self.drain(&mut target)
     }
 
-    /// Sends to any writer what it takes, up to the budget of one call: for TLS streams, for
-    /// compression, for tests.
+    /// Sends as many bytes as a writer takes, up to the budget of one call. Use it for TLS streams, compression
+    /// and tests.
     ///
     /// The writer's own `flush` is not called.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), with what the writer reports. A writer that reports more than it was
+    /// As [`flush`](Self::flush), with the errors of the writer. A writer that reports more bytes than it was
     /// offered gives [`io::ErrorKind::InvalidData`], and the queue does not change.
     ///
-    /// A writer that takes nothing (`Ok(0)`) is full: that is [`Flush::WouldBlock`], as is an error of the
-    /// kind [`io::ErrorKind::WouldBlock`]. So it is with the writer of a rustls connection whose buffer is
-    /// at its limit: send what it has buffered, then flush again. A writer that can never take more, such as
-    /// a full `&mut [u8]`, gives `WouldBlock(0)` each time.
+    /// `Ok(0)` from the writer means that it is full and gives [`Flush::WouldBlock`], as does an error of the
+    /// kind [`io::ErrorKind::WouldBlock`]. The writer of a rustls connection returns it when its buffer is at
+    /// the limit: send its buffered bytes, then flush again. A writer that can never take more, such as a full
+    /// `&mut [u8]`, gives `WouldBlock(0)` each time.
     ///
     /// # Cost
     ///
@@ -161,7 +163,7 @@ impl WriteQueue {
         self.drain_until(sink, Self::is_empty)
     }
 
-    /// As [`drain`](Self::drain), but makes no further call once `is_done`.
+    /// Drains as [`drain`](Self::drain) does, but makes no further call once `is_done` returns true.
     pub(super) fn drain_until<S: Sink>(
         &mut self,
         sink: &mut S,
@@ -197,8 +199,8 @@ impl WriteQueue {
         }
     }
 
-    /// Makes one transfer from the front of the first `parts` parts, or reads one file for it. `left` is
-    /// what the budget leaves.
+    /// Makes one transfer from the first `parts` parts, or reads one file for it. `left` is the rest of the
+    /// budget.
     #[inline]
     fn step<S: Sink>(&mut self, sink: &mut S, parts: usize, left: u64) -> io::Result<()> {
         #[cfg(unix)]
@@ -216,7 +218,7 @@ impl WriteQueue {
         let slices = parts.min(MAX_SLICES);
         bufs.reserve(slices);
         let (front, back) = self.parts.as_slices(slices);
-        // A loop over each: an iterator over both is not inlined.
+        // A loop over each slice: a chained iterator is not inlined.
         'gather: for run in [front, back] {
             for part in run {
                 let (Some(taken), Some(bytes)) = (gather.take(shape(part)), part.bytes()) else {
@@ -251,7 +253,7 @@ impl WriteQueue {
             Step::ReadFile { at } => {
                 drop(bufs);
                 match self.read_file(at) {
-                    // What stands in front leaves first; then the read fails again, and is reported.
+                    // Send the parts in front first. The next read fails again and reports the error.
                     Err(_) if at > 0 => self.step(sink, at, left),
                     other => other,
                 }
@@ -259,7 +261,7 @@ impl WriteQueue {
         }
     }
 
-    /// What one call may send.
+    /// Returns the number of bytes that one call may send.
     #[inline]
     fn allowance(&self, left: u64, max_call: usize) -> Allowance {
         let bytes = clip(left, max_call);
@@ -275,7 +277,7 @@ impl WriteQueue {
             Part::File(region) => sink.send_file(region, bytes, more),
             _ => unreachable!("a file is in front"),
         };
-        // After `None` the region is one that has to be read, as the next step finds.
+        // After `None` the region must be read, and the next step does so.
         if let Some(sent) = self.parts.edit(0, send)? {
             self.stats.sendfile_bytes += sent;
             self.take_sent(sent, bytes as u64)?;
@@ -313,9 +315,9 @@ impl WriteQueue {
         Ok(())
     }
 
-    /// The block that the file at index `at` is read into, and whether it holds the bytes of the part
-    /// before it: if those leave enough capacity in their block, or are few, and so are copied, into a block of
-    /// their own pool and budget that has memory for it.
+    /// Returns the block to read the file at index `at` into, and whether it already holds the bytes of the
+    /// part before. It does if that part is a block with enough spare capacity. It also does if that part is
+    /// small and its pool and budget have memory for a larger block, to which the part is copied.
     fn block_for_file(&mut self, at: usize, len: usize) -> io::Result<(ByteBuf, bool)> {
         let Some(before) = at.checked_sub(1) else { return Ok((scratch::block(len)?, false)) };
         if let Some(block) = self.parts.edit(before, |part| part.reopen(len)) {

@@ -1,24 +1,24 @@
-//! What to send next: a value that is computed from the shapes of the parts alone.
+//! Chooses the next step of a flush from the shapes of the parts alone.
 //!
-//! Nothing here touches bytes, files or descriptors, so the whole decision is tested without a kernel.
+//! This module accesses no bytes, files or descriptors, so its tests need no kernel.
 
 use crate::io::scratch::SCRATCH;
 use crate::sys::More;
 
-/// The longest file that is read into memory, so that it leaves in one write with its neighbours.
-/// Measured: at 16 KiB the second system call costs as much as the copy saves.
+/// The longest file that is read into memory to be sent in one write with its neighbours. Measured: at 16 KiB the
+/// copy costs as much as the system call that it saves.
 const INLINE_FILE: u64 = 16 * 1024;
 
-/// Files are read only while fewer bytes than this stand in front of them. It bounds the memory that
-/// a peer which does not read can make the queue hold.
+/// A file is read only if fewer bytes than this are in front of it. This bounds the memory that a peer that reads
+/// nothing can make the queue hold.
 const READ_AHEAD: usize = SCRATCH;
 
-/// What decides how a part leaves.
+/// The property of a part that decides how it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Bytes in memory that are copied by the call that takes them.
+    /// Bytes in memory that the kernel copies.
     Copied(usize),
-    /// Bytes in memory that the kernel sends from where they are.
+    /// Bytes in memory that the kernel sends without a copy.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets use it"))]
     ZeroCopy(usize),
     /// A file that must be read into memory.
@@ -27,27 +27,27 @@ pub(super) enum Shape {
     File(u64),
 }
 
-/// One transfer from the front of the queue.
+/// One step: a transfer from the front of the queue, or the read of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The kernel sends up to this number of bytes of the file in front.
     SendFile { bytes: usize, more: More },
-    /// The file at this index is read into memory; then the next step is decided anew.
+    /// The file at this index is read into memory. Then the next step is chosen.
     ReadFile { at: usize },
-    /// The bytes that were gathered leave in one write.
+    /// The gathered bytes are sent in one write.
     Write { bytes: usize, more: More, zero_copy: bool },
 }
 
-/// How much a step may send.
+/// The number of bytes that a step may send.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     pub(super) bytes: usize,
-    /// As many bytes more may be sent if that sends a part to its end.
+    /// The number of further bytes that may be sent if that sends a part to its end.
     pub(super) overrun: usize,
 }
 
-/// A step in the making: it is offered the parts from the front on, at most as many as a call takes slices, until it
-/// takes no more.
+/// Builds a step. The caller offers the parts from the front on, at most as many as a call takes slices, until
+/// `take` returns `None`.
 #[derive(Debug)]
 pub(super) struct Gather {
     allowance: Allowance,
@@ -58,16 +58,16 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Begins a step. At least one byte is allowed.
+    /// Begins a step. The allowance is at least one byte.
     #[inline(always)]
     pub(super) fn new(allowance: Allowance) -> Self {
         Self { allowance, bytes: 0, taken: 0, zero_copy: false, file: None }
     }
 
-    /// Takes the next part, and returns how many of its bytes belong to the write; `None` ends the step.
+    /// Takes the next part and returns the number of its bytes that belong to the write; `None` ends the step.
     #[inline(always)]
     pub(super) fn take(&mut self, shape: Shape) -> Option<usize> {
-        // Nearly every part. Both terms are at most half of the numbers, so the sum can't wrap.
+        // The most frequent case. Both terms are at most half of `usize::MAX`, so the sum can't wrap.
         if let Shape::Copied(len) = shape
             && !self.zero_copy
             && self.bytes + len < self.allowance.bytes
@@ -79,7 +79,7 @@ impl Gather {
         self.take_special(shape)
     }
 
-    /// Takes a part that may end the step, or that is cut.
+    /// Takes a part that may end the step or be cut.
     #[inline(always)]
     fn take_special(&mut self, shape: Shape) -> Option<usize> {
         let (len, zero_copy) = match shape {
@@ -106,7 +106,7 @@ impl Gather {
         Some(len)
     }
 
-    /// What the step is, for a queue of `parts` parts.
+    /// Returns the step for a queue of `parts` parts.
     #[inline(always)]
     pub(super) fn finish(self, parts: usize) -> Step {
         match self.file {
@@ -134,7 +134,7 @@ impl Gather {
         }
     }
 
-    /// With parts and allowance left, the flush continues at once.
+    /// Returns whether the flush continues at once, which it does if parts and allowance are left.
     #[inline(always)]
     fn more(&self, parts_left: bool, bytes: usize) -> More {
         if parts_left && bytes < self.allowance.bytes { More::Follows } else { More::No }
@@ -142,7 +142,7 @@ impl Gather {
 }
 
 impl Allowance {
-    /// What of `len` bytes may be sent where `left` are left.
+    /// Returns the number of `len` bytes that may be sent if `left` bytes of the allowance are left.
     #[inline(always)]
     fn clip(self, len: usize, left: usize) -> usize {
         if len <= left || len - left <= self.overrun { len } else { left }

@@ -1,25 +1,25 @@
-//! The outbound queue of one connection: buffers and files in order, and one cursor over both.
+//! The outbound queue of one connection: buffers and files in order.
 //!
-//! `payload.rs` has what can be queued, `parts.rs` keeps it in order with its totals, `push.rs` and
-//! `tail.rs` append to it and copy small parts together. `gather.rs` decides what to send next, `flush.rs`
-//! does it, `sink.rs` is where it goes, `stats.rs` counts what that cost. `zero_copy/` decides which memory
-//! the kernel sends from without copying it, and holds that memory meanwhile. `begin.rs` hands the front to a
-//! completion ring as an `operation.rs`, and settles that. What a partial write means is decided by
-//! `io/progress.rs` alone.
+//! `payload.rs` has the types that can be queued. `parts.rs` keeps them in order, with their totals. `push.rs` and
+//! `tail.rs` append parts and copy small ones together. `gather.rs` decides what to send next, `flush.rs` sends it,
+//! `sink.rs` has the destinations, and `stats.rs` has the counters. `zero_copy/` selects the memory that the kernel
+//! sends from without a copy, and holds that memory in flight. `begin.rs` passes the front of the queue to a
+//! completion ring as an operation (`operation.rs`) and settles it. Only `io/progress.rs` decides the effect of a
+//! partial write.
 //!
 //! Rules of the queue:
 //!
-//! * **WQ1** The pending bytes are those of the parts, none of which is empty, followed by the tail, which is
+//! * **WQ1** The pending bytes are those of the parts, followed by those of the tail. No part is empty. The tail is
 //!   closed while a flush runs.
 //! * **WQ2** `flushed` grows by exactly the bytes of the parts that were sent.
-//! * **WQ3** Merging or reading a file may move bytes in memory, but never changes their order.
+//! * **WQ3** Merging parts or reading a file may move bytes in memory, but never changes their order.
 
 use std::fmt;
 use std::io;
 
 use crate::io::progress::clip;
 
-// First, so that the page of the type begins with its constructors and main methods.
+// These modules come first, so that the page of the type begins with its constructors and main methods.
 mod create;
 mod flush;
 mod push;
@@ -62,44 +62,46 @@ pub(crate) use zero_copy::sends_in_flight;
 /// The smallest and the largest block for small parts.
 const BLOCK: (usize, usize) = (4 * 1024, 64 * 1024);
 
-/// The bytes that a part counts in addition to its length, so that a peer that reads nothing can't make
-/// the queue grow without limit by empty or small messages.
+/// The weight of a part in addition to its length. It bounds the number of small messages that a peer that reads
+/// nothing can make the queue hold.
 const PART_OVERHEAD: u64 = 64;
 
-/// The same for a part that holds a descriptor open: 64 of them reach the default high watermark.
+/// The further weight of a part that holds a descriptor open: 61 files exceed the default high watermark.
 const FILE_OVERHEAD: u64 = 1024;
 
-/// Blocks of which the queue holds a small part count from so many times the high watermark on.
+/// Pinned blocks weigh nothing up to this multiple of the high watermark.
 const PINNED_PER_HIGH: u64 = 4;
 
-/// Netty's defaults, in bytes.
+/// The default low and high watermarks in bytes, as in Netty.
 const WATERMARKS: (u64, u64) = (32 * 1024, 64 * 1024);
 
-/// The default budget of a flush. Longer calls save no more CPU time; sending it takes about 0.2 ms.
+/// The default budget of a flush in bytes. Sending it takes about 0.2 ms; a larger budget saves no CPU time.
 const BUDGET: u64 = 1024 * 1024;
 
-/// Buffers and file regions on their way to a descriptor, in order.
+/// A queue of buffers and file regions to be sent to a descriptor in order.
 ///
-/// Push what a connection has to send, then [`flush`](Self::flush) whenever the descriptor is
-/// ready. The queue owns the cursor: however much a call took, whatever error ended it, the queue
-/// holds exactly the rest, and the next flush continues there.
+/// Push the output of a connection, then [`flush`](Self::flush) whenever the descriptor is writable. After each
+/// call, short, complete or failed, the queue holds exactly the bytes that have not been sent, and the next flush
+/// continues there.
 ///
-/// It makes few system calls: one gathered write for a run of buffers, of which small neighbours are
-/// copied together. A small file is read behind the bytes before it and leaves in the same write. A large
-/// one is sent by the kernel.
+/// A queue makes few system calls. It sends a run of buffers with one gathered write, and copies small neighbours
+/// together. It reads a small file into memory and sends it in the same write as the bytes before it. The kernel
+/// sends a large file by itself.
 ///
 /// # TCP
 ///
-/// Within one flush nothing waits for an acknowledgement of the peer: buffers in front of a file are sent
-/// with `MSG_MORE`, and what Nagle's algorithm keeps back behind a file is pushed at the end: by setting and
-/// clearing `TCP_NODELAY`, unless it is set already, or the caller has set `TCP_CORK`. From one flush to the next, that algorithm keeps a small message back until the peer has acknowledged the one
-/// before, which may take 40 ms. Set `TCP_NODELAY` ([`set_nodelay`](std::net::TcpStream::set_nodelay)) on
-/// sockets that carry more than one answer.
+/// Within one flush, no bytes wait for an acknowledgement of the peer. Buffers in front of a file are sent with
+/// `MSG_MORE`. At the end, the queue sets `TCP_NODELAY` to push the bytes that the kernel holds back, and clears it
+/// unless the caller had set it. If the caller has set `TCP_CORK`, it pushes nothing.
+///
+/// Between flushes, Nagle's algorithm holds a small message back until the peer has acknowledged the previous one,
+/// which may take 40 ms. Set `TCP_NODELAY` ([`set_nodelay`](std::net::TcpStream::set_nodelay)) on sockets that
+/// carry more than one response.
 ///
 /// # Datagrams
 ///
-/// A queue is one stream of bytes: it joins and cuts what is pushed, and keeps no boundaries. On a datagram
-/// socket, send each message by a separate call.
+/// A queue is one stream of bytes: it joins and cuts parts and keeps no message boundaries. On a datagram socket,
+/// send each message with a separate call.
 ///
 /// # Examples
 ///
@@ -137,16 +139,16 @@ pub struct WriteQueue {
     flushed: u64,
     /// The size of the first block for small parts.
     first_block: usize,
-    /// The merged bytes of the statistics when the queue was last empty.
+    /// The value of `stats.merged_bytes` when the queue was last empty.
     merged_before: u64,
     budget: u64,
     low: u64,
     high: u64,
-    /// Whether the weight was above `high` when bytes were last sent, and is not yet down to `low`.
-    /// Evaluated lazily: a push only adds weight, so `is_writable` compares it then.
+    /// Whether the weight was above `high` when bytes were last sent, and has not fallen to `low` since. Evaluated
+    /// lazily: a push only adds weight, and `is_writable` compares it.
     above_high: bool,
     stats: QueueStats,
-    /// Where the kernel may send from memory without copying it.
+    /// Present if the kernel may send from memory without copying it.
     #[cfg(unix)]
     zero_copy: Option<Box<zero_copy::ZeroCopy>>,
     #[cfg(all(target_os = "linux", feature = "io-uring"))]
@@ -154,7 +156,7 @@ pub struct WriteQueue {
 }
 
 impl WriteQueue {
-    /// Returns the number of bytes that are queued and not sent. Files count in full.
+    /// Returns the number of bytes that are queued and not yet sent. Files count in full.
     #[doc(alias = "totalPendingWriteBytes")]
     #[inline]
     #[must_use]
@@ -162,32 +164,33 @@ impl WriteQueue {
         self.parts.bytes() + self.tail.len() as u64
     }
 
-    /// Returns the number of bytes that have been sent: the position of the queue in the stream.
+    /// Returns the number of bytes that have been sent, which is the position of the queue in the stream.
     #[must_use]
     pub fn flushed_bytes(&self) -> u64 {
         self.flushed
     }
 
-    /// Returns whether everything has been sent.
+    /// Returns whether all bytes have been sent.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries() == 0
     }
 
-    /// Returns whether more should be pushed: false above the high watermark, until the queue is down to the
-    /// low one. The queue accepts what is pushed in either case.
+    /// Returns whether the caller should push more: false above the high watermark, until the queue falls to the
+    /// low one. The queue accepts a push in either case.
     ///
-    /// The watermarks bound what the queue holds, not only what it sends. Its weight is the bytes that are
-    /// pending, those of files in full, and in addition 64 bytes for each part and 1024 for each file, which
-    /// holds a descriptor open. A view that uses less than half of a block of more than 512 bytes keeps all of
-    /// that block from being freed. Such blocks weigh nothing up to four times the high watermark in sum;
-    /// from there on these views are copied instead, and where there is no memory for the copy their blocks
-    /// weigh what they hold. A run of views of one block counts the block once, and views of a mapped file
-    /// count none.
+    /// The watermarks bound the memory and descriptors that the queue holds. They are compared with its weight: the
+    /// pending bytes, with files in full, plus 64 bytes for each part and 1024 for each file, which holds a
+    /// descriptor open.
     ///
-    /// So with the default watermarks, and whatever is pushed until the queue is not writable, it holds at
-    /// most 64 descriptors and 1 MiB of memory, plus what the last push holds if that is above 64 KiB.
-    /// What owns the memory behind a `Bytes`, and how much that is, can't be seen and does not count.
+    /// A view that uses less than half of a block of more than 512 bytes pins the whole block. Pinned blocks weigh
+    /// nothing up to four times the high watermark in total. Above that, the queue copies such views instead; if it
+    /// has no memory for the copy, the excess adds to the weight. Consecutive views of one block count the block
+    /// once. Views of a mapped file pin no block.
+    ///
+    /// With the default watermarks, a queue that is filled until it is not writable holds at most 64 descriptors
+    /// and 1 MiB of memory, plus the memory of the last push if that is more than 64 KiB. The memory behind a
+    /// `Bytes` is not visible and does not count.
     ///
     /// # Examples
     ///
@@ -213,14 +216,15 @@ impl WriteQueue {
         !self.above_high && self.weight(self.entries()) <= self.high
     }
 
-    /// Returns what the queue has cost so far.
+    /// Returns the counters of the queue.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
         let merged_bytes = self.stats.merged_bytes + self.tail.merged();
         QueueStats { merged_bytes, ..self.stats }
     }
 
-    /// Drops what has not been sent and returns the number of bytes. O(parts).
+    /// Drops the bytes that have not been sent and returns their number. Bytes that an operation of `begin`
+    /// (feature `io-uring`) may be sending stay until it is settled. O(parts).
     ///
     /// # Examples
     ///
@@ -241,11 +245,11 @@ impl WriteQueue {
         dropped
     }
 
-    /// Empties the queue and returns what has not been sent, in order: the first
-    /// [`flushed_bytes`](Self::flushed_bytes) bytes of the stream and these are what was pushed.
+    /// Empties the queue and returns the parts that have not been sent, in order. They continue the stream at
+    /// [`flushed_bytes`](Self::flushed_bytes).
     ///
-    /// Small parts are returned joined, as they would have been sent. What an operation of `begin` (feature `io-uring`)
-    /// may be sending stays until it is settled. O(parts), no byte is copied.
+    /// Small parts are returned joined, as they would have been sent. Bytes that an operation of `begin` (feature
+    /// `io-uring`) may be sending stay until it is settled. O(parts); no byte is copied.
     ///
     /// # Examples
     ///
@@ -271,19 +275,19 @@ impl WriteQueue {
         parts.into_iter().map(Payload::from).collect()
     }
 
-    /// The stream position of the end of everything pushed so far.
+    /// Returns the stream position of the end of the queue.
     #[inline]
     fn end_position(&self) -> u64 {
         self.flushed.saturating_add(self.pending_bytes())
     }
 
-    /// The parts and the tail.
+    /// Returns the number of parts, with the tail if it has bytes.
     fn entries(&self) -> usize {
         self.parts.len() + usize::from(!self.tail.is_empty())
     }
 
-    /// Takes the first `moved` bytes off the queue, which have been sent. Fails if that is more than was
-    /// `offered`; nothing changes then.
+    /// Removes the first `moved` bytes, which have been sent. Fails and changes nothing if more bytes moved than
+    /// were `offered`.
     fn take_sent(&mut self, moved: u64, offered: u64) -> io::Result<()> {
         let Some(whole) = self.parts.settle(moved, offered) else {
             let lie = format!("{moved} bytes reported as written, {offered} were offered");
@@ -292,18 +296,18 @@ impl WriteQueue {
         self.flushed += moved;
         let left = self.parts.len() - whole;
         if left == 0 {
-            // One block holds as much as was merged this time, so that it leaves in one piece.
+            // The next block has space for as many bytes as were merged this time, so that they fit in one block.
             let merged = clip(self.stats.merged_bytes - self.merged_before, BLOCK.1);
             self.first_block = merged.next_power_of_two().max(BLOCK.0);
             self.merged_before = self.stats.merged_bytes;
         }
         self.update_writability(left);
-        // Last: the owner of a part may panic as it is dropped, and what was sent must be counted by then.
+        // Last: the owner of a part may panic when it is dropped, and the sent bytes must be counted before that.
         self.parts.drop_front(whole);
         Ok(())
     }
 
-    /// Returns the weight that is compared with the watermarks, if the queue has this number of parts.
+    /// Returns the weight to compare with the watermarks, for a queue of this number of parts.
     fn weight(&self, parts: usize) -> u64 {
         let Held { files, pinned } = self.parts.held();
         let overhead = PART_OVERHEAD * parts as u64 + FILE_OVERHEAD * files as u64;
@@ -311,7 +315,7 @@ impl WriteQueue {
         self.pending_bytes().saturating_add(overhead).saturating_add(pinned)
     }
 
-    /// The sizes of the blocks that the queue may hold by small parts of them.
+    /// Returns the total size up to which pinned blocks weigh nothing.
     fn max_pinned(&self) -> u64 {
         self.high.saturating_mul(PINNED_PER_HIGH)
     }

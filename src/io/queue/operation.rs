@@ -1,10 +1,10 @@
-//! The front of a queue as one operation of a completion ring, and its memory until the kernel is done.
+//! An operation of a completion ring that sends the front of a queue, and its memory until the kernel releases it.
 //!
-//! An operation holds views of the bytes, which stay in the queue until it is settled: while it is out, no handle
-//! is alone with their memory, so nothing is written to it (C3).
+//! An operation holds views of its bytes, which also stay in the queue until it is settled. So no handle owns their
+//! memory alone, and nothing is written to it (C3).
 //!
-//! The kernel gets addresses: of a message, of its slices, and of the bytes. The message is shared, not owned
-//! by a `Box`, whose move would invalidate an address that was handed out before.
+//! The kernel gets addresses of a message, of its slices, and of the bytes. The message is in an `Arc`: moving a
+//! `Box` would invalidate an address that was passed out before.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -19,13 +19,13 @@ use crate::sys::More;
 /// `IORING_CQE_F_MORE`: another completion of this operation follows.
 pub(super) const MORE_FOLLOWS: u32 = 1 << 1;
 
-/// `IORING_CQE_F_NOTIF`: this completion says that the kernel no longer reads the memory.
+/// `IORING_CQE_F_NOTIF`: the kernel no longer reads the memory.
 pub(super) const NOTIFICATION: u32 = 1 << 3;
 
 /// `IORING_NOTIF_USAGE_ZC_COPIED`, in the result of a notification.
 const COPIED: u32 = 1 << 31;
 
-/// How a [`SendOperation`] is to be submitted.
+/// The request that submits a [`SendOperation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendMethod {
@@ -37,15 +37,15 @@ pub enum SendMethod {
     File,
 }
 
-/// What stands in front of a [`WriteQueue`](crate::WriteQueue), as one owned operation:
-/// [`begin`](crate::WriteQueue::begin) returns it.
+/// The front of a [`WriteQueue`](crate::WriteQueue) as one owned operation. [`begin`](crate::WriteQueue::begin)
+/// returns it.
 ///
-/// The memory that [`message`](Self::message) and [`slices`](Self::slices) refer to stays valid and unchanged
-/// until the operation is settled or dropped, wherever the operation is moved and whatever happens to the queue.
-/// Code that submits it must therefore keep it until the first completion: this is what `unsafe` calls that
-/// submit, such as `push` of the crate `io-uring`, ask for.
+/// The memory that [`message`](Self::message) and [`slices`](Self::slices) refer to stays valid and unchanged until
+/// the operation is settled or dropped, even if the operation is moved or the queue is dropped. Code that submits
+/// the operation must keep it until the first completion. `unsafe` methods that submit, such as `push` of the crate
+/// `io-uring`, require this.
 ///
-/// An operation that is dropped leaves its queue unable to send: the queue can't know what the peer has received.
+/// If an operation is dropped, its queue can't send any more, because the number of sent bytes is not known.
 #[must_use = "a queue whose operation is lost can't send any more"]
 pub struct SendOperation {
     pub(super) message: Arc<Message>,
@@ -62,7 +62,7 @@ pub(super) enum Memory {
 }
 
 impl SendOperation {
-    /// Returns how it is to be submitted.
+    /// Returns the method to submit it by.
     #[must_use]
     pub fn method(&self) -> SendMethod {
         match self.memory {
@@ -72,7 +72,7 @@ impl SendOperation {
         }
     }
 
-    /// Returns the address of a `struct msghdr` for the kernel; it stays the same wherever the operation is moved.
+    /// Returns the address of a `struct msghdr` for the kernel. It stays the same when the operation is moved.
     ///
     /// For a file, the message has no slices.
     #[must_use]
@@ -82,20 +82,20 @@ impl SendOperation {
 
     /// Returns the flags of the message: `MSG_NOSIGNAL`, and `MSG_MORE` if the next operation follows at once.
     ///
-    /// Adding `MSG_WAITALL` has the kernel repeat short sends by itself.
+    /// Add `MSG_WAITALL` to make the kernel repeat short sends.
     #[must_use]
     pub fn message_flags(&self) -> u32 {
         let more = if self.more == More::Follows { libc::MSG_MORE } else { 0 };
         (libc::MSG_NOSIGNAL | more).cast_unsigned()
     }
 
-    /// Returns the bytes, in order; nothing for a file.
+    /// Returns the bytes in order; none for a file.
     #[must_use]
     pub fn slices(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.memory.views().iter().map(|view| &view[..])
     }
 
-    /// Returns the number of bytes that it sends; for a file, as many as one `sendfile` should send.
+    /// Returns the number of bytes that it sends; for a file, the number that one `sendfile` should send.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes
@@ -128,12 +128,12 @@ impl fmt::Debug for SendOperation {
     }
 }
 
-/// A zero-copy operation that the kernel has taken, and the memory that it may still send from: beside its
-/// `user_data` until the completion with the flag `IORING_CQE_F_NOTIF` arrives.
+/// A zero-copy operation that the kernel has taken, with the memory that the kernel may still send from. Keep it
+/// with the operation's `user_data` until the completion with the flag `IORING_CQE_F_NOTIF` arrives.
 ///
-/// Hand it to [`WriteQueue::complete`](crate::WriteQueue::complete) then, or to [`complete`](Self::complete) if the
-/// queue is gone. Dropping it before is safe, as for a queue that is dropped while [`MSG_ZEROCOPY`] sends are in
-/// flight: the pages are exchanged before the memory is used again.
+/// Then pass it to [`WriteQueue::complete`](crate::WriteQueue::complete), or call [`complete`](Self::complete) if
+/// the queue has been dropped. Dropping it earlier is safe, as for a queue that is dropped while [`MSG_ZEROCOPY`]
+/// sends are in flight: the pages are replaced before the memory is used again.
 ///
 /// [`MSG_ZEROCOPY`]: crate::WriteQueue::with_zero_copy
 #[must_use = "dropping it before its notification costs exchanging the pages"]
@@ -155,10 +155,10 @@ impl InFlightSend {
         self.len() == 0
     }
 
-    /// Releases the memory. Returns whether the result of the notification says that the kernel has copied the
-    /// bytes after all, which it does only if it was asked to report that (`IORING_SEND_ZC_REPORT_USAGE`).
+    /// Releases the memory. Returns whether the kernel reports that it copied the bytes after all, which it does
+    /// only for operations with `IORING_SEND_ZC_REPORT_USAGE`.
     ///
-    /// `result` is that of the completion of this operation with the flag `IORING_CQE_F_NOTIF`.
+    /// `result` is that of the operation's completion with the flag `IORING_CQE_F_NOTIF`.
     #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn complete(mut self, result: i32) -> bool {
         self.0 = None;
@@ -184,12 +184,12 @@ impl fmt::Debug for InFlightSend {
     }
 }
 
-/// A `struct msghdr` and its slices, as the kernel reads them.
+/// A `struct msghdr` and its slices, in the layout that the kernel reads.
 #[derive(Default)]
 #[repr(C)]
 pub(super) struct Message {
     header: Header,
-    /// Inline in the message, or in the heap: at one address while the message is not filled anew.
+    /// Inline in the message or on the heap: the address stays the same until the message is filled again.
     slices: SmallVec<[Slice; 8]>,
 }
 
@@ -213,7 +213,7 @@ struct Slice {
     len: usize,
 }
 
-// A C library may split a count in two, of which one is always zero.
+// A C library may split a count into two fields, of which one is always zero.
 static_assertions::assert_eq_size!(Header, libc::msghdr);
 static_assertions::const_assert!(
     std::mem::offset_of!(Header, slices) == std::mem::offset_of!(libc::msghdr, msg_iov)
@@ -223,7 +223,7 @@ static_assertions::const_assert!(
 static_assertions::assert_eq_size!(Slice, libc::iovec);
 
 impl Message {
-    /// Makes it the message of `views`, wherever it was filled before.
+    /// Makes this the message of `views`.
     pub(super) fn fill(&mut self, views: &[ByteView]) {
         self.slices.clear();
         let slice =

@@ -1,7 +1,7 @@
-//! The parts of a queue, with the sums of their lengths and of what they hold.
+//! The parts of a queue, with the sums of their lengths and of the memory and descriptors that they hold.
 //!
-//! Every change of the parts goes through this file, and each one ends in [`Sums::add`] or
-//! [`Sums::remove`]. What a part counts is said by [`Part::len`] and [`Part::held`] alone.
+//! Only this file changes the parts, and each change updates the sums. [`Part::len`] and [`Part::held`]
+//! alone decide what a part adds to them.
 
 use std::collections::VecDeque;
 use std::collections::vec_deque::Iter;
@@ -10,7 +10,7 @@ use super::payload::{Held, Part};
 use crate::buf::ByteView;
 use crate::io::progress::settle;
 
-/// Parts in the order of the stream; none of them is empty.
+/// Parts in the order of the stream. None of them is empty.
 #[derive(Debug)]
 pub(super) struct Parts {
     list: VecDeque<Part>,
@@ -24,9 +24,11 @@ struct Sums {
 }
 
 impl Sums {
+    /// Adds a part to the sums.
+    ///
     /// # Panics
     ///
-    /// If the parts would have 2^64 bytes, which takes files of made-up length; nothing changes then.
+    /// If the parts would have 2^64 bytes, which takes files of made-up length. Nothing changes then.
     #[inline(always)]
     fn add(&mut self, part: &Part) {
         self.add_bytes(part.len());
@@ -55,13 +57,13 @@ impl Parts {
         self.list.len()
     }
 
-    /// The sum of the lengths.
+    /// Returns the sum of the lengths.
     #[inline]
     pub(super) fn bytes(&self) -> u64 {
         self.sums.bytes
     }
 
-    /// What the parts hold beyond their bytes.
+    /// Returns the descriptors and pinned blocks that the parts hold.
     #[inline]
     pub(super) fn held(&self) -> Held {
         self.sums.held
@@ -73,7 +75,7 @@ impl Parts {
         self.list.iter()
     }
 
-    /// The first `most` parts, as two slices of which the second follows the first.
+    /// Returns the first `most` parts as two consecutive slices.
     #[inline]
     pub(super) fn as_slices(&self, most: usize) -> (&[Part], &[Part]) {
         let (front, back) = self.list.as_slices();
@@ -121,7 +123,7 @@ impl Parts {
         Some(part)
     }
 
-    /// Changes the part at `at`. One that is left empty may stay until the next change alone.
+    /// Changes the part at `at`. A part that becomes empty must be replaced or removed by the next change.
     #[inline]
     pub(super) fn edit<R>(&mut self, at: usize, change: impl FnOnce(&mut Part) -> R) -> R {
         let part = &mut self.list[at];
@@ -131,9 +133,9 @@ impl Parts {
         result
     }
 
-    /// Takes the first `moved` bytes off the sums and off the part that is cut, and returns the number
-    /// of parts that [`drop_front`](Self::drop_front) must drop. `None` if more moved than was `offered`
-    /// or than there is; nothing changes then.
+    /// Subtracts the first `moved` bytes from the sums and from the part that is cut, and returns the
+    /// number of parts that [`drop_front`](Self::drop_front) must drop. Returns `None` and changes nothing
+    /// if `moved` is more than `offered` or than the queue has.
     pub(super) fn settle(&mut self, moved: u64, offered: u64) -> Option<usize> {
         let settled = settle(moved, offered, self.list.iter().map(Part::len))?;
         self.sums.bytes -= moved;
@@ -151,7 +153,7 @@ impl Parts {
         Some(settled.whole)
     }
 
-    /// Drops the first `whole` parts, which [`settle`](Self::settle) has counted already.
+    /// Drops the first `whole` parts, which [`settle`](Self::settle) has already subtracted.
     pub(super) fn drop_front(&mut self, whole: usize) {
         if whole == self.list.len() {
             self.list.clear();
@@ -160,7 +162,7 @@ impl Parts {
         }
     }
 
-    /// Removes what stands behind the first `bytes` bytes.
+    /// Removes and returns everything behind the first `bytes` bytes.
     #[cfg(all(target_os = "linux", feature = "io-uring"))]
     pub(super) fn take_behind(&mut self, bytes: u64) -> Vec<Part> {
         let mut behind = Vec::new();
@@ -178,7 +180,7 @@ impl Parts {
         behind
     }
 
-    /// Removes all parts.
+    /// Removes and returns all parts.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Part> + use<> {
         std::mem::replace(self, Self::new()).list.into_iter()
     }

@@ -1,4 +1,4 @@
-//! What can be pushed, and the part of the queue that it becomes.
+//! The types that can be pushed, and the parts of the queue that they become.
 
 use std::mem;
 use std::ops::{AddAssign, SubAssign};
@@ -9,10 +9,10 @@ use crate::buf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 use crate::io::file::mapped;
 use crate::io::file::region::FileRegion;
 
-/// Bytes in memory or a range of a file, to be sent.
+/// Bytes in memory, or a range of a file, to be sent.
 ///
-/// [`WriteQueue::push`](crate::WriteQueue::push) takes anything that converts into it, and
-/// [`WriteQueue::take_unsent`](crate::WriteQueue::take_unsent) returns it.
+/// [`WriteQueue::push`](crate::WriteQueue::push) takes any type that converts into a payload.
+/// [`WriteQueue::take_unsent`](crate::WriteQueue::take_unsent) returns payloads.
 ///
 /// # Examples
 ///
@@ -27,14 +27,14 @@ use crate::io::file::region::FileRegion;
 pub enum Payload {
     /// Bytes in memory.
     Bytes(ByteView),
-    /// Bytes in memory, in many places.
+    /// Bytes in several blocks of memory.
     Composite(CompositeByteBuf),
     /// A range of a file.
     File(FileRegion),
 }
 
 impl Payload {
-    /// Returns the number of bytes that it adds to the stream.
+    /// Returns the length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {
@@ -44,7 +44,7 @@ impl Payload {
         }
     }
 
-    /// Returns whether it adds nothing to the stream.
+    /// Returns whether the length is 0.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -72,7 +72,7 @@ impl From<FileRegion> for Payload {
     }
 }
 
-/// Conversions by way of a view. None of them copies bytes.
+/// Conversions through a view. None of them copies bytes.
 macro_rules! from_bytes {
     ($($source:ty),+) => {$(
         impl From<$source> for Payload {
@@ -98,12 +98,11 @@ from_bytes!(
 /// One element of the queue; not empty.
 #[derive(Debug)]
 pub(super) enum Part {
-    /// Bytes that others may hold too.
+    /// Bytes that other handles may share.
     View(ByteView),
-    /// The same, where the block is so much larger than the view that all of it counts.
+    /// A view that is small beside its block, so that the whole block counts as pinned.
     Pinning(ByteView),
-    /// Small parts and contents of files, copied one after the other into a block that only the queue
-    /// holds.
+    /// Small parts and contents of files, copied one after the other into a block that the queue allocated.
     Block(ByteView),
     /// A range of a file.
     File(FileRegion),
@@ -112,36 +111,36 @@ pub(super) enum Part {
 #[cfg(target_pointer_width = "64")]
 static_assertions::assert_eq_size!(Part, [u64; 4]);
 
-/// Blocks up to this size never count as a whole: a part weighs enough without. The least that one weighs is 65, so
-/// that with the default watermarks there are at most 1009 of them.
+/// Blocks up to this size never count as pinned, because the weight of the part suffices: a part weighs at least
+/// 65, so the default watermarks allow at most 1009 parts.
 const SMALL_BLOCK: usize = 512;
 
-/// Whether a view uses less than half of its block, which is not small itself.
+/// Returns whether a view uses less than half of a block that is larger than [`SMALL_BLOCK`].
 #[inline(always)]
 pub(super) fn is_small_beside_its_block(view: &ByteView) -> bool {
     let pinned = view.pinned();
     pinned / 2 > view.len() && pinned > SMALL_BLOCK && !is_mapped_file(view)
 }
 
-/// Pages of a mapped file are not memory of the process.
+/// Returns whether the bytes are pages of a mapped file, which are not memory of the process.
 #[cold]
 #[cfg(unix)]
 fn is_mapped_file(view: &ByteView) -> bool {
     view.block().is_some_and(|block| block.owner::<mapped::Shared>().is_some())
 }
 
-/// There are none.
+/// Returns false: there are no mapped files here.
 #[cfg(not(unix))]
 fn is_mapped_file(_: &ByteView) -> bool {
     false
 }
 
-/// What parts hold beyond their bytes.
+/// The descriptors and pinned blocks that parts hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// Parts that hold a descriptor open.
+    /// The number of parts that hold a descriptor open.
     pub(super) files: usize,
-    /// The sizes of the blocks of which the queue holds a small part.
+    /// The total size of the pinned blocks.
     pub(super) pinned: u64,
 }
 
@@ -174,12 +173,12 @@ impl Part {
         }
     }
 
-    /// The bytes, if they are in memory.
+    /// Returns the bytes, if they are in memory.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         self.memory().map(|bytes| &bytes[..])
     }
 
-    /// The same, with what keeps them.
+    /// Returns the view of the bytes, if they are in memory.
     pub(super) fn memory(&self) -> Option<&ByteView> {
         match self {
             Self::View(bytes) | Self::Pinning(bytes) | Self::Block(bytes) => Some(bytes),
@@ -187,7 +186,7 @@ impl Part {
         }
     }
 
-    /// What decides how it leaves.
+    /// Returns how the part is to be sent.
     #[inline(always)]
     pub(super) fn shape(&self) -> Shape {
         match self {
@@ -199,7 +198,7 @@ impl Part {
         }
     }
 
-    /// The bytes, if they are a view.
+    /// Returns the view, if the part is one.
     pub(super) fn view(&self) -> Option<&ByteView> {
         match self {
             Self::View(view) | Self::Pinning(view) => Some(view),
@@ -207,7 +206,7 @@ impl Part {
         }
     }
 
-    /// Has the block of a view count if the view is small beside it.
+    /// Makes a view pin its block if the view is small beside it.
     pub(super) fn pin(&mut self) {
         if let Self::View(view) = self
             && is_small_beside_its_block(view)
@@ -216,14 +215,14 @@ impl Part {
         }
     }
 
-    /// Has the block of a view no longer count: a later part of the same block counts it.
+    /// Makes a view no longer pin its block, because a later part of the same block pins it.
     pub(super) fn unpin(&mut self) {
         if let Self::Pinning(view) = self {
             *self = Self::View(mem::take(view));
         }
     }
 
-    /// What it holds beyond its bytes.
+    /// Returns the descriptor or pinned block that the part holds.
     #[inline(always)]
     pub(super) fn held(&self) -> Held {
         match self {
@@ -233,8 +232,8 @@ impl Part {
         }
     }
 
-    /// Takes the bytes out to append to them, if this is a block with so much spare capacity. The part is
-    /// empty then, until it is replaced.
+    /// Takes the block out to append to it, if the part is a block with at least `spare` bytes of spare capacity.
+    /// The part is then empty until it is replaced.
     pub(super) fn reopen(&mut self, spare: usize) -> Option<ByteBuf> {
         let Self::Block(bytes) = self else { return None };
         match mem::take(bytes).try_into_mut() {
@@ -245,11 +244,11 @@ impl Part {
         None
     }
 
-    /// Takes the first `at` bytes off, fewer than there are, and returns them.
+    /// Removes the first `at` bytes and returns them; `at` is less than the length.
     #[cfg(all(target_os = "linux", feature = "io-uring"))]
     pub(super) fn split_to(&mut self, at: u64) -> Self {
         match self {
-            // It fits a `usize`, since the length does.
+            // The cast is lossless: the length fits a `usize`.
             Self::View(bytes) | Self::Pinning(bytes) => {
                 let mut front = Self::View(bytes.split_to(at as usize));
                 let mut rest = Self::View(mem::take(bytes));
@@ -263,10 +262,10 @@ impl Part {
         }
     }
 
-    /// Drops the first `n` bytes, fewer than there are.
+    /// Drops the first `n` bytes; `n` is less than the length.
     pub(super) fn advance(&mut self, n: u64) {
         match self {
-            // It fits a `usize`, since the length does.
+            // The cast is lossless: the length fits a `usize`.
             Self::Pinning(bytes) | Self::Block(bytes) => bytes::Buf::advance(bytes, n as usize),
             Self::View(bytes) => {
                 bytes::Buf::advance(bytes, n as usize);
@@ -278,7 +277,7 @@ impl Part {
 }
 
 impl Default for Part {
-    /// An empty part: one that is being changed.
+    /// Returns an empty part, the placeholder of a part that is being changed.
     fn default() -> Self {
         Self::Block(ByteView::new())
     }

@@ -1,4 +1,4 @@
-//! Flushing into a writer that is polled: it answers at once, or takes the task's waker.
+//! Flushing to a writer that is polled: it returns a result at once, or keeps the task's waker.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
@@ -9,24 +9,24 @@ use super::sink::Sink;
 use crate::io::file::region::FileRegion;
 use crate::sys::More;
 
-/// An asynchronous writer, of whatever runtime's trait.
+/// An asynchronous writer of any runtime.
 pub(crate) trait PollWriter {
-    /// The most bytes that one call is offered.
+    /// The maximum number of bytes that one call is offered.
     const MAX_CALL: usize;
 
-    /// Writes the slices in order, or a part of them.
+    /// Writes the slices in order, or a prefix of them.
     fn poll_write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>])
     -> Poll<io::Result<usize>>;
 
-    /// Sends what the writer itself has buffered.
+    /// Sends the bytes that the writer has buffered.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// A [`PollWriter`] during one poll. Files are read for it.
+/// A [`PollWriter`] during one poll. Files are read into memory for it.
 struct Polled<'p, 'cx, W> {
     writer: &'p mut W,
     cx: &'p mut Context<'cx>,
-    /// The writer has the task's waker.
+    /// Whether the writer has kept the task's waker.
     is_pending: bool,
 }
 
@@ -53,7 +53,7 @@ impl<W: PollWriter> Sink for Polled<'_, '_, W> {
 }
 
 impl WriteQueue {
-    /// Sends everything to `writer`, then has it send what it has buffered.
+    /// Sends the whole queue to `writer`, then flushes `writer`.
     pub(crate) fn poll_drain(
         &mut self,
         cx: &mut Context<'_>,
@@ -86,7 +86,7 @@ impl WriteQueue {
         match flush {
             _ if is_done(self) => Poll::Ready(Ok(())),
             Flush::WouldBlock(_) if polled.is_pending => Poll::Pending,
-            // It gave an error that says to wait, and did not keep the waker.
+            // The writer returned the error `WouldBlock` and did not keep the waker.
             Flush::WouldBlock(_) => Poll::Ready(Err(io::ErrorKind::WouldBlock.into())),
             Flush::Done(_) | Flush::BudgetSpent(_) => {
                 polled.cx.waker().wake_by_ref();

@@ -1,4 +1,4 @@
-//! How parts are pushed: small neighbours are copied together.
+//! Pushing parts. Small neighbours are copied together.
 
 use super::payload::{Part, Payload, is_small_beside_its_block};
 use super::tail::{SMALL, Tail};
@@ -7,13 +7,13 @@ use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
 use crate::pool::{AllocError, Block, Pool};
 
-/// No tail is opened behind more bytes than this, so that the sum of both can't overflow: no block holds
-/// as many bytes again.
+/// No tail is opened behind more bytes than this, so that the sum of both can't overflow: no block holds that
+/// many bytes.
 const MAX_BEFORE_TAIL: u64 = u64::MAX / 2;
 
 impl WriteQueue {
-    /// Appends something to the stream and returns the stream position of its end: all of it has been
-    /// sent once [`flushed_bytes`](Self::flushed_bytes) has reached that.
+    /// Appends a payload to the stream and returns the stream position of its end. It has been sent completely
+    /// when [`flushed_bytes`](Self::flushed_bytes) has reached this position.
     ///
     /// # Panics
     ///
@@ -21,12 +21,13 @@ impl WriteQueue {
     ///
     /// # Cost
     ///
-    /// Amortised O(1), per component of a composite. Parts of up to 1 KiB that follow one another are
-    /// copied into one block, and their own memory is released. Other bytes are not copied.
+    /// Amortised O(1) per component of a composite. Consecutive parts of up to 1 KiB are copied into one block,
+    /// and their own memory is released. Larger parts are not copied, except views that pin too much memory: see
+    /// [`is_writable`](Self::is_writable).
     ///
-    /// The block is from the pool and the budget of the parts, and from the global pool if they are from none.
-    /// Parts of different pools or budgets are not copied together, nor are those whose pool or budget has no
-    /// memory: they stay apart, and the push succeeds.
+    /// The block comes from the pool and budget of the parts, or from the global pool if they have none. Parts of
+    /// different pools or budgets are not copied together. If the pool or budget has no memory, the parts stay
+    /// separate and the push succeeds.
     ///
     /// # Examples
     ///
@@ -39,7 +40,7 @@ impl WriteQueue {
     /// assert_eq!(queue.push(ByteView::new()), 9);
     /// assert_eq!(queue.pending_bytes(), 9);
     /// ```
-    // Inlined, so that the variant is known where it is pushed and nothing is moved around.
+    // Inlined, so that the caller knows the variant and the payload is not moved.
     #[inline]
     pub fn push(&mut self, part: impl Into<Payload>) -> u64 {
         match part.into() {
@@ -50,16 +51,17 @@ impl WriteQueue {
         self.end_position()
     }
 
-    /// Appends a copy of `bytes` to the stream; otherwise as [`push`](Self::push).
+    /// Appends a copy of `bytes` to the stream and returns the stream position of its end, as
+    /// [`push`](Self::push) does.
     ///
     /// # Panics
     ///
-    /// As [`push`](Self::push), and if the global pool gives no memory;
-    /// [`try_push_copy`](Self::try_push_copy) doesn't.
+    /// As [`push`](Self::push), and if the global pool has no memory. [`try_push_copy`](Self::try_push_copy)
+    /// returns an error instead.
     ///
     /// # Cost
     ///
-    /// One copy, into a pooled block that it shares with its small neighbours.
+    /// One copy, into a pooled block that small neighbours share.
     ///
     /// # Examples
     ///
@@ -80,11 +82,11 @@ impl WriteQueue {
         }
     }
 
-    /// Does as [`push_copy`](Self::push_copy).
+    /// Appends a copy of `bytes`, as [`push_copy`](Self::push_copy) does.
     ///
     /// # Errors
     ///
-    /// If the global pool gives no memory. The queue is unchanged then.
+    /// If the global pool has no memory. The queue does not change then.
     ///
     /// # Panics
     ///
@@ -124,7 +126,7 @@ impl WriteQueue {
         Ok(())
     }
 
-    /// Appends a copy of `bytes`; [`push_copy`](Self::push_copy) under the name that `BytesMut` has for it.
+    /// Appends a copy of `bytes`: [`push_copy`](Self::push_copy) under the name of the method of `BytesMut`.
     ///
     /// # Panics
     ///
@@ -134,13 +136,14 @@ impl WriteQueue {
         self.push_copy(bytes);
     }
 
-    /// Makes spare capacity, so that the next `additional` bytes are copied into one block: by
-    /// [`push_copy`](Self::push_copy), or as by [`BufMut`](bytes::BufMut). Larger numbers than are then written
-    /// waste memory until they are sent.
+    /// Reserves spare capacity, so that [`push_copy`](Self::push_copy) or [`BufMut`](bytes::BufMut) copies the
+    /// next `additional` bytes into one block. Capacity that is not used wastes memory until the block has been
+    /// sent.
     ///
     /// # Panics
     ///
-    /// As [`push_copy`](Self::push_copy); [`try_reserve`](Self::try_reserve) doesn't for want of memory.
+    /// As [`push_copy`](Self::push_copy). [`try_reserve`](Self::try_reserve) returns an error if there is no
+    /// memory.
     ///
     /// # Cost
     ///
@@ -152,11 +155,12 @@ impl WriteQueue {
         }
     }
 
-    /// Does as [`reserve`](Self::reserve). After it, a copy of this number of bytes can't fail.
+    /// Reserves spare capacity, as [`reserve`](Self::reserve) does. Afterwards, pushing a copy of `additional`
+    /// bytes can't fail.
     ///
     /// # Errors
     ///
-    /// If the global pool gives no memory. The queue holds what it held.
+    /// If the global pool has no memory. The pending bytes do not change.
     ///
     /// # Examples
     ///
@@ -179,7 +183,7 @@ impl WriteQueue {
         self.open_block(additional).map(drop)
     }
 
-    /// Returns the block that small parts are copied into, with spare capacity for `spare` bytes or more.
+    /// Returns the block that small parts are copied into, with at least `spare` bytes of spare capacity.
     ///
     /// # Panics
     ///
@@ -203,13 +207,13 @@ impl WriteQueue {
         Ok(())
     }
 
-    /// The size of the next block for small parts, of which `needed` bytes are there, behind the first `before`
-    /// parts. The bytes are from `block`.
+    /// Returns the size of the next block for small parts, which is placed behind the first `before` parts. It is
+    /// to hold `needed` bytes of `block` first.
     ///
-    /// In front of all parts it is what was merged before the queue was last empty; behind a full block twice as
-    /// much as in that; behind small parts that have to stay apart, because they are from another pool or budget,
-    /// twice what is needed; else the smallest. So a block wastes no more than what is queued, or 4 KiB behind
-    /// what is large itself.
+    /// At the front of the queue, the size is that of the bytes merged before the queue was last empty. Behind a
+    /// full block, it is twice the length of that block. Behind small parts of another pool or budget, which stay
+    /// separate, it is twice `needed`. Otherwise it is the smallest size. So a block wastes no more than the
+    /// number of queued bytes, or 4 KiB behind a large part.
     fn next_block(&self, before: usize, needed: usize, block: Option<&Block>) -> usize {
         let twice = |len: usize| len.saturating_mul(2).min(BLOCK.1).next_power_of_two();
         let size = match before.checked_sub(1).and_then(|last| self.parts.get(last)) {
@@ -231,7 +235,7 @@ impl WriteQueue {
         }
     }
 
-    // Inlined: a view that is passed in memory is loaded in wider pieces than it was stored in, which
+    // Inlined: a view that is passed in memory is loaded by wider accesses than those that stored it, which
     // stalls the processor.
     #[inline]
     fn push_view(&mut self, bytes: ByteView) {
@@ -257,8 +261,8 @@ impl WriteQueue {
         }
     }
 
-    /// Appends a view that is small beside its block. A run of views of one block counts that once, with the
-    /// last of them. Where more is pinned than the watermarks allow, the bytes are copied instead.
+    /// Appends a view that is small beside its block. Consecutive views of one block count it once, with the last
+    /// view. If more memory is pinned than the watermarks allow, the bytes are copied instead.
     #[inline(never)]
     fn append_pinning(&mut self, bytes: ByteView) {
         let last = self.parts.back();
@@ -272,8 +276,8 @@ impl WriteQueue {
         self.parts.push_back(Part::Pinning(bytes));
     }
 
-    /// Appends a copy of bytes that may be many: to the block in front of them if that has the capacity and is of
-    /// their own pool and budget, else to a new one of these. Returns false where there is no memory.
+    /// Appends a copy of `bytes`, of any length: to the last block if that has the spare capacity and the same
+    /// pool and budget, otherwise to a new block. Returns false if there is no memory.
     fn append_copied(&mut self, bytes: &ByteView) -> bool {
         if self.parts.bytes() > MAX_BEFORE_TAIL {
             return false;
@@ -289,7 +293,8 @@ impl WriteQueue {
         true
     }
 
-    /// Makes the last part the tail, if it is a block with so much spare capacity that may take bytes of `from`.
+    /// Makes the last part the tail if it is a block with at least `spare` bytes of spare capacity that may take
+    /// bytes of `from`. Returns whether it did.
     fn reopen_last(&mut self, spare: usize, from: Option<&Block>) -> bool {
         let Some(Part::Block(last)) = self.parts.back() else { return false };
         if !last.may_be_followed_by(from) {
@@ -302,12 +307,12 @@ impl WriteQueue {
         true
     }
 
-    /// Opens a tail for `bytes`, which are few, and copies them there, if they follow others that are few
-    /// or whose block has spare capacity. Returns whether it did.
+    /// Opens a tail for at most [`SMALL`] bytes and copies them there, if they follow a small part or a block.
+    /// Returns whether it did.
     ///
-    /// `from` is the block that they are in. All that a tail holds is of one pool and budget, which its memory is
-    /// from, or of no pool. Bytes of two pools are not copied together, and neither are those of a pool or budget
-    /// that has no memory: then they stay apart.
+    /// `from` is the block of `bytes`. All bytes of a tail are from the pool and budget of its block, or from no
+    /// pool. Bytes of two pools are not copied together. If the pool or budget has no memory, the parts stay
+    /// separate.
     #[inline(never)]
     fn open_tail_with(&mut self, bytes: &[u8], from: Option<&Block>) -> bool {
         debug_assert!(!bytes.is_empty() && bytes.len() <= SMALL);
@@ -341,8 +346,8 @@ impl WriteQueue {
         true
     }
 
-    /// Removes the last part, whose bytes were copied. If it counted the block of the part before it, that
-    /// counts it now.
+    /// Removes the last part, whose bytes were copied. If it pinned the block of the part before it, that part
+    /// pins the block now.
     #[inline]
     fn remove_joined(&mut self) {
         if let Some(Part::Pinning(joined)) = self.parts.pop_back()
@@ -352,7 +357,7 @@ impl WriteQueue {
         }
     }
 
-    /// Makes the tail one of the parts.
+    /// Appends the tail to the parts, unless it is empty.
     #[inline]
     pub(super) fn close_tail(&mut self) {
         if !self.tail.is_empty() {

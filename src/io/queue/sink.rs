@@ -1,4 +1,4 @@
-//! Where the bytes of a queue go: a descriptor, a socket that may send from memory, or any writer.
+//! The destinations of a queue: a descriptor, a socket with zero-copy sends, or any writer.
 
 use std::io::{self, IoSlice, Write};
 
@@ -7,26 +7,27 @@ use crate::sys::More;
 #[cfg(unix)]
 use crate::sys::{MAX_BYTES, Target};
 
-/// What a writer is offered at a time: enough for a few TLS records, and no more than its buffers should
-/// take at once.
+/// The number of bytes that a writer is offered at a time: enough for a few TLS records, and small
+/// enough for the writer's buffers.
 pub(crate) const MAX_WRITER_CALL: usize = 64 * 1024;
 
 /// A destination of [`WriteQueue`](super::WriteQueue).
 pub(super) trait Sink {
-    /// Whether it is worth asking for [`send_file`](Self::send_file).
+    /// Whether the sink supports [`send_file`](Self::send_file).
     const SENDS_FILES: bool;
 
-    /// Whether it is worth asking for [`send_zero_copy`](Self::send_zero_copy).
+    /// Whether the sink supports [`send_zero_copy`](Self::send_zero_copy).
     #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets use it"))]
     const SENDS_ZERO_COPY: bool = false;
 
-    /// The most bytes that one call is offered.
+    /// The maximum number of bytes that one call is offered.
     const MAX_CALL: usize;
 
-    /// Writes the slices in order, or a part of them, and returns the number of bytes.
+    /// Writes the slices in order, or a prefix of them, and returns the number of bytes.
     fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize>;
 
-    /// Sends bytes from the front of `region` without reading them; `None` if that can't be done.
+    /// Sends bytes from the front of `region` without reading them into memory. Returns `None` if that
+    /// is not possible.
     fn send_file(
         &mut self,
         region: &mut FileRegion,
@@ -34,14 +35,14 @@ pub(super) trait Sink {
         more: More,
     ) -> io::Result<Option<u64>>;
 
-    /// Ends a flush: what was kept back because more was to follow leaves now. Returns the number of
-    /// system calls that all this took.
+    /// Ends a flush: sends the bytes that were held back because more were to follow. Returns the number
+    /// of system calls that controlled this.
     fn release(&mut self) -> u64 {
         0
     }
 
-    /// As [`write`](Self::write), without copying: the kernel may read the memory until it reports the
-    /// completion of this call.
+    /// Writes as [`write`](Self::write) does, without a copy: the kernel may read the memory until it
+    /// reports the completion of this call.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets of Unix are sent to this way"))]
     fn send_zero_copy(&mut self, _: &[IoSlice<'_>], _: More) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
@@ -66,7 +67,7 @@ impl Sink for Target<'_> {
     ) -> io::Result<Option<u64>> {
         let sent = region.send_in_kernel(self.fd(), limit)?;
         if sent.is_some() {
-            // What is sent in pieces is followed by its own next piece.
+            // A file that is sent in pieces is followed by its next piece.
             self.sent_file(if region.is_sent_in_pieces() { More::Follows } else { more });
         }
         Ok(sent)
@@ -77,7 +78,7 @@ impl Sink for Target<'_> {
     }
 }
 
-/// A descriptor to which the kernel may send from the memory of the parts.
+/// A descriptor with zero-copy sends.
 #[cfg(unix)]
 pub(super) struct ZeroCopyTarget<'fd>(pub(super) Target<'fd>);
 
@@ -109,7 +110,7 @@ impl Sink for ZeroCopyTarget<'_> {
     }
 }
 
-/// Any writer. Files are read for it.
+/// Any writer. Files are read into memory for it.
 pub(super) struct Writer<'w, W>(pub(super) &'w mut W);
 
 impl<W: Write> Sink for Writer<'_, W> {
@@ -120,7 +121,7 @@ impl<W: Write> Sink for Writer<'_, W> {
         loop {
             match self.0.write_vectored(bufs) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // A writer with a bounded buffer, such as a TLS session's, is full.
+                // The bounded buffer of the writer, such as that of a TLS session, is full.
                 Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
                 other => return other,
             }

@@ -1,6 +1,6 @@
 //! Counters of a queue.
 
-/// Counters of a [`WriteQueue`](crate::WriteQueue), from its beginning.
+/// Counters of a [`WriteQueue`](crate::WriteQueue) since its creation.
 ///
 /// # Examples
 ///
@@ -26,49 +26,49 @@
 pub struct QueueStats {
     /// Gathered writes: `sendmsg` or `writev`, or `write_vectored` of a writer.
     pub writes: u64,
-    /// Slices of memory handed to those writes.
+    /// Slices of memory passed to those writes.
     pub entries: u64,
     /// Bytes that those writes took.
     pub written_bytes: u64,
-    /// Calls of `sendfile`, or of what stands in for it where it is refused.
+    /// Calls of `sendfile`, or of `splice` or `copy_file_range` where `sendfile` is refused.
     pub sendfiles: u64,
     /// Bytes of files that the kernel sent without reading them into the process.
     pub sendfile_bytes: u64,
-    /// System calls that ask for `TCP_CORK` and `TCP_NODELAY`, and set and clear the latter, so that nothing waits for
+    /// System calls that read `TCP_CORK` and `TCP_NODELAY`, and set and clear the latter, so that no bytes wait for
     /// an acknowledgement.
     pub corks: u64,
     /// Reads of files into memory.
     pub reads: u64,
-    /// Bytes of files that were read into memory to be written from there.
+    /// Bytes of files that were read into memory.
     pub read_bytes: u64,
     /// Bytes of small parts that were copied together.
     pub merged_bytes: u64,
-    /// Sends without a copy: `sendmsg` with `MSG_ZEROCOPY`. They are not among `writes`.
+    /// Zero-copy sends: `sendmsg` with `MSG_ZEROCOPY`. `writes` does not include them.
     pub zero_copy_sends: u64,
     /// Bytes that those sends took.
     pub zero_copy_bytes: u64,
-    /// The number of those sends that have completed.
+    /// Zero-copy sends that have completed.
     pub zero_copy_completions: u64,
-    /// The number of those that the kernel has copied after all.
+    /// The number of those that the kernel copied after all.
     pub zero_copy_copied: u64,
-    /// Sends that the kernel refused to take without a copy, and that were repeated with one.
+    /// Zero-copy sends that the kernel refused and that were repeated with a copy.
     pub zero_copy_fallbacks: u64,
-    /// System calls around those sends: to prepare a socket, to recognise it, to read completions.
+    /// Further system calls for zero-copy: to prepare a socket, to identify it, to read completions.
     pub zero_copy_controls: u64,
-    /// Operations handed out for a completion ring. They are not system calls of the queue.
+    /// Operations created for a completion ring. They are not system calls of the queue.
     pub operations: u64,
     /// Bytes that those operations sent.
     pub operation_bytes: u64,
-    /// The number of those operations that send without a copy.
+    /// The number of zero-copy operations.
     pub zero_copy_operations: u64,
-    /// The number of those that the kernel has copied after all.
+    /// The number of those that the kernel copied after all.
     pub copied_operations: u64,
-    /// The number of those that the kernel refused to take without a copy.
+    /// The number of zero-copy operations that the kernel refused.
     pub refused_operations: u64,
 }
 
 impl QueueStats {
-    /// Nothing has happened yet. `Default` is not `const`.
+    /// All counters at 0. `Default` is not `const`.
     pub(super) const ZERO: Self = Self {
         writes: 0,
         entries: 0,
@@ -92,7 +92,7 @@ impl QueueStats {
         refused_operations: 0,
     };
 
-    /// Returns the number of all system calls together. A call repeated after a signal counts once.
+    /// Returns the total number of system calls. A call that is repeated after a signal counts once.
     #[must_use]
     pub fn system_calls(&self) -> u64 {
         let zero_copy = self.zero_copy_sends + self.zero_copy_fallbacks + self.zero_copy_controls;

@@ -1,21 +1,21 @@
 //! Zero-copy sends in flight: their memory is held until the kernel reports their completion.
 //!
-//! The kernel sends from the pages of the memory itself, and again where a packet was lost. If something
-//! else were written to them meanwhile, the peer would read that. So:
+//! The kernel sends from the pages of the memory, and again if a packet is lost. Bytes that are written to
+//! them in the meantime would reach the peer. So:
 //!
-//! * **Z1** Each send that succeeds has the number after that of the one before, as the kernel counts: 32
-//!   bits that wrap. `sends[i]` is the send with the number `first + i`.
-//! * **Z2** A send ends by a completion of its number, and by nothing else. Completions come in any order,
-//!   and for many sends at once. Until then its views are held, so that no handle is alone with their
-//!   memory (C3) and nothing is written to it.
-//!   A send of a completion ring has no number: the completion of its own operation ends it.
-//! * **Z3** A completion of a send that is not in flight is unexpected: other code sends by zero-copy to the
-//!   socket, so the numbers mean nothing. It ends no send, nor does any completion after it.
-//! * **Z4** Sends that are dropped while they are in flight get no completion. The last handle of their
-//!   memory replaces its pages instead of reusing them (H4): the kernel holds the old ones on its own. A
-//!   mapped file's pages are the file's, and static bytes are never written.
-//! * **Z5** Memory for which Z4 can't be kept is not sent so: that of a vector, a `Bytes`, or any other
-//!   owner, whose allocator writes to it as soon as it is free.
+//! * **Z1** Successful sends have consecutive numbers, as the kernel counts them: 32 bits that wrap.
+//!   `sends[i]` is the send with the number `first + i`.
+//! * **Z2** Only a completion of its number ends a send. Completions arrive in any order, and one may cover
+//!   many sends. Until then the views of the send are held, so that no handle owns their memory alone (C3)
+//!   and nothing is written to it. A send of a completion ring has no number: the completion of its own
+//!   operation ends it.
+//! * **Z3** A completion of a send that is not in flight is unexpected: other code makes zero-copy sends on
+//!   the socket, so the numbers are meaningless. It ends no send, and neither does any later completion.
+//! * **Z4** Sends that are dropped in flight get no completion. The last handle of their memory replaces its
+//!   pages instead of reusing them (H4); the kernel holds the old pages itself. The pages of a mapped file
+//!   belong to the file, and static bytes are never written.
+//! * **Z5** Memory for which Z4 can't be kept is not sent by zero-copy: that of a vector, a `Bytes`, or any
+//!   other owner, whose allocator may write to it as soon as it is free.
 
 use std::collections::VecDeque;
 #[cfg(feature = "testing")]
@@ -31,10 +31,10 @@ use crate::sys::Completion;
 #[derive(Default)]
 pub(super) struct InFlight {
     first: u32,
-    /// An entry is `None` if it was completed before one in front of it.
+    /// An entry is `None` if the send has completed before an earlier one.
     sends: VecDeque<Option<ZeroCopySend>>,
     bytes: u64,
-    /// There was an unexpected completion (Z3).
+    /// Whether there was an unexpected completion (Z3).
     numbers_lost: bool,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::io::queue) struct ZeroCopySend {
     bytes: u64,
 }
 
-/// The sends in flight of the process: a figure, which orders nothing.
+/// The number of sends in flight in the process. `Relaxed`: the count orders nothing.
 #[cfg(feature = "testing")]
 static SENDS: AtomicUsize = AtomicUsize::new(0);
 
@@ -70,7 +70,7 @@ impl ZeroCopySend {
         self.bytes
     }
 
-    /// Has the last handles of the memory replace its pages: the completion can't arrive any more (Z4).
+    /// Makes the last handles of the memory replace its pages, because no completion will arrive (Z4).
     pub(in crate::io::queue) fn abandon(&self) {
         for block in self.views.iter().filter_map(ByteView::block) {
             if block.has_pages_of_its_own() {
@@ -92,24 +92,24 @@ impl Drop for ZeroCopySend {
 pub(super) struct UnexpectedCompletion;
 
 impl InFlight {
-    /// Whether Z4 can be kept for this memory (Z5).
+    /// Returns whether Z4 can be kept for this memory (Z5).
     pub(super) fn can_hold(view: &ByteView) -> bool {
         view.block().is_none_or(|block| {
             block.has_pages_of_its_own() || block.owner::<mapped::Shared>().is_some()
         })
     }
 
-    /// The number of bytes that the kernel may still be reading.
+    /// Returns the number of bytes that the kernel may still be reading.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether no completion is due.
+    /// Returns whether no completion is due.
     pub(super) fn is_empty(&self) -> bool {
         self.sends.is_empty()
     }
 
-    /// Adds the send that has just succeeded with the first `bytes` bytes of `views`.
+    /// Adds a send that has just sent the first `bytes` bytes of `views`.
     pub(super) fn add<'v>(&mut self, views: impl Iterator<Item = &'v ByteView>, bytes: u64) {
         let mut left = bytes;
         let touched = views.take_while(|view| {
@@ -122,7 +122,7 @@ impl InFlight {
         self.bytes += bytes;
     }
 
-    /// Ends the sends that a completion is about, and releases their memory.
+    /// Ends the sends that a completion covers, and releases their memory.
     pub(super) fn complete(&mut self, completion: Completion) -> Result<(), UnexpectedCompletion> {
         let place = |number: u32| number.wrapping_sub(self.first) as usize;
         let (from, to) = (place(completion.first), place(completion.last));
@@ -147,7 +147,7 @@ impl InFlight {
 
 #[cfg(test)]
 impl InFlight {
-    /// As if there had been sends before.
+    /// Returns an empty value whose next send has the number `first`.
     pub(super) fn starting_at(first: u32) -> Self {
         let mut in_flight = Self::default();
         in_flight.first = first;
@@ -173,7 +173,7 @@ mod tests {
         Completion { first, last, copied: false }
     }
 
-    /// A view of memory whose release shows in the count of `owner`.
+    /// Returns a view whose release decrements the count of `owner`.
     fn view(owner: &Arc<[u8; 10]>) -> ByteView {
         struct Shared(Arc<[u8; 10]>);
         impl AsRef<[u8]> for Shared {
@@ -185,8 +185,8 @@ mod tests {
     }
 
     proptest! {
-        /// The model is a list of flags: sends and completions in any order, of any length, where the
-        /// numbers wrap. Memory is released by its completion and not before.
+        /// Sends and completions in any order and of any length, with numbers that wrap. The model is a list
+        /// of flags. Memory is released by its completion and not before.
         #[test]
         fn sends_end_by_their_completion_in_any_order(
             start in prop_oneof![Just(0), Just(u32::MAX - 100), any::<u32>()],
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// Other code sends to the socket too: the numbers mean nothing from then on.
+    /// Other code sends to the socket too, so the numbers are meaningless from then on.
     #[test]
     fn after_an_unexpected_completion_nothing_is_released() {
         for unexpected in

@@ -1,5 +1,5 @@
-//! Zero-copy sends: what is sent so, to which socket, and what turns it off. The memory of the sends in
-//! flight is in `inflight.rs`.
+//! Zero-copy sends: which parts, to which socket, and until when. `inflight.rs` has the sends in flight and their
+//! memory.
 
 mod inflight;
 
@@ -27,9 +27,9 @@ const MAX_COPIED: u64 = 8;
 pub(super) struct ZeroCopy {
     threshold: usize,
     state: State,
-    /// The one socket that is sent to without copying.
+    /// The id of the only socket that gets zero-copy sends.
     socket: Option<u64>,
-    /// Whether the descriptor of the current flush is that socket, once the kernel was asked.
+    /// Whether the descriptor of the current flush is that socket; `None` until the kernel has been asked.
     is_ours: Option<bool>,
     copied_in_a_row: u64,
     in_flight: InFlight,
@@ -41,74 +41,74 @@ pub(super) struct ZeroCopy {
 enum State {
     #[default]
     On,
-    /// The kernel allows no more sends in flight until some complete.
+    /// The kernel allows no further sends until some in flight complete.
     Full,
     Off,
 }
 
 impl WriteQueue {
-    /// Has the kernel send parts of at least `threshold` bytes from where they are instead of copying them
-    /// (`MSG_ZEROCOPY`), on TCP sockets under Linux.
+    /// Makes the kernel send parts of at least `threshold` bytes without copying them (`MSG_ZEROCOPY`), on TCP
+    /// sockets on Linux.
     ///
-    /// Their memory is held until the kernel reports the completion of the send, which is when the peer has
-    /// acknowledged the bytes. [`flush`](Self::flush) reads these completions, and
-    /// [`reap_completions`](Self::reap_completions) does between flushes. Until then the bytes
-    /// [count](Self::in_flight_bytes) as in flight and the memory is not used again: the pool does not get
-    /// it back, and [`ByteView::try_into_mut`] returns the view. Everything else is as before:
-    /// [`flushed_bytes`] counts what the kernel has taken, copied or not, and [`take_unsent`] returns what it
-    /// has not taken.
+    /// The memory of such a part is held until the kernel reports the completion of the send, which is when the
+    /// peer has acknowledged the bytes. [`flush`](Self::flush) reads completions; between flushes,
+    /// [`reap_completions`](Self::reap_completions) does. Until then the bytes [count](Self::in_flight_bytes) as in
+    /// flight and the memory is not reused: it does not return to the pool, and [`ByteView::try_into_mut`] returns
+    /// the view. [`flushed_bytes`] still counts the bytes that the kernel has taken, copied or not, and
+    /// [`take_unsent`] returns the others.
     ///
     /// [`flushed_bytes`]: Self::flushed_bytes
     /// [`take_unsent`]: Self::take_unsent
     ///
-    /// **Sent without a copy are** views of pooled memory in blocks of whole pages (with pages of 4 KiB, all
-    /// blocks from 32 KiB up), static bytes, and views of a [`MappedFile`](crate::MappedFile). What a `Vec`, a
-    /// `Bytes` or another owner holds is copied as before, and so are small parts, merged ones, and files that
-    /// are read.
+    /// **Zero-copy applies to** views of pooled memory in blocks of whole pages (with pages of 4 KiB, all blocks
+    /// from 32 KiB up), static bytes, and views of a [`MappedFile`](crate::MappedFile). The memory of a `Vec`, a
+    /// `Bytes` or another owner is copied, and so are small parts, merged parts, and files that are read into
+    /// memory.
     ///
-    /// **It turns itself off** for good when 8 sends in a row are reported as copied after all (the flag
-    /// `SO_EE_CODE_ZEROCOPY_COPIED`: loopback, and devices that can't gather); on what is not a TCP socket;
-    /// where the socket answers `EOPNOTSUPP` (TLS in the kernel); and where the socket's count of sends is not
-    /// known to be this queue's alone. While the kernel allows no more sends in flight (`ENOBUFS`:
-    /// `RLIMIT_MEMLOCK`, `net.core.optmem_max`), parts are copied. In all these cases the stream continues
-    /// without a break, and [`stats`](Self::stats) count it.
+    /// **It turns itself off permanently** when 8 consecutive sends are reported as copied after all (the flag
+    /// `SO_EE_CODE_ZEROCOPY_COPIED`: loopback, and devices that can't gather); if the descriptor is not a TCP
+    /// socket; if the socket returns `EOPNOTSUPP` (TLS in the kernel); and if other code may make zero-copy sends
+    /// on the socket. While the kernel allows no further sends in flight (`ENOBUFS`: `RLIMIT_MEMLOCK`,
+    /// `net.core.optmem_max`), parts are copied. In all these cases the stream continues without a gap, and
+    /// [`stats`](Self::stats) has counters for them.
     ///
     /// # One queue, one connection
     ///
-    /// The completions name the sends by a count that the socket keeps. So nothing else may send by zero-copy
-    /// to the socket, or read its error queue (what is found there beside completions, such as time stamps, is
-    /// dropped). A queue sends without copying only to the first socket that it does so to, and not if
-    /// `SO_ZEROCOPY` was set on that before. To others it sends by copying.
+    /// Completions identify sends by a count that the socket keeps. So no other code may make zero-copy sends on
+    /// the socket or read its error queue. Other messages there, such as time stamps, are dropped. A queue makes
+    /// zero-copy sends to one socket only: the first to which it has such a part to send. It makes none if
+    /// `SO_ZEROCOPY` was already set on that socket. To other sockets it sends by copying.
     ///
     /// # Event loops
     ///
-    /// A completion makes the socket ready with an error (`EPOLLERR`) although there is none. Answer that by
-    /// [`reap_completions`](Self::reap_completions): while completions wait, a level-triggered loop is woken
-    /// again and again. The connection has failed only if `take_error` of the socket returns an error.
+    /// A completion makes the socket ready with an error (`EPOLLERR`), although there is none. Call
+    /// [`reap_completions`](Self::reap_completions) then: while completions are unread, a level-triggered loop is
+    /// woken repeatedly. The connection has failed only if `take_error` of the socket returns an error.
     ///
-    /// Over tokio, `poll_flush` and `flush_all` always copy: to tokio a stream that was ready with an error is
-    /// closed for writing, and it would never wait for that again.
+    /// With tokio, `poll_flush` and `flush_all` always copy: tokio considers a stream that was ready with an error
+    /// as closed for writing, and would never wait for it again.
     ///
     /// # Dropping the queue, closing the socket
     ///
-    /// Both are safe at any moment and in any order. After its completions can't be read any more, the kernel
-    /// may go on sending from the memory for minutes. The queue does not wait for that, and nothing leaks: the
-    /// last handle of each block that was in flight exchanges the block's pages for fresh ones (`madvise`), and
-    /// leaves the old ones to the kernel, which frees them. (A process that locks all its memory, by
-    /// `mlockall`, can't exchange pages: there these blocks are lost, and count as held.) Of a file that was
-    /// mapped by [`MappedFile::map`](crate::MappedFile::map) the kernel sends the pages, as `sendfile` does: a
-    /// change of the file after the last view is dropped may reach the peer.
+    /// Both are safe at any time and in any order. The kernel may send from the memory for minutes after its
+    /// completions can't be read any more. The queue does not wait for that, and no memory leaks: the last handle
+    /// of each block in flight replaces the block's pages with new ones (`madvise`), and the kernel frees the old
+    /// ones. (A process that locks all its memory with `mlockall` can't replace pages: these blocks are lost, and
+    /// count as held.)
     ///
-    /// To keep the pages, flush, `shutdown` the socket for writing, and reap until nothing is in flight.
+    /// Of a file that was mapped by [`MappedFile::map`](crate::MappedFile::map), the kernel sends the pages
+    /// themselves, as `sendfile` does: a change of the file after the last view is dropped may reach the peer.
+    ///
+    /// To avoid replacing pages, flush, `shutdown` the socket for writing, and reap until no bytes are in flight.
     ///
     /// # Cost
     ///
-    /// Saves the copy, costs pinning each page, one system call per flush to recognise the socket and one or
-    /// two to read completions. **Over loopback it never pays**: the kernel copies all the same, and measured
-    /// against `writev` that took 1.2 to 21 times the processor time. It can pay where large parts leave by a
-    /// network card; begin with a threshold of 64 KiB and compare. The memory is held for a round trip and, by
-    /// a peer that does not read, for as long as the connection lives: at most as much as the socket's send
-    /// buffer.
+    /// Zero-copy saves the copy. It costs the pinning of each page, one system call per flush to identify the
+    /// socket, and one or two to read completions. **Over loopback it never pays**: the kernel copies anyway, and
+    /// measured against `writev` that took 1.2 to 21 times the processor time. It can pay for large parts that
+    /// leave through a network card; begin with a threshold of 64 KiB and compare. The memory is held for a round
+    /// trip. A peer that reads nothing holds it for the life of the connection, at most as much as the socket's
+    /// send buffer.
     ///
     /// # Examples
     ///
@@ -146,21 +146,22 @@ impl WriteQueue {
         self
     }
 
-    /// Reads completions, releases the memory of the sends that they are about, and returns the number of
-    /// bytes that are still in flight.
+    /// Reads completions, releases the memory of the completed sends, and returns the number of bytes that are
+    /// still in flight.
     ///
-    /// Call it when the socket is ready with an error and nothing is to be flushed, or while waiting for all
-    /// sends to complete. It never blocks. On another socket than the one that was sent to without copying, or
-    /// if nothing is in flight, it does nothing.
+    /// Call it when the socket is ready with an error and there is nothing to flush, or while waiting for all sends
+    /// to complete. It never blocks. It does nothing if no bytes are in flight, or if the socket is not the one
+    /// that got the zero-copy sends.
     ///
     /// # Errors
     ///
-    /// Those of reading the socket's error queue; an error of the connection is not among them.
+    /// Those of reading the socket's error queue, except errors of the connection.
     ///
     /// # Cost
     ///
-    /// No system call if nothing is in flight. Otherwise one that identifies the socket, one for each completion (the
-    /// kernel merges those of consecutive sends), and one that finds nothing more.
+    /// No system call if nothing is in flight. Otherwise one to identify the socket, one for each completion (the
+    /// kernel merges those of consecutive sends), and, while sends are still in flight, one that finds no further
+    /// completion.
     pub fn reap_completions(&mut self, socket: impl AsFd) -> io::Result<u64> {
         let Some(zero_copy) = &mut self.zero_copy else { return Ok(0) };
         zero_copy.is_ours = None;
@@ -168,15 +169,15 @@ impl WriteQueue {
         Ok(zero_copy.in_flight.bytes())
     }
 
-    /// Returns the number of bytes that have been sent and that the kernel may still be reading from their
-    /// memory. Together with [`pending_bytes`](Self::pending_bytes), what the queue holds in memory.
+    /// Returns the number of sent bytes that the kernel may still be reading from their memory. The queue holds
+    /// these in addition to [`pending_bytes`](Self::pending_bytes).
     #[must_use]
     pub fn in_flight_bytes(&self) -> u64 {
         self.zero_copy.as_ref().map_or(0, |zero_copy| zero_copy.in_flight.bytes())
     }
 
-    /// Settles a zero-copy send of `offered` bytes from the front. If it was refused for want of a resource
-    /// that copying does not need, nothing has happened.
+    /// Settles a zero-copy send of `offered` bytes from the front. If the kernel refused to send without a copy,
+    /// returns `Ok` and removes nothing: the next step copies.
     pub(super) fn settle_zero_copy(
         &mut self,
         sent: io::Result<usize>,
@@ -196,30 +197,30 @@ impl WriteQueue {
 }
 
 impl ZeroCopy {
-    /// Begins a flush to `fd`: releases what has completed since the last one, and finds out whether this is
-    /// the socket that is sent to without copying, if there is something to send so.
+    /// Begins a flush to `fd`: reads completions and, if a part qualifies for zero-copy, checks whether `fd` is the
+    /// socket that gets zero-copy sends.
     pub(super) fn begin(&mut self, fd: BorrowedFd<'_>, parts: &Parts, stats: &mut QueueStats) {
         self.is_ours = None;
-        // An error here loses nothing: the memory stays in flight, and the next flush reads again.
+        // Ignoring the error is safe: the memory stays in flight, and the next flush reads again.
         let _ = self.reap(fd, stats);
         if parts.iter().any(|part| self.would_take(part)) {
             self.knows(fd, stats);
         }
     }
 
-    /// Whether the part is sent without copying in the current flush.
+    /// Returns whether the current flush sends the part by zero-copy.
     pub(super) fn takes(&self, part: &Part) -> bool {
         self.is_ours == Some(true) && self.would_take(part)
     }
 
-    /// Whether the part is one to be sent without copying, to a socket where that can be done.
+    /// Returns whether the part qualifies for zero-copy on a socket that supports it.
     pub(super) fn would_take(&self, part: &Part) -> bool {
         let fits = |view: &ByteView| view.len() >= self.threshold && InFlight::can_hold(view);
         self.state == State::On && part.view().is_some_and(fits)
     }
 
-    /// Whether this is the socket that is sent to without copying. The first one that is asked about becomes
-    /// it, if it can.
+    /// Returns whether `fd` is the socket that gets zero-copy sends. The first socket becomes it if it supports
+    /// them; otherwise zero-copy is turned off.
     fn knows(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> bool {
         if self.is_ours.is_none() {
             stats.zero_copy_controls += 1;
@@ -251,7 +252,7 @@ impl ZeroCopy {
         Ok(())
     }
 
-    /// This number of sends have completed.
+    /// Counts completed sends. Turns zero-copy off after [`MAX_COPIED`] consecutive copied ones.
     pub(super) fn note_completions(&mut self, sends: u64, copied: bool) {
         self.copied_in_a_row = if copied { self.copied_in_a_row + sends } else { 0 };
         if self.copied_in_a_row >= MAX_COPIED {
@@ -262,8 +263,7 @@ impl ZeroCopy {
         }
     }
 
-    /// A zero-copy send has failed: for want of a resource, so that the next step copies, or for another
-    /// reason, which is returned.
+    /// Handles a failed zero-copy send: returns `Ok` if the next step is to copy, otherwise the error.
     fn refused(&mut self, error: io::Error, stats: &mut QueueStats) -> io::Result<()> {
         let Some(refusal) = sys::refusal(&error) else { return Err(error) };
         self.note_refusal(refusal);
@@ -271,11 +271,11 @@ impl ZeroCopy {
         Ok(())
     }
 
-    /// The next send copies.
+    /// Records a refusal: the next send copies.
     pub(super) fn note_refusal(&mut self, refusal: Refusal) {
         let is_in_flight = !self.in_flight.is_empty() || self.operations > 0;
         self.state = match refusal {
-            // What is not allowed while nothing is in flight is never allowed.
+            // A limit that is reached while nothing is in flight allows no send at all.
             Refusal::LimitReached if is_in_flight => State::Full,
             Refusal::LimitReached | Refusal::Unsupported => State::Off,
         };

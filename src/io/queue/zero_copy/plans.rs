@@ -1,10 +1,10 @@
-//! Random sequences of operations on a queue that sends without copying, with a made-up kernel: it takes as
-//! much as it likes, refuses what it likes, and reports completions in any order, in runs or not at all.
+//! Random sequences of operations on a queue with zero-copy sends and a simulated kernel. It makes short
+//! sends, refuses sends, and reports completions in any order, in runs or not at all.
 //!
-//! Whenever it reports a completion, the memory must still hold what it held when it was sent, although every
-//! block that is free is written to after each operation. What the queue may do is a model of three states.
+//! When it reports a completion, the memory must still hold the bytes that were sent, although all free
+//! blocks are overwritten after each operation. A model of three states says which sends the queue may make.
 //!
-//! 100 plans, or a twentieth of what `PLANS` says.
+//! Runs 100 plans, or a twentieth of the number in `PLANS`.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -21,14 +21,14 @@ use crate::pool::Pool;
 use crate::sys::{Call, Completion, Outcome, with_sink};
 use crate::test_data::Random;
 
-/// The most bytes in a part, and the fewest that are sent without copying.
+/// The largest length of a part, and the smallest that is sent by zero-copy.
 const PART: usize = 64 * 1024;
 const LEAST: usize = PART / 2;
 
-/// What free memory is overwritten with; no byte of a stream.
+/// The byte that overwrites free memory. No stream contains it.
 const FOREIGN: u8 = 0xee;
 
-/// What parts are made of.
+/// The contents of the parts.
 static BYTES: [u8; 2 * PART] = {
     let mut bytes = [0; 2 * PART];
     let mut at = 0;
@@ -39,28 +39,28 @@ static BYTES: [u8; 2 * PART] = {
     bytes
 };
 
-/// What the queue may do.
+/// The sends that the queue may make.
 #[derive(Debug, PartialEq, Eq)]
 enum May {
     ZeroCopy,
-    /// Send without copying again after a completion.
+    /// Zero-copy again after a completion.
     Wait,
     /// Copy from now on.
     Copy,
 }
 
-/// The memory of one send: addresses, and what was there.
+/// The memory of one send: addresses, and the bytes that were there.
 type Memory = Vec<(usize, Vec<u8>)>;
 
 struct Kernel {
     random: Random,
-    /// What was sent since the last look.
+    /// The bytes sent since the last check.
     taken: Vec<u8>,
-    /// By the numbers of the sends; none if the end has been reported.
+    /// Indexed by the numbers of the sends; `None` if the completion has been reported.
     sends: Vec<Option<Memory>>,
     copied_in_a_row: u64,
     may: May,
-    /// It has reported an unexpected completion.
+    /// Whether it has reported an unexpected completion.
     lost: bool,
     memory: File,
 }
@@ -127,7 +127,7 @@ impl Kernel {
         }
     }
 
-    /// Completes a few consecutive sends, wherever they are.
+    /// Completes a few consecutive sends at a random position.
     fn complete(&mut self) -> Outcome {
         assert!(self.open() > 0, "it was asked though nothing is in flight");
         if self.lost || self.random.below(100) == 0 {
@@ -158,7 +158,7 @@ impl Kernel {
         })
     }
 
-    /// Reads the memory of a send as a kernel does: by its address, whatever it is used for now.
+    /// Reads the memory of a send as a kernel does: by its address, even if it has been reused.
     fn look_at(&self, number: usize) {
         for (address, sent) in self.sends[number].iter().flatten() {
             let mut now = vec![0; sent.len()];
@@ -168,7 +168,7 @@ impl Kernel {
     }
 }
 
-/// A buffer of the pool, with a length near the boundaries that the queue knows.
+/// Returns a buffer of the pool with a length near the boundaries of the queue.
 fn part(random: &mut Random, pool: &Pool) -> ByteBuf {
     let len =
         [1 + random.below(2000), LEAST - 1, LEAST + random.below(LEAST), PART][random.below(4)];
@@ -182,11 +182,11 @@ fn part(random: &mut Random, pool: &Pool) -> ByteBuf {
 fn run(pool: &Pool, seed: u64) -> (usize, usize) {
     let mut random = Random::new(seed);
     let kernel = Rc::new(RefCell::new(Kernel::new(!seed)));
-    // Only its kind and its number are queried; nothing is sent to it.
+    // Only its type and id are queried; nothing is sent to it.
     let out = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     let budget = 1 + random.below(4 * PART) as u64;
     let mut queue = WriteQueue::new().with_budget(budget).with_zero_copy(LEAST);
-    // What was pushed and not taken yet, and views that the test holds, with their bytes.
+    // The bytes pushed and not yet taken, and views that the test holds, with their bytes.
     let (mut pushed, mut kept) = (Vec::new(), Vec::<(ByteView, Vec<u8>)>::new());
     let answer = {
         let kernel = kernel.clone();
@@ -237,7 +237,7 @@ fn run(pool: &Pool, seed: u64) -> (usize, usize) {
             assert_eq!(sends.0 as u64, stats.zero_copy_sends, "plan {seed}");
             assert_eq!(sends.1 as u64, stats.zero_copy_completions, "plan {seed}");
             drop(kernel);
-            // What is allocated from here on is written to.
+            // Overwrites free blocks.
             for len in [LEAST, PART, PART] {
                 pool.alloc(len).resize(len, FOREIGN);
             }
