@@ -1,4 +1,4 @@
-//! [`BufferRing`]: which blocks are offered, and what completions have made of them.
+//! [`BufferRing`]: the blocks that are offered to the kernel, and the bytes that completions return.
 #![allow(unsafe_code, reason = "the kernel writes to blocks, and says by numbers how far (X2, X4)")]
 
 use std::collections::VecDeque;
@@ -22,20 +22,19 @@ const INCREMENTAL: u16 = 2;
 /// The kernel's limit on the entries of one group.
 const MAX_ENTRIES: u16 = 1 << 15;
 
-/// How the kernel uses an offered block up.
+/// The rule by which the kernel uses an offered block up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Consume {
-    /// One receive uses a whole block, however little it brings.
+    /// Each receive uses a whole block, even for one byte.
     Whole,
-    /// Receives fill a block one after the other until it is full (`IOU_PBUF_RING_INC`, from Linux 6.12 on). What
-    /// they bring shares the block, so that a small part keeps all of it: see
-    /// [`ByteView::compact`](crate::ByteView::compact). Requests on the group must not be made by the kernel's
-    /// worker threads (`IOSQE_ASYNC`).
+    /// Consecutive receives fill a block until it is full (`IOU_PBUF_RING_INC`, from Linux 6.12 on). Their bytes
+    /// share the block, so a short view keeps all of it: see [`ByteView::compact`](crate::ByteView::compact). The
+    /// kernel's worker threads must not execute requests on the group (`IOSQE_ASYNC`).
     Incremental,
 }
 
-/// What `IORING_REGISTER_PBUF_RING` takes.
+/// The arguments of `IORING_REGISTER_PBUF_RING`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Registration {
@@ -49,35 +48,36 @@ pub struct Registration {
     pub flags: u16,
 }
 
-/// What a completion of a request on the group came to.
+/// The result of a completion of a request on the group.
 #[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
 pub struct Taken {
-    /// What it brought.
+    /// The bytes, or the outcome without bytes.
     pub received: Received,
-    /// The request stays armed and completes again (`IORING_CQE_F_MORE`). If not, it has to be submitted again for
-    /// more, and nothing else says so: one that has emptied the ring may end without [`Received::Starved`].
+    /// Whether the request stays armed and completes again (`IORING_CQE_F_MORE`). If not, submit it again to
+    /// receive more. No other field reports this: a request that has emptied the ring may end without
+    /// [`Received::Starved`].
     pub is_armed: bool,
-    /// The socket had more bytes than this (`IORING_CQE_F_SOCK_NONEMPTY`).
+    /// Whether the socket had more bytes (`IORING_CQE_F_SOCK_NONEMPTY`).
     pub has_more: bool,
 }
 
-/// What a completion has brought.
+/// The bytes of a completion, or its outcome without bytes.
 #[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
 pub enum Received {
-    /// Bytes, in one block. The buffer is unique: it can be changed in place, then frozen.
+    /// Bytes in one block. The buffer is unique: it can be changed in place, then frozen.
     Bytes(ByteBuf),
     /// Bytes in several blocks, in order: a bundle.
     Bundle(Vec<ByteBuf>),
-    /// The peer has ended its half.
+    /// The end of the stream.
     End,
-    /// The ring was empty (`ENOBUFS`). [Refill](BufferRing::refill) it, then arm the request again: by itself it does
-    /// not continue, and while the ring stays empty it fails at once.
+    /// The ring was empty (`ENOBUFS`). [Refill](BufferRing::refill) it, then arm the request again: it does not
+    /// continue by itself, and fails at once while the ring is empty.
     Starved,
-    /// The request was cancelled. Its bytes, if any, are in the socket.
+    /// The request was cancelled. Bytes that it did not receive stay in the socket.
     Cancelled,
     /// The request failed; [`io::ErrorKind::InvalidData`] if the completion does not match the offered blocks.
     Failed(io::Error),
@@ -87,32 +87,32 @@ pub enum Received {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BufferRingStats {
-    /// Blocks that are offered to the kernel.
+    /// The number of blocks that are offered to the kernel.
     pub offered: usize,
-    /// Places without a block: what [`BufferRing::refill`] fills.
+    /// The number of places that [`BufferRing::refill`] is to fill.
     pub empty: usize,
-    /// Bytes of the blocks that the ring holds, less what was received into them.
+    /// The size of the blocks that the ring holds, less the bytes received into them.
     pub bytes: usize,
-    /// Completions that found the ring empty.
+    /// The number of completions that found the ring empty.
     pub starved: u64,
 }
 
-/// Blocks of a pool that the kernel chooses from when it receives: a ring of provided buffers, registered as a
-/// buffer group with an `io_uring` of whatever crate.
+/// A ring of provided buffers: blocks of a pool from which the kernel chooses when it receives. It is registered as
+/// a buffer group with an `io_uring` of any crate.
 ///
-/// Ten thousand idle connections hold the memory of the ring, not a buffer each. What is received belongs to the
-/// receiver: no block returns to the ring. It is dropped as any other, on any thread, and [`refill`](Self::refill) takes
-/// fresh ones from the pool, within its limit and its budget. What the ring holds counts as in use there.
+/// Ten thousand idle connections hold the memory of one ring, not a buffer each. Received blocks belong to the
+/// receiver and do not return to the ring: any thread may drop them, and [`refill`](Self::refill) allocates new
+/// ones from the pool, within its limit and budget. The pool counts the blocks of the ring as in use.
 ///
-/// A group belongs to one ring and to the thread that reaps its completions. The crate enters no ring: this value
-/// says what to [register](Self::register), and [`take`](Self::take) gets the completions.
+/// A group belongs to one `io_uring` and to the thread that reaps its completions. This crate enters no `io_uring`:
+/// the caller [registers](Self::register) the group, and passes completions to [`take`](Self::take).
 ///
-/// Over loopback a ring saves nearly all system calls and little or no processor time: use it for the memory of idle
-/// connections. `docs/io-uring.md` has figures, and the rules that a program keeps.
+/// Over loopback a ring saves nearly all system calls but little or no processor time: use it to save the memory of
+/// idle connections. `docs/io-uring.md` has figures, and the rules for programs.
 ///
 /// # Examples
 ///
-/// With the crate `io-uring`; `examples/echo_uring` is a whole server.
+/// With the crate `io-uring`. `examples/echo_uring` is a complete server.
 ///
 /// ```no_run
 /// use bytebuf::{BufferRing, Consume, Pool, Received};
@@ -153,26 +153,26 @@ pub struct BufferRing {
     group: u16,
     block: usize,
     consume: Consume,
-    /// Dropped only while not registered (X3).
+    /// Dropped only if it is not registered (X3).
     memory: ManuallyDrop<Memory>,
-    /// The ids of the offered blocks, in the order in which they were offered: the kernel uses them in this order.
+    /// The ids of the offered blocks in the order of the offers, in which the kernel uses them.
     offered: VecDeque<u16>,
-    /// The ids that are not offered. Some have a block.
+    /// The ids that are not offered. Some of them have a block.
     empty: Vec<u16>,
     is_registered: bool,
     starved: u64,
 }
 
-/// What the kernel has addresses of.
+/// The memory whose addresses the kernel has.
 struct Memory {
     entries: Entries,
-    /// By id, the block without a readable byte: the kernel may write to its capacity.
+    /// The blocks by id. They have no readable bytes: the kernel may write to their capacity.
     blocks: Box<[Option<ByteBuf>]>,
 }
 
 impl BufferRing {
-    /// Makes a ring of `entries` blocks of `block` bytes each, for the buffer group `group`. It holds no blocks
-    /// until it is [filled](Self::refill).
+    /// Creates a ring of `entries` blocks of `block` bytes each, for the buffer group `group`. It holds no blocks
+    /// until [`refill`](Self::refill) allocates them.
     ///
     /// # Errors
     ///
@@ -208,24 +208,24 @@ impl BufferRing {
         })
     }
 
-    /// Registers the group by `call`, which gets the arguments of `IORING_REGISTER_PBUF_RING` and returns its result.
-    /// The ring is empty afterwards: [`refill`](Self::refill) it.
+    /// Registers the group through `call`, which gets the arguments of `IORING_REGISTER_PBUF_RING` and returns its
+    /// result. The ring is then empty: [`refill`](Self::refill) it.
     ///
-    /// From here on, dropping the value leaks its memory, until [`unregister`](Self::unregister) has succeeded. It can be
-    /// registered again then.
+    /// Dropping the value leaks its memory until [`unregister`](Self::unregister) has succeeded. Then it can be
+    /// registered again.
     ///
     /// # Errors
     ///
-    /// Those of `call`: nothing is registered. [`Consume::Incremental`] gives `EINVAL` before Linux 6.12.
+    /// Those of `call`. Nothing is registered then. [`Consume::Incremental`] gives `EINVAL` before Linux 6.12.
     ///
     /// # Panics
     ///
-    /// If it is registered.
+    /// If the group is registered.
     ///
     /// # Safety
     ///
-    /// `call` registers exactly its arguments, with one ring, and returns an error only if it did not. No completion
-    /// of an earlier registration is [taken](Self::take) from now on.
+    /// `call` registers exactly its arguments with one `io_uring`, and returns an error only if it did not. No
+    /// completion of an earlier registration is [taken](Self::take) afterwards.
     pub unsafe fn register(
         &mut self,
         call: impl FnOnce(Registration) -> io::Result<()>,
@@ -239,27 +239,28 @@ impl BufferRing {
             group: self.group,
             flags: if self.consume == Consume::Incremental { INCREMENTAL } else { 0 },
         };
-        // Before the call, which may panic after it has registered the memory.
+        // Set before the call, which may panic after it has registered the memory.
         self.is_registered = true;
         let result = call(registration);
         self.is_registered = result.is_ok();
         result
     }
 
-    /// Ends the registration by `call`, which gets the group and returns the result of
+    /// Unregisters the group through `call`, which gets the group and returns the result of
     /// `IORING_UNREGISTER_PBUF_RING`.
     ///
-    /// What completed before can still be [taken](Self::take). A request that is armed on the group ends with
-    /// [`Received::Starved`] and writes nothing; but if the group is registered anew before it ends, it receives into
-    /// that.
+    /// Earlier completions can still be [taken](Self::take). A request that is armed on the group ends with
+    /// [`Received::Starved`] and writes nothing; but if the group is registered again before the request ends, it
+    /// receives into the new registration.
     ///
     /// # Errors
     ///
-    /// Those of `call`: it is registered as before.
+    /// Those of `call`. The group stays registered then.
     ///
     /// # Safety
     ///
-    /// `call` returns `Ok` only if the group is unregistered, or its ring is gone with all requests.
+    /// `call` returns `Ok` only if the group is unregistered, or its `io_uring` is closed and all its requests have
+    /// ended.
     pub unsafe fn unregister(
         &mut self,
         call: impl FnOnce(u16) -> io::Result<()>,
@@ -269,16 +270,15 @@ impl BufferRing {
         Ok(())
     }
 
-    /// Offers a block of the pool in each place that has none, and returns the number of places that stay empty
-    /// because the pool has no more memory for them.
+    /// Offers a block of the pool in each empty place, and returns the number of places that stay empty because the
+    /// pool has no memory for them.
     ///
-    /// Call it after taking completions. While the group is empty, arming a request has no effect: it ends with
-    /// [`Received::Starved`] at once, again and again. Wait until blocks of the pool are free, in a budget by
-    /// `Pool::alloc_wait` (feature `tokio`).
+    /// Call it after taking completions. While the group is empty, an armed request ends with [`Received::Starved`]
+    /// at once. Wait until blocks of the pool are free; for a budget, use `Pool::alloc_wait` (feature `tokio`).
     ///
     /// # Cost
     ///
-    /// One allocation for each place, one atomic store; no system call.
+    /// One allocation for each empty place and one atomic store; no system call.
     pub fn refill(&mut self) -> usize {
         let Memory { entries, blocks } = &mut *self.memory;
         let mut written = 0;
@@ -304,26 +304,27 @@ impl BufferRing {
         self.empty.len()
     }
 
-    /// Returns what a completion of a request on this group has brought. `result` and `flags` are those of the
-    /// completion.
+    /// Returns the bytes or the outcome of a completion of a request on this group. `result` and `flags` are those
+    /// of the completion.
     ///
-    /// A completion that does not match the offered blocks is [`Received::Failed`] with
+    /// A completion that contradicts the offered blocks is [`Received::Failed`] with
     /// [`io::ErrorKind::InvalidData`], and changes nothing.
     ///
     /// # Cost
     ///
-    /// No copy. A part of a block that the kernel goes on filling is split off as by
-    /// [`ByteBuf::split_to`]; a bundle allocates its list.
+    /// No copy. If the kernel continues to fill a block, the received part is split off as by
+    /// [`ByteBuf::split_to`]. A bundle allocates its list.
     ///
     /// # Safety
     ///
-    /// Result and flags are those of a completion of a request on this group, of its latest registration, read from the
-    /// completion queue of its ring. Each is taken once; with [`Consume::Incremental`], in the order of the queue.
+    /// `result` and `flags` are those of a completion of a request on the latest registration of this group, read
+    /// from the completion queue of its `io_uring`. Each completion is taken once; with [`Consume::Incremental`],
+    /// in the order of the queue.
     pub unsafe fn take(&mut self, result: i32, flags: u32) -> Taken {
         let id = (flags & HAS_BUFFER != 0).then_some((flags >> 16) as u16);
         let is_used_up = flags & BUFFER_MORE == 0 || self.consume == Consume::Whole;
         let received = match (usize::try_from(result), id) {
-            // SAFETY: as the caller promises (X4).
+            // SAFETY: the caller guarantees it (X4).
             (Ok(len @ 1..), Some(id)) => unsafe { self.received(id, len, is_used_up) },
             (Ok(1..), None) => Received::Failed(io::ErrorKind::InvalidData.into()),
             (other, id) => {
@@ -339,7 +340,7 @@ impl BufferRing {
         Taken { received, is_armed: flags & MORE != 0, has_more: flags & SOCKET_NONEMPTY != 0 }
     }
 
-    /// Returns what the ring holds now.
+    /// Returns the current counters of the ring.
     pub fn stats(&self) -> BufferRingStats {
         BufferRingStats {
             offered: self.offered.len(),
@@ -349,12 +350,12 @@ impl BufferRing {
         }
     }
 
-    /// `len` bytes, at least one, were received into the block with this id and, where it ended, into those that
-    /// were offered after it. The last of them is used up, or will be filled further.
+    /// Returns `len` received bytes, at least one. They begin in the block with this id and continue in the blocks
+    /// that were offered after it. The last of them is used up, or will be filled further.
     ///
     /// # Safety
     ///
-    /// As X4 says.
+    /// As X4 requires.
     unsafe fn received(&mut self, id: u16, len: usize, is_used_up: bool) -> Received {
         let Some(blocks) = self.blocks_of(id, len, is_used_up) else {
             return Received::Failed(io::ErrorKind::InvalidData.into());
@@ -371,7 +372,7 @@ impl BufferRing {
             let capacity = ring.capacity_of(id);
             let len = left.min(capacity);
             left -= len;
-            // SAFETY: as the caller promises; the blocks in front were filled to their ends (X4).
+            // SAFETY: the caller guarantees it; the blocks before the last are filled to their ends (X4).
             unsafe { ring.take_front(id, len, goes_on) }
         };
         match count {
@@ -380,10 +381,10 @@ impl BufferRing {
         }
     }
 
-    /// Where the block with this id stands among the offered ones, and how many from there on `len` bytes fill.
-    /// `None` if that can't be.
+    /// Returns the index of the block with this id among the offered ones, and the number of blocks from there on
+    /// that `len` bytes fill. Returns `None` if the completion contradicts the offered blocks.
     fn blocks_of(&self, id: u16, len: usize, is_used_up: bool) -> Option<(usize, usize)> {
-        // It is the first one, unless requests complete in another order than they chose blocks.
+        // Index 0, unless requests complete in another order than that in which they chose blocks.
         let first = self.offered.iter().position(|offered| *offered == id)?;
         let mut left = len;
         for (count, id) in (1..).zip(self.offered.range(first..)) {
@@ -400,20 +401,22 @@ impl BufferRing {
         self.memory.blocks[usize::from(id)].as_ref().map_or(0, ByteBuf::capacity)
     }
 
-    /// Takes the first `len` bytes of the block's capacity, and with them the block, unless it goes on being filled.
+    /// Takes the first `len` bytes of the block's capacity. Takes the whole block unless the kernel continues to
+    /// fill it.
     ///
     /// # Safety
     ///
-    /// The kernel has written the bytes, and no longer writes to them, nor to any of the block unless it goes on.
+    /// The kernel has written the bytes and no longer writes to them. If `goes_on` is false, it no longer writes to
+    /// the block.
     unsafe fn take_front(&mut self, id: u16, len: usize, goes_on: bool) -> ByteBuf {
         let place = &mut self.memory.blocks[usize::from(id)];
         let Some(block) = place else { unreachable!("an offered block is there") };
-        // SAFETY: within the capacity, and written, as the caller promises.
+        // SAFETY: the bytes are within the capacity, and the caller guarantees that they are written.
         unsafe { block.set_len(len) };
         if goes_on { block.split_to(len) } else { place.take().unwrap_or_default() }
     }
 
-    /// The kernel has used the place of a block up, and nothing of the block.
+    /// Makes a block available to `refill` again: the kernel used its place up but wrote nothing to the block.
     fn offer_again(&mut self, id: u16) {
         if let Some(at) = self.offered.iter().position(|offered| *offered == id) {
             self.offered.remove(at);
@@ -436,7 +439,7 @@ impl BufferRing {
 impl Drop for BufferRing {
     fn drop(&mut self) {
         if !self.is_registered {
-            // SAFETY: it is not used afterwards. No ring of the kernel has its addresses (X3).
+            // SAFETY: the memory is not used afterwards, and no ring of the kernel has its addresses (X3).
             unsafe { ManuallyDrop::drop(&mut self.memory) }
         }
     }
