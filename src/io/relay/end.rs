@@ -1,16 +1,16 @@
-//! Half-close: the end of one direction of a connection.
+//! Half-close: ends one direction of a connection.
 
 use std::io;
 use std::os::fd::AsFd;
 
 use crate::sys;
 
-/// Ends the sending direction of a socket: the peer reads the end of the stream behind what was sent, and can still
-/// answer.
+/// Ends the sending direction of a socket. The peer reads the end of the stream after the sent bytes, and can still
+/// send.
 ///
-/// It takes a shared reference, as [`Splice`](crate::Splice) and [`WriteQueue`](crate::WriteQueue) do, which the streams of
-/// tokio have no method for. Flush the queue before. A socket whose peer has closed it already has no sending direction
-/// to end, which is not an error. A pipe ends when it is dropped.
+/// It takes a shared reference, as [`Splice`](crate::Splice) and [`WriteQueue`](crate::WriteQueue) do; the streams
+/// of tokio have no such method. Flush the queue first. It is not an error if the peer has already closed the
+/// connection. A pipe ends when it is dropped.
 ///
 /// # Errors
 ///

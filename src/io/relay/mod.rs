@@ -1,5 +1,5 @@
-//! Bytes from one descriptor to another: `splice.rs` moves them (`splice/fill.rs` reads, `splice/drain.rs` writes),
-//! through the pipes of `pipes.rs`, and `end.rs` passes on that there are no more.
+//! Moves bytes from one descriptor to another. `splice.rs` has the transfer (`splice/fill.rs` reads,
+//! `splice/drain.rs` writes), `pipes.rs` has the pipes that it uses, and `end.rs` shuts the target down.
 
 mod end;
 pub(super) mod pipes;

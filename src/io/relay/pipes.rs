@@ -1,12 +1,13 @@
-//! Pipes for splicing, kept for the next transfer.
+//! A cache of pipes for splicing.
 //!
-//! A pipe costs three system calls, and a user without privileges may have 64 MiB of them in all:
-//! beyond that the kernel makes pipes of 8 KiB, for every program of the user. So a transfer acquires
-//! a pipe when bytes arrive and releases it when none are left. Rules:
+//! A pipe takes three system calls to create, and all pipes of an unprivileged user may have 64 MiB together:
+//! beyond that the kernel creates pipes of 8 KiB for every program of the user. So a transfer acquires a pipe
+//! when bytes arrive and releases it when none are left. Rules:
 //!
-//! * **PI1** An idle pipe is empty: a transfer that holds one with bytes in it closes it instead.
-//! * **PI2** There are never more than [`MAX_PIPES`], in use or idle, and at most [`MAX_IDLE_PIPES`] are idle.
-//! * **PI3** A pipe smaller than [`MIN_USEFUL`] is not given out: copying is cheaper then.
+//! * **PI1** An idle pipe is empty. A transfer closes a pipe that still has bytes in it.
+//! * **PI2** There are never more than [`MAX_PIPES`] pipes, in use or idle, and at most [`MAX_IDLE_PIPES`] are
+//!   idle.
+//! * **PI3** A pipe smaller than [`MIN_USEFUL`] is not used: copying is cheaper.
 
 use std::io;
 use std::ops::Deref;
@@ -15,18 +16,19 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::sys;
 
-/// The capacity of a pipe in bytes. Measured on a proxy, as parts of the CPU of copying 64 KiB at a time:
-/// on a quiet machine 0.7 with the default 64 KiB, 0.45 with 256 KiB and 0.42 with this; on a busy one,
-/// where each call wakes another process, 0.85, 0.7 and 0.5.
+/// The capacity of a pipe in bytes. Measured on a proxy, relative to the CPU time of copying 64 KiB at a time:
+/// on an idle machine 0.7 with the default 64 KiB, 0.45 with 256 KiB and 0.42 with this; on a busy one, where
+/// each call wakes another process, 0.85, 0.7 and 0.5.
 const PIPE_BYTES: usize = 1024 * 1024;
 
-/// The smallest useful capacity in bytes: below it, copying with a large buffer costs less.
+/// The smallest useful capacity in bytes. Below it, copying through a large buffer takes less CPU time.
 const MIN_USEFUL: usize = 64 * 1024;
 
-/// The maximum number of live pipes; leaves a quarter of the per-user quota.
+/// The maximum number of pipes; leaves a quarter of the per-user quota.
 const MAX_PIPES: usize = 48;
 
-/// The maximum number of idle pipes: as many as transfers run at one moment on a machine of ordinary size.
+/// The maximum number of idle pipes: the number of transfers that run at the same time on a machine of
+/// ordinary size.
 const MAX_IDLE_PIPES: usize = 16;
 
 static IDLE: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
@@ -47,7 +49,7 @@ impl Deref for Pipe {
     }
 }
 
-/// Returns an empty pipe; an error means that none is available now.
+/// Returns an empty pipe, or an error if none is available now.
 pub(crate) fn take() -> io::Result<Pipe> {
     let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
     if let Some(pipe) = idle {
@@ -61,7 +63,7 @@ pub(crate) fn take() -> io::Result<Pipe> {
     Ok(Pipe { pipe, _place: place })
 }
 
-/// Keeps an empty pipe for the next transfer, or closes it.
+/// Keeps an empty pipe for the next transfer, or closes it if enough are idle.
 pub(crate) fn give_back(pipe: Pipe) {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     if idle.len() < MAX_IDLE_PIPES {
@@ -69,13 +71,13 @@ pub(crate) fn give_back(pipe: Pipe) {
     }
 }
 
-/// Closes the idle pipes, so that the next transfer makes one.
+/// Closes the idle pipes, so that the next transfer creates one.
 #[cfg(test)]
 pub(crate) fn forget_all() {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-/// Counts the places that are taken. `Relaxed`: the count orders nothing else.
+/// The number of places that are taken. `Relaxed`: the count orders nothing else.
 #[derive(Debug)]
 struct Places(AtomicUsize);
 

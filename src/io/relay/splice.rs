@@ -1,16 +1,16 @@
-//! Descriptor to descriptor.
+//! Transfers bytes from descriptor to descriptor.
 //!
-//! Bytes that were read from the source and not written to the target are *held*: in a pipe on
-//! the kernel's path, in memory on the copying one. Rules:
+//! Bytes that have been read from the source and not written to the target are *held*: in a pipe when splicing, in
+//! memory when copying. Rules:
 //!
-//! * **SP1** The source is read only when nothing is held. So a full pipe is never mistaken for an empty source,
+//! * **SP1** The source is read only when no bytes are held. So a full pipe is never mistaken for an empty source,
 //!   and a slow target stops the reading.
-//! * **SP2** `moved` grows when the target took bytes, never before.
-//! * **SP3** When nothing is held, the transfer has no pipe and no memory: an idle transfer costs nothing.
+//! * **SP2** `moved` grows when the target has taken bytes, never before.
+//! * **SP3** A transfer that holds no bytes has no pipe and no memory.
 //! * **SP4** A pipe with bytes in it is never reused.
-//! * **SP5** Only a plain read says that the source is empty or has ended. `splice` gives 0 or `WouldBlock`
-//!   also in front of a byte that TCP calls urgent, for a blocking source that it does not wait for, and for a
-//!   file that is longer than the kernel knows.
+//! * **SP5** Only a plain read proves that the source is empty or has ended. `splice` also gives 0 or `WouldBlock`
+//!   in front of a byte that TCP marks as urgent, for a blocking source that it does not wait for, and for a file
+//!   that is longer than the kernel knows.
 //! * **SP6** While the target is full, the transfer keeps only the memory that the held bytes need.
 
 use std::io;
@@ -26,18 +26,18 @@ mod fill;
 /// The number of bytes that one call moves before other connections get their turn.
 const BUDGET: u64 = 1024 * 1024;
 
-/// Moves bytes from one descriptor to another without bringing them into the process: from socket to
-/// socket for a proxy, from socket to file for an upload.
+/// Moves bytes from one descriptor to another: from socket to socket for a proxy, from socket to file for an
+/// upload.
 ///
-/// Where the kernel cannot splice the two, or no pipe is available, the bytes are copied through a
-/// pooled buffer, with the same results. An idle transfer holds neither a pipe nor a buffer.
+/// The kernel splices the bytes, without bringing them into the process. If it cannot splice the two descriptors,
+/// if no pipe is available, or if the target is a file, the bytes are copied through a pooled buffer, with the
+/// same results. An idle transfer holds neither a pipe nor a buffer.
 ///
-/// Each direction of a proxied connection needs its own `Splice`. When one returns
-/// [`Spliced::Done`], its source has ended and all of it has arrived at the target: pass the half-close on by
-/// [`shutdown_write`](crate::shutdown_write).
+/// Each direction of a proxied connection needs its own `Splice`. When one returns [`Spliced::Done`], its source
+/// has ended and all bytes have arrived at the target: call [`shutdown_write`](crate::shutdown_write) on the
+/// target.
 ///
-/// A socket as `to` with Nagle's algorithm on can delay the last bytes of a message by 40 ms; set
-/// `TCP_NODELAY`.
+/// If Nagle's algorithm is on, a socket as `to` can delay the last bytes of a message by 40 ms: set `TCP_NODELAY`.
 ///
 /// # Examples
 ///
@@ -66,39 +66,40 @@ const BUDGET: u64 = 1024 * 1024;
 #[derive(Debug)]
 #[doc(alias = "transferFrom")]
 pub struct Splice {
-    /// What is held: `bytes` first, then the `in_pipe` bytes in the pipe.
+    /// The first of the held bytes. The others are the `in_pipe` bytes in the pipe.
     bytes: ByteView,
     pipe: Option<Pipe>,
     in_pipe: usize,
     moved: u64,
     calls: u64,
-    /// Where the source, a file, is read next; at its cursor if there is none.
+    /// The offset at which the source, a file, is read next. `None`: at its cursor.
     offset: Option<u64>,
-    /// Bytes that may still be read from the source.
+    /// The number of bytes that may still be read from the source.
     limit: u64,
     ended: bool,
-    /// Every byte passes through memory.
+    /// Whether all bytes are copied through memory.
     copies: bool,
-    /// The next bytes pass through memory (SP5).
+    /// Whether the next bytes are read into memory (SP5).
     probes: bool,
-    /// The target is a file: bytes are gathered to whole blocks of `FILE_COPY` before they are written.
+    /// Whether the target is a file. Bytes are then gathered up to a multiple of `FILE_COPY` before they are
+    /// written.
     gathers: bool,
-    /// The error that ended the gathering, to be returned when the bytes before it are out.
+    /// The error that ended the gathering. It is returned when the bytes before it have been written.
     failure: Option<io::Error>,
     budget: u64,
 }
 
-/// How a call of [`Splice::transfer`] ended, with the number of bytes that the target took.
+/// The outcome of a call of [`Splice::transfer`], with the number of bytes that the target took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "only `Spliced::Done` means that the transfer is over"]
 pub enum Spliced {
-    /// The source has ended or the limit is reached, and everything has arrived.
+    /// The source has ended or the limit is reached, and all bytes have arrived.
     Done(u64),
-    /// The source has nothing now, and nothing is held: call again when it is readable.
+    /// The source is empty, and no bytes are held: call again when it is readable.
     SourceEmpty(u64),
-    /// The target takes no more now: call again when it is writable.
+    /// The target is full: call again when it is writable.
     TargetFull(u64),
-    /// The budget of one call is spent: call again after other connections had their turn.
+    /// The budget of the call is spent: call again after other connections have had their turn.
     BudgetSpent(u64),
 }
 
@@ -113,7 +114,7 @@ impl Spliced {
 }
 
 impl Splice {
-    /// Returns a transfer that ends where its source does.
+    /// Creates a transfer that ends when its source ends.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -133,8 +134,7 @@ impl Splice {
         }
     }
 
-    /// Takes at most `bytes` from the source: for a body whose length is known, followed by
-    /// something else.
+    /// Sets the maximum number of bytes to take from the source, for example the length of a body.
     ///
     /// # Examples
     ///
@@ -167,8 +167,8 @@ impl Splice {
         self
     }
 
-    /// Reads the source, which must be a file, from `offset` on, and neither uses nor moves its
-    /// cursor: any number of transfers can read one file at the same time.
+    /// Reads the source, which must be a file, from `offset` on. Its cursor is neither used nor moved, so any
+    /// number of transfers can read one file at the same time.
     ///
     /// # Examples
     ///
@@ -197,8 +197,8 @@ impl Splice {
         self
     }
 
-    /// Sets the number of bytes that one call moves before other connections get their turn (1 MiB
-    /// unless set); 0 counts as 1. Bytes that have left the source by then are still delivered.
+    /// Sets the number of bytes that one call moves before other connections get their turn. The default is 1 MiB;
+    /// 0 counts as 1. Bytes that have already left the source are still delivered.
     #[must_use]
     pub fn with_budget(mut self, bytes: u64) -> Self {
         self.budget = bytes.max(1);
@@ -211,43 +211,42 @@ impl Splice {
         self.moved
     }
 
-    /// Returns the number of bytes that have left the source and have not arrived: they are in a pipe or
+    /// Returns the number of bytes that have left the source and not arrived at the target. They are in a pipe or
     /// in memory.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.bytes.len() as u64 + self.in_pipe as u64
     }
 
-    /// Returns the number of reads, writes and splices so far. Making a pipe, which serves many
-    /// transfers, is not counted.
+    /// Returns the number of reads, writes and splices so far. The creation of pipes, which many transfers share,
+    /// is not counted.
     #[must_use]
     pub fn system_calls(&self) -> u64 {
         self.calls
     }
 
-    /// Moves bytes until the source is empty or has ended, the target is full, or the budget is
-    /// spent.
+    /// Moves bytes until the source is empty or ends, the target is full, or the budget is spent.
     ///
-    /// A call continues where the one before it stopped, so pass the same two descriptors. Both
-    /// should be non-blocking: the call waits for a blocking one. A file as `to` is written at its
-    /// cursor; one opened for direct I/O takes whole blocks only. Bytes that TCP or a unix socket
-    /// calls urgent (`MSG_OOB`) are not a part of the stream, as for a read.
+    /// A call continues where the previous one stopped, so pass the same two descriptors. Both should be
+    /// non-blocking: the call waits for a blocking one. A file as `to` is written at its cursor; one opened for
+    /// direct I/O takes whole blocks only. Urgent bytes of TCP or a unix socket (`MSG_OOB`) are not a part of the
+    /// stream, as for a read.
     ///
     /// # Errors
     ///
-    /// Those of reading and writing. None loses bytes: what has left the source is
-    /// [held](Self::held_bytes), and the next call continues with it.
+    /// Those of reading and writing. No error loses bytes: bytes that have left the source are
+    /// [held](Self::held_bytes), and the next call continues with them.
     ///
     /// A disconnected target raises SIGPIPE, which Rust programs ignore, and gives
     /// [`io::ErrorKind::BrokenPipe`].
     ///
     /// # Cost
     ///
-    /// Two system calls per 1 MiB, or per what the source has; no copy and no memory in this
-    /// process, except that a read of at most 16 KiB looks for more when the source gave less than that.
-    /// On the copying path a pooled buffer of 64 KiB, and two copies; a file as `to` is written that
-    /// way, by 512 KiB, which is cheaper than splicing to it. While the target takes no more, what is held stays in
-    /// a pipe or in a block of its own size.
+    /// Two system calls per 1 MiB, or per the bytes that the source has; no copy and no memory in this process.
+    /// After the source gave less than 16 KiB, the next read of at most 16 KiB is into memory. The copying path
+    /// uses a pooled buffer of 64 KiB and makes two copies. A file as `to` is copied to, by 512 KiB, which is
+    /// cheaper than splicing to it. While the target is full, held bytes stay in a pipe or in a block of their own
+    /// size.
     pub fn transfer(&mut self, from: impl AsFd, to: impl AsFd) -> io::Result<Spliced> {
         let start = self.moved;
         self.prepare_for(to.as_fd());
@@ -272,14 +271,14 @@ impl Splice {
         }
     }
 
-    /// Chooses to gather before the first byte is moved, if the target is a file.
+    /// Selects gathering if the target is a file and no byte has been moved.
     pub(crate) fn prepare_for(&mut self, to: BorrowedFd<'_>) {
         if self.moved == 0 && self.held_bytes() == 0 && sys::is_file(to) {
             (self.copies, self.gathers) = (true, true);
         }
     }
 
-    /// Returns whether the source has ended, or the limit is reached, and nothing is held.
+    /// Returns whether the source has ended or the limit is reached, and no bytes are held.
     #[must_use]
     pub fn is_done(&self) -> bool {
         (self.ended || self.limit == 0) && self.held_bytes() == 0

@@ -1,4 +1,4 @@
-//! Writing what a transfer holds to its target.
+//! Writing the held bytes of a transfer to its target.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -14,7 +14,7 @@ use crate::io::scratch;
 use crate::sys::{self, More, Target};
 
 impl Splice {
-    /// Writes what is held to the target; an error leaves the rest of it held.
+    /// Writes the held bytes to the target. After an error the rest stays held.
     pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
         let drained = self.write_held(Target::new(to.as_fd()));
         if drained.is_err() {
@@ -58,7 +58,7 @@ impl Splice {
         Ok(())
     }
 
-    /// Copies the bytes that are in the pipe through memory: the target cannot be spliced to.
+    /// Reads bytes of the pipe into memory, because the target cannot be spliced to.
     fn read_pipe(&mut self) -> io::Result<()> {
         let Some(pipe) = &self.pipe else { unreachable!("bytes are held, and not in memory") };
         let most = self.in_pipe.min(STREAM_COPY);

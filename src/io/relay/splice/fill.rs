@@ -1,4 +1,4 @@
-//! Reading from the source of a transfer: by splicing, or into memory.
+//! Reading the source of a transfer: by splicing, or into memory.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,22 +10,22 @@ use crate::io::relay::pipes;
 use crate::io::scratch::{self, SCRATCH};
 use crate::sys;
 
-/// The number of bytes that the copying path reads at a time for a file. Measured against 64 KiB: 0.67 to
-/// 0.73 of the CPU, if each write also begins and ends at a multiple of it, where the page cache takes it
-/// as one folio. 256 KiB was as good on one processor and 0.73 to 0.80 on another, 1 MiB 1.5 and 0.6;
-/// splicing into a file costs 0.8.
+/// The number of bytes that are copied at a time to a file. Measured relative to the CPU time of 64 KiB: 0.67 to
+/// 0.73 if each write also begins and ends at a multiple of this size, so that the page cache allocates one folio.
+/// 256 KiB takes the same on one processor and 0.73 to 0.80 on another, 1 MiB takes 1.5 and 0.6; splicing into a
+/// file takes 0.8.
 const FILE_COPY: usize = 512 * 1024;
 
-/// The number of bytes that the copying path reads at a time for everything that may stop taking them: the most that
-/// a stuck target leaves held in memory. Measured from TCP to TCP, 256 KiB take 0.75 of its CPU.
+/// The number of bytes that are copied at a time to any other target. A full target leaves at most this many bytes
+/// held in memory. Measured from TCP to TCP, 256 KiB take 0.75 of its CPU time.
 pub(super) const STREAM_COPY: usize = SCRATCH;
 
-/// A source that gave less than this has probably no more: it is read next, and not spliced, so that the
-/// proof (SP5) costs no call of its own.
+/// A source that gave less than this is probably empty: it is read next, not spliced, so that the proof of SP5
+/// takes no additional call.
 const PROBE: usize = 16 * 1024;
 
 impl Splice {
-    /// Reads from the source what there is; nothing is held before (SP1).
+    /// Reads the available bytes of the source. No bytes are held before the call (SP1).
     pub(crate) fn fill_from(&mut self, from: impl AsFd) -> io::Result<()> {
         let from = from.as_fd();
         if self.probes {
@@ -103,15 +103,15 @@ impl Splice {
         if self.offset.is_none()
             && let Err(e) = sys::advance_cursor(from, read)
         {
-            // They have not left the source.
+            // These bytes have not left the source.
             bytes.truncate(bytes.len() - read);
             return Err(e);
         }
         Ok(read)
     }
 
-    /// `read` bytes have left the source. If they are few, it is probably empty now, and the next call
-    /// is the one that proves it (SP5).
+    /// Records that `read` bytes have left the source. If they are few, the source is probably empty, and the next
+    /// call is the read that proves it (SP5).
     fn took(&mut self, read: usize) {
         self.probes = !self.copies && read < PROBE;
         self.limit -= read as u64;

@@ -1,4 +1,4 @@
-//! Streams in which a byte is sent as urgent (`MSG_OOB`). It is not a part of the stream, and the kernel's
+//! Streams with urgent bytes (`MSG_OOB`). An urgent byte is not a part of the stream, and the kernel's
 //! `splice` stops in front of it with 0 or `EAGAIN`. The model is a plain `read` of the same stream.
 
 use std::fs::File;
@@ -15,7 +15,7 @@ use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use super::*;
 use crate::sys::{Call, Outcome, with_plan};
 
-/// Two ends of a connection.
+/// The two ends of a connection.
 type Ends = (OwnedFd, OwnedFd);
 
 fn tcp() -> Ends {
@@ -25,7 +25,7 @@ fn tcp() -> Ends {
     (near.into(), listener.accept().unwrap().0.into())
 }
 
-/// Over a connection whose far end takes urgent bytes as a part of the stream.
+/// Returns a connection whose far end reads urgent bytes as a part of the stream.
 fn tcp_inline() -> Ends {
     let (near, far) = tcp();
     set_socket_oobinline(&far, true).unwrap();
@@ -37,8 +37,8 @@ fn unix() -> Ends {
     (near.into(), far.into())
 }
 
-/// Sends a script: `!` is an urgent byte, `$` the end, every other letter 1, and every capital letter
-/// 20,000 bytes. False if the socket has no urgent bytes.
+/// Sends a script: `!` is an urgent byte, `$` the end, a capital letter 20,000 bytes, any other letter 1
+/// byte. Returns false if the socket has no urgent bytes.
 fn play(script: &str, to: &OwnedFd) -> bool {
     for letter in script.bytes() {
         let bytes = vec![letter; if letter.is_ascii_uppercase() { 20_000 } else { 1 }];
@@ -70,7 +70,8 @@ fn read_to_end(from: &OwnedFd) -> Vec<u8> {
     }
 }
 
-/// Plays a script, which has an end, and gives what a plain reader gets and what comes out of a transfer.
+/// Plays a script that has an end. Returns the bytes that a plain reader gets and those that a transfer
+/// delivers.
 fn both(
     connect: fn() -> Ends,
     script: &str,
@@ -149,8 +150,8 @@ fn a_transfer_gets_what_a_read_gets_past_urgent_bytes() {
     }
 }
 
-/// The client goes on after the urgent byte; a loop that waits for readiness makes few calls, and waits in
-/// between.
+/// The client continues after the urgent byte. A loop that waits for readiness makes few calls and waits
+/// in between.
 #[test]
 fn a_loop_on_readiness_gets_past_an_urgent_byte_and_waits_behind_it() {
     for connect in [tcp, unix] {
