@@ -1,6 +1,6 @@
-//! Files in memory, as views.
+//! Mapped files, as views.
 //!
-//! Unsafe in one signature: the caller of [`MappedFile::map`] must keep FM3 of `sys/file_mapping.rs`. The safe
+//! One function is unsafe: the caller of [`MappedFile::map`] must keep FM3 of `sys/file_mapping.rs`. The safe
 //! constructors keep it themselves:
 //!
 //! * **MF1** [`MappedFile::sealed`] takes only files whose seals forbid both writing and shrinking, and seals
@@ -18,16 +18,17 @@ use crate::buf::ByteView;
 use crate::io::file::region::{FileRegion, FileTruncated};
 use crate::sys::{self, Advice, FileMapping};
 
-/// A file, or a part of one, mapped into memory, read-only.
+/// A file, or a part of one, that is mapped into memory read-only.
 ///
-/// It reads as a [`ByteView`], whose clones and slices keep the mapping alive.
+/// It derefs to a [`ByteView`], whose clones and slices keep the mapping alive.
 ///
-/// A mapping shows the current contents of the file. If the file is shortened, reading behind its end
-/// kills the process (SIGBUS); if it is written to, bytes change under a shared reference. So the
-/// safe constructors take files that cannot change, or copy; [`map`](Self::map) is for callers that
-/// know that their file does not change. [`MappedFileMut`](crate::MappedFileMut) writes one. To send a
-/// file, or to read a changing one, use a [`FileRegion`]: measured, sending from a mapping costs more
-/// than `sendfile` at every size.
+/// A mapping shows the current contents of the file. If the file is shortened, reading behind its end kills
+/// the process (SIGBUS). If it is written to, bytes change under a shared reference. So the safe constructors
+/// take files that cannot change, or copy the file; [`map`](Self::map) is for callers that know that their
+/// file does not change. [`MappedFileMut`](crate::MappedFileMut) writes to a mapped file.
+///
+/// To send a file, or to read a changing one, use a [`FileRegion`]: measured, sending from a mapping takes
+/// more CPU time than `sendfile` at every size.
 ///
 /// # Examples
 ///
@@ -50,13 +51,13 @@ use crate::sys::{self, Advice, FileMapping};
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "MappedByteBuffer")]
 pub struct MappedFile {
-    /// None if no bytes are mapped: there are none, or they were copied to memory.
+    /// `None` if no bytes are mapped: the range is empty, or it was copied to memory.
     mapping: Option<Arc<FileMapping>>,
     view: ByteView,
 }
 
-/// Returns whether there is something to map; fails if the file ends before the range does, and for what
-/// is not a regular file.
+/// Returns whether the range has bytes to map. Fails if the file ends before the range does or is not a
+/// regular file.
 pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
     assert!(range.start <= range.end, "file range {}..{}", range.start, range.end);
     let file_len = sys::regular_len(file)?;
@@ -69,7 +70,7 @@ pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The owner of the bytes of a view: a shared mapping.
+/// A shared mapping, as the owner of the bytes of a view.
 pub(in crate::io) struct Shared(Arc<FileMapping>);
 
 impl AsRef<[u8]> for Shared {
@@ -79,33 +80,33 @@ impl AsRef<[u8]> for Shared {
 }
 
 impl MappedFile {
-    /// Maps all of a file that is sealed against writing and shrinking (a `memfd`).
+    /// Maps a whole file that is sealed against writing and shrinking (a `memfd`).
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] if the file is not sealed so, as no file on a disk is;
-    /// those of mapping otherwise.
+    /// [`io::ErrorKind::InvalidInput`] if the file is not sealed in this way, as files on a disk never are;
+    /// otherwise those of mapping.
     ///
     /// # Cost
     ///
-    /// Two system calls; pages come in as they are touched.
+    /// Two system calls. Pages are read when they are first accessed.
     pub fn sealed(file: &File) -> io::Result<Self> {
         if !sys::is_sealed(file)? {
             let message = "the file is not sealed against writing and shrinking";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let len = sys::regular_len(file)?;
-        // SAFETY: sealed against all changes (MF1).
+        // SAFETY: the file is sealed against all changes (MF1).
         unsafe { Self::map(file, 0..len) }
     }
 
-    /// Copies a range of a file into new memory and maps that: later changes of the file do not show.
+    /// Copies a range of a file into new memory and maps that. Later changes of the file are not visible.
     ///
     /// # Errors
     ///
-    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// range does, [`NotRegularFile`](crate::NotRegularFile) for a directory, a FIFO, a socket or a
-    /// device; those of reading and mapping otherwise.
+    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the range
+    /// does; [`NotRegularFile`](crate::NotRegularFile) (as the source) for a directory, a FIFO, a socket or a
+    /// device; otherwise those of reading and mapping.
     ///
     /// # Panics
     ///
@@ -113,7 +114,7 @@ impl MappedFile {
     ///
     /// # Cost
     ///
-    /// One copy, made by the kernel; into pooled memory where the system has no sealed files.
+    /// One copy by the kernel; on systems without sealed files, into pooled memory.
     pub fn snapshot(file: &File, range: Range<u64>) -> io::Result<Self> {
         sys::regular_len(file)?;
         let mut region = FileRegion::new(sys::duplicate(file)?, range);
@@ -134,14 +135,14 @@ impl MappedFile {
     ///
     /// # Safety
     ///
-    /// As long as the mapping or any view of it lives, neither this process nor another may write to
-    /// this range of the file or make the file shorter than the end of the range.
+    /// While the mapping or any view of it exists, no process may write to this range of the file or shorten
+    /// the file below the end of the range.
     ///
     /// # Errors
     ///
-    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// range does now, [`NotRegularFile`](crate::NotRegularFile) for a directory, a FIFO, a socket or a
-    /// device; those of mapping otherwise.
+    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file now ends before the
+    /// range does; [`NotRegularFile`](crate::NotRegularFile) (as the source) for a directory, a FIFO, a socket
+    /// or a device; otherwise those of mapping.
     ///
     /// # Panics
     ///
@@ -149,7 +150,7 @@ impl MappedFile {
     ///
     /// # Cost
     ///
-    /// Two system calls, two allocations; pages come in as they are touched.
+    /// Two system calls and two allocations. Pages are read when they are first accessed.
     ///
     /// # Examples
     ///
@@ -171,7 +172,7 @@ impl MappedFile {
         if !is_there(file, &range)? {
             return Ok(Self::default());
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller keeps the contract of this function.
         Ok(Self::over(unsafe { FileMapping::new(file, range)? }))
     }
 
@@ -181,7 +182,7 @@ impl MappedFile {
         Self { mapping: Some(mapping), view }
     }
 
-    /// Returns all of it as a view that keeps the mapping alive.
+    /// Returns a view of all bytes, which keeps the mapping alive.
     #[must_use]
     pub fn view(&self) -> &ByteView {
         &self.view
@@ -200,7 +201,7 @@ impl MappedFile {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
-    /// Reads all of it into memory and waits until it is there, so that later accesses do not wait.
+    /// Reads all pages into memory and waits for them, so that later accesses do not block.
     ///
     /// # Errors
     ///
@@ -208,22 +209,22 @@ impl MappedFile {
     ///
     /// # Cost
     ///
-    /// The disk's; a page already in memory costs about 0.1 microseconds.
+    /// The time of the disk; about 0.1 microseconds for a page that is already in memory.
     #[doc(alias = "load")]
     #[doc(alias = "warmMappedFile")]
     pub fn warm(&self) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.populate())
     }
 
-    /// Keeps it in memory as long as the mapping lives.
+    /// Locks the pages in memory while the mapping exists.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::OutOfMemory`] beyond what the user may lock.
+    /// [`io::ErrorKind::OutOfMemory`] if the user may not lock that much memory.
     ///
     /// # Cost
     ///
-    /// One system call, which reads what is not in memory yet.
+    /// One system call, which reads the pages that are not in memory.
     #[doc(alias = "mlock")]
     pub fn lock(&self) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.lock())

@@ -1,11 +1,11 @@
-//! A file in memory that is written there.
+//! Mapped files that are written in memory.
 //!
-//! Unsafe in one signature, as in `mapped.rs`: the caller of [`MappedFileMut::map`] must keep FM3 of
+//! One function is unsafe, as in `mapped.rs`: the caller of [`MappedFileMut::map`] must keep FM3 of
 //! `sys/file_mapping.rs`. Rules:
 //!
-//! * **MM1** A file made by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped, so
-//!   nothing else shortens or writes it; and disk blocks are allocated for all of it.
-//! * **MM2** The caller gets its descriptor, and it gets a name, only when the mapping ends.
+//! * **MM1** A file created by [`MappedFileMut::create_in`] has no name and one descriptor while it is mapped,
+//!   so no other code shortens or writes it. Disk blocks are allocated for all of it.
+//! * **MM2** Only when the mapping ends, the file gets a name and the caller gets its descriptor.
 //! * **MM3** After a failed flush every further flush fails: the kernel may have dropped the pages, and a
 //!   second `msync` would not report it.
 
@@ -20,20 +20,20 @@ use crate::buf::range;
 use crate::io::file::mapped::{MappedFile, is_there};
 use crate::sys::{self, Advice, FileMappingMut};
 
-/// A file, or a part of one, mapped into memory to be written there.
+/// A file, or a part of one, that is mapped into memory for writing.
 ///
-/// It is a mutable slice; [`flush`](Self::flush) syncs a range of it to the disk. When it is
-/// written, [`freeze`](Self::freeze) turns it into a [`MappedFile`], whose views are shared, or
-/// [`persist`](Self::persist) gives the file a name atomically: other processes find it whole or not
-/// at all.
+/// It derefs to a mutable slice, and [`flush`](Self::flush) syncs a range of it to the disk. When all bytes
+/// are written, [`freeze`](Self::freeze) turns it into a [`MappedFile`], whose views are shared, or
+/// [`persist`](Self::persist) gives the file a name atomically: other processes find the complete file or
+/// none.
 ///
 /// # What SIGBUS can do
 ///
-/// Accessing a mapped page that the file system cannot provide kills the process. There are four
-/// causes. The file was shortened: [`create_in`](Self::create_in) makes a file that nothing else can
-/// open. The disk is full: `create_in` allocates all disk blocks at the start. The disk fails, and a
-/// page that was written back and dropped cannot be read again: [`lock`](Self::lock) keeps the pages
-/// in memory. The file system copies on write and has no space for the copy: nothing prevents that.
+/// Accessing a mapped page that the file system cannot provide kills the process. There are four causes. The
+/// file was shortened: [`create_in`](Self::create_in) creates a file that no other code can open. The disk is
+/// full: `create_in` allocates all disk blocks at the start. The disk fails, and a page that was written back
+/// and evicted cannot be read again: [`lock`](Self::lock) keeps the pages in memory. The file system copies on
+/// write and has no space for the copy: no method prevents this.
 ///
 /// # Examples
 ///
@@ -57,35 +57,33 @@ use crate::sys::{self, Advice, FileMappingMut};
 #[doc(alias = "MappedByteBuffer")]
 #[doc(alias = "MmapMut")]
 pub struct MappedFileMut {
-    /// None if there are no bytes.
+    /// `None` if the range is empty.
     mapping: Option<FileMappingMut>,
     file: File,
     failed: bool,
 }
 
 impl MappedFileMut {
-    /// Makes a file of `len` zeros in a directory, without a name, and maps it.
+    /// Creates a file of `len` zeros in a directory, without a name, and maps it.
     ///
-    /// Nothing else can open it. It is removed with the mapping, unless [`persist`](Self::persist) names
-    /// it.
+    /// No other code can open the file. It is removed with the mapping, unless [`persist`](Self::persist)
+    /// names it.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::StorageFull`] if the disk has no space for all of it,
-    /// [`io::ErrorKind::Unsupported`] if the file system has no files without names; those of
-    /// making and mapping a file otherwise.
+    /// [`io::ErrorKind::StorageFull`] if the disk has no space for the file; [`io::ErrorKind::Unsupported`] if
+    /// the file system has no files without names; otherwise those of creating and mapping a file.
     ///
     /// # Cost
     ///
-    /// Three system calls. Where the file system cannot allocate blocks in advance, `len` zeros are
-    /// written. Pages come in as they are touched, at 1 to 2 microseconds each: see
-    /// [`warm`](Self::warm).
+    /// Three system calls. If the file system cannot allocate blocks in advance, `len` zeros are written. The
+    /// first access to a page takes 1 to 2 microseconds: see [`warm`](Self::warm).
     pub fn create_in(directory: impl AsRef<Path>, len: usize) -> io::Result<Self> {
         let file = sys::unnamed_file(directory.as_ref())?;
         if len > 0 {
             sys::fill_with_zeros(&file, len as u64)?;
         }
-        // SAFETY: nothing else has the file open, and it is as long as that (MM1 and MM2).
+        // SAFETY: no other code has the file open, and its length is `len` (MM1 and MM2).
         unsafe { Self::over(file, 0..len as u64) }
     }
 
@@ -93,15 +91,15 @@ impl MappedFileMut {
     ///
     /// # Safety
     ///
-    /// As long as the mapping lives, or any view of what it was [frozen](Self::freeze) into, neither
-    /// this process nor another may write to this range of the file, map it to be written, read it
-    /// through another mapping, or make the file shorter than the end of the range.
+    /// While the mapping exists, or any view of the [frozen](Self::freeze) file, no process may write to this
+    /// range of the file, map it for writing, read it through another mapping, or shorten the file below the
+    /// end of the range.
     ///
     /// # Errors
     ///
-    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// range does now, [`NotRegularFile`](crate::NotRegularFile) for a directory, a FIFO, a socket or a
-    /// device; those of mapping otherwise.
+    /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file now ends before the
+    /// range does; [`NotRegularFile`](crate::NotRegularFile) (as the source) for a directory, a FIFO, a socket
+    /// or a device; otherwise those of mapping.
     ///
     /// # Panics
     ///
@@ -109,7 +107,7 @@ impl MappedFileMut {
     ///
     /// # Cost
     ///
-    /// Three system calls; pages come in as they are touched.
+    /// Three system calls. Pages are read when they are first accessed.
     ///
     /// # Examples
     ///
@@ -127,7 +125,7 @@ impl MappedFileMut {
     /// # }
     /// ```
     pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<Self> {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller keeps the contract of `map`.
         unsafe { Self::over(sys::duplicate(file)?, range) }
     }
 
@@ -136,22 +134,22 @@ impl MappedFileMut {
     /// As [`map`](Self::map).
     unsafe fn over(file: File, range: Range<u64>) -> io::Result<Self> {
         let mapping = match is_there(&file, &range)? {
-            // SAFETY: as the caller promises.
+            // SAFETY: the caller keeps the contract of `map`.
             true => Some(unsafe { FileMappingMut::new(&file, range)? }),
             false => None,
         };
         Ok(Self { mapping, file, failed: false })
     }
 
-    /// Writes a range to the disk, with the rest of its pages, and waits for that.
+    /// Writes the pages of a range to the disk, and waits until they are there.
     ///
-    /// Linux begins to write changed pages by itself after some seconds, so there is no method that
-    /// only begins it: `msync` with `MS_ASYNC` does nothing.
+    /// No method only starts the write: Linux writes changed pages by itself after some seconds, and `msync`
+    /// with `MS_ASYNC` does nothing.
     ///
     /// # Errors
     ///
-    /// Those of writing to the disk. After one, the contents of the disk are not known, and every
-    /// further `flush` and [`persist`](Self::persist) fails.
+    /// Those of writing to the disk. After an error the contents of the disk are not known, and every further
+    /// `flush` and [`persist`](Self::persist) fails.
     ///
     /// # Panics
     ///
@@ -159,7 +157,7 @@ impl MappedFileMut {
     ///
     /// # Cost
     ///
-    /// One system call, and the disk's time for the changed pages of the range.
+    /// One system call, and the time of the disk for the changed pages of the range.
     #[doc(alias = "force")]
     #[doc(alias = "msync")]
     pub fn flush(&mut self, range: impl RangeBounds<usize>) -> io::Result<()> {
@@ -180,7 +178,7 @@ impl MappedFileMut {
         if self.failed { Err(io::Error::other(message)) } else { Ok(()) }
     }
 
-    /// Ends writing and returns the file to be shared. The descriptor is closed.
+    /// Ends writing and returns a read-only mapping that can be shared. Closes the descriptor.
     ///
     /// # Cost
     ///
@@ -193,26 +191,27 @@ impl MappedFileMut {
         }
     }
 
-    /// Syncs all of it to the disk, gives the file a name that must be free, and returns the file: after
-    /// a crash it is there whole, or not at all.
+    /// Syncs the file to the disk, gives it a name, which must be free, and returns it. After a crash the
+    /// complete file has the name, or no file does.
     ///
-    /// This value is empty then, as the file can now be opened and shortened. After an error it is
-    /// unchanged, with one exception: if it is empty, the file has its name, and only the directory
-    /// could not be synced to the disk.
+    /// This value is then empty, because other code can now open and shorten the file. After an error it is
+    /// unchanged, with one exception: if it is empty, the file has its name, and only the sync of the
+    /// directory failed.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if the name is taken,
-    /// [`io::ErrorKind::CrossesDevices`] if it is on another file system than the file; those of
-    /// writing to the disk, as [`flush`](Self::flush).
+    /// [`io::ErrorKind::AlreadyExists`] if the name is taken; [`io::ErrorKind::CrossesDevices`] if `path` is
+    /// on another file system than the file; otherwise those of writing to the disk, as for
+    /// [`flush`](Self::flush).
     ///
     /// # Cost
     ///
-    /// The disk's time; on systems other than Linux the file is copied.
+    /// The time of the disk; on systems other than Linux, a copy of the file.
     pub fn persist(&mut self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         self.check()?;
-        // Before the file has its name: from then on, nothing may fail until the mapping has ended (MM2).
+        // Duplicated before the file gets its name: after that, no step may fail until the mapping has ended
+        // (MM2).
         let mut file = sys::duplicate(&self.file)?;
         self.failed = true;
         sys::sync_data(&self.file)?;
@@ -236,8 +235,8 @@ impl MappedFileMut {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }
 
-    /// Reads all of it into memory, ready to be written, and waits until it is there, so that later accesses
-    /// do not wait.
+    /// Reads all pages into memory, ready for writing, and waits for them, so that later accesses do not
+    /// block.
     ///
     /// # Errors
     ///
@@ -245,21 +244,21 @@ impl MappedFileMut {
     ///
     /// # Cost
     ///
-    /// The disk's, and about a microsecond for a page that was never touched.
+    /// The time of the disk, and about a microsecond for a page that was never accessed.
     #[doc(alias = "load")]
     pub fn warm(&mut self) -> io::Result<()> {
         self.mapping.as_mut().map_or(Ok(()), FileMappingMut::populate_mut)
     }
 
-    /// Keeps it in memory as long as the mapping lives.
+    /// Locks the pages in memory while the mapping exists.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::OutOfMemory`] beyond what the user may lock.
+    /// [`io::ErrorKind::OutOfMemory`] if the user may not lock that much memory.
     ///
     /// # Cost
     ///
-    /// One system call, which reads what is not in memory yet.
+    /// One system call, which reads the pages that are not in memory.
     #[doc(alias = "mlock")]
     pub fn lock(&self) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.lock())

@@ -1,7 +1,7 @@
-//! Files: ranges to send, and files in memory.
+//! Files: ranges to send, and mapped files.
 //!
-//! `region.rs` has ranges of files, `transfer.rs` sends them to a descriptor. `mapped.rs` has files in
-//! memory, `mapped_mut.rs` files that are written there.
+//! `region.rs` has ranges of files, and `transfer.rs` sends them to a descriptor. `mapped.rs` has
+//! read-only mapped files, and `mapped_mut.rs` has writable ones.
 
 #[cfg(unix)]
 pub(super) mod mapped;

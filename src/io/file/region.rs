@@ -1,4 +1,4 @@
-//! A range of a file, to be sent as if it were a buffer.
+//! A range of a file, which is sent like a buffer.
 
 use std::error::Error;
 use std::fmt;
@@ -11,14 +11,15 @@ use crate::buf::{ByteBuf, ByteView};
 use crate::io::scratch;
 use crate::sys;
 
-/// A range of an open file that can be sent without passing through memory.
+/// A range of an open file, which can be sent without reading it into memory.
 ///
-/// A region keeps the file open, remembers the next byte to send, and advances by exactly what was
-/// sent. Clones and slices share one descriptor; the last region closes it. The file's own cursor
-/// is neither used nor moved, so any number of regions can send one file at the same time.
+/// A region keeps the file open and has the position of the next byte to send, which advances by exactly
+/// the number of sent bytes. Clones and slices share one descriptor; the last region closes it. The
+/// file's own cursor is neither used nor moved, so any number of regions can send one file at the same
+/// time.
 ///
-/// The kernel sends the pages of the file themselves: a file that is written to or truncated after
-/// the call may reach the peer changed. Send files that don't change any more.
+/// The kernel sends the pages of the file themselves: a change of the file after the call may reach the
+/// peer. Send files that do not change.
 ///
 /// # Examples
 ///
@@ -52,17 +53,17 @@ pub struct FileRegion {
     /// Offsets in the file of the next byte and of the end: `next <= end`.
     next: u64,
     end: u64,
-    /// The method that sent its bytes last time.
+    /// The method to try first: the one that worked last.
     pub(super) method: Method,
 }
 
-/// The transfer methods, in the order in which they are tried.
+/// The transfer methods, in the order of the attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// From a file to anything, in one system call.
+    /// From a file to any descriptor, in one system call.
     #[cfg(unix)]
     Sendfile,
-    /// Through a pipe: where `sendfile` is forbidden.
+    /// Through a pipe, where `sendfile` is forbidden.
     #[cfg(unix)]
     Splice,
     /// From a file to a file.
@@ -82,17 +83,17 @@ impl Method {
 }
 
 impl FileRegion {
-    /// Opens the file at `path` and takes everything that it contains now.
+    /// Opens the file at `path` and returns a region of all its current bytes.
     ///
-    /// A file that grows later does not change the region. Files that the kernel generates while
-    /// they are read (those of `/proc`, for example) report no length, so their region is empty: name
-    /// a range with [`new`](Self::new) for those.
+    /// The region does not grow with the file. Files that the kernel generates while they are read (those
+    /// of `/proc`, for example) report a length of 0, so their region is empty: use [`new`](Self::new)
+    /// with a range for them.
     ///
     /// # Errors
     ///
     /// Those of opening a file; [`NotRegularFile`](crate::NotRegularFile) (as the source of the error)
-    /// for a directory, a FIFO, a socket or a device. It never waits for a writer of a FIFO, nor for the
-    /// holder of a lease: then it returns [`io::ErrorKind::WouldBlock`].
+    /// for a directory, a FIFO, a socket or a device; [`io::ErrorKind::WouldBlock`] if another process
+    /// holds a lease on the file. It never waits for a writer of a FIFO or the holder of a lease.
     ///
     /// # Cost
     ///
@@ -102,8 +103,8 @@ impl FileRegion {
         Ok(Self::new(file, 0..len))
     }
 
-    /// Takes the bytes of `file` whose offsets are in `range`; nothing is checked against the file
-    /// until it is read. One allocation, unless the file comes in an `Arc`.
+    /// Creates a region of the bytes of `file` at the offsets in `range`. The range is not checked
+    /// against the file until the file is read. One allocation, unless the file is in an `Arc`.
     ///
     /// # Panics
     ///
@@ -132,20 +133,20 @@ impl FileRegion {
         Self { file: file.into(), next: range.start, end: range.end, method: Method::first() }
     }
 
-    /// Returns the number of bytes that are still to be sent.
+    /// Returns the number of bytes that have not been sent.
     #[doc(alias = "count")]
     #[must_use]
     pub fn len(&self) -> u64 {
         self.end - self.next
     }
 
-    /// Returns the same as [`len`](Self::len), under the name that cursors use.
+    /// Returns the same number as [`len`](Self::len), under the name that cursors use.
     #[must_use]
     pub fn remaining(&self) -> u64 {
         self.len()
     }
 
-    /// Returns whether nothing is left to send.
+    /// Returns whether all bytes have been sent.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.next == self.end
@@ -163,7 +164,7 @@ impl FileRegion {
         &self.file
     }
 
-    /// Returns the part of this region that `range` names, counted from its next byte.
+    /// Returns the part of this region in `range`, which is relative to the next byte to send.
     ///
     /// # Panics
     ///
@@ -181,11 +182,11 @@ impl FileRegion {
             range.end,
             self.len()
         );
-        // Both are at most `end`, so neither sum can wrap.
+        // Both sums are at most `end`, so neither can wrap.
         Self { next: self.next + range.start, end: self.next + range.end, ..self.clone() }
     }
 
-    /// Takes the first `at` bytes off this region and returns them as another one. One atomic
+    /// Removes the first `at` bytes from this region and returns them as another region. One atomic
     /// increment.
     ///
     /// # Panics
@@ -222,27 +223,27 @@ impl FileRegion {
         self.next += n;
     }
 
-    /// Shortens the region to its first `len` bytes; does nothing if it has at most that many.
+    /// Shortens the region to its first `len` bytes. Does nothing if it has at most that many.
     pub fn truncate(&mut self, len: u64) {
         self.end -= self.len().saturating_sub(len);
     }
 
-    /// Reads into the spare capacity of `buf`, from `offset` bytes after the region's next byte on, and
-    /// returns the number of bytes read. The region does not advance.
+    /// Reads into the spare capacity of `buf`, starting `offset` bytes after the region's next byte, and
+    /// returns the number of bytes. The region does not advance.
     ///
-    /// Reads up to the end of the region or of the spare capacity, or less, as `read` does; 0 when one
-    /// of them is reached.
+    /// Reads at most to the end of the region or of the spare capacity, and may read less, as `read`
+    /// does. Returns 0 if either is reached.
     ///
     /// # Errors
     ///
-    /// [`FileTruncated`] (as the source of the error) if the file ends before the region does; those
-    /// of reading a file otherwise. `buf` holds what it held before.
+    /// [`FileTruncated`] (as the source of the error) if the file ends before the region does; otherwise
+    /// those of reading a file. `buf` does not change.
     ///
     /// # Cost
     ///
-    /// One system call and the copy; blocks if the pages are not in memory. A file opened for direct I/O
-    /// is read by blocks of 4 KiB where the range, or the memory, does not consist of them: another call,
-    /// at most 64 KiB at a time, and another copy.
+    /// One system call and one copy; blocks if the pages are not in memory. For a file opened for direct
+    /// I/O, if the range or the memory is not aligned to blocks of 4 KiB: another call, at most 64 KiB at
+    /// a time, and another copy.
     ///
     /// # Examples
     ///
@@ -283,16 +284,16 @@ impl FileRegion {
         }
     }
 
-    /// Reads the whole region into memory; it does not advance.
+    /// Reads the whole region into memory. The region does not advance.
     ///
     /// # Errors
     ///
-    /// As [`read_at`](Self::read_at); [`io::ErrorKind::OutOfMemory`] if the pool has no block of
-    /// that length.
+    /// As [`read_at`](Self::read_at); [`io::ErrorKind::OutOfMemory`] if the global pool has no memory for
+    /// the region.
     ///
     /// # Cost
     ///
-    /// One allocation and one copy, blocking if the pages are not in memory.
+    /// One allocation and one copy; blocks if the pages are not in memory.
     pub fn read_all(&self) -> io::Result<ByteView> {
         let len = usize::try_from(self.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut bytes = scratch::block(len)?;
@@ -302,8 +303,8 @@ impl FileRegion {
         Ok(bytes.freeze())
     }
 
-    /// Asks the kernel to read the region from the disk in the background, so that a later send does
-    /// not stall the thread.
+    /// Asks the kernel to read the region from the disk in the background, so that a later send does not
+    /// block the thread.
     ///
     /// # Errors
     ///
@@ -311,24 +312,24 @@ impl FileRegion {
     ///
     /// # Cost
     ///
-    /// One system call that returns when the reads are queued. It does nothing where the system
-    /// has no such call.
+    /// One system call that returns when the reads are queued. Does nothing on systems without such a
+    /// call.
     pub fn prefetch(&self) -> io::Result<()> {
         sys::will_need(&self.file, self.next, self.len())
     }
 
-    /// Returns whether earlier calls found that the bytes must pass through a pipe, in pieces.
+    /// Returns whether earlier calls found that the bytes must be spliced through a pipe, in pieces.
     #[cfg(unix)]
     pub(crate) fn is_sent_in_pieces(&self) -> bool {
         self.method == Method::Splice
     }
 
-    /// Returns whether earlier calls found that the bytes have to be copied.
+    /// Returns whether earlier calls found that the bytes must be copied.
     pub(crate) fn must_copy(&self) -> bool {
         self.method == Method::Copy
     }
 
-    /// Returns the error for a file that ends at `at`, where the region has bytes.
+    /// Returns the error for a file that ends at `at`, before the region ends.
     pub(super) fn truncated(&self, at: u64) -> io::Error {
         FileTruncated::new(self.end, at).into()
     }
@@ -343,10 +344,10 @@ impl fmt::Debug for FileRegion {
     }
 }
 
-/// A file ended before a [`FileRegion`] of it: it was truncated, or the range was never all
-/// there.
+/// A file ends before a [`FileRegion`] of it does: the file was truncated, or was always shorter than the
+/// range.
 ///
-/// It comes as the source of an [`io::Error`] of the kind [`io::ErrorKind::UnexpectedEof`].
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::UnexpectedEof`].
 ///
 /// # Examples
 ///
@@ -375,13 +376,13 @@ impl FileTruncated {
         Self { expected, found }
     }
 
-    /// Returns the offset at which the region ends: the length that the file should have had.
+    /// Returns the offset at which the region ends: the length that the file must have.
     #[must_use]
     pub fn expected(&self) -> u64 {
         self.expected
     }
 
-    /// Returns the offset at which the file ended. The file is at most this long.
+    /// Returns the offset at which the end of the file was found. The file is at most this long.
     #[must_use]
     pub fn found(&self) -> u64 {
         self.found

@@ -1,7 +1,8 @@
-//! How the bytes of a region get to a descriptor: inside the kernel where that works.
+//! Sending the bytes of a region to a descriptor: inside the kernel if possible.
 //!
-//! A method that refuses the two descriptors is not tried again by the same region; the next one is.
-//! No method advances the region: it advances by what they report, in one place.
+//! If a method refuses the two descriptors, the region tries the next method and does not try the
+//! refused one again. The methods only report the number of sent bytes; one place advances the region
+//! by it.
 
 use std::fs::File;
 use std::io;
@@ -14,33 +15,35 @@ use crate::io::scratch::{self, SCRATCH};
 use crate::sys::{self, More, Target};
 
 impl FileRegion {
-    /// Sends as many bytes as `dst` takes in one call, advances by that number, and returns it.
+    /// Sends as many bytes as `dst` takes in one call, advances by their number, and returns it.
     ///
-    /// `dst` is anything that can be written to: a socket, a pipe, a terminal, another file. The
-    /// kernel moves the bytes by itself where it can (`sendfile`, else `splice`, else
-    /// `copy_file_range`); where it refuses the two descriptors, they are copied through a pooled
-    /// scratch buffer. The region remembers which method worked. A file as `dst` is written at its
-    /// cursor, or at its end if it was opened to append; one opened for direct I/O takes whole blocks
-    /// only, and refuses the rest with [`io::ErrorKind::InvalidInput`]. The region's own file may be
-    /// opened for direct I/O; the region need not begin or end at a block.
+    /// `dst` is any writable descriptor: a socket, a pipe, a terminal, another file. The kernel moves
+    /// the bytes by itself if it can (`sendfile`, else `splice`, else `copy_file_range`). If it refuses
+    /// the two descriptors, they are copied through a pooled scratch buffer. The region remembers the
+    /// method that worked.
     ///
-    /// Like `write`, one call may send less than there is; call until [`is_empty`](Self::is_empty).
-    /// 0 is returned only when the region is empty.
+    /// A file as `dst` is written at its cursor, or at its end if it was opened to append. If it was
+    /// opened for direct I/O, it takes whole blocks only, and refuses the rest with
+    /// [`io::ErrorKind::InvalidInput`]. The region's own file may be opened for direct I/O; the region
+    /// need not begin or end at a block.
+    ///
+    /// Like `write`, a call may send less than the whole region; call until
+    /// [`is_empty`](Self::is_empty). Returns 0 only if the region is empty.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::WouldBlock`] if `dst` is non-blocking and full;
     /// [`FileTruncated`](crate::FileTruncated) (as the source of the error) if the file ends before the
-    /// region does; those of writing otherwise. After any error, the region starts exactly
-    /// behind the bytes that were sent.
+    /// region does; otherwise those of reading and writing. After any error, the region starts exactly
+    /// behind the sent bytes.
     ///
     /// `sendfile` to a disconnected peer raises SIGPIPE. Rust programs ignore that signal and get
     /// [`io::ErrorKind::BrokenPipe`]; a program that resets the signal's disposition must block it.
     ///
     /// # Cost
     ///
-    /// One system call of at most 2 GiB - 4 KiB, no copy in this process; on the copying path two
-    /// system calls and a copy per 64 KiB.
+    /// One system call of at most 2 GiB less 4 KiB, and no copy in this process. On the copying path,
+    /// two system calls and a copy per 64 KiB.
     #[doc(alias = "transferTo")]
     pub fn transfer_to(&mut self, dst: impl AsFd) -> io::Result<u64> {
         if self.is_empty() {
@@ -63,8 +66,8 @@ impl FileRegion {
         }
     }
 
-    /// Sends up to `limit` bytes without reading them, and does not advance; `None` if the bytes must
-    /// be copied.
+    /// Sends up to `limit` bytes without reading them into memory. Does not advance. Returns `None` if
+    /// the bytes must be copied.
     pub(crate) fn send_in_kernel(
         &mut self,
         dst: BorrowedFd<'_>,
@@ -91,16 +94,16 @@ impl FileRegion {
         }
     }
 
-    /// Fails if the file ends at the region's next byte. That the kernel moved nothing does not prove
-    /// it: files that are generated while they are read, and files on a server that has a newer length,
+    /// Fails if the file ends at the region's next byte. A transfer of 0 bytes does not prove this:
+    /// files that are generated while they are read, and files on a server that has a newer length,
     /// have bytes behind the length that the kernel knows.
     fn prove_not_truncated(&self) -> io::Result<()> {
         self.read_at(0, &mut scratch::block(1)?).map(drop)
     }
 }
 
-/// Moves at most one pipe full. What the target did not take stays in the pipe and is dropped with it:
-/// the file still has it.
+/// Moves at most the capacity of one pipe. Bytes that the target does not take are dropped with the
+/// pipe: the file still has them.
 fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<usize> {
     let Ok(pipe) = pipes::take() else { return Err(io::ErrorKind::Unsupported.into()) };
     let held = match sys::splice_in(file.as_fd(), Some(at), &pipe, len.min(pipe.capacity)) {
