@@ -1,4 +1,4 @@
-//! Appending records, making them durable, and giving back what is not used.
+//! Appending records, making them durable, and releasing unused disk space.
 
 use std::io;
 use std::ops::{Deref, Range};
@@ -14,30 +14,29 @@ use crate::buf::ByteBuf;
 use crate::io::scratch;
 use crate::sys;
 
-/// The number of bytes written at a time, from one multiple of it to the next. The page cache then
-/// allocates one large folio per write; for unaligned pieces it allocates many small ones. Measured,
-/// per KiB of a fresh file, against 1250 ns for a `write` each: 134 ns; unaligned 182, and at 64 KiB
-/// 173 and 283. 1 MiB is not cheaper.
+/// The number of bytes written at a time, from one multiple of it to the next. The page cache then allocates one
+/// large folio per write; for unaligned pieces it allocates many small ones. Measured per KiB of a new file: 1250
+/// ns with a `write` per KiB, 134 ns with this, 182 ns unaligned; with 64 KiB 173 ns and 283 ns. 1 MiB is not
+/// cheaper.
 const PIECE: usize = 256 * 1024;
 
-/// The size of the buffer: one piece, and space for the record that crosses its end.
+/// The size of the buffer: one piece and space for the record that crosses its end.
 const BUFFER: usize = PIECE + 64 * 1024;
 
-/// The one writer of an append-only log file of fixed capacity.
+/// The only writer of an append-only log file of fixed capacity.
 ///
-/// [`append`](Self::append) copies a record into a buffer; [`publish`](Self::publish) hands it to
-/// the file, where readers find it; [`flush`](Self::flush) makes it durable. Disk space for the full
-/// capacity is allocated in advance, so that appending does not fail on a full disk.
+/// [`append`](Self::append) copies a record into a buffer, [`publish`](Self::publish) writes it to the file for
+/// readers, and [`flush`](Self::flush) makes it durable. Disk space for the full capacity is allocated in advance,
+/// so that appending does not fail on a full disk.
 ///
-/// After a crash, [`open`](Self::open) finds the exact end: everything that was durable is there,
-/// and nothing that was not appended. Each record carries its length and a checksum that holds
-/// only for this segment and this position; [`create_with`](Self::create_with) makes a segment of records that the
-/// caller frames.
+/// After a crash, [`open`](Self::open) finds the exact end: the segment has all records that were durable, and only
+/// records that were appended. Each record has its length and a checksum that is valid only in this segment and at
+/// this position. [`create_with`](Self::create_with) creates a segment whose records the caller frames.
 ///
-/// Dropping a segment neither publishes nor flushes: what was appended and not published is lost, as in a crash.
-/// Call [`flush`](Self::flush) or [`close`](Self::close) first.
+/// Dropping a segment neither publishes nor flushes: records that are not published are lost, as in a crash. Call
+/// [`flush`](Self::flush) or [`close`](Self::close) first.
 ///
-/// It reads as its own [`SegmentReader`]; clone that for other threads.
+/// It derefs to its [`SegmentReader`]. Clone that for other threads.
 ///
 /// # Examples
 ///
@@ -63,33 +62,32 @@ const BUFFER: usize = PIECE + 64 * 1024;
 #[derive(Debug)]
 pub struct Segment<F: Framing = Checksummed> {
     reader: SegmentReader<F>,
-    /// The appended bytes that are not in the file yet; they begin at `written` there.
+    /// The appended bytes that are not yet in the file. They belong at the position `written`.
     buffer: ByteBuf,
     written: u64,
-    /// The position of the last append, which may be in the file in part.
+    /// The position of the last append, which may be partly in the file.
     last: u64,
-    /// Whether the range behind the end is cleared and allocated.
+    /// Whether the range behind the end has been cleared and allocated.
     is_prepared: bool,
-    /// The range to clear before that.
+    /// The range that is still to be cleared.
     stale: Option<Range<u64>>,
 }
 
 impl Segment<Checksummed> {
     /// Appends a record and returns its position.
     ///
-    /// The record stays in this process until it is published, which also happens automatically
-    /// whenever 256 KiB have been appended.
+    /// The record stays in this process until it is published, which also happens after every 256 KiB.
     ///
     /// # Errors
     ///
-    /// [`SegmentFull`] (as the source of the error) if the segment has no space for it;
-    /// [`io::ErrorKind::InvalidInput`] if it is longer than 16 MiB; those of writing to a file. After
-    /// an error the record is not appended, and earlier records are unchanged.
+    /// [`SegmentFull`] (as the source of the error) if the segment has no space for the record;
+    /// [`io::ErrorKind::InvalidInput`] if it is longer than 16 MiB; those of writing to a file. After an error the
+    /// record is not appended, and earlier records are unchanged.
     ///
     /// # Cost
     ///
-    /// One copy and one checksum; a system call per 256 KiB. The first one after opening clears what a crash left
-    /// behind the end, if anything, waits for that to be on the disk, and allocates disk space up to the capacity.
+    /// One copy and one checksum; a system call per 256 KiB. The first append after opening clears the bytes that a
+    /// crash left behind the end, syncs that, and allocates disk space up to the capacity.
     pub fn append(&mut self, record: &[u8]) -> io::Result<u64> {
         if record.len() > MAX_PAYLOAD {
             let message = format!("a record of {} bytes; {MAX_PAYLOAD} are allowed", record.len());
@@ -102,7 +100,8 @@ impl Segment<Checksummed> {
 }
 
 impl<F: Framing> Segment<F> {
-    /// A segment that has no records behind `published`, and there, if a crash left something, `stale` bytes.
+    /// Creates a writer at the published end of `reader`. `stale` is the range of bytes that a crash left behind
+    /// the end.
     pub(super) fn new(
         reader: SegmentReader<F>,
         is_prepared: bool,
@@ -112,30 +111,31 @@ impl<F: Framing> Segment<F> {
         Ok(Self { reader, buffer, written: end, last: end, is_prepared, stale })
     }
 
-    /// Appends records that are framed already, as they are, and returns the position of the first.
+    /// Appends records that the caller has framed, unchanged, and returns the position of the first.
     ///
-    /// All of them are appended, or none; a reader sees all of them, or none. After a crash, some may be there.
+    /// All of them are appended, or none. A reader sees all of them, or none. After a crash, the segment may have
+    /// some of them.
     ///
     /// # Errors
     ///
     /// Those of [`append`](Self::append); [`CorruptRecord`] (as the source of an error of the kind
-    /// [`io::ErrorKind::InvalidInput`]) if the bytes are not whole records, valid at the position where they would
-    /// stand: it names the first that is not.
+    /// [`io::ErrorKind::InvalidInput`]) with the position of the first record that is not complete, or not valid at
+    /// its position.
     ///
     /// # Cost
     ///
     /// One check of each record by the framing, and one copy; a system call per 256 KiB. More than 320 KiB are
-    /// written by a system call of their own and not copied.
+    /// written by a separate system call and not copied.
     pub fn append_framed(&mut self, records: &[u8]) -> io::Result<u64> {
         let position = self.check_framed(records)?;
         self.put(position, &[], records)
     }
 
-    /// Appends records that are framed already and publishes them, as [`append_framed`](Self::append_framed) and
-    /// [`publish`](Self::publish) do, from where they are. Returns the position of the first.
+    /// Appends records that the caller has framed and publishes them, as [`append_framed`](Self::append_framed) and
+    /// [`publish`](Self::publish) do, but without copying them to the buffer. Returns the position of the first.
     ///
     /// Use it for records that arrive many at a time, such as a batch of a network protocol. Single small records
-    /// cost less if they are appended and then published together.
+    /// take less CPU time if they are appended and then published together.
     ///
     /// # Examples
     ///
@@ -176,20 +176,19 @@ impl<F: Framing> Segment<F> {
     ///
     /// # Errors
     ///
-    /// Those of [`append_framed`](Self::append_framed); if these records cannot be written, none of them has been
-    /// appended.
+    /// Those of [`append_framed`](Self::append_framed). If the write fails, none of the records is appended.
     ///
     /// # Cost
     ///
-    /// One check of each record by the framing and one system call. Only the kernel copies. Records that
-    /// were appended before and not published are first written by a separate call.
+    /// One check of each record by the framing and one system call. Only the kernel copies. Earlier records that
+    /// are not published are first written by a separate call.
     pub fn publish_framed(&mut self, records: &[u8]) -> io::Result<u64> {
         let position = self.check_framed(records)?;
         self.publish()?;
         self.write_through(position, &[], records)
     }
 
-    /// Returns the end, behind which there is space for these records, if all of them are complete and valid there.
+    /// Returns the end, if there is space for these records and all of them are complete and valid there.
     fn check_framed(&mut self, records: &[u8]) -> io::Result<u64> {
         let position = self.reserve(records.len())?;
         let (log, mut at) = (self.reader.log(), 0);
@@ -207,7 +206,7 @@ impl<F: Framing> Segment<F> {
         Ok(position)
     }
 
-    /// Returns the end, behind which there are `len` bytes for more records.
+    /// Prepares the file for `len` more bytes and returns the end.
     fn reserve(&mut self, len: usize) -> io::Result<u64> {
         let position = self.end();
         let (needed, left) = (len as u64, self.reader.capacity() - position);
@@ -220,8 +219,8 @@ impl<F: Framing> Segment<F> {
         Ok(position)
     }
 
-    /// Allocates disk space and durably clears the range behind the end. Otherwise an old record there would become
-    /// valid again behind a new one that ends where it begins.
+    /// Durably clears the stale range behind the end and allocates disk space. Otherwise a stale record would
+    /// become valid again behind a new record that ends where it begins.
     #[cold]
     fn prepare(&mut self) -> io::Result<()> {
         let file = self.reader.file();
@@ -235,7 +234,7 @@ impl<F: Framing> Segment<F> {
         Ok(())
     }
 
-    /// Appends the bytes, for which there is space, at the end.
+    /// Appends the bytes at the end. The segment has space for them.
     fn put(&mut self, position: u64, frame: &[u8], record: &[u8]) -> io::Result<u64> {
         let len = frame.len() + record.len();
         let boundary = position - position % PIECE as u64;
@@ -255,14 +254,14 @@ impl<F: Framing> Segment<F> {
         Ok(position)
     }
 
-    /// Writes the bytes at the end, past the buffer, which is empty. Until all are written, none are published.
+    /// Writes the bytes at the end, bypassing the buffer, which is empty. They are published when all are written.
     fn write_through(&mut self, position: u64, frame: &[u8], record: &[u8]) -> io::Result<u64> {
         let end = position + (frame.len() + record.len()) as u64;
         let file = self.reader.file();
         let written = write_all_at(file, frame, position)
             .and_then(|()| write_all_at(file, record, position + frame.len() as u64));
         if let Err(e) = written {
-            // No part of it may be found there behind the next append, or after a crash.
+            // Clear the part that was written: it must not be found behind the next append or after a crash.
             self.stale = Some(position..end);
             self.is_prepared = false;
             let _ = self.prepare();
@@ -274,39 +273,38 @@ impl<F: Framing> Segment<F> {
         Ok(position)
     }
 
-    /// Writes what was appended to the file and returns the published end: readers find everything
-    /// before it.
+    /// Writes the appended records to the file and returns the published end, up to which readers can read.
     ///
     /// # Errors
     ///
-    /// Those of writing to a file. Nothing is lost: what was not written is written by the next
-    /// call.
+    /// Those of writing to a file. No record is lost: the next call writes the rest.
     ///
     /// # Cost
     ///
-    /// One system call for at most 320 KiB; none if there is nothing new.
+    /// One system call for at most 320 KiB; none if all is published.
     pub fn publish(&mut self) -> io::Result<u64> {
         let end = self.end();
         self.write_until(end)?;
         Ok(end)
     }
 
-    /// Writes the buffer up to the position `end`, which is in it, and publishes the records that
-    /// are whole in the file by then.
+    /// Writes the buffer up to the position `end`, which is in it, and publishes the records that are complete in
+    /// the file.
     fn write_until(&mut self, end: u64) -> io::Result<()> {
         let written = self.write_front(end);
         // Also after an error, so that the buffer never grows.
         self.buffer.discard_read();
         written?;
-        // Every append writes up to the last boundary before it, so that only the last one is cut.
+        // Every append first writes up to the last boundary before its position, so only the last append can be
+        // cut.
         self.reader.publish(if self.buffer.is_empty() { end } else { self.last });
         Ok(())
     }
 
-    /// Writes the buffer up to the position `end`. After an error, its front has been written in part.
+    /// Writes the buffer up to the position `end`. After an error, a part of it has been written.
     fn write_front(&mut self, end: u64) -> io::Result<()> {
         while self.written < end {
-            // Less than the buffer holds.
+            // `end` is in the buffer, so the length fits a `usize`.
             let piece = &self.buffer[..(end - self.written) as usize];
             let written = sys::write_at(self.reader.file(), piece, self.written)?;
             self.buffer.advance(written);
@@ -315,32 +313,32 @@ impl<F: Framing> Segment<F> {
         Ok(())
     }
 
-    /// Publishes what was appended, syncs it to the disk, and returns the durable end: a crash of
-    /// the machine loses nothing before it.
+    /// Publishes the appended records, syncs them to the disk, and returns the durable end: a crash of the machine
+    /// loses no record before it.
     ///
     /// # Errors
     ///
-    /// Those of writing and syncing. After a failed sync this always fails, because the contents of
-    /// the disk are not known. Open the segment again to find out.
+    /// Those of writing and syncing. After a failed sync, every call that has something to sync fails, because the
+    /// contents of the disk are not known. Open the segment again to find its end.
     ///
     /// # Cost
     ///
-    /// That of [`publish`](Self::publish), the disk's time to sync, and one system call that writes the durable end
-    /// to the header, which the next sync covers; nothing if all is durable.
+    /// That of [`publish`](Self::publish), the time of the disk to sync, and one system call that writes the
+    /// durable end to the header, which the next sync covers; nothing if all is durable.
     pub fn flush(&mut self) -> io::Result<u64> {
         let end = self.publish()?;
         self.reader.durability().sync(self.reader.file(), end)
     }
 
-    /// Returns a handle that syncs this segment from another thread, while more is appended.
+    /// Returns a handle that syncs this segment from another thread, also during appends.
     #[must_use]
     pub fn syncer(&self) -> SegmentSyncer<F> {
         SegmentSyncer::new(self.reader.clone())
     }
 
-    /// Flushes, and releases the disk space behind the end: the file is then as long as its records.
+    /// Flushes and releases the disk space behind the end. The file then ends where its records end.
     ///
-    /// The capacity stays. The next append allocates disk space for it again.
+    /// The capacity stays the same. The next append allocates disk space for it again.
     ///
     /// # Errors
     ///
@@ -348,7 +346,7 @@ impl<F: Framing> Segment<F> {
     ///
     /// # Cost
     ///
-    /// That of [`flush`](Self::flush), two system calls, and the disk's time to sync.
+    /// That of [`flush`](Self::flush), two system calls, and the time of the disk to sync.
     pub fn trim(&mut self) -> io::Result<u64> {
         let end = self.flush()?;
         let file = self.reader.file();
@@ -359,12 +357,12 @@ impl<F: Framing> Segment<F> {
         Ok(end)
     }
 
-    /// Flushes, releases the disk space behind the end, and returns a reader of the segment, which has no writer
-    /// any more. The file is in use until the last reader is dropped.
+    /// Flushes, releases the disk space behind the end, and returns a reader of the segment, which then has no
+    /// writer. The file stays locked until the last reader is dropped.
     ///
     /// # Errors
     ///
-    /// Those of [`trim`](Self::trim); call that first to be able to try again.
+    /// Those of [`trim`](Self::trim). After an error the segment is dropped; call `trim` first to be able to retry.
     ///
     /// # Cost
     ///

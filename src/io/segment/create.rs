@@ -1,4 +1,4 @@
-//! Making a segment: of a new file, or of one that is no longer needed.
+//! Creating a segment: as a new file, or by recycling a segment that is no longer needed.
 
 use std::fs::{File, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -16,16 +16,16 @@ use super::scan::read_at;
 use crate::sys;
 
 impl Segment<Checksummed> {
-    /// Makes a new segment of `capacity` bytes, its header of 1 KiB and its framing included.
+    /// Creates a segment of `capacity` bytes, including its header of 1 KiB and its framing.
     ///
-    /// The file gets its name when it is complete and on the disk: a file of that name is a whole segment,
-    /// whenever the process is killed or the machine crashes. On file systems without unnamed files, such as NFS, a
-    /// kill may leave a file behind whose name is a dot and 16 hexadecimal digits.
+    /// The file gets its name after it has been written and synced: a file of that name is a complete segment, even
+    /// after the process is killed or the machine crashes. On file systems without unnamed files, such as NFS,
+    /// killing the process may leave a file whose name is a dot and 16 hexadecimal digits.
     ///
     /// # Errors
     ///
-    /// Those of making, allocating and syncing a file; [`io::ErrorKind::AlreadyExists`] if there
-    /// is one.
+    /// Those of creating, allocating and syncing a file; [`io::ErrorKind::AlreadyExists`] if the name is taken;
+    /// [`SegmentFull`] (as the source) if `capacity` is less than 1 KiB.
     ///
     /// # Cost
     ///
@@ -34,17 +34,17 @@ impl Segment<Checksummed> {
         Self::create_with(path, capacity, Checksummed)
     }
 
-    /// Empties an existing segment for use as a new one, at the capacity it has.
+    /// Empties an existing segment for use as a new one of the same capacity.
     ///
-    /// Its pages stay in memory, which makes appending cheaper than to a fresh file. Records of
-    /// its earlier life can't come back: their checksums don't hold any more.
+    /// Its pages stay in memory, which makes appending cheaper than to a new file. Records of its earlier life are
+    /// no longer valid, because their checksums do not match.
     ///
     /// # Errors
     ///
-    /// Those of opening and writing a file; [`io::ErrorKind::ResourceBusy`] if the segment, a reader
-    /// of it, or a region of that is still there, in this process or another;
+    /// Those of opening and writing a file; [`io::ErrorKind::ResourceBusy`] if the writer of the segment, or a
+    /// reader or region of that writer, still exists in this process or another;
     /// [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if the file is not a segment of this
-    /// framing, and then it is left as it is.
+    /// framing. The file does not change then.
     ///
     /// # Cost
     ///
@@ -55,7 +55,7 @@ impl Segment<Checksummed> {
 }
 
 impl<F: Framing> Segment<F> {
-    /// Makes a new segment, as [`create`](Segment::create) does, for records of the given framing.
+    /// Creates a segment, as [`create`](Segment::create) does, for records of the given framing.
     ///
     /// # Errors
     ///
@@ -101,8 +101,8 @@ impl<F: Framing> Segment<F> {
     ///
     /// # Cost
     ///
-    /// As [`recycle`](Segment::recycle). If records of this framing are not
-    /// [bound to their place](Framing::IS_BOUND_TO_PLACE), all of the file is cleared and synced besides.
+    /// As [`recycle`](Segment::recycle). If records of this framing are not [bound to their
+    /// place](Framing::IS_BOUND_TO_PLACE), the whole file is also cleared and synced.
     pub fn recycle_with(path: impl AsRef<Path>, framing: F) -> io::Result<Self> {
         let (file, _) = sys::open_regular(File::options().read(true).write(true), path.as_ref())?;
         lock(&file)?;
@@ -126,7 +126,7 @@ impl<F: Framing> Segment<F> {
     }
 }
 
-/// An epoch that no other segment has.
+/// Returns a random epoch.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

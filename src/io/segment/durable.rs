@@ -1,10 +1,10 @@
-//! What is durable, and the header that says so.
+//! The durable end, and the header that stores it.
 //!
-//! * **SD1** One sync runs at a time. It covers what was published before it began.
-//! * **SD2** After a sync failed nothing becomes durable any more: the kernel may have dropped the pages, and a
-//!   second sync would not report it.
-//! * **SD3** Records that opening found behind the durable position are written once more before they are
-//!   synced: after a failed sync of another process they can be in memory alone, and no sync would write them.
+//! * **SD1** One sync runs at a time. It covers the records that were published before it began.
+//! * **SD2** After a failed sync every further sync fails: the kernel may have dropped the pages, and a second sync
+//!   would not report it.
+//! * **SD3** Records that opening found behind the durable end are rewritten before they are synced: after a failed
+//!   sync of another process they can be only in memory, and no sync would write them.
 
 use std::fs::File;
 use std::io;
@@ -24,15 +24,15 @@ pub(super) struct Durability {
 
 #[derive(Debug)]
 struct State {
-    /// The header as it is in the file.
+    /// The header in the file.
     header: Header,
-    /// The range to write once more (SD3).
+    /// The range to rewrite (SD3).
     again: Range<u64>,
     has_failed: bool,
 }
 
 impl Durability {
-    /// Of a segment that was opened, and has records up to `end`.
+    /// Creates the state of an opened segment with records up to `end`.
     pub(super) fn new(header: Header, end: u64) -> Self {
         let again = header.durable..end;
         let state = Mutex::new(State { header, again, has_failed: false });
@@ -43,7 +43,7 @@ impl Durability {
         self.durable.get()
     }
 
-    /// Makes what lies before `end`, and is in the file, durable.
+    /// Makes the bytes before `end`, which are in the file, durable. Returns the durable end.
     pub(super) fn sync(&self, file: &File, end: u64) -> io::Result<u64> {
         if self.durable.get() < end {
             let mut state = lock(&self.state);
@@ -52,14 +52,15 @@ impl Durability {
                 state.sync(file)?;
                 self.durable.set(end);
                 state.header.durable = end;
-                // The records are durable. Without this, damage to them would be mistaken for the effect of a crash.
+                // The records are durable even if this fails, but damage to them would then be mistaken for the
+                // effect of a crash.
                 let _ = state.write_header(file);
             }
         }
         Ok(self.durable.get())
     }
 
-    /// Makes a change behind the records durable that removes the bytes of an earlier life.
+    /// Syncs the removal of stale bytes behind the records.
     pub(super) fn sync_cleared(&self, file: &File) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.sync(file)?;
@@ -87,7 +88,7 @@ impl State {
     }
 }
 
-/// Rewrites a range of a file with the bytes that it has.
+/// Rewrites a range of a file with its own bytes.
 fn write_again(file: &File, range: &mut Range<u64>) -> io::Result<()> {
     const PIECE: u64 = 256 * 1024;
     while !range.is_empty() {
@@ -110,7 +111,7 @@ pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io
     Ok(())
 }
 
-/// Overwrites the part of the range that the file has with zeros. After an error, the range is what is left to do.
+/// Overwrites the part of the range that is in the file with zeros. After an error, `range` is the rest.
 pub(super) fn clear(file: &File, range: &mut Range<u64>) -> io::Result<()> {
     range.end = range.end.min(sys::len_of(file)?);
     sys::fill_range_with_zeros(file, range)

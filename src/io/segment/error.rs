@@ -1,12 +1,12 @@
-//! What can be wrong with a segment, apart from its file.
+//! The errors of a segment, apart from those of its file.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A record does not fit in what is left of a segment.
+/// A segment has no space for a record.
 ///
-/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::StorageFull`]. Begin another segment.
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::StorageFull`]. Continue in another segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentFull {
     pub(super) needed: u64,
@@ -14,13 +14,13 @@ pub struct SegmentFull {
 }
 
 impl SegmentFull {
-    /// Returns the bytes that the record needs, its frame included.
+    /// Returns the number of bytes that the record needs, including its frame.
     #[must_use]
     pub fn needed(&self) -> u64 {
         self.needed
     }
 
-    /// Returns the bytes that are left.
+    /// Returns the number of free bytes in the segment.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.left
@@ -41,10 +41,10 @@ impl From<SegmentFull> for io::Error {
     }
 }
 
-/// A position of a segment has no valid record: it is not the start of a record, or the file is damaged.
+/// A segment has no valid record at a position: no record starts there, or the file is damaged.
 ///
-/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]; of the kind
-/// [`io::ErrorKind::InvalidInput`] if the record is one that was to be appended.
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`], or
+/// [`io::ErrorKind::InvalidInput`] if the record was to be appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CorruptRecord {
     pub(super) position: u64,
@@ -72,11 +72,11 @@ impl From<CorruptRecord> for io::Error {
     }
 }
 
-/// Bytes of a segment that were durable are not valid records any more. No crash does that: the disk, or
-/// another program, has changed them.
+/// Durable bytes of a segment are no longer valid records. A crash does not cause this: the disk or another
+/// program has changed them.
 ///
-/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. Nothing has been changed: put
-/// the bytes back from a copy, or see [`Segment::repair`](crate::Segment::repair).
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. The file has not been
+/// changed: restore the bytes from a copy, or call [`Segment::repair`](crate::Segment::repair).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentDamaged {
     pub(super) offset: u64,
@@ -84,14 +84,14 @@ pub struct SegmentDamaged {
 }
 
 impl SegmentDamaged {
-    /// Returns the position of the first record that is not valid; the length of the file if that is shorter than
-    /// the header.
+    /// Returns the position of the first invalid record, or the length of the file if it is shorter than the
+    /// header.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns the number of bytes up to the next valid record, or up to the end of what was durable.
+    /// Returns the number of bytes up to the next valid record, or up to the durable end.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
@@ -113,24 +113,25 @@ impl From<SegmentDamaged> for io::Error {
     }
 }
 
-/// A file is not a segment that can be opened so.
+/// A file is not a segment of the requested format and framing.
 ///
-/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. The file is left as it is.
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. The file has not been
+/// changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SegmentFormatError {
-    /// The file does not begin as a segment does.
+    /// The file has no valid header of a segment.
     NotASegment,
-    /// The file is a segment in the format of another version, which this one does not read.
+    /// The file is a segment in an older format, which this version does not read.
     Version {
-        /// The number of the format.
+        /// The number of the format in the file.
         found: u32,
     },
-    /// The records are framed in another way.
+    /// The records have another framing.
     Framing {
         /// The name of the framing that the caller gave.
         expected: [u8; 8],
-        /// The name that stands in the file.
+        /// The name in the file.
         found: [u8; 8],
     },
 }

@@ -9,22 +9,22 @@
 //! offset 1024   the records, without a gap, up to the capacity at most; zeros behind them
 //! ```
 //!
-//! * **SF1** Of the two copies, the valid one with the higher sequence number holds. A new header is written
-//!   over the other copy, in a sector of its own, so a write that is cut off leaves the last header valid.
-//! * **SF2** `durable` is written after a sync up to there has succeeded. So a crash cannot have broken what
-//!   lies before it: what is not valid there is damage. What is not valid behind it may be what a crash left.
-//! * **SF3** The capacity stands in the header and does not depend on the length of the file, which may be
-//!   shorter or longer.
-//! * **SF4** Everything before offset 1024 is synced before the file gets its name, and no call makes the file shorter
-//!   than that. A file that ends there has lost bytes, perhaps the newer copy of the header and with it the
-//!   position up to which the records were durable.
+//! * **SF1** The valid copy with the higher sequence number is the current header. A new header is written over the
+//!   other copy, in a separate sector, so an interrupted write leaves the current header valid.
+//! * **SF2** `durable` is written after a sync up to that position has succeeded. So no crash invalidates the bytes
+//!   before it: invalid bytes there are damage. Invalid bytes behind it may be left by a crash.
+//! * **SF3** The capacity is in the header and does not depend on the length of the file, which may be shorter or
+//!   longer.
+//! * **SF4** The bytes before offset 1024 are synced before the file gets its name, and no call makes the file
+//!   shorter than that. A file that ends before offset 1024 has lost bytes, perhaps the newer copy of the header
+//!   and with it the durable end.
 
 use super::error::SegmentFormatError;
 
-/// Where the records begin.
+/// The offset of the first record.
 pub(super) const START: u64 = 1024;
 
-/// Where the copies of the header stand.
+/// The offsets of the copies of the header.
 const COPIES: [usize; 2] = [0, 512];
 
 pub(super) const HEADER: usize = 64;
@@ -42,7 +42,7 @@ pub(super) struct Header {
     pub(super) capacity: u64,
     pub(super) sequence: u64,
     pub(super) durable: u64,
-    /// Whether bytes of an earlier life may stand behind the records.
+    /// Whether bytes of an earlier life may be behind the records.
     pub(super) is_recycled: bool,
 }
 
@@ -73,18 +73,18 @@ impl Header {
             is_recycled: u32::from_le_bytes(*bytes[48..].first_chunk()?) == RECYCLED,
         };
         let in_order = START <= header.durable && header.durable <= header.capacity;
-        // No log is synced that often, so the next number always exists.
+        // No log reaches this number of syncs. It guarantees that a next number exists.
         let has_next = header.sequence < 1 << 63;
         (in_order && has_next && header.encode() == *bytes).then_some(header)
     }
 
-    /// Where this header is written (SF1).
+    /// Returns the offset at which this header is written (SF1).
     pub(super) fn offset(&self) -> u64 {
         COPIES[(self.sequence % 2) as usize] as u64
     }
 }
 
-/// The bytes in front of the records of a new segment.
+/// Returns the bytes in front of the records of a new segment.
 pub(super) fn front(header: &Header) -> [u8; START as usize] {
     let mut front = [0; START as usize];
     for at in COPIES {
@@ -93,7 +93,7 @@ pub(super) fn front(header: &Header) -> [u8; START as usize] {
     front
 }
 
-/// The header that holds, of the front of a file.
+/// Returns the current header from the first bytes of a file.
 pub(super) fn header_of(front: &[u8], framing: [u8; 8]) -> Result<Header, SegmentFormatError> {
     let copies = COPIES.iter().filter_map(|&at| front.get(at..)?.first_chunk());
     match copies.filter_map(Header::decode).max_by_key(|header| header.sequence) {

@@ -1,50 +1,50 @@
-//! How the records of a segment are framed: finds the next record and checks whether it is complete.
+//! Framings: find the next record of a segment and check whether it is complete.
 //!
-//! * **FR1** A framing decides from the bytes of a record, and from its place, alone. So recovery, readers of
-//!   other processes and consumers of a sent range get the same result.
+//! * **FR1** A framing decides from the bytes and the place of a record alone. So recovery, readers in other
+//!   processes and consumers of a sent range get the same result.
 //! * **FR2** No record is longer than [`Framing::max_len`], so a corrupt length costs bounded memory.
-//! * **FR3** The checksum of [`Checksummed`] covers epoch, position, length and payload: a record is valid
-//!   only where it was written and only in the life of the segment that wrote it.
+//! * **FR3** The checksum of [`Checksummed`] covers epoch, position, length and payload: a record is valid only at
+//!   the position and in the epoch that it was written for.
 
 use std::fmt::Debug;
 
 use crc32fast::Hasher;
 
-/// Where a record stands.
+/// The place of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The life of the segment, a random number: see [`SegmentReader::epoch`](crate::SegmentReader::epoch).
+    /// The epoch of the segment, a random number: see [`SegmentReader::epoch`](crate::SegmentReader::epoch).
     pub epoch: u64,
     /// The position in the file.
     pub position: u64,
 }
 
-/// What a [`Framing`] finds at the front of some bytes.
+/// The result of [`Framing::parse`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// The first so many bytes, at least one, are a whole and valid record.
+    /// The first bytes are a complete and valid record of this length, which is not 0.
     Valid(usize),
-    /// So many bytes, at least one, hold no record and are skipped. They need not all be there.
+    /// This number of bytes, at least one, hold no record and are skipped. `parse` need not have been given all of
+    /// them.
     Filler(usize),
-    /// So many bytes, more than there are, have to be looked at.
+    /// `parse` needs this number of bytes, which is more than it was given.
     Incomplete(usize),
     /// No record begins here.
     Corrupt,
 }
 
-/// A way to frame the records of a [`Segment`](crate::Segment), so that each can be found and checked.
+/// A format of the records of a [`Segment`](crate::Segment), by which each can be found and checked.
 ///
-/// A segment holds records without a gap and adds nothing of its own between them. With a framing of the
-/// caller's, a range of the file is what goes over the wire: one
-/// [`region`](crate::SegmentReader::region), one `sendfile`. [`Checksummed`] is the framing that a segment has
-/// by default.
+/// A segment holds records without gaps and adds no bytes between them. With a custom framing, a range of the file
+/// can be sent as it is: one [`region`](crate::SegmentReader::region), one `sendfile`. [`Checksummed`] is the
+/// default framing.
 ///
-/// A framing must distinguish a run of zeros from a record, because zeros follow the last record. So the bytes that
-/// it requests first must not be all zeros in any record.
+/// A framing must distinguish zeros from a record, because zeros follow the last record. So no record may begin
+/// with zeros in all of the bytes that `parse` requests first.
 ///
 /// # Examples
 ///
-/// Records that end with a newline, and hold no other:
+/// Records that end with a newline and contain no other:
 ///
 /// ```
 /// use bytebuf::{Framing, Parsed, Place, Segment};
@@ -83,46 +83,43 @@ pub enum Parsed {
 /// # }
 /// ```
 pub trait Framing: Debug + Send + Sync + 'static {
-    /// The name of the framing. It stands in the file, which is opened with no other.
+    /// The name of the framing. It is in the file, which can be opened with this framing only.
     const NAME: [u8; 8];
 
-    /// The bytes at the front of a record that [`Record::payload`](crate::Record::payload) leaves out.
+    /// The number of bytes at the front of a record that [`Record::payload`](crate::Record::payload) omits.
     const HEAD: usize = 0;
 
     /// Whether a record is valid only at the [`Place`] that it was written for.
     ///
-    /// If not, records of an earlier life of the file would be taken for records, so recycling such a segment
-    /// clears it first.
+    /// If not, records of an earlier life of the file would still be valid, so recycling a segment clears it first.
     const IS_BOUND_TO_PLACE: bool = false;
 
-    /// Returns the length in bytes of the longest record.
+    /// Returns the maximum length of a record in bytes.
     fn max_len(&self) -> usize;
 
-    /// Looks at bytes of which the first stands at `place`.
+    /// Parses bytes of which the first is at `place`.
     ///
-    /// There may be more bytes than the record has, and fewer. An answer of [`Parsed::Incomplete`] is followed by
-    /// another call with more bytes, unless the file has no more, or the answer is over
-    /// [`max_len`](Self::max_len): then no record begins there. A framing with a length field first asks for the
-    /// bytes up to that field, then for the record.
+    /// `bytes` may be longer or shorter than the record. After [`Parsed::Incomplete`], the segment calls again with
+    /// more bytes, unless the file has no more or the requested length is over [`max_len`](Self::max_len): then no
+    /// record begins there. A framing with a length field first requests the bytes up to that field, then the
+    /// record.
     fn parse(&self, place: Place, bytes: &[u8]) -> Parsed;
 
-    /// Returns what to write at the front of `len` damaged bytes, so that [`parse`](Self::parse) finds a
+    /// Returns the bytes to write at the front of `len` damaged bytes, so that [`parse`](Self::parse) returns a
     /// [`Parsed::Filler`] of at most `len` bytes there.
     ///
-    /// None, as by default, means that damage cannot be skipped over: see
-    /// [`Repair::Skip`](crate::Repair::Skip).
+    /// `None`, the default, means that damage cannot be skipped: see [`Repair::Skip`](crate::Repair::Skip).
     fn filler(&self, place: Place, len: u64) -> Option<Vec<u8>> {
         let _ = (place, len);
         None
     }
 }
 
-/// The framing that a segment has by default: length (u32), check (u32), and the payload.
+/// The default framing of a segment: length (u32), check (u32), and the payload.
 ///
-/// All numbers are little-endian. The check is a CRC-32 of the payload, begun at a value that depends on epoch,
-/// position and length: see [`Framing::parse`], which a consumer of a sent range calls as well. A length of which
-/// the highest bit is set is that of a filler: the other 31 bits are the number of bytes to skip behind the
-/// 8 bytes of length and check.
+/// All numbers are little-endian. The check is a CRC-32 of the payload, whose initial value depends on epoch,
+/// position and length. Consumers of a sent range verify it with [`Framing::parse`]. A length whose highest bit is
+/// set marks a filler: the other 31 bits are the number of bytes to skip behind the 8 bytes of length and check.
 ///
 /// # Examples
 ///
@@ -148,13 +145,13 @@ pub trait Framing: Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checksummed;
 
-/// The most bytes that the payload of one record can have.
+/// The maximum length of a payload in bytes.
 pub(super) const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
 
-/// The length and the check.
+/// The size of length and check in bytes.
 pub(super) const FRAME: usize = 8;
 
-/// What marks the length of a filler.
+/// The bit that marks the length of a filler.
 const FILLER: u32 = 1 << 31;
 
 impl Framing for Checksummed {
@@ -188,14 +185,14 @@ impl Framing for Checksummed {
 
     fn filler(&self, place: Place, len: u64) -> Option<Vec<u8>> {
         let behind = len.checked_sub(FRAME as u64)?;
-        // A piece of what is longer leaves enough for another.
+        // A longer range gets several fillers. This one leaves enough bytes for the next.
         let behind = if behind < u64::from(FILLER) { behind as u32 } else { FILLER / 2 };
         let field = FILLER | behind;
         Some([field.to_le_bytes(), check_of(place, field, &[]).to_le_bytes()].concat())
     }
 }
 
-/// What stands in front of a payload at `place`; `payload` is at most [`MAX_PAYLOAD`] long.
+/// Returns the length and check of a payload at `place`. `payload` has at most [`MAX_PAYLOAD`] bytes.
 pub(super) fn frame(place: Place, payload: &[u8]) -> [u8; FRAME] {
     let len = payload.len() as u32;
     let mut frame = [0; FRAME];
@@ -204,15 +201,15 @@ pub(super) fn frame(place: Place, payload: &[u8]) -> [u8; FRAME] {
     frame
 }
 
-/// The CRC-32 of the payload, begun at a value that the place decides. Hashing the 20 bytes of the
-/// place instead costs half as much as a payload of a kilobyte, since the fast ways of this
-/// checksum begin at 128 bytes.
+/// Returns the CRC-32 of the payload, with an initial value computed from the place and the length. Hashing their
+/// 20 bytes instead would take half the time of a payload of 1 KiB, because the fast methods of this checksum begin
+/// at 128 bytes.
 fn check_of(place: Place, len: u32, payload: &[u8]) -> u32 {
-    // Odd factors lose nothing, and leave the mixture in the upper half.
+    // Odd factors lose no information, and the upper half depends on all bits.
     let mix = (place.epoch ^ place.position).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     let mix = (mix ^ u64::from(len)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     let mut hasher = Hasher::new_with_initial((mix >> 32) as u32);
     hasher.update(payload);
-    // Never 0, so that the zeros behind the end are not an empty record.
+    // Never 0, so that zeros behind the end are not an empty record.
     hasher.finalize().max(1)
 }

@@ -1,22 +1,21 @@
 //! An append-only log file.
 //!
-//! `format.rs` is the header and `framing.rs` the records; `scan.rs` finds one record and `recover.rs` all of
-//! them; `durable.rs` syncs; `read.rs` has the reader, `append.rs` the writer, `syncer.rs` what
-//! syncs from another thread; `create.rs` and `open.rs` make
-//! both. Rules:
+//! `format.rs` has the header and `framing.rs` the records. `scan.rs` finds one record and `recover.rs` finds
+//! all. `durable.rs` syncs. `read.rs` has the reader, `append.rs` the writer, and `syncer.rs` a handle that
+//! syncs from another thread. `create.rs` and `open.rs` have the constructors. Rules:
 //!
-//! * **SG1** `published <= end`; what lies before `published` is in the file and never changes, so it can be
-//!   read and sent while more is appended. `published` is always the end of a record.
-//! * **SG2** `durable <= published`; what lies before `durable` has been synced and survives a crash of the
+//! * **SG1** `published <= end`. The bytes before `published` are in the file and never change, so they can be
+//!   read and sent during appends. `published` is always the end of a record.
+//! * **SG2** `durable <= published`. The bytes before `durable` have been synced and survive a crash of the
 //!   machine.
-//! * **SG3** Opening a segment changes nothing in its file. The first append clears what lies behind the end,
-//!   and waits until that is durable, before it writes: so no earlier bytes become a record again.
+//! * **SG3** Opening a segment does not change its file. Before it writes, the first append clears the bytes
+//!   behind the end and waits until that is durable. So no stale bytes become a record again.
 //! * **SG4** Only `trim` and `close` shorten the file.
-//! * **SG5** Records are copied into a buffer and written in large pieces, never through a mapping: a full disk
-//!   is an error and not a signal. Measured, per record of 1 KiB: `write` each 1, a mapping that is not in
-//!   memory yet 0.27 to 0.44, this 0.11 to 0.14 with its checksum.
+//! * **SG5** Records are copied into a buffer and written in large pieces, not through a mapping: a full disk
+//!   is an error and not a signal. Measured, relative to one `write` per record of 1 KiB: a mapping whose pages
+//!   are not in memory takes 0.27 to 0.44, this takes 0.11 to 0.14 with its checksum.
 
-// First, so that the pages of the types begin with their constructors.
+// These modules come first, so that the pages of the types begin with their constructors.
 mod create;
 mod open;
 

@@ -16,39 +16,39 @@ use super::recover::{self, Recovered, Scan};
 use super::scan::{Log, read_at};
 use crate::sys;
 
-/// What [`Segment::repair`] does with damage.
+/// The method by which [`Segment::repair`] removes damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Repair {
-    /// Skips each damaged range: its first bytes are overwritten with a filler that covers it. All other records
-    /// stay, at their positions.
+    /// Skips each damaged range: overwrites its first bytes with a filler that covers it. All other records keep
+    /// their positions.
     Skip,
-    /// Ends the log in front of the first damage. The records behind it are lost at the next append.
+    /// Ends the log in front of the first damage. The next append destroys the records behind it.
     CutOff,
 }
 
 impl Segment<Checksummed> {
     /// Opens a segment and finds its end.
     ///
-    /// This changes nothing in the file. [`recovered`](SegmentReader::recovered) says what was found. What a crash
-    /// left behind the end is cleared by the first append. Records that were appended, and not flushed, before a
-    /// crash may be there: [`durable`](SegmentReader::durable) says which are durable, and [`flush`](Self::flush)
-    /// makes the others durable.
+    /// The file does not change. [`recovered`](SegmentReader::recovered) returns the findings. The first append
+    /// clears the bytes that a crash left behind the end. The segment may have records that were appended before a
+    /// crash and not flushed: [`durable`](SegmentReader::durable) returns the durable end, and
+    /// [`flush`](Self::flush) makes the others durable.
     ///
-    /// The file may be shorter or longer than the capacity, as after copying it. If it ends before what was durable,
-    /// that is damage.
+    /// The file may be shorter or longer than the capacity, for example after copying it. If it ends before the
+    /// durable end, it is damaged.
     ///
-    /// The header stands in the file twice, and each flush writes one of the copies. If another program destroys one
-    /// of them, the other one holds: it may be of the flush before, and records that only the last flush made durable
-    /// then count as published. Damage to those cannot be told from what a crash leaves.
+    /// The file has two copies of the header, and each flush writes one of them. If another program destroys one
+    /// copy, the other one is used. It may be that of the previous flush: records that only the last flush made
+    /// durable then count as published. Damage to those cannot be distinguished from the effect of a crash.
     ///
     /// # Errors
     ///
     /// Those of opening and reading a file; [`SegmentDamaged`](crate::SegmentDamaged) (as the source) if records
-    /// that were durable are not valid any more, or the file ends before what was durable;
+    /// that were durable are no longer valid, or the file ends before the durable end;
     /// [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if it is not a segment of this framing;
-    /// [`io::ErrorKind::ResourceBusy`] if its writer, a reader of that, or a region is still there, in
-    /// this process or another.
+    /// [`io::ErrorKind::ResourceBusy`] if the writer of the segment, or a reader or region of that writer, still
+    /// exists in this process or another.
     ///
     /// # Cost
     ///
@@ -57,10 +57,10 @@ impl Segment<Checksummed> {
         Self::open_with(path, Checksummed)
     }
 
-    /// Repairs a damaged segment, so that it can be opened, and opens it.
+    /// Repairs a damaged segment and opens it.
     ///
-    /// [`recovered`](SegmentReader::recovered) returns the first range that was damaged. Keep a copy of the file if
-    /// the damaged bytes may be useful.
+    /// [`recovered`](SegmentReader::recovered) returns the first damaged range. Keep a copy of the file if the
+    /// damaged bytes may be useful.
     ///
     /// # Examples
     ///
@@ -91,19 +91,20 @@ impl Segment<Checksummed> {
     ///
     /// # Errors
     ///
-    /// Those of [`open`](Self::open) except damage, and those of writing and syncing a file. Calling it again goes
-    /// on with what is left.
+    /// Those of [`open`](Self::open) except damage, and those of writing and syncing a file. Another call continues
+    /// the repair.
     ///
     /// # Cost
     ///
-    /// Reads all of the file twice, except for holes; writes a few bytes per damaged range, and the header; syncs.
+    /// Reads the file twice, and a third time to skip damage, except for holes; writes a few bytes per damaged
+    /// range, and the header; syncs.
     pub fn repair(path: impl AsRef<Path>, how: Repair) -> io::Result<Self> {
         Self::repair_with(path, Checksummed, how)
     }
 }
 
 impl<F: Framing> Segment<F> {
-    /// Opens a segment, as [`open`](Segment::open) does, of records of the given framing.
+    /// Opens a segment, as [`open`](Segment::open) does, with records of the given framing.
     ///
     /// # Errors
     ///
@@ -121,7 +122,7 @@ impl<F: Framing> Segment<F> {
         }
     }
 
-    /// Repairs a segment, as [`repair`](Segment::repair) does, of records of the given framing.
+    /// Repairs a segment, as [`repair`](Segment::repair) does, with records of the given framing.
     ///
     /// # Errors
     ///
@@ -141,13 +142,13 @@ impl<F: Framing> Segment<F> {
                 Repair::Skip => {
                     recover::walk(&log, &header, len, |damaged| fill(&log, damaged))?;
                 }
-                // What lies behind it is from here on what a crash may have left.
+                // The bytes behind the damage then count as left by a crash.
                 Repair::CutOff => header.durable = damaged.offset.max(START),
             }
             if len < header.durable {
                 sys::set_len(&file, header.durable)?;
             }
-            // Over the other copy, which may be what was lost.
+            // Write the other copy of the header, which may be the damaged one.
             header.sequence += 1;
             write_all_at(&file, &header.encode(), header.offset())?;
         }
@@ -162,15 +163,15 @@ impl<F: Framing> Segment<F> {
 }
 
 impl SegmentReader<Checksummed> {
-    /// Opens a segment to read it: without the right to write, without a lock, and without a change to the file.
+    /// Opens a segment for reading: without write permission, without a lock, and without changing the file.
     ///
-    /// A writer may append meanwhile, in this process or another. The reader sees the records that are whole in the
-    /// file now, also those that the writer has not made durable, which a crash may lose:
-    /// [`durable`](Self::durable) returns the durable end. Open another reader to see more. If the segment is recycled
-    /// meanwhile, reading ends with errors.
+    /// A writer may append at the same time, in this process or another. The reader sees the records that are
+    /// complete in the file now, also records that are not durable, which a crash may lose:
+    /// [`durable`](Self::durable) returns the durable end. Open another reader to see later records. If the segment
+    /// is recycled in the meantime, reads fail.
     ///
-    /// Damage to records is not an error here. [`recovered`](Self::recovered) returns where it is, and reading a
-    /// record there fails; [`next_valid`](Self::next_valid) finds the next record to read.
+    /// Damage to records is not an error here. [`recovered`](Self::recovered) returns its position, and reading a
+    /// record there fails. [`next_valid`](Self::next_valid) finds the next valid record.
     ///
     /// # Examples
     ///
@@ -194,8 +195,8 @@ impl SegmentReader<Checksummed> {
     /// # Errors
     ///
     /// Those of opening and reading a file; [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if it
-    /// is not a segment of this framing; [`SegmentDamaged`] (as the source) if the file ends before the place of the
-    /// first record, so that there is nothing to read.
+    /// is not a segment of this framing; [`SegmentDamaged`] (as the source) if the file ends before the position of
+    /// the first record.
     ///
     /// # Cost
     ///
@@ -206,7 +207,7 @@ impl SegmentReader<Checksummed> {
 }
 
 impl<F: Framing> SegmentReader<F> {
-    /// Opens a segment to read it, as [`open`](SegmentReader::open) does, of records of the given framing.
+    /// Opens a segment for reading, as [`open`](SegmentReader::open) does, with records of the given framing.
     ///
     /// # Errors
     ///
@@ -227,12 +228,12 @@ impl<F: Framing> SegmentReader<F> {
 }
 
 impl<F: Framing> SegmentReader<F> {
-    /// Opens a segment to read what is durable in it, without reading it now.
+    /// Opens a segment for reading its durable records, without reading them now.
     ///
-    /// It takes the word of the header for where the durable records end, so that a log of many segments opens
-    /// quickly: all records of a segment that was [closed](Segment::close) or [trimmed](Segment::trim) are durable.
-    /// Records that were published and are not durable are not seen. Each record is checked when
-    /// [`records`](Self::records) reads it; a [`region`](Self::region) is sent as it is.
+    /// The durable end is taken from the header, so that a log of many segments opens quickly. All records of a
+    /// segment that was [closed](Segment::close) or [trimmed](Segment::trim) are durable. The reader does not see
+    /// published records that are not durable. [`records`](Self::records) checks each record when it reads it; a
+    /// [`region`](Self::region) is sent unchecked.
     ///
     /// # Examples
     ///
@@ -257,12 +258,12 @@ impl<F: Framing> SegmentReader<F> {
     /// # Errors
     ///
     /// Those of opening and reading a file; [`SegmentFormatError`](crate::SegmentFormatError) (as the source) if it
-    /// is not a segment of this framing; [`SegmentDamaged`] (as the source) if the file ends before what was
-    /// durable.
+    /// is not a segment of this framing; [`SegmentDamaged`] (as the source) if the file ends before the durable
+    /// end.
     ///
     /// # Cost
     ///
-    /// Three system calls: the header is read, and nothing else.
+    /// Five system calls, of which one reads the header.
     pub fn open_durable(path: impl AsRef<Path>, framing: F) -> io::Result<Self> {
         let (file, _) = sys::open_regular(File::options().read(true), path.as_ref())?;
         let header = read_header::<F>(&file)?;
@@ -284,7 +285,7 @@ fn open_locked<F: Framing>(path: &Path) -> io::Result<(File, Header)> {
 
 fn read_header<F: Framing>(file: &File) -> io::Result<Header> {
     let front = read_at(file, 0, START as usize)?;
-    // A writer may just have written a copy of the header, and the other one before the first was read.
+    // Read again after an error: a writer may have written both copies of the header during the first read.
     let again = || format::header_of(&read_at(file, 0, START as usize).ok()?, F::NAME).ok();
     Ok(format::header_of(&front, F::NAME).or_else(|e| again().ok_or(e))?)
 }
@@ -302,7 +303,7 @@ fn read_with<F: Framing>(
     Ok((SegmentReader::new(file, framing, header, found.recovered.clone()), found))
 }
 
-/// Covers a damaged range with fillers.
+/// Overwrites a damaged range with fillers.
 fn fill<F: Framing>(log: &Log<'_, F>, mut damaged: Range<u64>) -> io::Result<()> {
     while !damaged.is_empty() {
         let place = Place { epoch: log.epoch, position: damaged.start };

@@ -1,9 +1,9 @@
-//! How far a segment is published.
+//! The published end of a segment.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The end of what readers may read. Everything that the writer does before it publishes an end, in the file and in
-/// memory, happens before what a thread does that has read this end.
+/// The end up to which readers may read. All writes before an end is published, to the file and to memory, happen
+/// before the operations of a thread that has loaded this end.
 #[derive(Debug)]
 pub(super) struct Published(AtomicU64);
 
@@ -12,7 +12,7 @@ impl Published {
         Self(AtomicU64::new(end))
     }
 
-    /// Publishes an end. Only the one writer may call this.
+    /// Publishes an end. Only the writer may call this.
     pub(super) fn set(&self, end: u64) {
         self.0.store(end, Ordering::Release);
     }

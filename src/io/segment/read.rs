@@ -1,4 +1,4 @@
-//! Reading a segment: records, ranges of bytes, or ranges to be sent.
+//! Reading a segment: records, ranges of bytes, or ranges to send.
 
 use std::fs::File;
 use std::io;
@@ -17,14 +17,13 @@ use crate::buf::ByteView;
 use crate::io::FileRegion;
 use crate::sys;
 
-/// Reads a segment, also while its writer appends: records, ranges of bytes, or ranges to be sent.
+/// A reader of a segment: of records, ranges of bytes, or ranges to send. It reads while the writer appends.
 ///
-/// Everything before [`published`](Self::published) is in the file and does not change; positions
-/// behind it are refused. Cloning shares the one descriptor.
+/// All bytes before [`published`](Self::published) are in the file and do not change; positions behind it are
+/// refused. Clones share one descriptor.
 ///
-/// A reader comes from the [`Segment`](crate::Segment) that writes, and then sees what that publishes. Or it is
-/// [opened](Self::open) by itself, without the right to write, and then sees the records that were in the file at
-/// that time.
+/// A reader of a [`Segment`](crate::Segment) sees the records that this segment publishes. A reader that is
+/// [opened](Self::open) by itself, without write permission, sees the records that were in the file at that time.
 ///
 /// # Examples
 ///
@@ -101,50 +100,50 @@ impl<F: Framing> SegmentReader<F> {
         START
     }
 
-    /// Returns the end of what can be read, which is always the end of a record.
+    /// Returns the end of the published records, up to which they can be read.
     #[must_use]
     pub fn published(&self) -> u64 {
         self.shared.published.get()
     }
 
-    /// Returns the end of what survives a crash of the machine.
+    /// Returns the end of the durable records, which survive a crash of the machine.
     #[must_use]
     pub fn durable(&self) -> u64 {
         self.shared.durability.get()
     }
 
-    /// Returns the bytes that the segment can hold, its header and framing included.
+    /// Returns the number of bytes that the segment can hold, including its header and framing.
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.shared.capacity
     }
 
-    /// Returns the number of the segment's life: random, and new whenever the file is created or recycled.
+    /// Returns the epoch of the segment: a random number, which changes when the file is created or recycled.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.shared.epoch
     }
 
-    /// Returns how the records are framed.
+    /// Returns the framing of the records.
     #[must_use]
     pub fn framing(&self) -> &F {
         &self.shared.framing
     }
 
-    /// Returns what was found when the segment was opened.
+    /// Returns the findings of opening the segment.
     #[must_use]
     pub fn recovered(&self) -> &Recovered {
         &self.shared.recovered
     }
 
-    /// Returns the published records from `position` on, which must be the position of one, or the end.
+    /// Returns the published records from `position` on, which must be the position of a record, or the end.
     #[must_use]
     pub fn records(&self, position: u64) -> Records<F> {
         Records { reader: self.clone(), window: Window::new(position), has_failed: false }
     }
 
-    /// Returns the position of the first valid record behind `position` that was durable, or the end of what was
-    /// durable: where reading can continue behind damage.
+    /// Returns the position of the first valid durable record behind `position`, or the durable end: where reading
+    /// can continue behind damage.
     ///
     /// # Errors
     ///
@@ -152,8 +151,8 @@ impl<F: Framing> SegmentReader<F> {
     ///
     /// # Cost
     ///
-    /// Reads the bytes up to there twice, and checks at most 4 GiB of what looks like records in between, each time:
-    /// a second or two for 256 MiB. Reading a segment without damage does not need this call.
+    /// Reads the bytes up to that position twice, and each time checks at most 4 GiB of possible records in
+    /// between: a second or two for 256 MiB. Reading a segment without damage does not need this call.
     pub fn next_valid(&self, position: u64) -> io::Result<u64> {
         recover::next_valid(&self.log(), position, self.durable(), sys::len_of(&self.file)?)
     }
@@ -162,21 +161,22 @@ impl<F: Framing> SegmentReader<F> {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] if the range is not published; those of reading.
+    /// [`io::ErrorKind::InvalidInput`] if the range is reversed or not published; those of
+    /// [`FileRegion::read_all`].
     ///
     /// # Cost
     ///
-    /// One system call, one copy into a block of the pool.
+    /// One system call, and one copy into a block of the pool.
     pub fn slice(&self, range: Range<u64>) -> io::Result<ByteView> {
         self.region(range)?.read_all()
     }
 
-    /// Returns a published range, to be sent as it is: records as they are framed, without a byte between them.
-    /// The receiver finds and checks them by [`Framing::parse`].
+    /// Returns a published range to send: framed records without a gap. The receiver finds and checks them with
+    /// [`Framing::parse`].
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] if the range is not published.
+    /// [`io::ErrorKind::InvalidInput`] if the range is reversed or not published.
     ///
     /// # Cost
     ///
@@ -218,9 +218,8 @@ impl Record {
         self.end
     }
 
-    /// Returns the bytes that were appended; with a framing of the caller's, all bytes of the record behind
-    /// [`Framing::HEAD`]. It shares memory with its neighbours; see
-    /// [`ByteView::pinned`](crate::ByteView::pinned).
+    /// Returns the appended bytes; with a custom framing, all bytes of the record behind [`Framing::HEAD`]. The
+    /// view shares memory with its neighbours; see [`ByteView::pinned`](crate::ByteView::pinned).
     #[must_use]
     pub fn payload(&self) -> &ByteView {
         &self.payload
@@ -233,15 +232,15 @@ impl Record {
     }
 }
 
-/// The published records of a segment, each checked; made by
-/// [`SegmentReader::records`](crate::SegmentReader::records).
+/// An iterator over the published records of a segment, which checks each.
+/// [`SegmentReader::records`](crate::SegmentReader::records) returns it.
 ///
-/// It ends at the published end of that moment, and after an error. Call `records` again with
-/// [`position`](Self::position) to continue later.
+/// It ends at the published end, and after an error. Call `records` again with [`position`](Self::position) to
+/// continue later.
 ///
 /// # Cost
 ///
-/// One read per 64 KiB, no copy per record.
+/// One read per 64 KiB; no copy per record.
 #[derive(Debug)]
 pub struct Records<F: Framing = Checksummed> {
     reader: SegmentReader<F>,
@@ -256,7 +255,7 @@ impl<F: Framing> Records<F> {
         self.window.position()
     }
 
-    /// Returns the next record before `end`, if it is complete and valid.
+    /// Returns the next record; `None` at `end`. Fails if it is not complete and valid.
     fn read(&mut self, end: u64) -> io::Result<Option<Record>> {
         while self.window.position() != end {
             let position = self.window.position();

@@ -1,13 +1,13 @@
-//! Finds the end of a log, the bytes that a crash has left behind it, and damage in front of it.
+//! Finds the end of a log, the bytes that a crash left behind it, and the damage in front of it.
 //!
-//! * **SR1** The records are contiguous from the start on. Where it ends before the position that was
-//!   durable, bytes are damaged; where it ends behind that position is the end of the log. A crash may leave
-//!   anything behind the durable position: whole records, torn ones, zeros, in any order. A file that ends in front
-//!   of the start is damaged from its end on (SF4), also if the header that is left counts no record as durable.
-//! * **SR2** Behind damage, the log goes on with the first record that ends before the durable position, or at
-//!   that position, which is always the end of a record.
-//! * **SR3** The search for that record looks at each byte twice, checks at most [`SEARCH`] bytes of candidates
-//!   each time, and holds two records in memory. Where that is not enough, it ends at the durable position.
+//! * **SR1** The records are contiguous from the start on. If the first invalid bytes are before the durable end,
+//!   they are damaged; otherwise they are the end of the log. Behind the durable end, a crash may leave complete
+//!   records, torn ones and zeros in any order. A file that ends before the first record is damaged from its end on
+//!   (SF4), even if its remaining header counts no record as durable.
+//! * **SR2** Behind damage, the log continues with the first record that ends before or at the durable end, or else
+//!   at the durable end, which is always the end of a record.
+//! * **SR3** The search for that record reads each byte twice, checks at most [`SEARCH`] bytes of candidates each
+//!   time, and holds two records in memory. If that is not enough, it ends at the durable end.
 
 use std::fs::File;
 use std::io;
@@ -19,12 +19,12 @@ use super::framing::{Framing, Parsed};
 use super::scan::{Found, Log, Window, read_at};
 use crate::sys;
 
-/// The bytes that a search behind damage checks, each of its two times: a quarter of a second's work. Of random
-/// bytes, one position in 65,536 looks like the start of a record of 8 MiB that another one follows, so they are enough
-/// for 32 MiB of those; other bytes cost far less.
+/// The number of bytes that each of the two passes of a search behind damage checks, which takes a quarter of a
+/// second. In random bytes, one position in 65,536 looks like the start of a record of 8 MiB that another record
+/// follows, so this suffices for 32 MiB of random bytes; other bytes take far less.
 const SEARCH: u64 = 4 << 30;
 
-/// What opening a segment found.
+/// The findings of opening a segment.
 ///
 /// # Examples
 ///
@@ -50,12 +50,12 @@ const SEARCH: u64 = 4 << 30;
 pub struct Recovered {
     /// The end of the last record.
     pub end: u64,
-    /// The bytes behind the end that are not a complete record: a crash has left them of records that were not
+    /// The bytes behind the end that are not a complete record: a crash left them from records that were not
     /// durable. The first append clears them.
     ///
-    /// `None` for a recycled segment, where they cannot be distinguished from those of an earlier life.
+    /// `None` for a recycled segment, in which they cannot be distinguished from those of an earlier life.
     pub torn: Option<Range<u64>>,
-    /// The first bytes that were durable and are not valid records any more.
+    /// The first durable bytes that are no longer valid records.
     pub damaged: Option<SegmentDamaged>,
 }
 
@@ -65,16 +65,16 @@ impl Recovered {
     }
 }
 
-/// What opening found, and the range behind the end that has bytes other than zero.
+/// The findings of opening, and the range behind the end that has bytes other than zero.
 pub(super) struct Scan {
     pub(super) recovered: Recovered,
     pub(super) stale: Option<Range<u64>>,
 }
 
-/// Reads the file except for its holes and returns what it holds.
+/// Reads the file except for its holes and returns its end and damage.
 pub(super) fn scan<F: Framing>(log: &Log<'_, F>, header: &Header, len: u64) -> io::Result<Scan> {
-    // Before anything is read: the system reads ahead, and would call each piece of a hole data before it is read. So all
-    // of a large segment that was allocated and not used would be read.
+    // Must come before the first read: read-ahead turns the pages of a hole into data. Otherwise all of a large
+    // segment that was allocated and not used would be read.
     let data_end = sys::end_of_data(log.file, START);
     let mut damaged =
         (len < START).then(|| SegmentDamaged { offset: len, length: header.durable - len });
@@ -112,8 +112,8 @@ pub(super) fn walk<F: Framing>(
     }
 }
 
-/// Returns where the log continues behind the damage at `from` (SR2 and SR3), in a file that may end before the durable
-/// position, at `limit`.
+/// Returns the position at which the log continues behind the damage at `from` (SR2 and SR3). `limit` bounds the
+/// search: the file may end before the durable end.
 pub(super) fn next_valid<F: Framing>(
     log: &Log<'_, F>,
     from: u64,
@@ -124,7 +124,7 @@ pub(super) fn next_valid<F: Framing>(
     if from >= limit {
         return Ok(durable);
     }
-    // As many bytes as the framing needs to find the length.
+    // The number of bytes that the framing needs to find the length of a record.
     let head = match log.parse(from, &[]) {
         Parsed::Incomplete(head) => head,
         _ => 1,
@@ -134,18 +134,18 @@ pub(super) fn next_valid<F: Framing>(
     if let Parsed::Incomplete(len) = search.head_at(from)?
         && search.is_record_at(from + len as u64)?
     {
-        // The length is probably right, and the payload is damaged. A record that is valid at any place may be a
-        // copy within the payload.
+        // The length is probably correct, and only the payload is damaged. If records are valid at any place,
+        // continue here: a search could find a copy of a record within the payload.
         next = from + len as u64;
         if !F::IS_BOUND_TO_PLACE {
             return Ok(next);
         }
     }
-    // Of random bytes, one candidate in 256 is followed by what looks like another record.
+    // In random bytes, one candidate in 256 is followed by bytes that look like another record.
     let followed = |end| Ok(end == durable || search.head_at(end)? != Parsed::Corrupt);
     next = search.first_before(next, followed)?.unwrap_or(next);
     if F::IS_BOUND_TO_PLACE {
-        // The last record before more damage may be followed by any bytes.
+        // The last record in front of more damage may be followed by any bytes.
         next = search.first_before(next, |_| Ok(true))?.unwrap_or(next);
     }
     Ok(next)
@@ -157,13 +157,13 @@ struct Search<'a, F> {
     /// The number of bytes that the framing needs to find the length of a record.
     head: usize,
     durable: u64,
-    /// The end of the bytes to search: no later than `durable`.
+    /// The end of the bytes to search, at most `durable`.
     limit: u64,
 }
 
 impl<F: Framing> Search<'_, F> {
-    /// Finds the first record behind `from` and in front of `until` for whose end `may_be` returns true; `None` if it
-    /// would have to check too many bytes (SR3).
+    /// Returns the first record behind `from` and before `until` for whose end `may_be` returns true. Returns
+    /// `None` if there is none, or if it would have to check too many bytes (SR3).
     fn first_before(
         &self,
         until: u64,
@@ -199,7 +199,7 @@ impl<F: Framing> Search<'_, F> {
             if let Parsed::Valid(len) | Parsed::Filler(len) = parsed
                 && let end = position + len as u64
                 && end <= self.limit
-                // A copy inside of a payload is followed by something else.
+                // A copy inside a payload is not followed by a record.
                 && (F::IS_BOUND_TO_PLACE || self.is_record_at(end)?)
             {
                 return Ok(Some(position));
@@ -207,7 +207,7 @@ impl<F: Framing> Search<'_, F> {
         }
     }
 
-    /// Parses the front of a record at the position.
+    /// Parses the first bytes of a record at the position.
     fn head_at(&self, position: u64) -> io::Result<Parsed> {
         let bytes = match position.checked_add(self.head as u64) {
             Some(end) if end <= self.limit => read_at(self.log.file, position, self.head)?,
@@ -226,11 +226,11 @@ impl<F: Framing> Search<'_, F> {
     }
 }
 
-/// The bytes at a position that advances by single bytes.
+/// A cursor that advances by single bytes.
 struct Bytes<'a> {
     file: &'a File,
     window: Window,
-    /// The position, within the window.
+    /// The position within the window.
     at: usize,
 }
 
@@ -245,7 +245,7 @@ impl Bytes<'_> {
         self.at += zeros.saturating_sub(len);
     }
 
-    /// Returns the `len` bytes at the position, if as many lie in front of `limit`.
+    /// Returns the `len` bytes at the position, if they end before or at `limit`.
     fn get(&mut self, len: usize, limit: u64) -> io::Result<Option<&[u8]>> {
         if len as u64 > limit.saturating_sub(self.position()) {
             return Ok(None);
@@ -253,7 +253,7 @@ impl Bytes<'_> {
         if self.at + len > self.window.bytes().len() {
             self.window.skip(self.at);
             self.at = 0;
-            // Twice the length, so that neighbouring long candidates are not read once each.
+            // Twice the length, so that neighbouring long candidates share one read.
             self.window.need(self.file, len.saturating_mul(2), limit)?;
         }
         Ok(self.window.bytes().get(self.at..self.at + len))

@@ -1,4 +1,4 @@
-//! Finding the record at a position of a file, through a window of its bytes.
+//! Finding the record at a position of a file, in a window of its bytes.
 
 use std::fs::File;
 use std::io;
@@ -13,17 +13,17 @@ use crate::sys;
 /// The number of bytes read at a time.
 const WINDOW: usize = 64 * 1024;
 
-/// The bytes at a position of a file.
+/// The kind of bytes at a position of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The first bytes of the window, as many as this, are a record.
+    /// This many bytes at the front of the window are a record.
     Record(usize),
     /// This many bytes must be skipped.
     Filler(usize),
     Nothing,
 }
 
-/// A file that is searched for records.
+/// A file in which records are found.
 #[derive(Debug)]
 pub(super) struct Log<'a, F> {
     pub(super) file: &'a File,
@@ -51,7 +51,7 @@ impl Window {
         &self.bytes
     }
 
-    /// Advances by `len` bytes, which may lie behind the window.
+    /// Advances by `len` bytes, which may end behind the window.
     pub(super) fn skip(&mut self, len: usize) {
         self.bytes.advance(len.min(self.bytes.len()));
         self.position += len as u64;
@@ -63,20 +63,20 @@ impl Window {
         self.bytes.split_to(len)
     }
 
-    /// Reads until the window holds `len` bytes, or all that there are before `end`.
+    /// Reads until the window holds `len` bytes, or all bytes before `end`.
     pub(super) fn need(&mut self, file: &File, len: usize, end: u64) -> io::Result<()> {
         let left = end.saturating_sub(self.position);
         if self.bytes.len() >= len || self.bytes.len() as u64 >= left {
             return Ok(());
         }
-        // Also bytes behind the record, so that the next record is read as well.
+        // Reads ahead behind the record, for the next records.
         let want = usize::try_from(left).unwrap_or(usize::MAX).min(len.max(WINDOW));
         self.bytes = read_at(file, self.position, want)?;
         Ok(())
     }
 }
 
-/// Reads `len` bytes, or what there is before the end of the file.
+/// Reads `len` bytes, or fewer at the end of the file.
 pub(super) fn read_at(file: &File, position: u64, len: usize) -> io::Result<ByteView> {
     let mut bytes = scratch::block(len)?;
     while bytes.len() < len {
@@ -90,7 +90,7 @@ pub(super) fn read_at(file: &File, position: u64, len: usize) -> io::Result<Byte
 }
 
 impl<F: Framing> Log<'_, F> {
-    /// Parses the front of the window, up to `end` at most.
+    /// Parses the front of the window. A record must end before or at `end`.
     pub(super) fn find(&self, window: &mut Window, end: u64) -> io::Result<Found> {
         let left = end.saturating_sub(window.position);
         loop {
@@ -108,7 +108,8 @@ impl<F: Framing> Log<'_, F> {
         }
     }
 
-    /// Returns the result of the framing, checked against the limits of a framing.
+    /// Returns the result of the framing, or `Corrupt` if the result breaks the contract of
+    /// [`Framing`].
     pub(super) fn parse(&self, position: u64, bytes: &[u8]) -> Parsed {
         let parsed = self.framing.parse(Place { epoch: self.epoch, position }, bytes);
         let may_be = match parsed {

@@ -1,11 +1,11 @@
-//! Syncing from another thread than the writer's.
+//! Syncing a segment from another thread than the writer's.
 
 use std::io;
 
 use super::framing::{Checksummed, Framing};
 use super::read::SegmentReader;
 
-/// Makes published records durable, from another thread than the writer's.
+/// A handle that makes published records durable from another thread than the writer's.
 ///
 /// # Examples
 ///
@@ -36,8 +36,8 @@ impl<F: Framing> SegmentSyncer<F> {
         Self { reader }
     }
 
-    /// Syncs the published records to the disk and returns the durable end, which
-    /// [`SegmentReader::durable`] returns from then on.
+    /// Syncs the published records to the disk and returns the durable end, which [`SegmentReader::durable`]
+    /// also returns then.
     ///
     /// # Errors
     ///
@@ -45,8 +45,8 @@ impl<F: Framing> SegmentSyncer<F> {
     ///
     /// # Cost
     ///
-    /// The disk's time to sync. One sync of a segment runs at a time; a caller that waited for one may not need
-    /// another.
+    /// The time of the disk to sync. One sync of a segment runs at a time. A caller that waits for one syncs
+    /// only if it did not cover its records.
     pub fn sync(&self) -> io::Result<u64> {
         self.reader.durability().sync(self.reader.file(), self.reader.published())
     }
