@@ -1,5 +1,5 @@
-//! Queues into the asynchronous writers of tokio and of `futures-io`: TLS streams, split halves, pipes in
-//! memory, compressors.
+//! Sends queues to asynchronous writers of tokio and of `futures-io`: TLS streams, split halves, in-memory
+//! pipes, compressors.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::io::{MAX_WRITER_CALL, PollWriter, WriteQueue};
 
-/// Implements [`PollWriter`] for a pinned writer of one of the traits, which one call offers so many bytes at most.
+/// Defines a [`PollWriter`] over a pinned writer of one of the traits. One call offers at most `$max` bytes.
 macro_rules! poll_writer {
     ($visibility:vis $name:ident, $max:expr, $($trait:ident)::+) => {
         $visibility struct $name<'w, W: ?Sized>(pub(super) Pin<&'w mut W>);
@@ -33,7 +33,7 @@ macro_rules! poll_writer {
 
 #[cfg(feature = "tokio")]
 poll_writer!(Tokio, MAX_WRITER_CALL, tokio::io::AsyncWrite);
-// All that a flush may send: as much as a codec of `tokio_util` offers.
+// One call offers all that a flush may send, as a codec of `tokio_util` does.
 #[cfg(feature = "tokio")]
 poll_writer!(pub(super) TokioFrames, usize::MAX, tokio::io::AsyncWrite);
 #[cfg(feature = "futures-io")]
@@ -41,25 +41,26 @@ poll_writer!(Futures, MAX_WRITER_CALL, futures_io::AsyncWrite);
 
 #[cfg(feature = "tokio")]
 impl WriteQueue {
-    /// Sends everything to any of tokio's writers, then has the writer flush what it has buffered itself.
+    /// Sends everything to a writer of tokio, then flushes the writer.
     ///
-    /// It is there for TLS streams, split halves, pipes in memory and compressors. To a socket or a pipe of
-    /// tokio, [`poll_flush`](Self::poll_flush) is shorter: there the kernel sends files by itself. The writer
-    /// is flushed also if the queue is empty, so that a flush that was pending is continued.
+    /// Use it for TLS streams, split halves, in-memory pipes and compressors. For a socket or a pipe of
+    /// tokio, use [`poll_flush`](Self::poll_flush): there the kernel sends the files. The writer is flushed
+    /// also if the queue is empty, so that a pending flush continues.
     ///
-    /// When the budget of one flush is spent the task gives way to others and is woken again. Dropping the
-    /// task at any point loses nothing: the queue holds exactly what the writer has not taken.
+    /// When the budget of one flush is spent, the task yields and is woken again. Dropping the task loses
+    /// nothing: the queue holds exactly the bytes that the writer has not taken.
     ///
     /// # Errors
     ///
-    /// Those of the writer. One that takes nothing gives [`io::ErrorKind::WriteZero`], one that reports more
-    /// than it was offered [`io::ErrorKind::InvalidData`]. For a file that ends before its region does the
-    /// source is [`FileTruncated`](crate::FileTruncated). The queue is exact after every error.
+    /// Those of the writer; [`io::ErrorKind::WriteZero`] if it takes nothing;
+    /// [`io::ErrorKind::InvalidData`] if it reports more bytes than it was offered. If a file ends before its
+    /// region, the source of the error is [`FileTruncated`](crate::FileTruncated). After every error the queue
+    /// holds exactly the bytes that the writer has not taken.
     ///
     /// # Cost
     ///
-    /// Vectored writes of at most 64 KiB each; a writer that has none is offered one slice at a time. Files
-    /// are read, which blocks on the disk, 64 KiB at a time.
+    /// Makes vectored writes of at most 64 KiB; a writer without vectored writes is offered one slice at a
+    /// time. Reads files 64 KiB at a time, which blocks on the disk.
     pub fn poll_flush_into(
         &mut self,
         cx: &mut Context<'_>,
@@ -68,9 +69,9 @@ impl WriteQueue {
         self.poll_drain(cx, &mut Tokio(writer))
     }
 
-    /// Sends everything to any of tokio's writers; [`poll_flush_into`](Self::poll_flush_into) as a future.
+    /// Sends everything to a writer of tokio: [`poll_flush_into`](Self::poll_flush_into) as a future.
     ///
-    /// Dropping the future loses nothing: the queue holds what the writer has not taken.
+    /// Dropping the future loses nothing: the queue holds the bytes that the writer has not taken.
     ///
     /// # Errors
     ///
@@ -104,8 +105,8 @@ impl WriteQueue {
         poll_fn(|cx| self.poll_flush_into(cx, Pin::new(&mut *writer))).await
     }
 
-    /// Sends to any of tokio's writers until the queue is [writable](Self::is_writable): if it was above
-    /// the high watermark, until it is down to the low one. The writer is not flushed.
+    /// Sends to a writer of tokio until the queue is [writable](Self::is_writable): from above the high
+    /// watermark down to the low one. Does not flush the writer.
     ///
     /// # Errors
     ///
@@ -118,7 +119,7 @@ impl WriteQueue {
         self.poll_drain_until_writable(cx, &mut Tokio(writer))
     }
 
-    /// Sends until the queue is [writable](Self::is_writable);
+    /// Sends until the queue is [writable](Self::is_writable):
     /// [`poll_writable_into`](Self::poll_writable_into) as a future.
     ///
     /// # Errors
@@ -155,17 +156,21 @@ impl WriteQueue {
 
 #[cfg(feature = "futures-io")]
 impl WriteQueue {
-    /// Sends everything to any writer of `futures-io`, then has the writer flush what it has buffered itself.
+    /// Sends everything to a writer of `futures-io`, then flushes the writer.
     ///
-    /// All that is said of `poll_flush_into`, which takes tokio's writers, holds here: the writer is flushed
-    /// also if the queue is empty, it is offered at most 64 KiB at a time, files are read for it, and the
-    /// queue is exact after every error and when the task is dropped.
+    /// It works as `poll_flush_into` does for writers of tokio. The writer is flushed also if the queue is
+    /// empty. After an error, or if the task is dropped, the queue holds exactly the bytes that the writer has
+    /// not taken.
     ///
     /// # Errors
     ///
-    /// Those of the writer. One that takes nothing gives [`io::ErrorKind::WriteZero`], one that reports more
-    /// than it was offered [`io::ErrorKind::InvalidData`]. For a file that ends before its region does the
-    /// source is [`FileTruncated`](crate::FileTruncated).
+    /// Those of the writer; [`io::ErrorKind::WriteZero`] if it takes nothing;
+    /// [`io::ErrorKind::InvalidData`] if it reports more bytes than it was offered. If a file ends before its
+    /// region, the source of the error is [`FileTruncated`](crate::FileTruncated).
+    ///
+    /// # Cost
+    ///
+    /// Makes vectored writes of at most 64 KiB, and reads files 64 KiB at a time, which blocks on the disk.
     pub fn poll_flush_into_futures(
         &mut self,
         cx: &mut Context<'_>,
@@ -174,10 +179,10 @@ impl WriteQueue {
         self.poll_drain(cx, &mut Futures(writer))
     }
 
-    /// Sends everything to any writer of `futures-io`;
+    /// Sends everything to a writer of `futures-io`:
     /// [`poll_flush_into_futures`](Self::poll_flush_into_futures) as a future.
     ///
-    /// Dropping the future loses nothing: the queue holds what the writer has not taken.
+    /// Dropping the future loses nothing: the queue holds the bytes that the writer has not taken.
     ///
     /// # Errors
     ///
@@ -206,8 +211,8 @@ impl WriteQueue {
         poll_fn(|cx| self.poll_flush_into_futures(cx, Pin::new(&mut *writer))).await
     }
 
-    /// Sends to any writer of `futures-io` until the queue is [writable](Self::is_writable): if it was
-    /// above the high watermark, until it is down to the low one. The writer is not flushed.
+    /// Sends to a writer of `futures-io` until the queue is [writable](Self::is_writable): from above the high
+    /// watermark down to the low one. Does not flush the writer.
     ///
     /// # Errors
     ///

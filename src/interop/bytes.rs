@@ -1,12 +1,12 @@
-//! `Buf` and `BufMut` of the crate `bytes`, and the std traits that its types have.
+//! `Buf` and `BufMut` of the crate `bytes`, and the std traits that its types implement.
 //!
 //! Rules:
 //!
-//! * **A1** Bytes become readable by `set_len` only after they were written: by the caller of
-//!   `advance_mut`, which vouches for it, or by the loop before it.
+//! * **A1** `set_len` makes bytes readable only after they were written: by the caller of
+//!   `advance_mut`, as its contract requires, or by the loop before it.
 #![allow(
     unsafe_code,
-    reason = "`BufMut` is an unsafe trait; what was written into spare capacity is counted"
+    reason = "`BufMut` is an unsafe trait; bytes that were written into spare capacity become readable"
 )]
 
 use crate::buf::{ByteBuf, ByteView, drop_after};
@@ -16,9 +16,9 @@ use bytes::{Buf, BufMut, Bytes};
 use core::borrow::BorrowMut;
 use core::fmt;
 
-/// The spare capacity that `chunk_mut` makes where there is less: of the buffer's own block while there is
-/// some, so that a read does not get the last few bytes of a block; of a new one where there is none. Just
-/// below the maximum, or where the pool has no memory for more, it makes less.
+/// The spare capacity that `chunk_mut` makes if less is left, so that a read does not get only the last few bytes of a
+/// block. It reclaims space of the block, or takes a new block if the block is full. Just below the maximum, or if the
+/// pool has no memory, it makes less.
 const CHUNK: usize = 64;
 
 impl ByteBuf {
@@ -53,7 +53,7 @@ macro_rules! buf {
                 self.skip(n);
             }
 
-            /// Copies nothing.
+            /// Copies no bytes.
             fn copy_to_bytes(&mut self, len: usize) -> Bytes {
                 self.split_to(len).into()
             }
@@ -64,8 +64,8 @@ macro_rules! buf {
 buf!(ByteView);
 buf!(ByteBuf);
 
-// SAFETY: `chunk_mut` gives the spare capacity behind the writer index, and `advance_mut` moves that index by what
-// was written there (A1), after checking the capacity.
+// SAFETY: `chunk_mut` returns the spare capacity behind the writer index. `advance_mut` checks the capacity and moves
+// that index by the number of bytes that were written there (A1).
 unsafe impl BufMut for ByteBuf {
     #[inline]
     fn remaining_mut(&self) -> usize {
@@ -77,7 +77,7 @@ unsafe impl BufMut for ByteBuf {
     unsafe fn advance_mut(&mut self, n: usize) {
         let spare = self.capacity() - self.len();
         assert!(n <= spare, "cannot advance past the spare capacity: {n} <= {spare}");
-        // SAFETY: within the capacity, as just checked; written, as the caller vouches (A1).
+        // SAFETY: the new length is within the capacity, as just checked; the caller has written the bytes (A1).
         unsafe { self.set_len(self.len() + n) }
     }
 
@@ -98,7 +98,7 @@ unsafe impl BufMut for ByteBuf {
         while source.has_remaining() {
             let chunk = source.chunk();
             let n = chunk.len();
-            assert!(n > 0, "a Buf says that bytes remain, and shows none");
+            assert!(n > 0, "a Buf reports remaining bytes and an empty chunk");
             self.extend_from_slice(chunk);
             source.advance(n);
         }
@@ -115,8 +115,8 @@ unsafe impl BufMut for ByteBuf {
     }
 }
 
-// SAFETY: `chunk_mut` gives the spare capacity of the block that small parts are copied into, and `advance_mut`
-// moves that block's writer index, by its own `BufMut` (A1).
+// SAFETY: `chunk_mut` returns the spare capacity of the block that small parts are copied into. `advance_mut` moves
+// the writer index of that block by the block's own `BufMut` (A1).
 unsafe impl BufMut for WriteQueue {
     #[inline]
     fn remaining_mut(&self) -> usize {
@@ -127,7 +127,7 @@ unsafe impl BufMut for WriteQueue {
     #[inline]
     unsafe fn advance_mut(&mut self, n: usize) {
         let block = self.open_block(0).expect("the block that is open");
-        // SAFETY: written, as the caller vouches; the block checks its capacity (A1).
+        // SAFETY: the caller has written the bytes; the block checks its capacity (A1).
         unsafe { block.advance_mut(n) }
     }
 
@@ -168,7 +168,7 @@ impl fmt::Write for ByteBuf {
     }
 }
 
-/// What both handles have: that of contiguous bytes.
+/// Implements the traits that both handles of contiguous bytes have.
 macro_rules! contiguous {
     ($type:ty) => {
         impl AsRef<[u8]> for $type {
@@ -219,8 +219,8 @@ impl Extend<u8> for ByteBuf {
     fn extend<T: IntoIterator<Item = u8>>(&mut self, bytes: T) {
         let mut bytes = bytes.into_iter();
         loop {
-            // A hint may lie: it costs spare capacity that stays empty, up to what one chunk has, and
-            // nothing where the pool has no memory for it.
+            // A wrong hint costs at most 1 MiB of unused spare capacity. If the pool has no memory for the hint,
+            // the bytes may still fit.
             _ = self.try_reserve(bytes.size_hint().0.min(1 << 20));
             let spare = self.spare_capacity_mut();
             let (most, mut n) = (spare.len(), 0);
@@ -228,9 +228,9 @@ impl Extend<u8> for ByteBuf {
                 place.write(byte);
                 n += 1;
             }
-            // SAFETY: the first `n` bytes of the spare capacity were just written (A1), and it has no fewer.
+            // SAFETY: the spare capacity has at least `n` bytes, and the first `n` were just written (A1).
             unsafe { self.set_len(self.len() + n) };
-            // An iterator that has ended is not asked again: it may begin anew.
+            // An iterator that has returned `None` may continue: it is not called again.
             if n < most {
                 return;
             }
@@ -305,7 +305,7 @@ impl From<String> for ByteView {
 }
 
 impl From<Bytes> for ByteBuf {
-    /// Takes over the memory of a `Bytes` that was made of a `Vec` and that no other handle holds; else
+    /// Takes over the memory of a `Bytes` that was made of a `Vec` and has no other handle; otherwise
     /// copies.
     fn from(bytes: Bytes) -> Self {
         if bytes.is_unique() {
@@ -317,7 +317,7 @@ impl From<Bytes> for ByteBuf {
 }
 
 impl From<ByteBuf> for Bytes {
-    /// Copies nothing; one allocation.
+    /// Copies no bytes; makes one allocation.
     fn from(buf: ByteBuf) -> Self {
         buf.freeze().into()
     }
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn an_iterator_is_read_up_to_its_first_end() {
-        // Ends after `len` bytes, then begins anew.
+        // Ends after `len` bytes, then starts again.
         let ends = |len: usize| {
             let mut n = 0;
             std::iter::from_fn(move || {

@@ -1,20 +1,20 @@
-//! The buffer traits of compio, which keep a buffer while the kernel fills or sends it.
+//! The buffer traits of compio. compio owns a buffer while the kernel fills or sends it.
 //!
-//! compio's versions are not compatible with each other, so that each has a feature of its own:
+//! The versions of compio are not compatible with each other, so each has its own feature:
 //! `compio-buf-08` and `compio-buf-09`.
 //!
-//! As with a `Vec`, a read into a [`ByteBuf`] writes from its first readable byte on; `buf.uninit()` appends
-//! instead. A [`CompositeByteBuf`] is sent by one vectored write. Where `IoBuf` is imported, `view.slice(..)` is
-//! compio's, which keeps the whole view: `ByteView::slice(&view, ..)` is the one of this crate.
+//! As with a `Vec`, a read into a [`ByteBuf`] overwrites it from the first readable byte on; `buf.uninit()` appends
+//! instead. A [`CompositeByteBuf`] is sent by one vectored write. If `IoBuf` is imported, `view.slice(..)` is the
+//! method of compio, which keeps the whole view; `ByteView::slice(&view, ..)` is the method of this crate.
 //!
 //! Rules:
 //!
-//! * **A2** The bytes below `buf_len` stay initialised while compio has the buffer. `IoBufMut` shows them as
-//!   `MaybeUninit` by a safe call, and relies on it itself: its `as_mut_slice` reads them afterwards. The
-//!   kernel, and every I/O call of compio, only writes bytes. Code that calls `as_uninit` itself and writes
+//! * **A2** The bytes below `buf_len` stay initialised while compio owns the buffer. The safe method `as_uninit`
+//!   returns them as `MaybeUninit`, and `IoBufMut::as_mut_slice` itself reads them as initialised afterwards. The
+//!   kernel and every I/O call of compio only write bytes. Code that calls `as_uninit` itself and writes
 //!   `MaybeUninit::uninit()` there breaks compio's contract, for every type of buffer.
-//!   [`ByteBuf::as_uninit_mut`] is the call that needs no such promise.
-#![allow(unsafe_code, reason = "`SetLen::set_len` is unsafe, and says what is initialised")]
+//!   [`ByteBuf::as_uninit_mut`] does not depend on this rule.
+#![allow(unsafe_code, reason = "`SetLen::set_len` is unsafe: it declares bytes initialised")]
 
 use core::mem::MaybeUninit;
 
@@ -48,8 +48,8 @@ macro_rules! compio_traits {
 
         impl SetLen for ByteBuf {
             unsafe fn set_len(&mut self, len: usize) {
-                // SAFETY: the caller vouches for the capacity, and that the bytes from `buf_len` on are
-                // initialised; those below it are (A2).
+                // SAFETY: the caller promises that the length is within the capacity and that the bytes from
+                // `buf_len` on are initialised; those below it are (A2).
                 unsafe { Self::set_len(self, len) }
             }
         }
@@ -106,13 +106,13 @@ macro_rules! compio_tests {
 
         use crate::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 
-        /// Writes as the kernel does: by the pointer that the buffer gave, then sets the length.
+        /// Writes as the kernel does, through the pointer of the buffer, then sets the length.
         fn kernel_reads(buf: &mut impl IoBufMut, bytes: &[u8]) {
             let len = (*buf).buf_len();
             assert!(bytes.len() <= (*buf).buf_capacity());
-            // Last: each call that shows the buffer ends the pointers of those before it.
+            // Last: each call that borrows the buffer invalidates earlier pointers.
             let to = (*buf).buf_mut_ptr().cast::<u8>();
-            // SAFETY: `to` is valid for the capacity, and was given for writing; not for `bytes`.
+            // SAFETY: `to` is valid for writes up to the capacity, and does not overlap `bytes`.
             unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
             if bytes.len() > len {
                 // SAFETY: just written.

@@ -1,4 +1,4 @@
-//! The crate among its neighbours.
+//! Traits of other crates, for the types of this one.
 
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod async_write;

@@ -1,5 +1,5 @@
-//! `Serialize` and `Deserialize`, as `bytes` has them: bytes are written as bytes, and read from
-//! bytes, text or a sequence of numbers.
+//! `Serialize` and `Deserialize`, as in `bytes`: bytes are written as bytes, and read from bytes,
+//! text or a sequence of numbers.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::buf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 
-/// What a sequence's hint is worth at most: it comes from the peer.
+/// The limit of a sequence's size hint, in bytes: the hint comes from the peer.
 const TRUSTED_HINT: usize = 4096;
 
 /// Serialises `$this` as `$bytes: &[u8]`, whose evaluation may fail with an error of the serialiser.
@@ -31,7 +31,7 @@ macro_rules! serde_as_bytes {
 
 serde_as_bytes!(ByteView, |view| view);
 serde_as_bytes!(ByteBuf, |buf| buf);
-// A serialiser takes bytes in one piece: those of several components are copied together first.
+// A serialiser takes contiguous bytes, so the bytes of several components are joined by a copy.
 serde_as_bytes!(CompositeByteBuf, |parts| &parts
     .try_to_byte_view()
     .map_err(serde::ser::Error::custom)?);
@@ -82,7 +82,7 @@ fn text<E: Error>(view: ByteView) -> Result<ByteStr, E> {
 
 struct BytesVisitor;
 
-/// A pool without memory is an error of the input that asks for it.
+/// Appends bytes. If the pool has no memory for them, deserialising fails.
 fn append<E: Error>(buf: &mut ByteBuf, bytes: &[u8]) -> Result<(), E> {
     buf.try_reserve(bytes.len()).map_err(E::custom)?;
     buf.extend_from_slice(bytes);
@@ -117,7 +117,7 @@ impl<'de> Visitor<'de> for BytesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<ByteView, A::Error> {
         let hint = bytes.size_hint().unwrap_or(0).min(TRUSTED_HINT);
         let mut buf = ByteBuf::new();
-        // A hint: without memory for it, the elements may still fit.
+        // If the pool has no memory for the hint, the elements may still fit.
         _ = buf.try_reserve(hint);
         while let Some(byte) = bytes.next_element::<u8>()? {
             append(&mut buf, &[byte])?;

@@ -1,37 +1,36 @@
 //! `std::io`: reading into a `ByteBuf`.
 //!
-//! [`ByteBuf`] and [`ByteView`](crate::ByteView) are not `Read`, `BufRead` or `Write` themselves,
-//! as little as their twins in `bytes`: `Read::take`, `Read::chain`, `BufRead::split` and
-//! `Write::write_fmt` would stand against `Buf::take`, `Buf::chain`, `ByteBuf::split` and
-//! `fmt::Write::write_fmt` wherever both traits are imported, and code written for `bytes` would no
-//! longer compile. [`Buf::reader`](bytes::Buf::reader) and
-//! [`BufMut::writer`](bytes::BufMut::writer) adapt them at no cost.
-//! [`CompositeByteBuf`](crate::CompositeByteBuf), which has no twin, is `Read` and `BufRead`.
+//! Like `Bytes` and `BytesMut`, [`ByteView`](crate::ByteView) and [`ByteBuf`] do not implement `Read`,
+//! `BufRead` or `Write`. Otherwise `Read::take`, `Read::chain`, `BufRead::split` and `Write::write_fmt`
+//! would conflict with `Buf::take`, `Buf::chain`, `ByteBuf::split` and `fmt::Write::write_fmt` where both
+//! traits are imported, and code written for `bytes` would not compile.
+//! [`Buf::reader`](bytes::Buf::reader) and [`BufMut::writer`](bytes::BufMut::writer) adapt them at no cost.
+//! [`CompositeByteBuf`](crate::CompositeByteBuf), which `bytes` lacks, is `Read` and `BufRead`.
 
 use std::io::{self, Read};
 
 use crate::buf::{ByteBuf, TryReserveError};
 
-/// The spare capacity that a read into a full buffer gets, where the maximum and the pool allow it.
+/// The spare capacity for a read into a full buffer, in bytes, if the maximum and the pool allow it.
 const SPARE: usize = 4096;
 
 impl ByteBuf {
-    /// Reads once from `source` into the spare capacity, and returns the number of bytes: 0 at the end of
-    /// the source. A full buffer grows first, within its maximum.
+    /// Reads once from `source` into the spare capacity. Returns the number of bytes, 0 at the end of the
+    /// source. A full buffer grows first, within its maximum.
     ///
-    /// The other way round, and for `std::io::copy`, [`Buf::reader`](bytes::Buf::reader) and
-    /// [`BufMut::writer`](bytes::BufMut::writer) make a reader and a writer of a buffer.
+    /// For the opposite direction, and for `std::io::copy`, [`Buf::reader`](bytes::Buf::reader) and
+    /// [`BufMut::writer`](bytes::BufMut::writer) turn a buffer into a reader or a writer.
     ///
     /// # Errors
     ///
-    /// Those of the source, except [`Interrupted`](io::ErrorKind::Interrupted), after which it is
-    /// asked again; [`OutOfMemory`](io::ErrorKind::OutOfMemory) with a [`TryReserveError`] where
-    /// the buffer can't grow; [`InvalidData`](io::ErrorKind::InvalidData) if the source claims to
-    /// have read more than it was asked for. Nothing is readable then that was not before.
+    /// Those of the source, except [`Interrupted`](io::ErrorKind::Interrupted), after which the read is
+    /// repeated; [`OutOfMemory`](io::ErrorKind::OutOfMemory) with a [`TryReserveError`] if the buffer
+    /// can't grow; [`InvalidData`](io::ErrorKind::InvalidData) if the source reports more bytes than it
+    /// was offered. After an error the readable bytes are the same as before.
     ///
     /// # Cost
     ///
-    /// Spare capacity is set to zero once after the pool handed it out, since a reader may look at it.
+    /// Zeroes spare capacity once after the pool returned it, since a reader may read it.
     ///
     /// # Examples
     ///
@@ -57,7 +56,7 @@ impl ByteBuf {
         };
         if n > spare.len() {
             let asked = spare.len();
-            let message = format!("a reader claims {n} bytes of the {asked} that it was asked for");
+            let message = format!("a reader reports {n} bytes, and was offered {asked}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         self.commit(n);
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
     use crate::{ByteView, Pool};
 
-    /// A reader that answers by a list, and checks that it sees nothing of earlier owners.
+    /// A reader that returns the results of a list, and checks that its buffer has no bytes of earlier owners.
     struct Scripted(Vec<io::Result<usize>>);
 
     impl Read for Scripted {

@@ -1,5 +1,5 @@
-//! Queues and splices over tokio's streams, by their readiness and past `AsyncRead` and
-//! `AsyncWrite`: those traits know neither files nor more than one call per wake-up.
+//! Queues, splices and receives over descriptors that tokio watches, by their readiness. `AsyncRead` and
+//! `AsyncWrite` have no calls for files, and allow only one call per wake-up.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,17 +16,18 @@ mod ready;
 pub use ready::{ReadReady, WriteReady};
 
 impl WriteQueue {
-    /// Sends everything, waiting for the descriptor where it takes no more.
+    /// Sends everything, and waits while the descriptor takes no bytes.
     ///
-    /// When the budget of one flush is spent the task gives way to the others and is woken again.
+    /// When the budget of one flush is spent, the task yields and is woken again.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush). The queue is exact at every return, `Pending` among them.
+    /// As [`flush`](Self::flush). After every return, also of `Pending`, the queue holds exactly the bytes that
+    /// are not sent.
     ///
     /// # Cost
     ///
-    /// That of the flush; nothing is allocated, and no copy of the descriptor is made.
+    /// That of the flush; waiting allocates nothing and does not duplicate the descriptor.
     pub fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,
@@ -35,16 +36,16 @@ impl WriteQueue {
         self.poll_send_until(cx, dst, Self::is_empty)
     }
 
-    /// Sends until the queue is [writable](Self::is_writable), waiting for the descriptor where it takes no
-    /// more: if the queue was above the high watermark, until it is down to the low one.
+    /// Sends until the queue is [writable](Self::is_writable), from above the high watermark down to the low
+    /// one, and waits while the descriptor takes no bytes.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush). The queue is exact at every return, `Pending` among them.
+    /// As [`poll_flush`](Self::poll_flush).
     ///
     /// # Cost
     ///
-    /// Nothing if the queue is writable; else that of the flush.
+    /// Nothing if the queue is writable; otherwise that of the flush.
     pub fn poll_writable(
         &mut self,
         cx: &mut Context<'_>,
@@ -61,7 +62,7 @@ impl WriteQueue {
     ) -> Poll<io::Result<()>> {
         while !is_done(self) {
             ready!(dst.poll_write_ready(cx))?;
-            // By copying: the completion of a zero-copy send would look like the end of the stream.
+            // By copying: tokio would take the completion of a zero-copy send for the end of the stream.
             let copying = |queue: &mut Self| queue.flush_copying(Target::new(dst.as_fd()));
             let flush = dst.try_write(|| match copying(self)? {
                 Flush::WouldBlock(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -80,9 +81,9 @@ impl WriteQueue {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends everything; [`poll_flush`](Self::poll_flush) as a future.
+    /// Sends everything: [`poll_flush`](Self::poll_flush) as a future.
     ///
-    /// Dropping the future loses nothing: the queue holds what has not been sent.
+    /// Dropping the future loses nothing: the queue holds the bytes that are not sent.
     ///
     /// # Errors
     ///
@@ -113,11 +114,11 @@ impl WriteQueue {
         poll_fn(|cx| self.poll_flush(cx, dst)).await
     }
 
-    /// Sends until the queue is [writable](Self::is_writable); [`poll_writable`](Self::poll_writable) as a
+    /// Sends until the queue is [writable](Self::is_writable): [`poll_writable`](Self::poll_writable) as a
     /// future.
     ///
-    /// Await it before each push, and a peer that does not read stops the task instead of filling the
-    /// memory. Dropping the future loses nothing.
+    /// Await it before each push: then a peer that does not read stops the task, and the queue does not fill
+    /// the memory. Dropping the future loses nothing.
     ///
     /// # Errors
     ///
@@ -155,19 +156,19 @@ impl WriteQueue {
 }
 
 impl Splice {
-    /// Moves everything until the source ends or the limit is reached, waiting for either side, and
-    /// gives the bytes moved in all.
+    /// Moves bytes until the source ends or the limit is reached, and waits for either side. Returns the
+    /// number of bytes that were moved in all.
     ///
-    /// When the budget of one call is spent the task gives way to the others and is woken again.
+    /// When the budget of one call is spent, the task yields and is woken again.
     ///
     /// # Errors
     ///
-    /// As [`transfer`](Self::transfer). The transfer is exact at every return, `Pending` among
-    /// them.
+    /// As [`transfer`](Self::transfer). After every return, also of `Pending`, the bytes in flight are in the
+    /// `Splice`.
     ///
     /// # Cost
     ///
-    /// That of the transfer; nothing is allocated to wait.
+    /// That of the transfer; waiting allocates nothing.
     pub fn poll_transfer(
         &mut self,
         cx: &mut Context<'_>,
@@ -183,7 +184,7 @@ impl Splice {
         })
     }
 
-    /// Fills from the source and drains by `drain` in turns.
+    /// Alternates between filling from the source and `drain`.
     fn poll_transfer_by(
         &mut self,
         cx: &mut Context<'_>,
@@ -205,9 +206,9 @@ impl Splice {
         }
     }
 
-    /// Moves everything; [`poll_transfer`](Self::poll_transfer) as a future.
+    /// Moves everything: [`poll_transfer`](Self::poll_transfer) as a future.
     ///
-    /// Dropping the future loses nothing: the bytes under way are in the `Splice`.
+    /// Dropping the future loses nothing: the bytes in flight are in the `Splice`.
     ///
     /// # Errors
     ///
@@ -245,21 +246,20 @@ impl Splice {
         poll_fn(|cx| self.poll_transfer(cx, from, to)).await
     }
 
-    /// Moves everything into a file, until the source ends or the limit is reached, and gives the bytes moved in
-    /// all. A file is never waited for: tokio does not watch files.
+    /// Moves bytes into a file until the source ends or the limit is reached. Returns the number of bytes that were
+    /// moved in all. It never waits for the file: tokio does not watch files.
     ///
-    /// Bytes are gathered while the source has more, and written by whole blocks at the cursor of the file. When the
-    /// budget of one call is spent the task gives way to the others and is woken again.
+    /// It collects bytes while the source has more, and writes whole blocks at the cursor of the file. When the budget
+    /// of one call is spent, the task yields and is woken again.
     ///
     /// # Errors
     ///
-    /// As [`transfer`](Self::transfer). The transfer is exact at every return, `Pending` among them: what a full disk
-    /// refused is [held](Self::held_bytes), and the next call writes it.
+    /// As [`transfer`](Self::transfer). The `Splice` [holds](Self::held_bytes) the bytes that a full disk refused, and
+    /// the next call writes them.
     ///
     /// # Cost
     ///
-    /// That of the transfer to a file. A write blocks the thread on the disk. While it waits for the source it holds no
-    /// memory.
+    /// That of the transfer to a file. A write blocks the thread on the disk. A wait for the source holds no memory.
     pub fn poll_transfer_to_file(
         &mut self,
         cx: &mut Context<'_>,
@@ -270,9 +270,9 @@ impl Splice {
         self.poll_transfer_by(cx, from, |splice, _| Poll::Ready(splice.drain_to(to)))
     }
 
-    /// Moves everything into a file; [`poll_transfer_to_file`](Self::poll_transfer_to_file) as a future.
+    /// Moves everything into a file: [`poll_transfer_to_file`](Self::poll_transfer_to_file) as a future.
     ///
-    /// Dropping the future loses nothing: bytes that are not written are in the `Splice`.
+    /// Dropping the future loses nothing: the bytes that are not written are in the `Splice`.
     ///
     /// # Errors
     ///
@@ -310,10 +310,10 @@ impl Splice {
 }
 
 impl RecvSizer {
-    /// Waits until there is something, then [receives](Self::receive) it; gives the number of
-    /// bytes, 0 at the end of the stream.
+    /// Waits until the source is readable, then [receives](Self::receive). Returns the number of bytes,
+    /// 0 at the end of the stream.
     ///
-    /// While it waits with an empty buffer, the buffer holds no memory.
+    /// An empty buffer holds no memory during the wait.
     ///
     /// # Errors
     ///
@@ -321,7 +321,7 @@ impl RecvSizer {
     ///
     /// # Cost
     ///
-    /// That of the receive; nothing is allocated to wait.
+    /// That of the receive; waiting allocates nothing.
     pub fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -331,10 +331,10 @@ impl RecvSizer {
         if_ready(cx, from, || self.receive(from, into))
     }
 
-    /// Waits until there is something, then receives it;
-    /// [`poll_receive`](Self::poll_receive) as a future.
+    /// Waits until the source is readable, then receives: [`poll_receive`](Self::poll_receive) as a
+    /// future.
     ///
-    /// Dropping the future loses nothing: it has received nothing then.
+    /// Dropping the future loses nothing: a future that is not ready has received nothing.
     ///
     /// # Errors
     ///
@@ -367,8 +367,8 @@ impl RecvSizer {
         poll_fn(|cx| self.poll_receive(cx, from, into)).await
     }
 
-    /// As [`poll_receive`](Self::poll_receive), into several blocks of `pool`:
-    /// [`receive_vectored`](Self::receive_vectored).
+    /// Waits until the source is readable, then receives into several blocks of `pool`:
+    /// [`receive_vectored`](Self::receive_vectored), which waits.
     ///
     /// # Errors
     ///
@@ -384,7 +384,7 @@ impl RecvSizer {
     }
 }
 
-/// Runs `call` when `from` has something, and again when it turned out to have nothing.
+/// Runs `call` when `from` is readable; waits again after `WouldBlock`.
 fn if_ready<T>(
     cx: &mut Context<'_>,
     from: &impl ReadReady,
@@ -399,7 +399,7 @@ fn if_ready<T>(
     }
 }
 
-/// A call that found nothing to do is followed by waiting, not by an error.
+/// Turns `WouldBlock` into success: the caller waits next.
 fn not_yet(call: io::Result<()>) -> io::Result<()> {
     call.or_else(|e| if e.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(e) })
 }

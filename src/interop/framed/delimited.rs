@@ -11,32 +11,33 @@ use super::{Decoder, encodes_payloads};
 use crate::buf::{ByteBuf, ByteView};
 use crate::io::{Payload, WriteQueue};
 
-/// When a frame that is over the limit is reported. The rest of it is skipped in constant memory.
+/// When a frame over the limit is reported. The rest of it is skipped in constant memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLong {
-    /// As soon as it is known to be: Netty's `failFast`.
+    /// As soon as the decoder finds that it is too long: Netty's `failFast`.
     #[default]
     ErrorThenSkip,
-    /// When all of it was skipped, or when the stream ends.
+    /// After all of it was skipped, or when the stream ends.
     SkipThenError,
 }
 
-/// Splits frames at delimiters of one or more bytes, which are not part of them.
+/// Splits frames at delimiters of one or more bytes. By default a frame does not contain its delimiter.
 ///
-/// A frame that is over the limit is reported as soon as that is known; the rest of it is discarded, in
-/// constant memory, up to its delimiter. Each byte is searched once, however it arrives, and at most twice
-/// in a frame that is too long. Bytes behind the last delimiter are a frame when the stream ends.
+/// A frame over the limit is an error as soon as the decoder finds that it is too long, by default; the rest
+/// of it is discarded, in constant memory, up to its delimiter. Each byte is searched once, however the bytes
+/// arrive, and at most twice in a frame that is too long. When the stream ends, the bytes behind the last
+/// delimiter are a frame.
 #[derive(Clone, Debug)]
 #[doc(alias = "DelimiterBasedFrameDecoder")]
 pub struct DelimiterCodec {
     delimiters: Delimiters,
-    /// What is sent behind a frame.
+    /// The delimiter that is sent behind a frame.
     written: ByteView,
     max_length: usize,
     keeps_delimiter: bool,
     too_long: TooLong,
-    /// No delimiter begins before this.
+    /// The offset before which no delimiter begins.
     searched: usize,
     is_discarding: bool,
 }
@@ -55,7 +56,7 @@ impl Delimiters {
         }
     }
 
-    /// Returns the start and the end of the delimiter that ends first; of several that end there, the longest.
+    /// Returns the start and the end of the delimiter that ends first; of several with the same end, the longest.
     fn find(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         match self {
             Self::One(finder) => finder.find(bytes).map(|at| (at, at + finder.needle().len())),
@@ -65,7 +66,7 @@ impl Delimiters {
 }
 
 impl DelimiterCodec {
-    /// Splits at `delimiter`, with frames of up to `max_length` bytes.
+    /// Creates a codec that splits at `delimiter`, with frames of up to `max_length` bytes.
     ///
     /// # Panics
     ///
@@ -77,12 +78,12 @@ impl DelimiterCodec {
         Self::with(Delimiters::One(finder), delimiter, max_length)
     }
 
-    /// Splits at whichever of the delimiters ends first; of several that end at the same byte, at the
-    /// longest. So the frames do not depend on how the bytes arrive. It sends the first delimiter.
+    /// Creates a codec that splits at the delimiter that ends first; of several that end at the same byte, at
+    /// the longest. So the frames do not depend on how the bytes arrive. It sends the first delimiter.
     ///
     /// # Panics
     ///
-    /// If there are no delimiters, or one is empty, or their sum is in gigabytes.
+    /// If there are no delimiters, if one is empty, or if they are gigabytes long together.
     ///
     /// # Examples
     ///
@@ -104,7 +105,7 @@ impl DelimiterCodec {
         Self::with(Delimiters::Any(automaton), first, max_length)
     }
 
-    /// Splits at any of the bytes, which may be none.
+    /// Creates a codec that splits at any of the bytes. `bytes` may be empty.
     pub(super) fn at_bytes(bytes: &[u8], max_length: usize) -> Self {
         let automaton = AhoCorasick::new(bytes.chunks(1)).expect("at most 256 different bytes");
         Self::with(Delimiters::Any(automaton), &[], max_length)
@@ -117,7 +118,7 @@ impl DelimiterCodec {
         Self { delimiters, written, max_length, keeps_delimiter, too_long, searched, is_discarding }
     }
 
-    /// Leaves the delimiter at the end of the frames that are decoded. The limit does not count it.
+    /// Keeps the delimiter at the end of decoded frames. The limit does not count it.
     #[must_use]
     #[doc(alias = "stripDelimiter")]
     pub fn keep_delimiter(mut self) -> Self {
@@ -125,7 +126,7 @@ impl DelimiterCodec {
         self
     }
 
-    /// Sets when a frame that is over the limit is reported.
+    /// Sets when a frame over the limit is reported.
     #[must_use]
     #[doc(alias = "failFast")]
     pub fn report_too_long(mut self, too_long: TooLong) -> Self {
@@ -139,7 +140,7 @@ impl DelimiterCodec {
         self.max_length
     }
 
-    /// Returns the limit, and where the codec is in a frame.
+    /// Returns the limit, and the position of the codec in a frame.
     pub(super) fn progress(&self) -> (usize, usize, bool) {
         (self.max_length, self.searched, self.is_discarding)
     }
@@ -194,14 +195,14 @@ impl DelimiterCodec {
         Ok(if src.is_empty() { None } else { Some(src.split()) })
     }
 
-    /// Begins to skip a frame that is too long: no delimiter begins within the limit or right behind it.
+    /// Starts to skip a frame that is too long: no delimiter begins within the limit or directly behind it.
     fn discard(&mut self, src: &mut ByteBuf) -> Result<(), FrameTooLong> {
         src.advance(self.max_length + 1);
         (self.searched, self.is_discarding) = (0, true);
         self.report(TooLong::ErrorThenSkip)
     }
 
-    /// Ends to skip it.
+    /// Ends the skipping of a frame.
     fn skipped(&mut self) -> Result<(), FrameTooLong> {
         (self.searched, self.is_discarding) = (0, false);
         self.report(TooLong::SkipThenError)

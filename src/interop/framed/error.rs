@@ -1,4 +1,4 @@
-//! What is wrong with a frame.
+//! Errors of frames.
 
 use std::{error, fmt, io};
 
@@ -9,7 +9,7 @@ use std::{error, fmt, io};
 pub struct FrameTooLong {
     /// The limit in bytes.
     pub limit: usize,
-    /// The length of the frame, where a length field gives it.
+    /// The length of the frame, if it is known.
     pub length: Option<u64>,
 }
 
@@ -24,18 +24,18 @@ impl fmt::Display for FrameTooLong {
 
 impl error::Error for FrameTooLong {}
 
-/// [`FrameTooLong`], by the name of `tokio_util`.
+/// [`FrameTooLong`], with the name of `tokio_util`.
 pub type LengthDelimitedCodecError = FrameTooLong;
 
-/// A length field gives, with the adjustment, a negative length, or a frame that ends within its header; or a
-/// frame would need a negative length field.
+/// A length field, with the adjustment, means a negative length or a frame that ends within its header; or a
+/// frame needs a negative length field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "CorruptedFrameException")]
 pub struct InvalidFrameLength {
     /// The value of the length field, or the length of a frame that was not encoded.
     pub field: u64,
-    /// What is added to the length field.
+    /// The number that is added to the length field.
     pub adjustment: isize,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn not_encoded(error: impl Into<Box<dyn error::Error + Send + Sync>>)
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
-/// An error of text: over the limit, or of the stream.
+/// Defines the error of a text codec: too long, or an error of the stream.
 macro_rules! text_error {
     ($(#[$doc:meta])* $name:ident, $too_long:ident, $message:literal) => {
         $(#[$doc])*
@@ -100,11 +100,11 @@ macro_rules! text_error {
 }
 
 text_error! {
-    /// What is wrong with a line, or with the stream that it comes from or goes to.
+    /// An error of a line, or of its stream.
     LinesCodecError, MaxLineLengthExceeded, "max line length exceeded"
 }
 
 text_error! {
-    /// What is wrong with text between delimiters, or with the stream that it comes from or goes to.
+    /// An error of text between delimiters, or of its stream.
     AnyDelimiterCodecError, MaxChunkLengthExceeded, "max chunk length exceeded"
 }

@@ -19,9 +19,10 @@ use crate::interop::WriteReady;
 use crate::io::WriteQueue;
 
 pin_project_lite::pin_project! {
-    /// The frames that come from a connection, as a [`Stream`], and those that go to it, as a [`Sink`].
+    /// Receives frames from a connection, as a [`Stream`], and sends frames to it, as a [`Sink`].
     ///
-    /// What [`FramedRead`](super::FramedRead) and [`FramedWrite`](super::FramedWrite) say holds here.
+    /// It receives as [`FramedRead`](super::FramedRead) does, and sends as
+    /// [`FramedWrite`](super::FramedWrite) does.
     ///
     /// # Examples
     ///
@@ -50,25 +51,25 @@ pin_project_lite::pin_project! {
 }
 
 impl<T, U> Framed<T, U> {
-    /// Returns the frames of `inner`.
+    /// Creates frames over `inner`.
     pub fn new(inner: T, codec: U) -> Self {
         Self { inner, codec, incoming: Incoming::new(), outgoing: Outgoing::new() }
     }
 
-    /// Returns the frames of `inner`. Each read is offered at least `capacity` bytes, which is the
-    /// [`backpressure_boundary`](Self::backpressure_boundary) too.
+    /// Creates frames over `inner`. `capacity` is the smallest size of a new block for reads, unless the length
+    /// of the frames determines it, and the [`backpressure_boundary`](Self::backpressure_boundary).
     pub fn with_capacity(inner: T, codec: U, capacity: usize) -> Self {
         let incoming = Incoming::with_capacity(capacity);
         Self { inner, codec, incoming, outgoing: Outgoing::with_boundary(capacity) }
     }
 
-    /// Puts it together. Bytes that were received are decoded before others are read.
+    /// Joins the parts. Received bytes are decoded before the next read.
     pub fn from_parts(parts: FramedParts<T, U>) -> Self {
         let FramedParts { io, codec, read_buf, write_buf, .. } = parts;
         Self { inner: io, codec, incoming: read_buf.into(), outgoing: write_buf.into() }
     }
 
-    /// Takes it apart, for another codec or protocol.
+    /// Returns the parts, for another codec or protocol.
     pub fn into_parts(self) -> FramedParts<T, U> {
         FramedParts {
             io: self.inner,
@@ -79,8 +80,8 @@ impl<T, U> Framed<T, U> {
         }
     }
 
-    /// Replaces the codec by what `map` makes of it. What was received and not decoded goes to the new one,
-    /// before more is read.
+    /// Replaces the codec by the result of `map`. The new codec decodes the received bytes that are not
+    /// decoded before the next read.
     pub fn map_codec<C>(self, map: impl FnOnce(U) -> C) -> Framed<T, C> {
         let Self { inner, codec, mut incoming, outgoing } = self;
         incoming.decode_again();

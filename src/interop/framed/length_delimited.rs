@@ -1,4 +1,4 @@
-//! Frames with their length in front.
+//! Frames with a length in front.
 
 use std::io;
 
@@ -10,11 +10,10 @@ use super::{Decoder, Framed, FramedRead, FramedWrite, MAX_LENGTH, TooLong, encod
 use crate::buf::ByteBuf;
 use crate::io::{Payload, WriteQueue};
 
-/// How a [`LengthDelimitedCodec`] reads and writes headers.
+/// Settings of a [`LengthDelimitedCodec`]: how it reads and writes headers.
 ///
-/// A frame that is decoded is what follows [`num_skip`](Self::num_skip) bytes of the header, as long as the
-/// length field and [`length_adjustment`](Self::length_adjustment) say together. A header that is encoded is the
-/// length field alone.
+/// A decoded frame starts after [`num_skip`](Self::num_skip) bytes of the header. Its length is the sum of the
+/// length field and [`length_adjustment`](Self::length_adjustment). An encoded header is the length field alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Builder {
     offset: usize,
@@ -27,7 +26,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A length of 4 bytes, big endian, in front of frames of up to 8 MiB.
+    /// Creates the default settings: a length of 4 bytes, big endian, and frames of up to 8 MiB.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -63,20 +62,20 @@ impl Builder {
         self.length_field_length(size_of::<T>())
     }
 
-    /// Sets what is added to the length field to get the length of the frame.
+    /// Sets the number that is added to the length field to get the length of the frame.
     pub fn length_adjustment(&mut self, adjustment: isize) -> &mut Self {
         self.adjustment = adjustment;
         self
     }
 
-    /// Sets the number of bytes that are dropped in front of the frame: by default, up to the end of the
-    /// length field.
+    /// Sets the number of bytes that are dropped in front of the frame. By default these are all bytes up to
+    /// the end of the length field.
     pub fn num_skip(&mut self, bytes: usize) -> &mut Self {
         self.num_skip = Some(bytes);
         self
     }
 
-    /// Sets the limit of the frame. More than the length field can give is that.
+    /// Sets the limit of a frame. A limit above the largest value of the length field is reduced to that.
     pub fn max_frame_length(&mut self, bytes: usize) -> &mut Self {
         self.max_length = bytes;
         self
@@ -100,8 +99,8 @@ impl Builder {
         self
     }
 
-    /// Skips a frame that is over the limit, in constant memory, and goes on with the next one. Without
-    /// this, no frame follows it.
+    /// Makes the codec skip a frame over the limit, in constant memory, and continue with the next frame.
+    /// Without this setting, no frame follows.
     ///
     /// # Examples
     ///
@@ -123,7 +122,7 @@ impl Builder {
         self
     }
 
-    /// Returns the codec.
+    /// Creates the codec.
     #[must_use]
     pub fn new_codec(&self) -> LengthDelimitedCodec {
         let mut codec = LengthDelimitedCodec { builder: *self, skipping: None };
@@ -131,17 +130,17 @@ impl Builder {
         codec
     }
 
-    /// Returns frames of `inner`.
+    /// Creates a [`FramedRead`] over `inner`.
     pub fn new_read<T: AsyncRead>(&self, inner: T) -> FramedRead<T, LengthDelimitedCodec> {
         FramedRead::new(inner, self.new_codec())
     }
 
-    /// Sends frames to `inner`.
+    /// Creates a [`FramedWrite`] over `inner`.
     pub fn new_write<T: AsyncWrite>(&self, inner: T) -> FramedWrite<T, LengthDelimitedCodec> {
         FramedWrite::new(inner, self.new_codec())
     }
 
-    /// Returns frames of `inner` and sends others to it.
+    /// Creates a [`Framed`] over `inner`.
     pub fn new_framed<T: AsyncRead + AsyncWrite>(
         &self,
         inner: T,
@@ -149,13 +148,13 @@ impl Builder {
         Framed::new(inner, self.new_codec())
     }
 
-    /// The longest frame that the length field can give.
+    /// Returns the length of the longest frame that the length field can describe.
     fn longest(&self) -> usize {
         let field = u64::MAX >> (64 - 8 * self.width);
         usize::try_from(field.saturating_add_signed(self.adjustment as i64)).unwrap_or(usize::MAX)
     }
 
-    /// The length of the frame that goes with a value of the length field, and of what is skipped before it.
+    /// Returns the lengths of the frame and of the skipped bytes in front of it, for a value of the length field.
     fn measure(&self, field: u64) -> Result<Measure, InvalidFrameLength> {
         let error = InvalidFrameLength { field, adjustment: self.adjustment };
         let length = field.checked_add_signed(self.adjustment as i64).ok_or(error)?;
@@ -173,11 +172,11 @@ impl Default for Builder {
     }
 }
 
-/// What a header says, in bytes.
+/// The lengths that a header describes, in bytes.
 struct Measure {
     skip: usize,
     length: u64,
-    /// Where the next header begins.
+    /// The offset of the next header.
     end: u64,
 }
 
@@ -197,30 +196,30 @@ macro_rules! length_field_types {
 
 length_field_types!(u8, u16, u32, u64, usize);
 
-/// Takes frames that have their length in front, and sends such frames.
+/// Decodes and encodes frames with a length in front.
 ///
-/// A length that is over the limit, negative, or within the header is an error as soon as its header is
-/// complete, whose source is [`FrameTooLong`] or [`InvalidFrameLength`]. The header stays in the buffer:
-/// there is no next frame to be found, unless [skipping](Builder::skip_too_long) is asked for. Memory follows
-/// the bytes that came, not the length that a peer claims.
+/// A length that is over the limit, negative, or ends within the header is an error as soon as the header is
+/// complete. The source of the error is [`FrameTooLong`] or [`InvalidFrameLength`]. The header stays in the
+/// buffer, and no frame follows, unless the codec [skips](Builder::skip_too_long) long frames. Memory depends
+/// on the received bytes, not on the length that a peer claims.
 #[derive(Clone, Debug)]
 #[doc(alias = "LengthFieldBasedFrameDecoder")]
 #[doc(alias = "LengthFieldPrepender")]
 pub struct LengthDelimitedCodec {
     builder: Builder,
-    /// The frame that is skipped.
+    /// The frame that is being skipped.
     skipping: Option<Skipping>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Skipping {
     left: u64,
-    /// To be reported.
+    /// The length of the whole frame, for the error.
     length: u64,
 }
 
 impl LengthDelimitedCodec {
-    /// That of [`Builder::new`].
+    /// Creates the codec of [`Builder::new`].
     #[must_use]
     pub fn new() -> Self {
         Builder::new().new_codec()
@@ -238,7 +237,7 @@ impl LengthDelimitedCodec {
         self.builder.max_length
     }
 
-    /// Sets the limit of the frames that follow. More than the length field can give is that.
+    /// Sets the limit of the next frames. A limit above the largest value of the length field is reduced to that.
     pub fn set_max_frame_length(&mut self, bytes: usize) {
         self.builder.max_length = bytes.min(self.builder.longest());
     }
@@ -247,14 +246,14 @@ impl LengthDelimitedCodec {
         FrameTooLong { limit: self.builder.max_length, length: Some(length) }
     }
 
-    /// Reads the length field, if the header is there.
+    /// Returns the length field, if it is complete.
     fn field(&self, src: &ByteBuf) -> Option<u64> {
         let Builder { offset, width, is_little_endian, .. } = self.builder;
         let mut field = src.get(offset..offset.checked_add(width)?)?;
         Some(if is_little_endian { field.get_uint_le(width) } else { field.get_uint(width) })
     }
 
-    /// Drops bytes of a frame that is too long. Returns whether that is done.
+    /// Drops bytes of a frame that is too long. Returns whether all of them are dropped.
     fn skip(&mut self, src: &mut ByteBuf) -> io::Result<bool> {
         let Some(Skipping { left, length }) = self.skipping else { return Ok(true) };
         let now = usize::try_from(left).unwrap_or(usize::MAX).min(src.len());
@@ -367,10 +366,10 @@ impl Decoder for LengthDelimitedCodec {
     }
 }
 
-/// Makes spare capacity for the rest of a frame of which a quarter is there: before, memory follows what came.
+/// Makes spare capacity for the rest of a frame once a quarter of it is received.
 fn reserve_rest(src: &mut ByteBuf, length: usize) {
     if src.len() >= length / 4 {
-        // Without memory for all of it, the next read gets less, or the error.
+        // If the pool has no memory for all of it, the next read gets less capacity, or the error.
         _ = src.reserve_whole(length);
     }
 }

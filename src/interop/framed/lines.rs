@@ -11,22 +11,22 @@ use super::{Decoder, Encoder, MAX_LENGTH};
 use crate::buf::{ByteBuf, ByteStr, ByteView};
 use crate::io::WriteQueue;
 
-/// Splits lines of UTF-8 at `\n` or `\r\n`, which are not part of them, and ends those that it sends with `\n`.
+/// Splits UTF-8 text into lines at `\n` or `\r\n`, which it removes, and sends lines with `\n` at the end.
 ///
-/// The limit counts the `\r`. A line that is over it is treated as in [`DelimiterCodec`]; one that is not
+/// The limit counts the `\r`. A line over the limit is treated as in [`DelimiterCodec`]. A line that is not
 /// UTF-8 is an error, and the next line follows.
 #[derive(Clone, Debug)]
 #[doc(alias = "LineBasedFrameDecoder")]
 pub struct LinesCodec(DelimiterCodec);
 
 impl LinesCodec {
-    /// Lines of up to 8 MiB.
+    /// Creates a codec for lines of up to 8 MiB.
     #[must_use]
     pub fn new() -> Self {
         Self::new_with_max_length(MAX_LENGTH)
     }
 
-    /// Lines of up to `max_length` bytes.
+    /// Creates a codec for lines of up to `max_length` bytes.
     #[must_use]
     pub fn new_with_max_length(max_length: usize) -> Self {
         Self(DelimiterCodec::new(b"\n", max_length))
@@ -43,7 +43,7 @@ impl LinesCodec {
     }
 }
 
-/// Compares and hashes codecs by their settings and by where they are in a frame, as those of `tokio_util` do.
+/// Compares and hashes codecs by their settings and by their position in a frame, as `tokio_util` does.
 macro_rules! compares_by_key {
     ($type:ty) => {
         impl PartialEq for $type {
@@ -96,7 +96,7 @@ impl Decoder for LinesCodec {
         if whole.is_some() {
             return Ok(whole);
         }
-        // Half of a line end is not a line.
+        // The first half of `\r\n` is not a line.
         if src[..] == *b"\r" {
             src.clear();
         }
@@ -120,9 +120,9 @@ impl<T: AsRef<str>> Encoder<T> for LinesCodec {
     }
 }
 
-/// Splits at any of several bytes, which are not part of the frames, and ends those that it sends with a sequence.
+/// Splits frames at any of several bytes, which it removes, and sends frames with a sequence of bytes at the end.
 ///
-/// A frame that is over the limit is treated as in [`DelimiterCodec`].
+/// A frame over the limit is treated as in [`DelimiterCodec`].
 #[derive(Clone, Debug)]
 pub struct AnyDelimiterCodec {
     decoder: DelimiterCodec,
@@ -131,13 +131,13 @@ pub struct AnyDelimiterCodec {
 }
 
 impl AnyDelimiterCodec {
-    /// Frames of up to 8 MiB.
+    /// Creates a codec for frames of up to 8 MiB.
     #[must_use]
     pub fn new(seek_delimiters: Vec<u8>, sequence_writer: Vec<u8>) -> Self {
         Self::new_with_max_length(seek_delimiters, sequence_writer, MAX_LENGTH)
     }
 
-    /// Frames of up to `max_length` bytes.
+    /// Creates a codec for frames of up to `max_length` bytes.
     #[must_use]
     pub fn new_with_max_length(
         seek_delimiters: Vec<u8>,
@@ -160,7 +160,7 @@ impl AnyDelimiterCodec {
 }
 
 impl Default for AnyDelimiterCodec {
-    /// Splits at `,`, `;`, `\n` and `\r`, and writes `,`.
+    /// Creates a codec that splits at `,`, `;`, `\n` and `\r`, and sends `,`.
     fn default() -> Self {
         Self::new(b",;\n\r".to_vec(), b",".to_vec())
     }

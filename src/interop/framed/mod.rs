@@ -1,22 +1,22 @@
-//! Frames out of byte streams and into them, under the names of `tokio_util::codec`.
+//! Frames from byte streams and into them, with the names of `tokio_util::codec`.
 //!
-//! A [`Decoder`] takes frames off the front of a [`ByteBuf`], and [`FramedRead`] runs it over any reader of
-//! tokio. Frames are parts of the block that the bytes were received into; nothing is copied. While a
-//! reader waits it holds memory in proportion to the part of a frame that has come, and none if none has.
+//! A [`Decoder`] takes frames off the front of a [`ByteBuf`], and [`FramedRead`] runs it over a reader of
+//! tokio. Frames are parts of the block that received the bytes; they are not copied. A reader that waits holds
+//! memory in proportion to the received part of a frame, and none without such a part.
 //!
-//! An [`Encoder`] puts frames into a [`WriteQueue`], and [`FramedWrite`] sends that to any writer of tokio.
-//! Large buffers are sent from where they are, and a frame may have a range of a file in it. [`Framed`] does both.
+//! An [`Encoder`] puts frames into a [`WriteQueue`], and [`FramedWrite`] sends the queue to a writer of tokio.
+//! Large buffers are not copied, and a frame may contain a range of a file. [`Framed`] does both.
 //!
 //! # Differences from `tokio_util::codec`
 //!
 //! * The buffer and the frames are [`ByteBuf`]s, lines are [`ByteStr`](crate::ByteStr)s, and encoders write to
 //!   a [`WriteQueue`], which is a [`BufMut`](::bytes::BufMut).
-//! * Each codec has a limit from the start (8 MiB), in both directions. That of a [`LengthDelimitedCodec`] is
-//!   the limit of the frame, with the adjustment; a length that ends within the header is an error.
-//! * The [backpressure boundary](FramedWrite::backpressure_boundary) is 64 KiB at first, not 8 KiB, and a
-//!   frame that waits at it waits until half of that is sent, not all.
-//! * After an error of a decoder that has taken bytes, and when the codec is replaced, what is buffered is decoded
-//!   before more is read.
+//! * Each codec has a limit by default (8 MiB), in both directions. The limit of a [`LengthDelimitedCodec`] counts
+//!   the adjustment; a length that ends within the header is an error.
+//! * The [backpressure boundary](FramedWrite::backpressure_boundary) is 64 KiB by default, not 8 KiB. At the
+//!   boundary, a new frame waits until half of that is sent, not all.
+//! * The buffered bytes are decoded before the next read after an error of a decoder that has taken bytes, and
+//!   after the codec is replaced.
 //!
 //! # Examples
 //!
@@ -36,7 +36,7 @@
 
 mod delimited;
 mod error;
-#[allow(clippy::module_inception, reason = "the type's name is tokio_util's")]
+#[allow(clippy::module_inception, reason = "the type has the name of tokio_util")]
 mod framed;
 pub mod length_delimited;
 mod lines;
@@ -66,42 +66,42 @@ pub use raw::BytesCodec;
 pub use read::FramedRead;
 pub use write::FramedWrite;
 
-/// The limit of each codec that is given none: 8 MiB, as `tokio_util` has it for length fields.
+/// The default limit of a codec: 8 MiB, as in `tokio_util` for length fields.
 const MAX_LENGTH: usize = 8 * 1024 * 1024;
 
-/// What a read is offered at most, unless a larger capacity is asked for.
+/// The most bytes that a read is offered, unless a larger capacity is set.
 const MAX_READ: usize = 256 * 1024;
 
-/// The same while the frames of the block before are kept: a frame keeps its whole block alive.
+/// The same while the caller keeps the frames of recent blocks: a frame keeps its whole block alive.
 const MAX_KEPT_READ: usize = 32 * 1024;
 
-/// The number of reads for which frames are taken to be kept: at first, and after a block whose frames were kept.
+/// The number of reads that are limited to [`MAX_KEPT_READ`]: at first, and after a block whose frames were kept.
 const KEPT_READS: u8 = 16;
 
-/// The longest frame for which a read is offered its length: 1 MiB and a header.
+/// The longest frame that gets a block of its own length: 1 MiB and a header.
 const MAX_FRAME_READ: usize = 1024 * 1024 + 1024;
 
 /// Takes frames off the front of received bytes.
 #[doc(alias = "ByteToMessageDecoder")]
 pub trait Decoder {
-    /// A frame.
+    /// The type of a frame.
     type Item;
-    /// What ends the stream of frames.
+    /// The error of a frame or of the stream.
     type Error: From<io::Error>;
 
     /// Takes the next frame off the front of `src`; returns `None` if it is not complete.
     ///
     /// # Errors
     ///
-    /// If the bytes are not a frame. The bytes that it leaves in `src` are decoded next.
+    /// If the bytes are not a frame. The next call decodes the bytes that are left in `src`.
     fn decode(&mut self, src: &mut ByteBuf) -> Result<Option<Self::Item>, Self::Error>;
 
-    /// Takes the next frame off the front of `src` when the stream has ended. It is called until it
-    /// returns `None`.
+    /// Takes the next frame off the front of `src` after the end of the stream. The caller repeats the call
+    /// until it returns `None`.
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode), and by default if bytes are left that are not a frame.
+    /// As [`decode`](Self::decode); by default also if bytes are left that are not a frame.
     fn decode_eof(&mut self, src: &mut ByteBuf) -> Result<Option<Self::Item>, Self::Error> {
         match self.decode(src)? {
             None if !src.is_empty() => Err(io::Error::other("bytes remaining on stream").into()),
@@ -109,7 +109,7 @@ pub trait Decoder {
         }
     }
 
-    /// Returns the frames of a stream in both directions.
+    /// Creates a [`Framed`] over a stream.
     fn framed<T: AsyncRead + AsyncWrite>(self, io: T) -> Framed<T, Self>
     where
         Self: Sized,
@@ -149,22 +149,22 @@ pub trait Decoder {
 /// ```
 #[doc(alias = "MessageToByteEncoder")]
 pub trait Encoder<Item> {
-    /// Why a frame was not encoded, or not sent.
+    /// The error of a frame or of the stream.
     type Error: From<io::Error>;
 
     /// Appends the frame to `dst`.
     ///
     /// # Errors
     ///
-    /// If the item can't be a frame. It should have appended nothing then: what it has appended is sent.
+    /// If the item can't be a frame. An implementation should append nothing then: bytes that it appended are sent.
     fn encode(&mut self, item: Item, dst: &mut WriteQueue) -> Result<(), Self::Error>;
 }
 
-/// Bytes of no pool are copied up to this length, as the queue would copy them, without becoming views before, which
-/// takes an allocation.
+/// The longest `Bytes`, `BytesMut` or `Vec` that is copied, as the queue copies it. Otherwise it would become a view
+/// first, which takes an allocation.
 const SMALL: usize = 1024;
 
-/// Implements [`Encoder`] of a codec for all that can be pushed, by its methods `encode_slice`, which copies, and
+/// Implements [`Encoder`] of a codec for each type that a queue takes, by its methods `encode_slice`, which copies, and
 /// `encode_payload`.
 macro_rules! encodes_payloads {
     ($codec:ty) => {

@@ -1,4 +1,4 @@
-//! A stream of frames taken apart.
+//! The parts of a stream of frames.
 
 use super::Encoder;
 use crate::buf::ByteBuf;
@@ -6,24 +6,21 @@ use crate::io::WriteQueue;
 
 /// The parts of a [`Framed`](super::Framed).
 #[derive(Debug)]
-#[allow(
-    clippy::manual_non_exhaustive,
-    reason = "the fields of tokio_util's, to be taken apart by `..`"
-)]
+#[allow(clippy::manual_non_exhaustive, reason = "the fields of tokio_util, for patterns with `..`")]
 pub struct FramedParts<T, U> {
     /// The connection.
     pub io: T,
     /// The codec.
     pub codec: U,
-    /// What was received and not decoded.
+    /// The received bytes that are not decoded.
     pub read_buf: ByteBuf,
-    /// What was encoded and not sent.
+    /// The encoded frames that are not sent.
     pub write_buf: WriteQueue,
     pub(super) _priv: (),
 }
 
 impl<T, U> FramedParts<T, U> {
-    /// Returns parts with empty buffers.
+    /// Creates parts with empty buffers.
     pub fn new<I>(io: T, codec: U) -> Self
     where
         U: Encoder<I>,

@@ -1,4 +1,4 @@
-//! Bytes as they come.
+//! Bytes without frames.
 
 use std::io;
 
@@ -6,12 +6,12 @@ use super::{Decoder, encodes_payloads};
 use crate::buf::ByteBuf;
 use crate::io::{Payload, WriteQueue};
 
-/// Takes all bytes that have come as a frame, and sends those that it is given.
+/// Decodes all received bytes as one frame, and sends bytes unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BytesCodec(());
 
 impl BytesCodec {
-    /// Returns the codec.
+    /// Creates the codec.
     #[must_use]
     pub fn new() -> Self {
         Self(())

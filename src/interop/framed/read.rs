@@ -1,4 +1,4 @@
-//! Frames of a reader.
+//! Frames from a reader.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,18 +16,18 @@ use crate::buf::ByteBuf;
 use crate::io::{RecvSizer, WriteQueue};
 
 pin_project_lite::pin_project! {
-    /// The frames of a reader, as a [`Stream`].
+    /// Receives frames from a reader, as a [`Stream`].
     ///
-    /// After an error it ends once (`None`), as that of `tokio_util` does; polled again it reads on, and
-    /// the decoder goes on with the bytes that it left, also at the end of the stream if it has taken some.
-    /// Dropping a future that waits for a frame loses nothing.
+    /// After an error it returns `None` once, as in `tokio_util`. The next poll reads on, and the decoder
+    /// continues with the bytes that it left, also at the end of the stream if it has taken some. Dropping a
+    /// future that waits for a frame loses nothing.
     ///
     /// # Cost
     ///
-    /// Each read is offered what [`RecvSizer`] has learnt, up to 256 KiB. A frame keeps the block that it was
-    /// received into, so while the caller keeps frames, and in the first reads, that is up to 32 KiB. Frames of more
-    /// than half of that are received each into a block of its own length, up to 1 MiB. While it waits, it holds no
-    /// memory with no bytes buffered, and with a part of a frame at most four times the length of that, or 256 bytes.
+    /// [`RecvSizer`] determines the size of each read, up to 256 KiB. A frame keeps its whole block alive, so the
+    /// limit is 32 KiB in the first reads and while the caller keeps frames. A frame of more than half of that size
+    /// gets a block of its own length, up to 1 MiB. A wait holds no memory if no bytes are buffered, and otherwise at
+    /// most four times the length of the partial frame, or 256 bytes.
     #[derive(Debug)]
     pub struct FramedRead<T, D> {
         #[pin]
@@ -38,25 +38,26 @@ pin_project_lite::pin_project! {
 }
 
 impl<T, D> FramedRead<T, D> {
-    /// Returns the frames of `inner`.
+    /// Creates frames from `inner`.
     pub fn new(inner: T, decoder: D) -> Self {
         Self { inner, codec: decoder, incoming: Incoming::new() }
     }
 
-    /// Returns the frames of `inner`; each read is offered at least `capacity` bytes.
+    /// Creates frames from `inner`. `capacity` is the smallest size of a new block for reads, unless the length
+    /// of the frames determines it.
     pub fn with_capacity(inner: T, decoder: D, capacity: usize) -> Self {
         Self { inner, codec: decoder, incoming: Incoming::with_capacity(capacity) }
     }
 
-    /// Replaces the decoder by what `map` makes of it. The bytes that were received and not decoded go to the new
-    /// one, before others are read.
+    /// Replaces the decoder by the result of `map`. The new decoder gets the received bytes that are not decoded before
+    /// the next read.
     pub fn map_decoder<C>(self, map: impl FnOnce(D) -> C) -> FramedRead<T, C> {
         let Self { inner, codec, mut incoming } = self;
         incoming.decode_again();
         FramedRead { inner, codec: map(codec), incoming }
     }
 
-    /// Takes it apart: the reader, the decoder and the bytes that were received and not decoded.
+    /// Returns the parts: the reader, the decoder, and the received bytes that are not decoded.
     pub fn into_parts(self) -> FramedParts<T, D> {
         FramedParts {
             io: self.inner,
@@ -71,7 +72,7 @@ impl<T, D> FramedRead<T, D> {
 over_stream!(FramedRead, decoder, decoder_mut, decoder_pin_mut);
 receives_frames!(FramedRead);
 
-/// Passes items on to a stream that is a sink itself.
+/// Passes items to a stream that is also a sink.
 impl<T: Sink<I>, I, D> Sink<I> for FramedRead<T, D> {
     type Error = T::Error;
 
@@ -92,44 +93,45 @@ impl<T: Sink<I>, I, D> Sink<I> for FramedRead<T, D> {
     }
 }
 
-/// What was received and not decoded, and what to do next.
+/// The received bytes that are not decoded, and the next step.
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) buffer: ByteBuf,
     sizer: RecvSizer,
-    /// The most that a read is offered while frames are kept.
+    /// The most bytes that a read is offered while frames are kept.
     max_kept: usize,
-    /// The bytes of the last two frames.
+    /// The lengths of the last two frames, with their headers.
     frames: [usize; 2],
-    /// The number of reads that are offered no more than that: each block whose frames were kept sets it.
+    /// The number of reads that `max_kept` still limits. A block whose frames were kept resets it.
     kept_reads: u8,
     look: Look,
     state: State,
 }
 
-/// When to look whether the frames of a block are kept. Once for each read, because it costs as much as a small frame.
+/// When to check whether the frames of a block are kept: once for each read, as the check costs as much as a small
+/// frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// At the poll behind the first frame of the block.
+    /// At the poll after the first frame of the block.
     AfterFrame,
     AtNextPoll,
     Done,
 }
 
-/// What the next poll does first.
+/// The first step of the next poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Read,
     Decode,
-    /// The reader has ended; what it has left is decoded.
+    /// The reader has ended; the rest of its bytes is decoded.
     DecodeLast,
-    /// The reader has ended, and all of it is decoded. It may go on, as a file that grows does.
+    /// The reader has ended, and all bytes are decoded. It may continue, as a growing file does.
     Ended,
-    /// An error was given, and `None` follows.
+    /// An error was returned, and `None` follows.
     Failed(Resume),
 }
 
-/// What comes after an error and its `None`.
+/// The step after an error and its `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resume {
     Read,
@@ -199,7 +201,7 @@ impl Incoming {
                 }
                 Ok(None) => self.state = State::Read,
                 Err(error) => {
-                    // What is left may have frames, if the decoder has taken some.
+                    // The rest may contain frames if the decoder has taken some bytes.
                     self.state = State::Failed(match self.buffer.len() < undecoded {
                         true if is_ended => Resume::DecodeLast,
                         true => Resume::Decode,
@@ -212,7 +214,7 @@ impl Incoming {
         }
     }
 
-    /// Gives what is buffered to another decoder before more is read.
+    /// Makes the next poll decode the buffered bytes, with another decoder, before it reads.
     pub(super) fn decode_again(&mut self) {
         if !self.buffer.is_empty() {
             self.state = match self.state {
@@ -232,17 +234,17 @@ impl Incoming {
         }
     }
 
-    /// Records whether the frames that were given out of this block are kept.
+    /// Records whether the caller keeps the frames of this block.
     fn look_at_block(&mut self) {
         self.look = Look::Done;
         let kept = self.buffer.is_shared();
         self.kept_reads = if kept { KEPT_READS } else { self.kept_reads.saturating_sub(1) };
     }
 
-    /// Returns the capacity that the next read should have.
+    /// Returns the capacity for the next read.
     ///
-    /// Where the last two frames are large beside a read, the block ends with a frame: else the beginning of the next
-    /// one would have to move to another block.
+    /// If the last two frames are longer than half of a read, the block ends with a frame: otherwise the beginning of
+    /// the next frame would move to another block.
     fn read_size(&self) -> usize {
         let max = if self.kept_reads > 0 { self.max_kept } else { usize::MAX };
         let size = self.sizer.size().min(max);
@@ -251,7 +253,7 @@ impl Incoming {
         if frame > size / 2 && frame <= MAX_FRAME_READ && rest > 0 { rest } else { size }
     }
 
-    /// Reads into spare capacity that is there only during the call, unless bytes come.
+    /// Reads into spare capacity, and releases it if no bytes arrive.
     fn poll_read<T: AsyncRead>(
         &mut self,
         mut inner: Pin<&mut T>,
@@ -259,7 +261,7 @@ impl Incoming {
     ) -> Poll<io::Result<usize>> {
         let size = self.read_size();
         if self.kept_reads > 0 {
-            // Its first frames would keep all of it alive while the rest of the last one moves to another block.
+            // Frames that the caller keeps would keep all of a larger block alive.
             self.buffer.replace_larger(size);
         }
         let read = self.buffer.receive_with(size, |buffer| pin!(inner.read_buf(buffer)).poll(cx));
@@ -279,7 +281,7 @@ impl Incoming {
 }
 
 impl From<ByteBuf> for Incoming {
-    /// Decodes what is in the buffer before it reads.
+    /// Decodes the bytes of the buffer before the first read.
     fn from(buffer: ByteBuf) -> Self {
         let state = if buffer.is_empty() { State::Read } else { State::Decode };
         Self {

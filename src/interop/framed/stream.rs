@@ -1,8 +1,8 @@
-//! What the three types over a stream have in common, each once: the stream and the codec, receiving, sending.
+//! Common methods of the three types over a stream: access to the stream and the codec, receiving, sending.
 //!
-//! They are macros, since a type of `tokio_util` has these methods itself, not by a trait.
+//! Macros define them, since in `tokio_util` they are methods of the types, not of a trait.
 
-/// The stream and the codec.
+/// Defines access to the stream and the codec.
 macro_rules! over_stream {
     ($type:ident, $codec:ident, $codec_mut:ident, $codec_pin_mut:ident) => {
         impl<T, C> $type<T, C> {
@@ -11,18 +11,18 @@ macro_rules! over_stream {
                 &self.inner
             }
 
-            /// Returns the stream, to be changed. Bytes that are read from it or written to it are missing in
-            /// the frames, or between them.
+            /// Returns the stream mutably. The caller should not read from it or write to it: that breaks the
+            /// sequence of frames.
             pub fn get_mut(&mut self) -> &mut T {
                 &mut self.inner
             }
 
-            /// Returns the stream, pinned; otherwise as [`get_mut`](Self::get_mut).
+            /// Returns the pinned stream; otherwise as [`get_mut`](Self::get_mut).
             pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut T> {
                 self.project().inner
             }
 
-            /// Returns the stream. What is buffered is lost; [`into_parts`](Self::into_parts) keeps it.
+            /// Returns the stream and drops the buffers; [`into_parts`](Self::into_parts) returns them too.
             pub fn into_inner(self) -> T {
                 self.inner
             }
@@ -32,12 +32,12 @@ macro_rules! over_stream {
                 &self.codec
             }
 
-            #[doc = concat!("Returns the ", stringify!($codec), ", to be changed.")]
+            #[doc = concat!("Returns the ", stringify!($codec), " mutably.")]
             pub fn $codec_mut(&mut self) -> &mut C {
                 &mut self.codec
             }
 
-            #[doc = concat!("Returns the ", stringify!($codec), " of a pinned stream, to be changed.")]
+            #[doc = concat!("Returns the ", stringify!($codec), " of a pinned stream mutably.")]
             pub fn $codec_pin_mut(self: Pin<&mut Self>) -> &mut C {
                 self.project().codec
             }
@@ -48,20 +48,20 @@ macro_rules! over_stream {
 macro_rules! receives_frames {
     ($type:ident) => {
         impl<T, D> $type<T, D> {
-            /// Returns the bytes that were received and not decoded.
+            /// Returns the received bytes that are not decoded.
             pub fn read_buffer(&self) -> &ByteBuf {
                 &self.incoming.buffer
             }
 
-            /// Returns the bytes that were received and not decoded, to be changed. The blocks that follow come
-            /// from the pool of this buffer, while it holds bytes.
+            /// Returns the received bytes that are not decoded, mutably. While the buffer holds bytes, the next
+            /// blocks come from its pool.
             pub fn read_buffer_mut(&mut self) -> &mut ByteBuf {
                 &mut self.incoming.buffer
             }
         }
 
         impl<T: AsyncRead, D: Decoder> $type<T, D> {
-            /// Waits for the next frame: `next` of the stream without an extension trait.
+            /// Waits for the next frame. It is `next` of the stream, without an extension trait.
             ///
             /// # Errors
             ///
@@ -89,29 +89,29 @@ macro_rules! receives_frames {
 macro_rules! sends_frames {
     ($type:ident) => {
         impl<T, E> $type<T, E> {
-            /// Returns what is encoded and not sent.
+            /// Returns the encoded frames that are not sent.
             pub fn write_buffer(&self) -> &WriteQueue {
                 &self.outgoing.queue
             }
 
-            /// Returns what is encoded and not sent, to be changed.
+            /// Returns the encoded frames that are not sent, mutably.
             pub fn write_buffer_mut(&mut self) -> &mut WriteQueue {
                 &mut self.outgoing.queue
             }
 
-            /// Returns the number of bytes from which on the next frame waits until half of them are sent:
-            /// 64 KiB, unless it was set.
+            /// Returns the number of queued bytes from which on the next frame waits until half of them are
+            /// sent: 64 KiB by default.
             pub fn backpressure_boundary(&self) -> usize {
                 self.outgoing.boundary
             }
 
-            /// Sets the number of bytes from which on the next frame waits until half of them are sent. They
-            /// are counted as by [`WriteQueue::is_writable`].
+            /// Sets the number of queued bytes from which on the next frame waits until half of them are sent.
+            /// [`WriteQueue::is_writable`] describes how they are counted.
             pub fn set_backpressure_boundary(&mut self, boundary: usize) {
                 self.outgoing.set_boundary(boundary);
             }
 
-            /// Encodes a frame into the queue, and sends nothing.
+            /// Encodes a frame into the queue and sends nothing.
             ///
             /// # Errors
             ///
@@ -125,10 +125,10 @@ macro_rules! sends_frames {
         }
 
         impl<T: AsyncWrite + Unpin, E> $type<T, E> {
-            /// Encodes a frame and sends all that is queued: `send` of the sink without an extension trait.
+            /// Encodes a frame and sends all queued frames. It is `send` of the sink, without an extension trait.
             ///
-            /// Waits first if the queue is not writable. Once the frame is encoded, dropping the future
-            /// leaves it in the queue.
+            /// Waits first if the queue is not writable. If the future is dropped after the frame was encoded,
+            /// the frame stays in the queue.
             ///
             /// # Errors
             ///
@@ -146,8 +146,8 @@ macro_rules! sends_frames {
 
         #[cfg(unix)]
         impl<T: WriteReady, E> $type<T, E> {
-            /// Sends all that is queued to a socket or pipe of tokio, files by the kernel: a [`Sink`] would read
-            /// them. Dropping the future leaves in the queue what is not sent.
+            /// Sends all queued frames to a socket or pipe of tokio. The kernel sends the files, which a
+            /// [`Sink`] would read. If the future is dropped, the unsent bytes stay in the queue.
             ///
             /// # Errors
             ///

@@ -21,13 +21,13 @@ use crate::io::WriteQueue;
 pin_project_lite::pin_project! {
     /// Encodes frames and sends them to a writer, as a [`Sink`].
     ///
-    /// Frames go into a [`WriteQueue`], so that they are sent without being copied together, and a part of a frame
-    /// may be a range of a file. Dropping a future that sends loses nothing: the queue holds what is left.
+    /// Frames go into a [`WriteQueue`], so large parts are not copied, and a part of a frame may be a range of a
+    /// file. Dropping a future that sends loses nothing: the queue holds the unsent bytes.
     ///
     /// # Cost
     ///
-    /// One vectored write for all that is queued, up to 1 MiB and 1024 parts; a writer without vectored writes is
-    /// offered one part at a time. Files are read, 64 KiB at a time.
+    /// Makes one vectored write for all queued frames, up to 1 MiB and 1024 parts; a writer without vectored writes is
+    /// offered one part at a time. Reads files 64 KiB at a time.
     #[derive(Debug)]
     pub struct FramedWrite<T, E> {
         #[pin]
@@ -38,23 +38,23 @@ pin_project_lite::pin_project! {
 }
 
 impl<T, E> FramedWrite<T, E> {
-    /// Sends frames to `inner`.
+    /// Creates a sink over `inner`.
     pub fn new(inner: T, encoder: E) -> Self {
         Self { inner, codec: encoder, outgoing: Outgoing::new() }
     }
 
-    /// Sends frames to `inner`, with this [`backpressure_boundary`](Self::backpressure_boundary).
+    /// Creates a sink over `inner` with this [`backpressure_boundary`](Self::backpressure_boundary).
     pub fn with_capacity(inner: T, encoder: E, capacity: usize) -> Self {
         Self { inner, codec: encoder, outgoing: Outgoing::with_boundary(capacity) }
     }
 
-    /// Replaces the encoder by what `map` makes of it.
+    /// Replaces the encoder by the result of `map`.
     pub fn map_encoder<C>(self, map: impl FnOnce(E) -> C) -> FramedWrite<T, C> {
         let Self { inner, codec, outgoing } = self;
         FramedWrite { inner, codec: map(codec), outgoing }
     }
 
-    /// Takes it apart: the writer, the encoder and what is not sent.
+    /// Returns the parts: the writer, the encoder, and the frames that are not sent.
     pub fn into_parts(self) -> FramedParts<T, E> {
         FramedParts {
             io: self.inner,
@@ -69,7 +69,7 @@ impl<T, E> FramedWrite<T, E> {
 over_stream!(FramedWrite, encoder, encoder_mut, encoder_pin_mut);
 sends_frames!(FramedWrite);
 
-/// Passes on the items of a writer that is a stream itself.
+/// Returns the items of a writer that is also a stream.
 impl<T: Stream, E> Stream for FramedWrite<T, E> {
     type Item = T::Item;
 
@@ -82,10 +82,10 @@ impl<T: Stream, E> Stream for FramedWrite<T, E> {
     }
 }
 
-/// The boundary of [`WriteQueue`]'s own high watermark.
+/// The default boundary, by the default high watermark of [`WriteQueue`].
 const BOUNDARY: usize = 64 * 1024;
 
-/// What is not sent.
+/// The frames that are not sent, and the boundary.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) queue: WriteQueue,

@@ -8,49 +8,50 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpStream, UnixStream, unix::pipe};
 
-/// A descriptor that tokio watches: [`WriteQueue::poll_flush`](crate::WriteQueue::poll_flush) sends to it.
+/// A descriptor that tokio watches for writing. [`WriteQueue::poll_flush`](crate::WriteQueue::poll_flush)
+/// sends to it.
 ///
-/// It is there for tokio's sockets and pipes, and for [`AsyncFd`] with anything in it. The write
-/// half of a split stream gives the stream by `as_ref()`.
+/// Sockets and pipes of tokio implement it, and [`AsyncFd`] of any type. `as_ref()` of the write half of a
+/// split stream returns the stream.
 pub trait WriteReady: AsFd {
     /// Waits until the descriptor may take bytes.
     ///
     /// # Errors
     ///
-    /// If the runtime that watches it is gone.
+    /// If the runtime that watches the descriptor has shut down.
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Runs `write` if the descriptor may take bytes; when it fails with
+    /// Runs `write` if the descriptor may take bytes. If `write` fails with
     /// [`io::ErrorKind::WouldBlock`], the next [`poll_write_ready`](Self::poll_write_ready) waits.
     ///
     /// # Errors
     ///
-    /// Those of `write`; [`io::ErrorKind::WouldBlock`] without calling it if the descriptor takes no bytes.
+    /// Those of `write`; [`io::ErrorKind::WouldBlock`] without a call of it if the descriptor takes no bytes.
     fn try_write<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
 }
 
-/// A descriptor that tokio watches for reading: [`Splice::poll_transfer`](crate::Splice::poll_transfer) and
-/// [`RecvSizer::poll_receive`](crate::RecvSizer::poll_receive) take from it.
+/// A descriptor that tokio watches for reading. [`Splice::poll_transfer`](crate::Splice::poll_transfer) and
+/// [`RecvSizer::poll_receive`](crate::RecvSizer::poll_receive) read from it.
 ///
-/// It is there for the same types as [`WriteReady`].
+/// The types that implement [`WriteReady`] implement it; of tokio's pipes, the receiver does.
 pub trait ReadReady: AsFd {
     /// Waits until the descriptor may have bytes, or has ended.
     ///
     /// # Errors
     ///
-    /// If the runtime that watches it is gone.
+    /// If the runtime that watches the descriptor has shut down.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Runs `read` if the descriptor may have bytes; when it fails with
+    /// Runs `read` if the descriptor may have bytes. If `read` fails with
     /// [`io::ErrorKind::WouldBlock`], the next [`poll_read_ready`](Self::poll_read_ready) waits.
     ///
     /// # Errors
     ///
-    /// Those of `read`; [`io::ErrorKind::WouldBlock`] without calling it if the descriptor has no bytes.
+    /// Those of `read`; [`io::ErrorKind::WouldBlock`] without a call of it if the descriptor has no bytes.
     fn try_read<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R>;
 }
 
-/// The traits for tokio's types, which have methods of the same names; a pipe needs no interest.
+/// Implements the traits for types of tokio by their methods of the same names. `try_io` of a pipe has no `Interest`.
 macro_rules! readiness {
     ($($stream:ty: $trait:ident, $poll:ident, $try:ident $(, $interest:expr)?;)+) => {$(
         impl $trait for $stream {
