@@ -1,8 +1,9 @@
-//! A memory barrier that costs the frequent side nothing.
+//! An asymmetric memory barrier, free for the frequent side.
 //!
-//! Two threads store to one word each and then read the other's. At least one of them sees the other's store, if
-//! each has a full barrier in between. [`light`] and [`heavy`] are such a pair: the thread that goes through the
-//! protocol millions of times a second uses `light`, the rare one uses `heavy`, which makes every running thread
-//! of the process execute a full barrier (`membarrier`, Linux 4.14). On other systems both are full fences.
+//! Two threads each store to their own word and then load the word of the other thread. If both execute a full
+//! barrier in between, at least one of them sees the store of the other. [`light`] and [`heavy`] are such a pair.
+//! The thread that runs the protocol millions of times a second uses `light`. The other thread uses `heavy`, which
+//! makes every running thread of the process execute a full barrier (`membarrier`, Linux 4.14). On other systems both
+//! are full fences.
 
 pub(crate) use super::os::{heavy, is_available, light};

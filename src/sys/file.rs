@@ -1,4 +1,4 @@
-//! Files: opened, sized, locked, read, written, synced to the disk.
+//! Opens, sizes, locks, reads, writes and syncs files.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::{Call, MAX_BYTES, NotRegularFile, fault, os, platform, retry};
 
-/// Reads from `file` at `offset` into the front of `spare`. Returns what was read, which is empty at
-/// the end of the file.
+/// Reads from `file` at `offset` into the front of `spare`. Returns the bytes that were read, which are
+/// none at the end of the file.
 pub(crate) fn read_at<'a>(
     file: &File,
     spare: &'a mut [MaybeUninit<u8>],
@@ -28,8 +28,8 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
 
-/// Makes `file` at least `len` bytes long and allocates disk blocks for all of them where the system
-/// can do that. Elsewhere a full disk shows when it is written to.
+/// Makes `file` at least `len` bytes long and allocates disk blocks for all of them, if the system can.
+/// Otherwise only a later write finds that the disk is full.
 pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     match preallocate(file, len) {
         Err(e) if e.kind() == io::ErrorKind::Unsupported => set_len(file, len.max(len_of(file)?)),
@@ -54,8 +54,8 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
 
 /// Opens a regular file and returns it with its length.
 ///
-/// It never waits: everything else that a path can name is refused with [`NotRegularFile`], also a FIFO
-/// without a writer. `options` must not have flags of their own.
+/// Refuses everything else that a path can name with [`NotRegularFile`], and never waits, also for a FIFO
+/// without a writer. `options` must not have custom flags.
 pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(File, u64)> {
     let opened = retry(|| {
         fault::admit(Call::Open, 0)?;
@@ -63,7 +63,7 @@ pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(Fi
     });
     let file = match opened {
         Ok(file) => file,
-        // Some things cannot be opened at all, or not this way: their kind says more than the error.
+        // A socket, for example, cannot be opened: its kind is a better error.
         Err(e) => match named(path) {
             Ok(named) if !named.is_file() => {
                 return Err(NotRegularFile::new(named.file_type()).into());
@@ -86,8 +86,7 @@ fn named(path: &Path) -> io::Result<Metadata> {
     })
 }
 
-/// Returns the length of a file in bytes; everything except a regular file is refused with
-/// [`NotRegularFile`].
+/// Returns the length of a regular file in bytes. Refuses everything else with [`NotRegularFile`].
 pub(crate) fn regular_len(file: &File) -> io::Result<u64> {
     let metadata = metadata(file)?;
     match metadata.is_file() {
@@ -104,7 +103,7 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Returns what the system knows of a file.
+/// Returns the metadata of a file.
 fn metadata(file: &File) -> io::Result<Metadata> {
     retry(|| {
         fault::admit(Call::Stat, 0)?;
@@ -129,7 +128,7 @@ pub(crate) fn lock_file(file: &File) -> Result<(), TryLockError> {
     .map_err(TryLockError::Error)?
 }
 
-/// Cuts `file` at `len` bytes, or lengthens it with a hole.
+/// Truncates `file` to `len` bytes, or extends it by a hole.
 pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::SetLen, 0)?;
@@ -145,7 +144,7 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     })
 }
 
-/// Waits until the contents of `file`, and all that the system knows of it, are on the disk.
+/// Waits until the contents and the metadata of `file` are on the disk.
 fn sync_all(file: &File) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::SyncAll, 0)?;
@@ -153,8 +152,8 @@ fn sync_all(file: &File) -> io::Result<()> {
     })
 }
 
-/// Waits until the entry of `path` in its directory is on the disk. After a crash, a new file exists
-/// only if its entry does.
+/// Waits until the directory entry of `path` is on the disk. After a crash, a new file exists only if its
+/// entry does.
 pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         sync_all(&open(File::options().read(true), directory_of(path))?)?;
@@ -167,8 +166,8 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     directory.unwrap_or(Path::new("."))
 }
 
-/// Returns the position of the first byte at or behind `offset` that is not in a hole, or the end of the file.
-/// A system without such a query reports no holes.
+/// Returns the position of the first byte at or behind `offset` that is not in a hole, or `None` if there is
+/// no such byte. A system without such a query reports no holes.
 pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
     retry(|| {
         fault::admit(Call::NextData, 0)?;
@@ -177,10 +176,10 @@ pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
     .unwrap_or(Some(offset))
 }
 
-/// Returns the end of the last data at or behind `offset`: holes alone follow it. A system without such a query returns
+/// Returns the end of the last data at or behind `offset`: only holes follow. A system without such a query returns
 /// [`u64::MAX`].
 ///
-/// What was read, and what the system has read ahead of that, counts as data although it is a hole.
+/// Parts of a hole that were read, or read ahead by the system, count as data.
 pub(crate) fn end_of_data(file: &File, offset: u64) -> u64 {
     retry(|| {
         fault::admit(Call::NextData, 0)?;
@@ -189,8 +188,8 @@ pub(crate) fn end_of_data(file: &File, offset: u64) -> u64 {
     .unwrap_or(u64::MAX)
 }
 
-/// Makes a range of a file zeros, without writing them where the system can do that. After an error, the range is
-/// what is left to do.
+/// Fills a range of a file with zeros, without writing them if the system can. After an error, `range` is the part that
+/// is not filled.
 pub(crate) fn fill_range_with_zeros(file: &File, range: &mut Range<u64>) -> io::Result<()> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let len = range.end.saturating_sub(range.start);

@@ -1,15 +1,16 @@
-//! Files in memory: mapped, sealed, and made without a name.
+//! Files in memory: mapped, sealed, and created without a name.
 //!
-//! Unsafe because memory that the kernel maps has to be turned into a slice. Rules:
+//! Unsafe because the memory of a mapping becomes a slice. Rules:
 //!
-//! * **FM1** `ptr` is the start of a mapping of `len` bytes. This value made it, and only its drop unmaps it; `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page with the
-//!   requested range, and are never shown.
+//! * **FM1** `ptr` is the start of a mapping of `len` bytes. This value made it, and only its drop unmaps it;
+//!   `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page with the requested range, and
+//!   no slice contains them.
 //! * **FM2** A [`FileMapping`] is read and never written, so threads may share it. A [`FileMappingMut`] has one
-//!   owner, which alone reads and writes; once it is shared, it is not written any more.
-//! * **FM3** The caller that makes one promises that nothing else changes the file and that it does not become
-//!   shorter while the mapping lives. This makes the bytes a slice.
+//!   owner, which alone reads and writes. After it becomes a [`FileMapping`], no code writes to it.
+//! * **FM3** The caller that makes a mapping promises that nothing else changes the file and that the file does not
+//!   become shorter while the mapping lives. So the bytes can be a slice.
 
-#![allow(unsafe_code, reason = "maps memory and shows it as a slice")]
+#![allow(unsafe_code, reason = "maps memory and makes a slice of it")]
 
 use std::fs::File;
 use std::io;
@@ -26,13 +27,13 @@ use super::{Call, fault, os, retry, write_at};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
-    /// In no particular way.
+    /// In no particular order.
     Normal,
     /// From the front to the end: the kernel reads far ahead.
     Sequential,
     /// At random offsets: the kernel does not read ahead.
     Random,
-    /// Soon: the kernel begins to read it in, in the background.
+    /// Soon: the kernel starts to read the pages in the background.
     Soon,
 }
 
@@ -55,23 +56,25 @@ pub(crate) struct FileMapping {
     lead: usize,
 }
 
-// SAFETY: nothing in it belongs to a thread; while it is shared, it is only read (FM2).
+// SAFETY: no field belongs to a thread; shared, the mapping is only read (FM2).
 unsafe impl Send for FileMapping {}
-// SAFETY: shared, it can only be read (FM2).
+// SAFETY: a shared mapping is only read (FM2).
 unsafe impl Sync for FileMapping {}
 
 impl FileMapping {
-    /// Maps a range of a file, which is not empty.
+    /// Maps a range of a file. The range must not be empty.
     ///
     /// # Safety
     ///
     /// While the mapping lives, this range of the file must not change, and the file must not
     /// become shorter than its end.
     pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<Self> {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises the same.
         unsafe { Self::with(file, range, ProtFlags::READ) }
     }
 
+    /// Maps a range of a file with this access.
+    ///
     /// # Safety
     ///
     /// As [`new`](Self::new), except for changes through the mapping itself.
@@ -92,9 +95,9 @@ impl FileMapping {
         Ok(Self { ptr, len, lead: lead as usize })
     }
 
-    /// Returns the bytes that are shown.
+    /// Returns the bytes of the requested range.
     fn bytes(&self) -> NonNull<[u8]> {
-        // SAFETY: within the mapping (FM1).
+        // SAFETY: `lead` is within the mapping (FM1).
         let start = unsafe { self.ptr.add(self.lead) };
         NonNull::slice_from_raw_parts(start, self.len - self.lead)
     }
@@ -112,8 +115,8 @@ impl FileMapping {
     pub(super) fn advise_raw(&self, advice: mm::Advice) -> io::Result<()> {
         retry(|| {
             fault::admit(Call::Advise, 0)?;
-            // SAFETY: it is our range (FM1), and none of the advice that is given here changes
-            // what a mapping of a file shows.
+            // SAFETY: this value owns the range (FM1), and no advice of the callers changes the contents
+            // of a mapped file.
             let advised = unsafe { mm::madvise(self.ptr.as_ptr().cast(), self.len, advice) };
             Ok(advised?)
         })
@@ -123,7 +126,7 @@ impl FileMapping {
     pub(crate) fn lock(&self) -> io::Result<()> {
         retry(|| {
             fault::admit(Call::Lock, 0)?;
-            // SAFETY: it is our range (FM1).
+            // SAFETY: this value owns the range (FM1).
             let locked = unsafe { mm::mlock(self.ptr.as_ptr().cast(), self.len) };
             Ok(locked?)
         })
@@ -132,7 +135,7 @@ impl FileMapping {
 
 impl AsRef<[u8]> for FileMapping {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: mapped and readable as long as `self` lives (FM1), and nothing changes it (FM2
+        // SAFETY: the bytes are mapped and readable while `self` lives (FM1), and nothing changes them (FM2
         // and FM3).
         unsafe { self.bytes().as_ref() }
     }
@@ -143,8 +146,8 @@ impl Drop for FileMapping {
         if fault::admit(Call::Unmap, 0).is_err() {
             return;
         }
-        // It fails only when the kernel lacks memory; then the range of addresses is lost.
-        // SAFETY: this value alone owns it (FM1), and every slice of it borrowed from `self`.
+        // It fails only if the kernel lacks memory; then the range of addresses is lost.
+        // SAFETY: this value alone owns the range (FM1), and every slice of it borrows from `self`.
         let _ = unsafe { mm::munmap(self.ptr.as_ptr().cast(), self.len) };
     }
 }
@@ -154,19 +157,19 @@ impl Drop for FileMapping {
 pub(crate) struct FileMappingMut(FileMapping);
 
 impl FileMappingMut {
-    /// As [`FileMapping::new`], writable.
+    /// Maps a range of a file, writable; otherwise as [`FileMapping::new`].
     ///
     /// # Safety
     ///
     /// While the mapping lives, shared or not, this range of the file must be read and written
     /// through it alone, and the file must not become shorter than its end.
     pub(crate) unsafe fn new(file: &File, range: Range<u64>) -> io::Result<Self> {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises the same.
         let mapping = unsafe { FileMapping::with(file, range, ProtFlags::READ | ProtFlags::WRITE) };
         mapping.map(FileMappingMut)
     }
 
-    /// As [`FileMapping::populate`], so that writing does not wait either.
+    /// Reads the bytes into memory as [`FileMapping::populate`] does, so that writes do not wait either.
     pub(crate) fn populate_mut(&mut self) -> io::Result<()> {
         os::populate_mut(self)
     }
@@ -176,7 +179,7 @@ impl FileMappingMut {
         self.0
     }
 
-    /// Writes the pages that hold a range of the bytes to the file's disk, and waits for that.
+    /// Writes the pages of a range of the bytes to the disk, and waits until they are there.
     pub(crate) fn flush(&self, range: Range<usize>) -> io::Result<()> {
         let FileMapping { ptr, len, lead } = self.0;
         assert!(range.start <= range.end && range.end <= len - lead, "a range of the mapping");
@@ -184,10 +187,10 @@ impl FileMappingMut {
         let page = start - start % rustix::param::page_size();
         retry(|| {
             fault::admit(Call::Flush, 0)?;
-            // SAFETY: within the mapping, as just checked (FM1).
+            // SAFETY: `page` is within the mapping, as just checked (FM1).
             let first = unsafe { ptr.add(page) };
             let len = lead + range.end - page;
-            // SAFETY: whole pages of our range (FM1), of which nothing is dropped or changed.
+            // SAFETY: these are whole pages of the mapping (FM1); the call changes no bytes.
             let flushed = unsafe { mm::msync(first.as_ptr().cast(), len, MsyncFlags::SYNC) };
             Ok(flushed?)
         })
@@ -204,7 +207,7 @@ impl Deref for FileMappingMut {
 
 impl AsMut<[u8]> for FileMappingMut {
     fn as_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `as_ref`; mapped to be written, and borrowed mutably from the one owner.
+        // SAFETY: as in `as_ref`; the mapping is writable, and borrowed mutably from its only owner.
         unsafe { self.0.bytes().as_mut() }
     }
 }
@@ -217,7 +220,7 @@ pub(crate) fn duplicate(file: &File) -> io::Result<File> {
     })
 }
 
-/// Makes a readable and writable file in a directory. It has no name, so nothing else can open it.
+/// Creates a readable and writable file in a directory, without a name, so that nothing else can open it.
 pub(crate) fn unnamed_file(directory: &Path) -> io::Result<File> {
     retry(|| {
         fault::admit(Call::Open, 0)?;
@@ -225,8 +228,8 @@ pub(crate) fn unnamed_file(directory: &Path) -> io::Result<File> {
     })
 }
 
-/// Gives an unnamed file a name, which must be free. `file` is the file of that name then. After an error, there is no
-/// such name.
+/// Gives an unnamed file a name, which must not exist. On success, `file` is the file of that name. After an error,
+/// this call has created no such name.
 pub(crate) fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::Link, 0)?;
@@ -234,8 +237,8 @@ pub(crate) fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
     })
 }
 
-/// Makes an empty file `len` bytes long and allocates disk blocks for all of them; where the system
-/// cannot, zeros are written.
+/// Makes an empty file `len` bytes long and allocates disk blocks for all of them. Writes zeros if the system
+/// cannot allocate blocks.
 pub(crate) fn fill_with_zeros(file: &File, len: u64) -> io::Result<()> {
     static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     match preallocate(file, len) {
@@ -258,7 +261,7 @@ pub(crate) fn is_sealed(file: &File) -> io::Result<bool> {
     })
 }
 
-/// Makes a file in memory that [`seal`] works on.
+/// Creates a file in memory for [`seal`].
 pub(crate) fn sealable_file() -> io::Result<File> {
     retry(|| {
         fault::admit(Call::MemoryFile, 0)?;
@@ -266,7 +269,7 @@ pub(crate) fn sealable_file() -> io::Result<File> {
     })
 }
 
-/// Seals a file against writing and shrinking. The seals cannot be removed.
+/// Seals a file against writes and truncation. The seals cannot be removed.
 pub(crate) fn seal(file: &File) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::Seal, 0)?;

@@ -1,18 +1,18 @@
 //! All system calls of the crate.
 //!
-//! Every other module reaches the kernel only through the functions here. The files of this folder define what a call
-//! means on every system. `linux/` and `fallback/` make the calls: they have files of the same names with functions of
-//! the same names, and one of the two is compiled. `platform/` has what differs between Unix, Windows and other
+//! Every other module reaches the kernel only through the functions here. The files of this folder define the meaning
+//! of a call on every system. `linux/` and `fallback/` make the calls: they have files of the same names with functions
+//! of the same names, and one of the two is compiled. `platform/` has the differences between Unix, Windows and other
 //! systems. `--cfg bytebuf_portable` selects `fallback/` on Linux too, and so does Miri, which has no kernel.
 //!
 //! Rules that every function keeps:
 //!
 //! * **SC1** `EINTR` is not a failure: the call is repeated. A call that reports it has moved nothing. The
-//!   functions that fill memory let their caller repeat the call with [`retry`].
-//! * **SC2** A call moves at most [`MAX_BYTES`] bytes and takes at most [`MAX_SLICES`] slices; the callers clip
-//!   to both.
-//! * **SC3** A call passes through [`fault`], where a test's plan may refuse it or shorten it. Outside of tests
-//!   it is an empty inlined function.
+//!   callers of functions that fill memory repeat the call with [`retry`].
+//! * **SC2** A call moves at most [`MAX_BYTES`] bytes and takes at most [`MAX_SLICES`] slices; the callers limit
+//!   both.
+//! * **SC3** A call passes through [`fault`], where the plan of a test may refuse it or shorten it. Outside of
+//!   tests this is an empty inlined function.
 
 use std::io;
 
@@ -86,17 +86,17 @@ pub(crate) use zerocopy::refusal_of_operation;
 #[cfg(unix)]
 pub(crate) use zerocopy::{Refusal, enable_zero_copy, next_completion, refusal, socket_id};
 
-/// Linux cuts every transfer at 2 GiB less a page and reports that only by a short count.
+/// The most bytes of a call: Linux cuts every transfer at 2 GiB less a page, and reports only a short count.
 pub(crate) const MAX_BYTES: usize = 0x7fff_f000;
 
-/// `IOV_MAX` on every system that we know of: `writev` refuses more with `EINVAL`.
+/// The most slices of a call: `IOV_MAX` on every known system. `writev` refuses more with `EINVAL`.
 pub(crate) const MAX_SLICES: usize = 1024;
 
-/// Whether more bytes follow at once, so that TCP can keep a partial segment back for them.
+/// Whether more bytes follow immediately, so that TCP can hold back a partial segment for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "only descriptors use it"))]
 pub(crate) enum More {
-    /// No bytes follow: TCP sends a partial segment at once.
+    /// No bytes follow: TCP sends a partial segment immediately.
     No,
     /// The next call follows without delay.
     Follows,

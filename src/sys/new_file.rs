@@ -1,4 +1,4 @@
-//! A new file that gets its name when its contents are complete.
+//! A new file that gets its name after its contents are complete.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::file::{directory_of, open, unlink};
 use super::{Call, fault, os, retry};
 
-/// A file that no path leads to yet.
+/// A file without its final name.
 ///
-/// Where the system or the file system has no unnamed files, it has a name that begins with a dot and is
-/// random; after a kill, that file is left over.
+/// If the system or the file system has no unnamed files, it has a random name that begins with a dot. That
+/// file remains if the process is killed.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Option<File>,
@@ -19,7 +19,7 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Makes a file in the directory of `path`, readable and writable.
+    /// Creates a readable and writable file in the directory of `path`.
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let directory = directory_of(path);
         let unnamed = retry(|| {
@@ -37,10 +37,10 @@ impl NewFile {
     }
 
     pub(crate) fn file(&self) -> &File {
-        self.file.as_ref().expect("it is taken by the call that ends this")
+        self.file.as_ref().expect("only `publish` takes it")
     }
 
-    /// Gives the file its name, which must be free, and returns the file. After an error, there is no file.
+    /// Gives the file its name, which must not exist, and returns the file. After an error, the file is deleted.
     pub(crate) fn publish(mut self, path: &Path) -> io::Result<File> {
         retry(|| {
             fault::admit(Call::Link, 0)?;
@@ -50,7 +50,7 @@ impl NewFile {
             }
         })?;
         self.temporary = None;
-        Ok(self.file.take().expect("it is there until here"))
+        Ok(self.file.take().expect("only this call takes it"))
     }
 }
 

@@ -1,12 +1,11 @@
-//! The error for what is not a regular file.
+//! The error for a path or descriptor that is not a regular file.
 
 use std::error::Error;
 use std::fmt;
 use std::fs::FileType;
 use std::io;
 
-/// A path or a descriptor names something other than a regular file: a directory, a FIFO, a socket, a
-/// device.
+/// A path or a descriptor refers to a directory, a FIFO, a socket or a device instead of a regular file.
 ///
 /// It is the source of an [`io::Error`] whose kind is [`io::ErrorKind::IsADirectory`] for a directory
 /// and [`io::ErrorKind::InvalidInput`] for everything else.
@@ -34,7 +33,7 @@ impl NotRegularFile {
         Self { file_type }
     }
 
-    /// Returns what the thing is.
+    /// Returns the type of the file.
     #[must_use]
     pub fn file_type(&self) -> FileType {
         self.file_type

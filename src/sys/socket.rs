@@ -1,4 +1,4 @@
-//! Descriptors that are read from and written to: sockets, pipes, terminals, files.
+//! Reads from and writes to descriptors: sockets, pipes, terminals, files.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -11,8 +11,8 @@ use rustix::net::{AddressFamily, Shutdown, getsockname, shutdown};
 
 use super::{Call, MAX_BYTES, More, fault, os, retry, zerocopy};
 
-/// Reads from a stream, or from a file at `offset`, into the front of `spare`. Returns what was read,
-/// which is empty at the end.
+/// Reads from a stream, or from a file at `offset`, into the front of `spare`. Returns the bytes that were
+/// read, which are none at the end.
 pub(crate) fn read<'a>(
     from: BorrowedFd<'_>,
     offset: Option<u64>,
@@ -25,7 +25,7 @@ pub(crate) fn read<'a>(
     })
 }
 
-/// Ends the sending direction of a socket. One that is not connected any more has ended.
+/// Ends the sending direction of a socket. Succeeds if the socket is no longer connected.
 pub(crate) fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::Shutdown, 0)?;
@@ -48,7 +48,7 @@ pub(super) fn file_type(fd: BorrowedFd<'_>) -> io::Result<FileType> {
     })
 }
 
-/// Returns the flags that a descriptor was opened with.
+/// Returns the status flags of a descriptor.
 pub(super) fn flags(fd: BorrowedFd<'_>) -> io::Result<OFlags> {
     retry(|| {
         fault::admit(Call::Stat, 0)?;
@@ -56,12 +56,12 @@ pub(super) fn flags(fd: BorrowedFd<'_>) -> io::Result<OFlags> {
     })
 }
 
-/// Returns whether a descriptor is open for direct I/O, which takes whole blocks only.
+/// Returns whether a descriptor is open for direct I/O, which takes only whole blocks.
 pub(crate) fn is_direct(fd: BorrowedFd<'_>) -> io::Result<bool> {
     flags(fd).map(os::are_direct)
 }
 
-/// Returns the offset at which a file is read next.
+/// Returns the offset of the next read from a file.
 pub(crate) fn cursor(fd: BorrowedFd<'_>) -> io::Result<u64> {
     move_cursor(fd, 0)
 }
@@ -78,14 +78,14 @@ fn move_cursor(fd: BorrowedFd<'_>, by: i64) -> io::Result<u64> {
     })
 }
 
-/// Returns whether a splice from `fd` that gave `WouldBlock` has waited as long as it may: blocking TCP
-/// sockets wait until their time limit for receiving.
+/// Returns whether a splice from `fd` that returned `WouldBlock` has reached a time limit: blocking TCP sockets
+/// wait until their receive timeout.
 pub(crate) fn has_timed_out(fd: BorrowedFd<'_>) -> bool {
     let is_tcp = || getsockname(fd).is_ok_and(|own| own.address_family() != AddressFamily::UNIX);
     flags(fd).is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK)) && is_tcp()
 }
 
-/// Returns whether a read would return at once with bytes, the end or an error.
+/// Returns whether a read would return immediately, with bytes, the end or an error.
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     let ready = retry(|| {
@@ -95,7 +95,7 @@ pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     ready.is_ok_and(|ready| ready > 0)
 }
 
-/// A descriptor whose calls do not wait until this is dropped.
+/// A guard that makes a descriptor non-blocking until it is dropped.
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub(crate) struct NonBlocking<'fd> {
     fd: BorrowedFd<'fd>,
@@ -130,20 +130,20 @@ fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     })
 }
 
-/// A descriptor to write to, and what was learned about it.
+/// A descriptor to write to, and the state of its socket.
 #[derive(Debug)]
 pub(crate) struct Target<'fd> {
     fd: BorrowedFd<'fd>,
-    /// `send` can keep a dead peer from raising SIGPIPE, `write` cannot; so a descriptor counts as
-    /// a socket until the kernel says `ENOTSOCK`.
+    /// Whether the descriptor counts as a socket: until the kernel returns `ENOTSOCK`. `send` can suppress
+    /// SIGPIPE for a dead peer, `write` cannot.
     socket: bool,
-    /// The last call passed `More::Follows`, and the kernel took all bytes that it was offered.
+    /// Whether the last call passed `More::Follows`, and the kernel took all bytes that it was offered.
     more_expected: bool,
-    /// A file was sent in front of more, so that its end may be a segment of its own.
+    /// Whether a file was sent in front of more bytes: its end may be a partial segment.
     sent_file: bool,
-    /// Something was sent behind bytes that may be a segment which is not acknowledged.
+    /// Whether the last bytes may be held back behind a partial segment that is not acknowledged.
     may_wait: bool,
-    /// The number of system calls that asked for `TCP_CORK` and `TCP_NODELAY`, or set and cleared the latter.
+    /// The number of system calls that read `TCP_CORK` and `TCP_NODELAY`, or changed the latter.
     cork_calls: u64,
 }
 
@@ -165,7 +165,7 @@ impl<'fd> Target<'fd> {
 
     /// Writes the slices in order. Returns the number of bytes written, which may end inside any
     /// slice.
-    // Inlined: after a system call each return to a caller is mispredicted.
+    // Inlined: after a system call the processor mispredicts each return to a caller.
     #[inline(always)]
     pub(crate) fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
         if self.socket {
@@ -173,7 +173,7 @@ impl<'fd> Target<'fd> {
             match retry(|| fault::clipped(Call::Send, bufs, send)) {
                 Err(e) if Errno::from_io_error(&e) == Some(Errno::NOTSOCK) => self.socket = false,
                 Ok(sent) if more == More::Follows => {
-                    // Where it took less, acknowledgements of what is on its way send the rest.
+                    // After a short count, acknowledgements of the bytes in flight send the rest.
                     self.more_expected = sent == bufs.iter().map(|buf| buf.len()).sum::<usize>();
                     self.may_wait |= self.sent_file;
                     return Ok(sent);
@@ -188,15 +188,15 @@ impl<'fd> Target<'fd> {
         self.write_to_file(bufs)
     }
 
-    /// Notes that another call has sent a file to the descriptor, and has kept nothing back. `more` follows.
+    /// Records that another call has sent a file to the descriptor and has held back nothing.
     pub(crate) fn sent_file(&mut self, more: More) {
         self.may_wait |= self.sent_file;
         self.sent_file |= more == More::Follows;
         self.more_expected = false;
     }
 
-    /// Sends what TCP keeps back because more was to follow, or because an earlier segment of this target is not
-    /// acknowledged. Returns the number of system calls that this took.
+    /// Sends the bytes that TCP holds back because more were to follow, or because an earlier segment of this target is
+    /// not acknowledged. Returns the number of system calls that this took.
     #[inline]
     pub(crate) fn release(&mut self) -> u64 {
         if self.more_expected | self.may_wait {
@@ -205,9 +205,9 @@ impl<'fd> Target<'fd> {
         std::mem::take(&mut self.cork_calls)
     }
 
-    /// Sends a partial segment: setting `TCP_NODELAY` does that, also where it is set. Nagle's algorithm keeps one
-    /// back if it follows another that is not acknowledged, such as the end of a file. With `TCP_NODELAY` only what
-    /// was sent with `More::Follows` is kept back. Where the caller has set `TCP_CORK`, all of it stays back.
+    /// Sends a partial segment: setting `TCP_NODELAY` does that, even if it is already set. Nagle's algorithm holds
+    /// back a partial segment that follows an unacknowledged one, such as the end of a file. With `TCP_NODELAY`, TCP
+    /// holds back only bytes that were sent with `More::Follows`. If the caller has set `TCP_CORK`, nothing is sent.
     ///
     /// An error means that this is not TCP, or that the connection has ended.
     #[cold]
@@ -237,8 +237,8 @@ impl<'fd> Target<'fd> {
         retry(|| fault::clipped(Call::Write, bufs, |bufs| Ok(rustix::io::writev(self.fd, bufs)?)))
     }
 
-    /// As [`write`](Self::write), to a socket for which [`enable_zero_copy`] succeeded. The kernel
-    /// may read the memory until it reports a [`Completion`] of this call. Each call that succeeds
+    /// Writes as [`write`](Self::write) does, to a socket for which [`enable_zero_copy`] succeeded. The
+    /// kernel may read the memory until it reports a [`Completion`] of this call. Each call that succeeds
     /// counts as one send; a call that fails leaves no memory in flight.
     ///
     /// [`enable_zero_copy`]: super::enable_zero_copy
@@ -253,7 +253,7 @@ impl<'fd> Target<'fd> {
     }
 }
 
-/// A panic between two calls leaves nothing kept back.
+/// Sends held-back bytes, also after a panic between two calls.
 impl Drop for Target<'_> {
     #[inline]
     fn drop(&mut self) {

@@ -1,13 +1,13 @@
 //! One read into several slices of uninitialised memory.
 //!
-//! Unsafe because the standard library's slices for such a read are made of initialised memory
-//! only, and because what the kernel wrote is shown as bytes. Rules:
+//! Unsafe because the standard library has slices for such a read only of initialised memory, and because
+//! the bytes that the kernel wrote become slices. Rules:
 //!
-//! * **IV1** An [`IoVec`] points to a slice that is borrowed mutably for as long as the call lasts; no
-//!   reference to its bytes is made before they are written.
-//! * **IV2** The kernel fills the slices in order and reports how much it wrote; only that is shown.
+//! * **IV1** An [`IoVec`] points to a slice that is borrowed mutably during the call; no reference to its
+//!   bytes is made before they are written.
+//! * **IV2** The kernel fills the slices in order and reports the number of bytes; only these become slices.
 
-#![allow(unsafe_code, reason = "hands memory that is not initialised to the kernel")]
+#![allow(unsafe_code, reason = "passes uninitialised memory to the kernel")]
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use super::{Call, MAX_BYTES, MAX_SLICES, fault, retry};
 
-/// Memory to be filled, first to last.
+/// The memory for a read, filled from first to last.
 pub(crate) type SpareSlices<'a> = SmallVec<[&'a mut [MaybeUninit<u8>]; 16]>;
 
 /// The fronts of the slices that were filled; all except the last are whole slices.
@@ -33,7 +33,7 @@ struct IoVec {
 static_assertions::assert_eq_size!(IoVec, IoSliceMut<'static>);
 static_assertions::assert_eq_align!(IoVec, IoSliceMut<'static>);
 
-/// Reads once from a stream into the slices. Returns what was filled, which is nothing at the end.
+/// Reads once from a stream into the slices. Returns the filled parts, which are empty at the end.
 pub(crate) fn read_vectored<'a>(
     from: BorrowedFd<'_>,
     mut spare: SpareSlices<'a>,
@@ -49,8 +49,8 @@ pub(crate) fn read_vectored<'a>(
             vecs.push(IoVec { start: slice.as_mut_ptr(), len });
         }
         let vecs: *mut [IoVec] = &raw mut vecs[..];
-        // SAFETY: on Unix the standard library lays `IoSliceMut` out as an `iovec`, and one of any
-        // pointer and length is a valid value. Nothing reads the bytes (IV1).
+        // SAFETY: on Unix `IoSliceMut` has the layout of an `iovec`, and any pointer and length are a valid
+        // value. Nothing reads the bytes (IV1).
         let vecs = unsafe { &mut *(vecs as *mut [IoSliceMut<'_>]) };
         Ok(rustix::io::readv(from, vecs)?)
     })?;
@@ -59,8 +59,8 @@ pub(crate) fn read_vectored<'a>(
         let len = read.min(slice.len());
         let front = &mut slice[..len];
         read -= len;
-        // SAFETY: the kernel wrote so many bytes, from the front of the first slice on (IV2).
-        // A slice of `MaybeUninit<u8>` has the layout of one of `u8`.
+        // SAFETY: the kernel wrote the bytes of `front` (IV2). A slice of `MaybeUninit<u8>` has the layout of
+        // a slice of `u8`.
         filled.push(unsafe { &mut *(front as *mut [MaybeUninit<u8>] as *mut [u8]) });
         if read == 0 {
             break;

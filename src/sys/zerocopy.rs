@@ -1,8 +1,8 @@
 //! Zero-copy sends: `MSG_ZEROCOPY`, and the completions that end them.
 //!
 //! The kernel numbers the sends of a socket that succeeded with this flag, from 0 on, in 32 bits that
-//! wrap. When it no longer reads the memory of some of them, in any order, it puts a message with a
-//! range of these numbers into the socket's error queue.
+//! wrap. Sends end in any order: when the kernel no longer reads the memory of some of them, it puts a message
+//! with a range of these numbers into the error queue of the socket.
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
@@ -11,17 +11,17 @@ use rustix::io::Errno;
 
 use super::{Call, Completion, More, fault, os, retry};
 
-/// Why a zero-copy send was refused, where sending by copying can still work.
+/// The reason for the refusal of a zero-copy send. A copying send can still work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// As much memory is in flight as this user or this socket may have.
+    /// The memory in flight has reached the limit of this user or this socket.
     LimitReached,
-    /// This socket cannot.
+    /// This socket does not support zero-copy sends.
     Unsupported,
 }
 
-/// Returns what an error of [`send_zero_copy`](super::Target::send_zero_copy) says about zero-copy
-/// alone. Nothing has moved, and the send does not count.
+/// Returns whether an error of [`send_zero_copy`](super::Target::send_zero_copy) is about zero-copy, and why.
+/// Then nothing has moved, and the send does not count.
 pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
     match Errno::from_io_error(error) {
         Some(Errno::NOBUFS) => Some(Refusal::LimitReached),
@@ -30,8 +30,8 @@ pub(crate) fn refusal(error: &io::Error) -> Option<Refusal> {
     }
 }
 
-/// As [`refusal`], of an operation of a completion ring. There the kernel counts the pages that are in flight
-/// against the limit of locked memory, and older ones lack the operation.
+/// Returns the same for an operation of a completion ring. There the kernel charges the pages in flight to the
+/// limit of locked memory, and an older kernel lacks the operation.
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub(crate) fn refusal_of_operation(error: &io::Error) -> Option<Refusal> {
     match Errno::from_io_error(error) {
@@ -41,7 +41,7 @@ pub(crate) fn refusal_of_operation(error: &io::Error) -> Option<Refusal> {
     }
 }
 
-/// Returns a number that no other socket has or will have; none for what is not a socket.
+/// Returns a number that no other socket ever has. Returns `None` for other descriptors and systems without it.
 pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
     retry(|| {
         fault::admit(Call::SetZeroCopy, 0)?;
@@ -50,11 +50,10 @@ pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
     .ok()
 }
 
-/// Prepares a socket for [`send_zero_copy`](super::Target::send_zero_copy), whose first send will
-/// have the number 0.
+/// Prepares a socket for [`send_zero_copy`](super::Target::send_zero_copy). The first send has the number 0.
 ///
-/// Fails for all except TCP sockets; and for those on which it was enabled before, as the number of
-/// their next send is not known.
+/// Fails for all descriptors except TCP sockets, and for sockets on which it was enabled before, because the
+/// number of their next send is not known.
 pub(crate) fn enable_zero_copy(fd: BorrowedFd<'_>) -> io::Result<()> {
     retry(|| {
         fault::admit(Call::SetZeroCopy, 0)?;
@@ -66,7 +65,7 @@ pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], more: More) -> io::
     os::send_zero_copy(fd, bufs, more)
 }
 
-/// Takes the next completion out of a socket's error queue and drops other messages before it.
+/// Takes the next completion from a socket's error queue, and drops other messages in front of it.
 pub(crate) fn next_completion(fd: BorrowedFd<'_>) -> io::Result<Option<Completion>> {
     let read = || match fault::completion(Call::Completion)? {
         None => os::next_completion(fd),

@@ -1,8 +1,8 @@
-//! The barrier by a fence on both sides.
+//! The barrier by full fences on both sides.
 
 use crate::sync::{Ordering::SeqCst, fence};
 
-/// Returns whether [`heavy`] takes effect: always.
+/// Returns whether [`heavy`] works: always.
 pub(crate) fn is_available() -> bool {
     true
 }
@@ -13,7 +13,7 @@ pub(crate) fn light() {
     fence(SeqCst);
 }
 
-/// The other side of [`light`]. Returns whether it took effect.
+/// Orders a store before later loads on the other side of [`light`]. Returns whether it worked.
 pub(crate) fn heavy() -> bool {
     fence(SeqCst);
     true

@@ -12,7 +12,7 @@ pub(in crate::sys) fn will_need(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// There may be data anywhere.
+/// Returns `offset`: data may be anywhere.
 pub(in crate::sys) fn next_data(_: &File, offset: u64) -> io::Result<Option<u64>> {
     Ok(Some(offset))
 }
@@ -33,7 +33,7 @@ pub(in crate::sys) fn link_file(_: &File, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Renames a file, unless there is one of that name.
+/// Renames a file, unless a file of that name exists.
 pub(in crate::sys) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::hard_link(from, to)?;
     // The file has its name; the second name is harmless.

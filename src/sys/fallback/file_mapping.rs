@@ -26,14 +26,14 @@ pub(in crate::sys) fn populate(mapping: &FileMapping) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a byte of each page, with the value that it has.
+/// Writes a byte of each page, with its present value.
 pub(in crate::sys) fn populate_mut(mapping: &mut FileMappingMut) -> io::Result<()> {
     let pages = mapping.as_mut().iter_mut().step_by(rustix::param::page_size());
     pages.for_each(|byte| *byte = std::hint::black_box(*byte));
     Ok(())
 }
 
-/// The file has a random name for a moment.
+/// Creates a file with a random name, and removes the name.
 pub(in crate::sys) fn unnamed_file(directory: &Path) -> io::Result<File> {
     let path = directory.join(format!(".{:016x}", RandomState::new().build_hasher().finish()));
     let file = File::options().read(true).write(true).create_new(true).open(&path)?;
@@ -41,7 +41,7 @@ pub(in crate::sys) fn unnamed_file(directory: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A file that has lost its name cannot get another one, so it is copied.
+/// Copies the file, because a file without a name cannot get another one.
 pub(in crate::sys) fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
     let mut named = File::options().read(true).write(true).create_new(true).open(path)?;
     let copied =

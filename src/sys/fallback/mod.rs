@@ -1,7 +1,7 @@
-//! Any system: only reads and writes. The same bytes arrive, with more copies.
+//! System calls for any system: only reads and writes. The same bytes arrive, with more copies.
 //!
-//! There is no flag against SIGPIPE here; Rust's runtime ignores that signal before `main`, a
-//! program in another language has to.
+//! No flag suppresses SIGPIPE here. Rust's runtime ignores that signal before `main`; a program in another
+//! language must do so itself.
 
 mod barrier;
 mod file;
@@ -34,6 +34,6 @@ pub(super) use socket::{are_direct, send, set_tcp_nodelay, tcp_cork, tcp_nodelay
 #[cfg(unix)]
 pub(super) use zerocopy::{enable_zero_copy, next_completion, send_zero_copy, socket_id};
 
-/// Whether `sendfile` and its like are made.
+/// Whether `sendfile` and other transfers inside the kernel are made.
 #[cfg(all(test, unix))]
 pub(crate) const TRANSFERS_IN_KERNEL: bool = false;

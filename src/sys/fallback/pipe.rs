@@ -1,4 +1,4 @@
-//! Descriptor to descriptor: nothing is done inside the kernel.
+//! Transfers between descriptors: none inside the kernel.
 
 use std::fs::File;
 use std::io;

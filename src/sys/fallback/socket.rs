@@ -11,7 +11,7 @@ pub(in crate::sys) fn send(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], _: More) ->
     Ok(rustix::io::writev(fd, bufs)?)
 }
 
-/// Not every system has direct I/O, and those that have it do not all ask for whole blocks.
+/// Returns `false`: not every system has direct I/O, or requires whole blocks for it.
 pub(in crate::sys) fn are_direct(_: OFlags) -> bool {
     false
 }

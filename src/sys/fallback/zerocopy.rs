@@ -1,4 +1,4 @@
-//! Zero-copy sends: there are none.
+//! Zero-copy sends: not supported.
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;

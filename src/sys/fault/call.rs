@@ -19,7 +19,7 @@ macro_rules! calls {
 calls! {
     /// Gathered write to a socket.
     Send,
-    /// Gathered write to anything.
+    /// Gathered write to another descriptor.
     Write,
     /// Zero-copy send.
     SendZeroCopy,
@@ -27,7 +27,7 @@ calls! {
     Shutdown,
     /// Query or change of `TCP_CORK` or `TCP_NODELAY`.
     Cork,
-    /// Preparing a socket for zero-copy sends.
+    /// Preparation of a socket for zero-copy sends, or query of its number.
     SetZeroCopy,
     /// Read of a completion from a socket's error queue.
     Completion,
@@ -59,11 +59,11 @@ calls! {
     Spawn,
     /// Opening of a file.
     Open,
-    /// Change of whether calls on a descriptor wait.
+    /// Change of a descriptor to blocking or non-blocking.
     SetBlocking,
     /// A second descriptor of an open file.
     Duplicate,
-    /// Query of a descriptor's kind, flags and length.
+    /// Query of a file's or descriptor's kind, flags and length.
     Stat,
     /// A lock on a file.
     LockFile,
@@ -79,11 +79,11 @@ calls! {
     WillNeed,
     /// Query or change of a file's cursor.
     Seek,
-    /// Query whether a descriptor is readable.
+    /// Query whether a descriptor is readable, or wait until it is writable.
     Poll,
     /// Flush of a file to the disk.
     SyncData,
-    /// Flush of a file, and of what is known of it, to the disk.
+    /// Flush of a file and of its metadata to the disk.
     SyncAll,
     /// Search for the holes of a file.
     NextData,
@@ -109,7 +109,7 @@ calls! {
 
 #[cfg(test)]
 impl Call {
-    /// Returns whether it may move a part of what it is offered.
+    /// Returns whether the call may move a part of the bytes that it is offered.
     pub(crate) fn moves_bytes(self) -> bool {
         use Call::*;
         matches!(
@@ -127,12 +127,12 @@ impl Call {
         )
     }
 
-    /// Returns whether it moves bytes inside the kernel, where moving none does not prove an end.
+    /// Returns whether the call moves bytes inside the kernel, where a result of 0 does not prove an end.
     pub(crate) fn proves_no_end(self) -> bool {
         matches!(self, Self::Sendfile | Self::CopyRange | Self::SpliceIn)
     }
 
-    /// Returns whether the pool makes it, on any thread and at any time.
+    /// Returns whether the pool makes the call, on any thread and at any time.
     pub(crate) fn is_of_pool(self) -> bool {
         use Call::*;
         matches!(self, MapMemory | UnmapMemory | AdviseMemory | Spawn)

@@ -1,10 +1,9 @@
-//! Where a test can replace the answers of the kernel.
+//! Fault plans: a test replaces the answers of the kernel.
 //!
-//! Before each call a plan decides whether the call is made, made with a shorter length, or fails with
-//! an errno. A call that is made is a real one, so a plan can only make the kernel slower or more
-//! hostile, never more lenient. There is one exception: a plan may invent the completions of
-//! zero-copy sends, since they come in orders that a test cannot wait for; a test that does so may
-//! also take what is sent in place of the kernel.
+//! Before each call a plan decides whether the call is made, is made with a shorter length, or fails with
+//! an errno. A call that is made is a real call, so a plan can make the kernel only slower or stricter. There
+//! is one exception: a plan may invent the completions of zero-copy sends, since a test cannot wait for
+//! each order of them. Such a test may also receive the sent bytes in place of the kernel.
 
 mod call;
 
@@ -53,18 +52,18 @@ mod planned {
 
     use crate::sys::Call;
 
-    /// What happens to one call.
+    /// The result of one call.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Outcome {
         /// The kernel decides.
         Pass,
         /// The kernel is offered at most this many bytes (at least one).
         Short(usize),
-        /// The kernel is offered nothing, and so moves nothing without an error.
+        /// The kernel is offered no bytes, so it moves none and returns no error.
         Nothing,
         /// The call fails with this errno and moves nothing.
         Fail(i32),
-        /// The error queue is not read; this takes the place of its contents.
+        /// The error queue is not read; this completion replaces its contents.
         #[cfg(unix)]
         #[allow(dead_code, reason = "the tests of zero-copy sends use it, which Linux alone has")]
         Completed(crate::sys::Completion),
@@ -80,8 +79,8 @@ mod planned {
         static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
     }
 
-    /// Runs `body` while `plan` decides about the calls of this thread; the plan ends with `body`, even
-    /// by a panic.
+    /// Runs `body` while `plan` decides about the calls of this thread. The plan ends with `body`, also after
+    /// a panic.
     pub(crate) fn with_plan<R>(
         plan: impl FnMut(Call, usize) -> Outcome + 'static,
         body: impl FnOnce() -> R,
@@ -97,7 +96,7 @@ mod planned {
         body()
     }
 
-    /// As [`with_plan`]. In addition, `take` receives all bytes that this thread sends and the plan
+    /// Runs `body` as [`with_plan`] does. `take` receives all bytes that this thread sends and that the plan
     /// admits; the kernel does not.
     #[cfg(unix)]
     #[allow(dead_code, reason = "the tests of zero-copy sends use it, which Linux alone has")]
@@ -126,7 +125,7 @@ mod planned {
         }
     }
 
-    /// Returns what the plan says instead of the error queue.
+    /// Returns the completion of the plan, in place of the error queue.
     #[cfg(unix)]
     pub(in crate::sys) fn completion(call: Call) -> io::Result<Option<crate::sys::Completion>> {
         match asked(call, 0) {
@@ -138,7 +137,7 @@ mod planned {
 
     fn asked(call: Call, len: usize) -> Option<Outcome> {
         let ask = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
-        // The plan of a thread that ends may be dropped already.
+        // The plan of an ending thread may already be dropped.
         PLAN.try_with(ask).ok().flatten()
     }
 

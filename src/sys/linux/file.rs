@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 pub(in crate::sys) fn preallocate(file: &File, len: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
-        // Not every file system can.
+        // Some file systems cannot allocate.
         Err(Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
         other => Ok(other?),
     }
@@ -22,7 +22,7 @@ pub(in crate::sys) fn will_need(file: &File, offset: u64, len: u64) -> io::Resul
     Ok(rustix::fs::fadvise(file, offset, Some(len), Advice::WillNeed)?)
 }
 
-/// None at the end of the file.
+/// Returns the position of the next data, or `None` if only a hole or the end follows.
 pub(in crate::sys) fn next_data(file: &File, offset: u64) -> io::Result<Option<u64>> {
     match rustix::fs::seek(file, SeekFrom::Data(offset)) {
         Err(Errno::NXIO) => Ok(None),
@@ -30,7 +30,7 @@ pub(in crate::sys) fn next_data(file: &File, offset: u64) -> io::Result<Option<u
     }
 }
 
-/// The start if there are no data at all.
+/// Returns the end of the last data, or `offset` if no data follow.
 pub(in crate::sys) fn end_of_data(file: &File, offset: u64) -> io::Result<u64> {
     let mut end = offset;
     while let Some(data) = next_data(file, end)? {
@@ -44,11 +44,11 @@ pub(in crate::sys) fn zero_range(file: &File, offset: u64, len: u64) -> io::Resu
     Ok(rustix::fs::fallocate(file, flags, offset, len)?)
 }
 
-/// Makes a file without a name; [`link_file`] gives it one.
+/// Creates a file without a name; [`link_file`] gives it one.
 pub(in crate::sys) fn linkable_file(directory: &Path) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     match rustix::fs::openat(CWD, directory, flags, Mode::from_raw_mode(0o666)) {
-        // Not every file system can, and a kernel that cannot tries to open a directory.
+        // Some file systems lack unnamed files; a kernel without them tries to open the directory.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             Err(io::ErrorKind::Unsupported.into())
         }
@@ -61,10 +61,10 @@ pub(in crate::sys) fn link_file(file: &File, path: &Path) -> io::Result<()> {
     Ok(rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }
 
-/// Renames a file, unless there is one of that name.
+/// Renames a file, unless a file of that name exists.
 pub(in crate::sys) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can.
+        // Some file systems lack this flag.
         Err(Errno::INVAL | Errno::NOSYS) => {
             std::fs::hard_link(from, to)?;
             // The file has its name; the second name is harmless.

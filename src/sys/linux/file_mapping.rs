@@ -14,7 +14,7 @@ const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::WRITE);
 
 pub(in crate::sys) fn is_sealed(file: &File) -> io::Result<bool> {
     match rustix::fs::fcntl_get_seals(file) {
-        // It is of a kind that cannot be sealed.
+        // This kind of file cannot be sealed.
         Err(Errno::INVAL) => Ok(false),
         seals => Ok(seals?.contains(SEALS)),
     }

@@ -1,4 +1,4 @@
-//! The system call `membarrier`, and the fence that goes with it: what a model of the kernel replaces.
+//! The system call `membarrier`, and the compiler fence for it. A model of the kernel replaces this file.
 
 pub(super) use core::sync::atomic::compiler_fence;
 use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
@@ -9,7 +9,7 @@ pub(super) fn register() -> bool {
         && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
 }
 
-/// Makes each running thread of the process execute a full barrier. Returns whether it did.
+/// Makes each running thread of the process execute a full barrier. Returns whether this succeeded.
 pub(super) fn expedited() -> bool {
     membarrier(MembarrierCommand::PrivateExpedited).is_ok()
 }

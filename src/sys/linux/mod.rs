@@ -1,4 +1,4 @@
-//! Linux: all paths inside the kernel that there are.
+//! System calls of Linux, with all transfers inside the kernel.
 
 mod barrier;
 mod file;
@@ -22,6 +22,6 @@ pub(super) use pipe::{REFUSES_PAIR, copy_range, pipe, pipe_size, sendfile, set_p
 pub(super) use socket::{are_direct, send, set_tcp_nodelay, tcp_cork, tcp_nodelay};
 pub(super) use zerocopy::{enable_zero_copy, next_completion, send_zero_copy, socket_id};
 
-/// Whether `sendfile` and its like are made.
+/// Whether `sendfile` and other transfers inside the kernel are made.
 #[cfg(test)]
 pub(crate) const TRANSFERS_IN_KERNEL: bool = true;

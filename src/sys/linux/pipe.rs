@@ -1,4 +1,4 @@
-//! Descriptor to descriptor.
+//! Transfers between descriptors.
 
 use std::fs::File;
 use std::io;
@@ -7,8 +7,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
-/// `EINVAL`: no page cache behind the source, or a target that appends; `ESPIPE`: a source that
-/// cannot be read at an offset; the others: seccomp, old kernels, unusual file systems.
+/// The errors that refuse a pair of descriptors. `EINVAL`: a source without a page cache, or a target that
+/// appends; `ESPIPE`: a source that cannot be read at an offset; the others: seccomp, old kernels, unusual file
+/// systems.
 pub(in crate::sys) const REFUSES_PAIR: [i32; 5] = [
     Errno::INVAL.raw_os_error(),
     Errno::SPIPE.raw_os_error(),
@@ -33,7 +34,7 @@ pub(in crate::sys) fn copy_range(
     len: usize,
 ) -> io::Result<usize> {
     match rustix::fs::copy_file_range(file, Some(&mut offset), dst, None, len) {
-        // Not a file, appending, on another file system, not open for this: a write reports the error.
+        // Not a regular file, appending, on another file system, or not open for this: a write reports the error.
         Err(Errno::BADF | Errno::XDEV | Errno::ISDIR | Errno::TXTBSY) => {
             Err(io::ErrorKind::Unsupported.into())
         }
@@ -53,7 +54,7 @@ pub(in crate::sys) fn pipe_size(pipe: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(rustix::pipe::fcntl_getpipe_size(pipe)?)
 }
 
-/// One end is a pipe of ours, which is not waited for.
+/// Moves bytes between a pipe of this crate and another descriptor. Does not wait for the pipe.
 pub(in crate::sys) fn splice(
     from: BorrowedFd<'_>,
     mut offset: Option<u64>,

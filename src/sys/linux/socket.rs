@@ -16,7 +16,7 @@ pub(in crate::sys) fn send(
     send_with(fd, bufs, more, SendFlags::empty())
 }
 
-/// A peer that is gone gives `EPIPE`, never a signal.
+/// Sends with these flags. A peer that has disconnected causes `EPIPE`, not a signal.
 pub(super) fn send_with(
     fd: BorrowedFd<'_>,
     bufs: &[IoSlice<'_>],
@@ -29,7 +29,7 @@ pub(super) fn send_with(
             More::Follows => SendFlags::NOSIGNAL | SendFlags::MORE,
         };
     Ok(match bufs {
-        // Spares the kernel the message header.
+        // One slice needs no message header.
         [one] => rustix::net::send(fd, one, flags)?,
         many => rustix::net::sendmsg(fd, many, &mut SendAncillaryBuffer::default(), flags)?,
     })

@@ -1,7 +1,7 @@
 //! Zero-copy sends.
 //!
-//! Unsafe because rustix lacks two calls: the option that allows the flag, and reading the error
-//! queue with the control messages that only this feature uses.
+//! Unsafe because rustix lacks two calls: the option that allows the flag, and reads of the error queue with
+//! the control messages of this feature.
 
 #![allow(unsafe_code, reason = "two system calls that rustix does not make")]
 
@@ -21,12 +21,12 @@ pub(in crate::sys) fn socket_id(fd: BorrowedFd<'_>) -> io::Result<u64> {
 }
 
 pub(in crate::sys) fn enable_zero_copy(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // Others accept the flag and ignore it, or number their sends differently.
+    // Other protocols accept the flag and ignore it, or number their sends differently.
     if sockopt::socket_protocol(fd)? != Some(ipproto::TCP) || is_set(fd)? {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let on: c_int = 1;
-    // SAFETY: the option's value is an int, which is read during the call.
+    // SAFETY: the option's value is an int, which the call only reads.
     let done = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
@@ -67,13 +67,13 @@ pub(in crate::sys) fn send_zero_copy(
 pub(in crate::sys) fn next_completion(fd: BorrowedFd<'_>) -> io::Result<Option<Completion>> {
     loop {
         let mut control = [0_u8; 256];
-        // SAFETY: a structure of integers and pointers, for which zero is a value.
+        // SAFETY: zero is a valid value for a structure of integers and pointers.
         let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = control.len() as _;
         let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-        // SAFETY: the message has no memory for an address or for bytes, and for as much control data as
-        // it says, in an array that outlives the call.
+        // SAFETY: the message has no memory for an address or for bytes. Its control data are an array of the
+        // stated length, which outlives the call.
         let read = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
         if read < 0 {
             return Err(io::Error::last_os_error());
@@ -86,9 +86,9 @@ pub(in crate::sys) fn next_completion(fd: BorrowedFd<'_>) -> io::Result<Option<C
     }
 }
 
-/// Returns the completion among the control messages of a message of the error queue. Each control
-/// message is a length (of the header and what follows it), a level and a type, then a
-/// `sock_extended_err`, and padding to the size of a word.
+/// Returns the completion among the control messages of a message of the error queue. Each control message
+/// has a length (of header and contents), a level, a type, a `sock_extended_err`, and padding to the size of a
+/// word.
 fn parse(mut control: &[u8]) -> Option<Completion> {
     const WORD: usize = size_of::<usize>();
     const HEADER: usize = WORD + 8;
@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// A control message as the kernel lays it out.
+    /// Returns a control message in the layout of the kernel.
     fn message(level: u32, kind: u32, payload: &[u8]) -> Vec<u8> {
         let length = size_of::<usize>() + 8 + payload.len();
         let mut bytes = length.to_ne_bytes().to_vec();
@@ -133,7 +133,7 @@ mod tests {
         bytes
     }
 
-    /// A `sock_extended_err`, and what the kernel puts behind it: an address of `after` bytes.
+    /// Returns a `sock_extended_err`, and an address of `after` bytes behind it as from the kernel.
     fn error(errno: u32, origin: u8, code: u8, (info, data): (u32, u32), after: usize) -> Vec<u8> {
         let mut bytes = errno.to_ne_bytes().to_vec();
         bytes.extend([origin, 0, code, 0]);

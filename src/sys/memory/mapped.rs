@@ -2,10 +2,10 @@
 //!
 //! Rule:
 //!
-//! * **V3** What was done to a range before it was unmapped happens before what is done to it after it is
-//!   mapped again, on any thread. The kernel ensures that, in a way that a checker such as
-//!   `ThreadSanitizer` cannot see: [`sub`](MappedBytes::sub), called before a range is unmapped, and
-//!   [`add`](MappedBytes::add), called after it is mapped, repeat it in a way that the checker sees.
+//! * **V3** Accesses to a range before it is unmapped happen before accesses to it after it is mapped again, on
+//!   any thread. The kernel ensures that, but a checker such as `ThreadSanitizer` cannot see it.
+//!   [`sub`](MappedBytes::sub), called before a range is unmapped, and [`add`](MappedBytes::add), called after
+//!   it is mapped, make this order visible to the checker.
 
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -24,7 +24,7 @@ impl MappedBytes {
         self.0.fetch_sub(bytes, Ordering::Release);
     }
 
-    /// Returns the number, for statistics: it orders nothing.
+    /// Returns the number, for statistics. This orders nothing.
     #[cfg(feature = "testing")]
     pub(super) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)

@@ -2,8 +2,8 @@
 //!
 //! Rules:
 //!
-//! * **V1** A [`Mapping`] owns its range: it is mapped readable and writable from `map` to `drop`, and no
-//!   Rust reference to it is kept across the drop. Users divide it by raw pointers and ensure that.
+//! * **V1** A [`Mapping`] owns its range: it is mapped readable and writable from `map` to `drop`. Its users
+//!   divide it by raw pointers, and keep no Rust reference to it across the drop.
 //! * **V2** Fresh and discarded pages read as zero.
 #![allow(unsafe_code, reason = "unmaps and discards memory")]
 
@@ -15,10 +15,10 @@ use self::mapped::MappedBytes;
 use super::{Call, fault, os, retry};
 use crate::sync::AtomicUsize;
 
-/// The page size that the pool assumes, in bytes. Where the system's is larger, figures are less accurate.
+/// The page size that the pool assumes, in bytes. If pages of the system are larger, figures are less accurate.
 pub(crate) const PAGE: usize = 4096;
 
-/// Bytes of all mappings of the process.
+/// The bytes of all mappings of the process.
 static MAPPED: MappedBytes = MappedBytes(AtomicUsize::new(0));
 
 /// Returns the bytes of all mappings of the process.
@@ -34,13 +34,13 @@ pub(crate) struct Mapping {
     len: usize,
 }
 
-// SAFETY: a mapping is plain memory, not bound to a thread (V1).
+// SAFETY: a mapping is memory that is not bound to a thread (V1).
 unsafe impl Send for Mapping {}
 // SAFETY: the methods that take `&self` are thread-safe system calls.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `len` bytes of zeros, page-aligned. `None` when the system refuses.
+    /// Maps `len` bytes of zeros, page-aligned. Returns `None` if the system refuses.
     pub(crate) fn map(len: usize) -> Option<Self> {
         if len == 0 || len > isize::MAX as usize - PAGE {
             return None;
@@ -54,24 +54,24 @@ impl Mapping {
         Some(Self { base, len })
     }
 
-    /// The first byte.
+    /// Returns the address of the first byte.
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// The address of the byte at `offset`, which lies in the mapping or at its end.
+    /// Returns the address of the byte at `offset`, which is in the mapping or at its end.
     pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
         assert!(offset <= self.len, "offset {offset} beyond a mapping of {} bytes", self.len);
-        // SAFETY: within the mapping, or one past it, as just checked (V1).
+        // SAFETY: `offset` is within the mapping or at its end, as just checked (V1).
         unsafe { self.base.add(offset) }
     }
 
-    /// Asks for huge pages. This is a hint, so a failure is ignored.
+    /// Requests huge pages. This is a hint: failures are ignored.
     pub(crate) fn advise_huge(&self) {
         let _ = retry(|| {
             fault::admit(Call::AdviseMemory, 0)?;
@@ -80,14 +80,14 @@ impl Mapping {
     }
 }
 
-/// Returns whether a range consists of whole pages of the system, so that [`discard`] can work on it.
+/// Returns whether a range consists of whole pages of the system, which [`discard`] requires.
 #[cfg(unix)]
 pub(crate) fn are_whole_pages(start: usize, len: usize) -> bool {
     os::are_whole_pages(start, len)
 }
 
-/// Gives the pages of a range back to the system; they read as zero afterwards (V2). Returns whether it
-/// did.
+/// Returns the pages of a range to the system; they read as zero afterwards (V2). Returns whether this
+/// succeeded.
 ///
 /// # Safety
 ///
@@ -95,7 +95,7 @@ pub(crate) fn are_whole_pages(start: usize, len: usize) -> bool {
 pub(crate) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
     let discard = || {
         fault::admit(Call::AdviseMemory, 0)?;
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises the same.
         unsafe { os::discard(base, len) }
     };
     retry(discard).is_ok()
@@ -106,13 +106,13 @@ impl Drop for Mapping {
         MAPPED.sub(self.len);
         let unmap = || {
             fault::admit(Call::UnmapMemory, 0)?;
-            // SAFETY: V1: this value alone owns the range, and users are done with it.
+            // SAFETY: this value alone owns the range, and its users keep no reference (V1).
             unsafe { os::unmap(self.base, self.len) }
         };
-        // It fails only when the kernel lacks memory (a split mapping); then the pages are given back
+        // It fails only if the kernel lacks memory to split a mapping; then the pages return to the system
         // and the range of addresses is lost.
         if retry(unmap).is_err() {
-            // SAFETY: V1, as above.
+            // SAFETY: as above (V1).
             let _ = retry(|| unsafe { os::discard(self.base, self.len) });
         }
     }

@@ -1,4 +1,4 @@
-//! Files where the standard library cannot read and write at an offset.
+//! Files on other systems: the standard library cannot read and write at an offset.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// A FIFO is not waited for, and a terminal does not become the process's own.
+/// Does not wait for the other end of a FIFO; a terminal does not become the controlling terminal.
 pub(in crate::sys) fn open_nonblocking(options: &OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     options.clone().custom_flags(flags.bits() as i32).open(path)
