@@ -1,5 +1,5 @@
 #![doc = include_str!("../docs/netty.md")]
-// The types that the links of the page refer to.
+// The types that the page links to.
 #[allow(unused_imports, reason = "only rustdoc resolves them")]
 use {
     crate::{

@@ -1,8 +1,7 @@
-//! Atomics, locks, threads and thread-local storage: from one place, so that a model checker's can stand
-//! in for them.
+//! Atomics, locks, threads and thread-local storage. A model checker can replace them here.
 //!
-//! With `--cfg shuttle` the whole crate runs on shuttle's, for `tests/shuttle`. The loom models in
-//! `tests/loom` compile single files of the crate against a module of the same name that gives loom's.
+//! With `--cfg shuttle` the whole crate uses those of shuttle, for `tests/shuttle`. The loom models in
+//! `tests/loom` compile single files of the crate against a module of the same name that has those of loom.
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
@@ -28,7 +27,7 @@ pub(crate) use std::hint::spin_loop;
 pub(crate) use std::process::abort;
 use std::sync::PoisonError;
 
-/// A lock whose holders do not panic half-way.
+/// Locks a mutex and ignores poison: no holder panics in the middle of a change.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

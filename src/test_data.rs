@@ -1,7 +1,7 @@
-//! Random numbers and recognisable bytes: the only ones, for unit tests, `tests/`, `fuzz/` and the feature `testing`.
+//! Random numbers and recognisable bytes, for unit tests, `tests/`, `fuzz/` and the feature `testing`.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-/// A small random number generator: a counter whose values are hashed. A seed gives the same numbers on every machine.
+/// A small random number generator, which hashes a counter. A seed gives the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -34,8 +34,8 @@ impl Random {
     }
 }
 
-/// Returns `len` bytes that differ by position and by `salt`, so that a lost, repeated or foreign range shows, also
-/// where its length is a power of two. All are below 0x80: tests mark memory with bytes above.
+/// Returns `len` bytes that depend on the position and on `salt`. A comparison finds lost, repeated and foreign ranges,
+/// also of a length that is a power of two. All bytes are below 0x80: tests mark memory with larger bytes.
 pub(crate) fn pattern(len: usize, salt: u8) -> Vec<u8> {
     let byte = |i: usize| i.wrapping_mul(31) ^ (i >> 8) ^ (i >> 13) ^ (i >> 17);
     (0..len).map(|i| (byte(i) as u8 ^ salt) & 0x7F).collect()
