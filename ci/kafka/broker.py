@@ -1,4 +1,4 @@
-"""Starts brokers and looks at what they cost."""
+"""Starts brokers and measures their resources."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import time
 
 
 class Broker:
-    """A broker process; it is killed at the end of the `with` block."""
+    """A broker process. The end of the `with` block kills it."""
 
     def __init__(self, binary, directory, *options, listen="127.0.0.1:0", ulimit=None):
         command = [binary, "--listen", listen, *options, str(directory)]
@@ -22,7 +22,7 @@ class Broker:
             raise RuntimeError(f"no broker: {line}{self.process.stderr.read()}")
         self.address = found.group(1)
         self.errors = []
-        # A pipe that is full would stop the broker.
+        # A full pipe would block the broker.
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -45,7 +45,7 @@ class Broker:
         self.process.wait()
 
     def stop(self):
-        """Ends it as a user does, and returns its last words."""
+        """Ends the broker by SIGTERM, and returns its output."""
         self.process.send_signal(signal.SIGTERM)
         words = self.process.stdout.read()
         if self.process.wait(10) != 0:
@@ -56,7 +56,7 @@ class Broker:
         return cpu_seconds(self.pid)
 
     def resident(self):
-        """Resident bytes."""
+        """Returns the resident bytes."""
         with open(f"/proc/{self.pid}/statm") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -65,6 +65,6 @@ class Broker:
 
 
 def cpu_seconds(pid):
-    """Processor time of a process, of threads that have ended too, as the kernel counts it in nanoseconds."""
+    """Returns the processor time of a process in seconds, to the nanosecond, with that of ended threads."""
     cpu_clock = (~pid << 3) | 2
     return time.clock_gettime(cpu_clock)

@@ -1,7 +1,7 @@
-"""The real clients behind one interface: `produce` sends values in order and returns when all are
-acknowledged; `consume` returns all values of a topic, or what a group has not committed yet.
+"""Five clients with one interface. `produce` sends values in order and returns after all are acknowledged;
+`consume` returns all values of a topic, or the values that a group has not committed.
 
-A client that is not installed is missing from `available()`, which says why."""
+`available()` leaves out a client that is not installed, and prints the reason."""
 
 import asyncio
 import json
@@ -201,7 +201,7 @@ class Aiokafka:
 
 class Kafkajs:
     name = "kafkajs"
-    # Its other codecs are add-ons that have to be compiled.
+    # Its other codecs are add-ons that need a compiler.
     codecs = ["none", "gzip", "snappy"]
 
     def __init__(self):
@@ -229,7 +229,7 @@ class Kafkajs:
 
 
 def available():
-    """The clients that are there; says of each other that it is skipped."""
+    """Returns the installed clients; prints that the others are skipped."""
     found = []
     for client in [Kcat, Confluent, KafkaPython, Aiokafka, Kafkajs]:
         try:
@@ -240,7 +240,7 @@ def available():
 
 
 def values(count, seed, size=100):
-    """So many values without a line end, of which no two are alike."""
+    """Returns `count` different values, without line ends."""
     import random
 
     chooser = random.Random(seed)

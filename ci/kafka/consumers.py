@@ -1,5 +1,5 @@
-"""What consumers rely on: fetch limits smaller than a batch, groups that share partitions and survive a
-member, committed offsets that outlive the broker."""
+"""Tests consumers: fetch limits smaller than a batch, groups whose members share partitions and are killed,
+committed offsets after a restart of the broker."""
 
 import multiprocessing
 import sys
@@ -22,7 +22,7 @@ def small_limits(broker, clients):
 
 
 def resume(binary, directory, clients):
-    """A group goes on where it committed, after the broker was killed, in each client of its own."""
+    """A group continues at its commit after the broker was killed: one group for each client."""
     groups = [client for client in clients if client.name not in ("kcat", "kafkajs")]
     sent = values(3_000, "resume")
     with Broker(binary, directory) as broker:
@@ -39,7 +39,7 @@ def resume(binary, directory, clients):
 
 
 def killed_member(binary, directory):
-    """Two members share four partitions; one vanishes without leaving, the other gets all of them."""
+    """Two members share four partitions; one is killed, and the other gets all of them."""
     try:
         lib = Confluent().lib
     except ImportError:
@@ -48,10 +48,10 @@ def killed_member(binary, directory):
         config = {"bootstrap.servers": broker.address, "group.id": "shared"}
         config |= {"session.timeout.ms": 2_000, "heartbeat.interval.ms": 200}
         config |= {"auto.offset.reset": "earliest", "enable.auto.commit": False}
-        # The first is a process of its own, so that it can be killed.
+        # The first member is a separate process, so that it can be killed.
         spawn = multiprocessing.get_context("spawn")
         assigned, ready = spawn.Queue(), spawn.Event()
-        # The topic is there before anything subscribes to it.
+        # Creates the topic before a member subscribes to it.
         producer = lib.Producer({"bootstrap.servers": broker.address})
         sent = {partition: [f"{partition}-{n}" for n in range(250)] for partition in range(4)}
         producer.produce("shared", b"0-0", partition=0)
@@ -95,8 +95,8 @@ def killed_member(binary, directory):
 
 
 def static_member(binary, directory):
-    """A static member is killed and started again within its session: it gets its part back, and the other
-    notices nothing."""
+    """A static member is killed and restarted within its session: it gets its partitions back, without a
+    rebalance for the other member."""
     try:
         lib = Confluent().lib
     except ImportError:
@@ -132,7 +132,7 @@ def static_member(binary, directory):
 
 
 def member(config, assigned, ready):
-    """A group member in a process of its own, that tells what it is assigned."""
+    """Runs a group member in a separate process; puts its assignments into a queue."""
     lib = Confluent().lib
     consumer = lib.Consumer(config)
     tell = lambda _, partitions: assigned.put([p.partition for p in partitions])

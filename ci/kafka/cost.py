@@ -1,10 +1,10 @@
-"""What brokers cost: processor time for each GiB produced and consumed, and system calls for each MiB, with
-the same client and the same data in one run: this broker by sendfile and by copying, and beside it tansu and
-noida-db where they can be installed. `cost.py BINARY [MIB] [ROUNDS] [BROKER...]`; by hand, on a quiet machine.
+"""Measures brokers: processor time for each GiB produced and consumed, and system calls for each MiB, with the
+same client and the same data in one run. The brokers are this one with sendfile, this one with copying, and tansu
+and noida-db if they are installed. `cost.py BINARY [MIB] [ROUNDS] [BROKER...]`; by hand, on a quiet machine.
 
 The brokers run on one CPU and the clients on another: over loopback each side does a part of the other's work,
-and on one CPU how much of it changes with every connection. For the same reason all brokers should have the same
-congestion control. Run it in a network of its own, where that can be set for all:
+and on one CPU that part differs with each connection. For the same reason all brokers should have the same
+congestion control. Run it in a separate network namespace, where one setting applies to all:
 
     unshare --net sh -c 'ip link set lo up; sysctl -qw net.ipv4.tcp_congestion_control=reno; python3 cost.py ...'
 """
@@ -33,7 +33,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 @contextlib.contextmanager
 def on_the_cpu_of_brokers():
-    """What is started inside runs on the first CPU, all else on the last."""
+    """Processes that start in this context run on the first CPU, all others on the last CPU."""
     os.sched_setaffinity(0, {CPUS[0]})
     try:
         yield
@@ -42,7 +42,7 @@ def on_the_cpu_of_brokers():
 
 
 class Peer:
-    """Another broker, in a process of its own."""
+    """Another broker, in a separate process."""
 
     def __init__(self, command, port, directory):
         self.address = f"127.0.0.1:{port}"
@@ -110,7 +110,7 @@ def produce(address, topic, mib):
 def consume(address, topic, mib):
     lib = Confluent().lib
     config = {"bootstrap.servers": address, "group.id": "none", "enable.auto.commit": False}
-    # Not every broker keeps to the limits of a fetch.
+    # Some brokers exceed the limits of a fetch.
     config |= {"receive.message.max.bytes": 1_000_000_000, "log_level": 0}
     consumer = lib.Consumer(config)
     consumer.assign([lib.TopicPartition(topic, 0, 0)])
@@ -124,7 +124,7 @@ def consume(address, topic, mib):
 
 
 def drain(address, topic, rounds, length=FETCH):
-    """Fetches from offset 0 again and again and throws the bytes away; returns their number."""
+    """Fetches from offset 0 repeatedly and discards the bytes; returns their number."""
     host, port = address.rsplit(":", 1)
     peer = socket.create_connection((host, int(port)))
     body = struct.pack(">iiiibii", -1, 500, 1, 50 * MIB, 0, 0, -1)
@@ -138,15 +138,15 @@ def drain(address, topic, rounds, length=FETCH):
         left = struct.unpack(">i", peer.recv(4, socket.MSG_WAITALL))[0]
         total += 4 + left
         while left:
-            # What is truncated is not even copied.
+            # The kernel does not copy truncated bytes.
             left -= peer.recv_into(space, min(left, len(space)), socket.MSG_TRUNC)
     peer.close()
     return total
 
 
 class Floor:
-    """A loop of `sendfile` in a process of its own, with the congestion control that the broker asks for: what no
-    broker that answers from a file can undercut."""
+    """A loop of `sendfile` in a separate process, with the congestion control of the broker: the minimum cost of a
+    broker that answers from a file."""
 
     LOOP = """
 import os, socket, sys
@@ -185,7 +185,7 @@ while True:
 
 
 def calls(pid, work):
-    """System calls of a process during some work, by name."""
+    """Counts the system calls of a process during `work`, by name. Returns the counts and the result."""
     with tempfile.NamedTemporaryFile() as out:
         command = ["strace", "-f", "-c", "-U", "calls,name", "-o", out.name, "-p", str(pid)]
         tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -249,11 +249,11 @@ def measure(brokers, home, mib, rounds):
                 print(f"SKIPPED: {name} does not serve the consumer of confluent-kafka: {error}")
                 lame.add(name)
                 costs.pop(("consume", name), None)
-        # The same pages: how the file lies in memory decides what sendfile costs.
+        # The same file: its layout in memory determines the cost of sendfile.
         floor = Floor(f"{home}/sendfile/topics/t{turn}/0/{0:020}.log")
         for _ in range(5):
             for name, broker in brokers.items():
-                # Others send as much as they like for one fetch.
+                # Other brokers may send more than the limit for one fetch.
                 fetches = 10 * mib if name in ("sendfile", "copy") else 4
                 work = lambda: drain(broker.address, f"t{turn}", fetches)
                 note("drain", name, broker, None, work)

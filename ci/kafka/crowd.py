@@ -1,5 +1,5 @@
-"""Many peers at once: slow consumers of a large log, connections that do nothing, and one client among them
-that has to be served. The memory of the broker stays flat."""
+"""Tests many peers at the same time: slow consumers of a large log, idle connections, and one more client, which
+the broker must serve. Checks the memory of the broker."""
 
 import resource
 import select
@@ -32,7 +32,7 @@ def fetch(topic, offset, length):
 
 
 def served(broker, client, seed):
-    """A client that comes late gets what it wants."""
+    """Serves one more client; returns the seconds that this takes."""
     sent = values(1_000, seed)
     begun = time.monotonic()
     client.produce(broker.address, seed, sent)
@@ -47,7 +47,7 @@ def slow_consumers(broker, client, count, mib):
     before, descriptors = broker.resident(), broker.descriptors()
     peers = [connect(broker.address) for _ in range(count)]
     for peer in peers:
-        # Two of them, of which the first is never taken as a whole.
+        # Two requests; the consumer never reads the whole first response.
         peer.sendall(fetch("log", 0, 50 * MIB) * 2)
     for turn in range(5):
         for peer in peers:
@@ -67,7 +67,7 @@ def idle_connections(broker, client, count):
     peers = []
     for n in range(count):
         peer = connect(broker.address)
-        # A third has said nothing, a third half a request, a third has been answered.
+        # A third sends nothing, a third half a request, a third gets an answer.
         peer.sendall([b"", struct.pack(">i", 500) + b"\0\0", request(18, 0, b"")][n % 3])
         peers.append(peer)
     for peer in peers[2::3]:
@@ -83,7 +83,7 @@ def idle_connections(broker, client, count):
 
 
 def too_many(binary, directory):
-    """Connections over the limit are closed, the others stay."""
+    """Connections over the limit are closed; the others stay open."""
     with Broker(binary, directory, "--connections", "50") as broker:
         peers = [connect(broker.address) for _ in range(80)]
         for peer in peers:

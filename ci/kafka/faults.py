@@ -1,5 +1,5 @@
-"""What must not lose or double an acknowledged record: a broker killed again and again, acknowledgements cut
-off on the wire, a full disk, a failing checksum."""
+"""Tests faults that must not lose or duplicate an acknowledged record: a broker that is killed repeatedly,
+connections cut before the acknowledgement, flipped bits, a damaged segment, a full disk."""
 
 import os
 import random
@@ -22,13 +22,13 @@ PRODUCE = 0
 
 
 class Wire:
-    """A proxy between a producer and a broker that can do harm to what passes."""
+    """A proxy between a producer and a broker that can change or cut the frames."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.broker = None
-        #: What becomes of a request and of a response to a produce request: the frame, or None to cut.
+        #: Functions that get a produce request, or its response. They return the frame to send, or None to cut.
         self.request = lambda frame: frame
         self.response = lambda frame: frame
         threading.Thread(target=self.accept, daemon=True).start()
@@ -78,14 +78,14 @@ def pump(source, sink, change):
 
 
 class Production:
-    """Produces until it is stopped, and knows what was acknowledged, with its offset."""
+    """Produces until it is stopped, and stores the acknowledged values with their offsets."""
 
     def __init__(self, lib, address, idempotent=True):
         config = {"bootstrap.servers": address, "enable.idempotence": idempotent, "acks": "all"}
         config |= {"linger.ms": 2, "delivery.timeout.ms": 60_000, "retry.backoff.ms": 50}
         config |= {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
         config |= {"retry.backoff.max.ms": 200, "batch.num.messages": 200}
-        # The log of the client tells of every cut.
+        # Otherwise the client logs every cut.
         self.producer = lib.Producer(config | {"log_level": 0})
         self.acked, self.failed, self.sent = {}, [], 0
         self.done = threading.Event()
@@ -127,7 +127,7 @@ def total(address):
 
 
 def verify(what, production, found):
-    """Every acknowledged record is there at its offset, none twice, in the order they were sent."""
+    """Checks that every acknowledged record is at its offset, that none is duplicated, and that the order is kept."""
     found = [int(value) for value in found]
     check(not production.failed, f"{what}: not delivered: {production.failed[:1]}")
     lost = [v for v, offset in production.acked.items() if found[offset : offset + 1] != [int(v)]]
@@ -153,7 +153,7 @@ def killed(binary, directory, lib, rounds):
 
 
 def cut(binary, directory, lib, cuts):
-    """Batches are appended, but the acknowledgement is lost with the connection."""
+    """Batches are appended, but the connection is cut before the acknowledgement arrives."""
     wire = Wire()
     with Broker(binary, directory, "--advertise", wire.address) as broker:
         wire.broker = broker.address
@@ -177,7 +177,7 @@ def cut(binary, directory, lib, cuts):
 
 
 def damaged_on_the_way(binary, directory, lib):
-    """A batch whose bytes change on the way is refused, sent again, and delivered."""
+    """A batch whose bytes change in transit is refused, sent again, and delivered."""
     wire = Wire()
     with Broker(binary, directory, "--advertise", wire.address) as broker:
         wire.broker = broker.address
@@ -197,7 +197,7 @@ def damaged_on_the_way(binary, directory, lib):
 
 
 def full_disk(binary, lib):
-    """The disk fills up, and later there is space again: producers wait, and nothing is lost."""
+    """The disk is full and later has space again: producers wait, and no record is lost."""
     with tempfile.TemporaryDirectory() as mount:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "kafka", mount])
         if mounted.returncode:
@@ -227,8 +227,8 @@ def full_disk(binary, lib):
 
 
 def sealed_damage(binary, directory, lib):
-    """A sealed segment is damaged on the disk: consumers and producers are told, and retry, for as long as
-    the file has not been put right; then all records are there."""
+    """A sealed segment is damaged on the disk: consumers and producers get errors until the file is repaired;
+    then all records are served."""
     with Broker(binary, directory, "--segment", "2") as broker:
         production = Production(lib, broker.address)
         home = f"{directory}/topics/t/0"
@@ -242,7 +242,7 @@ def sealed_damage(binary, directory, lib):
         out.seek(1_000_000)
         out.write(b"damage")
     with Broker(binary, directory, "--segment", "2") as broker:
-        # It is found when the first consumer asks for that segment.
+        # The broker finds the damage when the first consumer fetches that segment.
         with connect(broker.address) as consumer:
             consumer.sendall(fetch("t", 0, MIB))
             check(consumer.recv(4, socket.MSG_WAITALL), "a fetch of a damaged log is not answered")
@@ -269,7 +269,7 @@ def wait(condition, what):
 def check(holds, what):
     if not holds:
         print(f"FAILED: {what}", flush=True)
-        # Clients and proxies have threads that would go on.
+        # Threads of clients and proxies would keep the process alive.
         os._exit(1)
 
 

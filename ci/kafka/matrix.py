@@ -1,5 +1,5 @@
-"""Every client, codec, acknowledgement and idempotence: 10,000 records each, read by another client and
-compared by content. `--short` takes each client with each codec once."""
+"""Tests each client, codec, acknowledgement and idempotence with 10,000 records: another client reads them, and
+the contents are compared. `--short` tests each client with each codec once."""
 
 import os
 import struct
@@ -44,12 +44,13 @@ def main(binary, short):
 
 
 def check_codec(partition, codec):
-    """Most bytes in the log are compressed as asked. A client that dislikes the versions of a broker compresses
-    nothing, without a word; one that gains nothing by it leaves out single batches."""
+    """Checks that most bytes in the log have the codec. A client that rejects the versions of a broker silently
+    sends without compression; a client may also send single batches uncompressed that compression would not
+    shorten."""
     found = [0] * 8
     for segment in os.listdir(partition):
         with open(f"{partition}/{segment}", "rb") as log:
-            log.seek(1024)  # what a segment has in front
+            log.seek(1024)  # the header of a segment
             while (head := log.read(61)) and head[16] == 2:
                 length, attributes = struct.unpack(">8xi9xh", head[:23])
                 found[attributes & 7] += length

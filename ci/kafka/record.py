@@ -1,6 +1,5 @@
-"""Records the requests of real clients, one of each API and version, as the test data of
-`tests/kafka_broker`: `record.py BINARY FOLDER`. A proxy stands in front of a broker and cuts the stream into
-frames."""
+"""Records requests of the clients, one of each API and version, as the test data of `tests/kafka_broker`:
+`record.py BINARY FOLDER`. A proxy in front of a broker splits the stream into frames."""
 
 import os
 import socket
@@ -20,7 +19,7 @@ NAMES = {
 
 
 class Recorder:
-    """A proxy that keeps the first frame of each kind."""
+    """A proxy that stores the first frame of each API and version."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -78,7 +77,7 @@ def main(binary, folder):
                 count = 3 * (len(client.codecs) + 1)
                 client.consume(recorder.address, topic, count)
                 if client.name == "kcat":
-                    # A group of kcat ends by itself at the end of the topic.
+                    # With `-e`, a group of kcat ends at the end of the topic.
                     import subprocess
 
                     command = ["kcat", "-q", "-b", recorder.address, "-G", "group", "-e", topic]
