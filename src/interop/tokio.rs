@@ -178,7 +178,7 @@ impl Splice {
         self.poll_transfer_by(cx, from, |splice, cx| {
             while splice.held_bytes() > 0 {
                 ready!(to.poll_write_ready(cx))?;
-                not_yet(to.try_write(|| splice.drain_to(to)))?;
+                ignore_would_block(to.try_write(|| splice.drain_to(to)))?;
             }
             Poll::Ready(Ok(()))
         })
@@ -202,7 +202,7 @@ impl Splice {
                 return Poll::Pending;
             }
             ready!(from.poll_read_ready(cx))?;
-            not_yet(from.try_read(|| self.fill_from(from)))?;
+            ignore_would_block(from.try_read(|| self.fill_from(from)))?;
         }
     }
 
@@ -400,7 +400,7 @@ fn if_ready<T>(
 }
 
 /// Turns `WouldBlock` into success: the caller waits next.
-fn not_yet(call: io::Result<()>) -> io::Result<()> {
+fn ignore_would_block(call: io::Result<()>) -> io::Result<()> {
     call.or_else(|e| if e.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(e) })
 }
 

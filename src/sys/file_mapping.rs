@@ -3,7 +3,7 @@
 //! Unsafe because the memory of a mapping becomes a slice. Rules:
 //!
 //! * **FM1** `ptr` is the start of a mapping of `len` bytes. This value made it, and only its drop unmaps it;
-//!   `lead < len`, and `len` fits an `isize`. The bytes before `lead` only share a page with the requested range, and
+//!   `page_offset < len`, and `len` fits an `isize`. The bytes before `page_offset` only share a page with the requested range, and
 //!   no slice contains them.
 //! * **FM2** A [`FileMapping`] is read and never written, so threads may share it. A [`FileMappingMut`] has one
 //!   owner, which alone reads and writes. After it becomes a [`FileMapping`], no code writes to it.
@@ -53,7 +53,7 @@ impl Advice {
 pub(crate) struct FileMapping {
     ptr: NonNull<u8>,
     len: usize,
-    lead: usize,
+    page_offset: usize,
 }
 
 // SAFETY: no field belongs to a thread; shared, the mapping is only read (FM2).
@@ -80,8 +80,8 @@ impl FileMapping {
     /// As [`new`](Self::new), except for changes through the mapping itself.
     unsafe fn with(file: &File, range: Range<u64>, access: ProtFlags) -> io::Result<Self> {
         let refused = || io::Error::from(io::ErrorKind::OutOfMemory);
-        let lead = range.start % rustix::param::page_size() as u64;
-        let offset = range.start - lead;
+        let page_offset = range.start % rustix::param::page_size() as u64;
+        let offset = range.start - page_offset;
         // No object is longer than `isize::MAX`.
         let len = isize::try_from(range.end - offset).map_err(|_| refused())? as usize;
         let ptr = retry(|| {
@@ -92,14 +92,14 @@ impl FileMapping {
             Ok(ptr?)
         })?;
         let ptr = NonNull::new(ptr.cast()).ok_or_else(refused)?;
-        Ok(Self { ptr, len, lead: lead as usize })
+        Ok(Self { ptr, len, page_offset: page_offset as usize })
     }
 
     /// Returns the bytes of the requested range.
     fn bytes(&self) -> NonNull<[u8]> {
-        // SAFETY: `lead` is within the mapping (FM1).
-        let start = unsafe { self.ptr.add(self.lead) };
-        NonNull::slice_from_raw_parts(start, self.len - self.lead)
+        // SAFETY: `page_offset` is within the mapping (FM1).
+        let start = unsafe { self.ptr.add(self.page_offset) };
+        NonNull::slice_from_raw_parts(start, self.len - self.page_offset)
     }
 
     /// Advises the kernel how the memory will be used.
@@ -181,15 +181,18 @@ impl FileMappingMut {
 
     /// Writes the pages of a range of the bytes to the disk, and waits until they are there.
     pub(crate) fn flush(&self, range: Range<usize>) -> io::Result<()> {
-        let FileMapping { ptr, len, lead } = self.0;
-        assert!(range.start <= range.end && range.end <= len - lead, "a range of the mapping");
-        let start = lead + range.start;
+        let FileMapping { ptr, len, page_offset } = self.0;
+        assert!(
+            range.start <= range.end && range.end <= len - page_offset,
+            "a range of the mapping"
+        );
+        let start = page_offset + range.start;
         let page = start - start % rustix::param::page_size();
         retry(|| {
             fault::admit(Call::Flush, 0)?;
             // SAFETY: `page` is within the mapping, as just checked (FM1).
             let first = unsafe { ptr.add(page) };
-            let len = lead + range.end - page;
+            let len = page_offset + range.end - page;
             // SAFETY: these are whole pages of the mapping (FM1); the call changes no bytes.
             let flushed = unsafe { mm::msync(first.as_ptr().cast(), len, MsyncFlags::SYNC) };
             Ok(flushed?)

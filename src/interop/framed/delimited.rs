@@ -7,7 +7,7 @@ use bytes::Buf;
 use memchr::memmem::Finder;
 
 use super::error::{FrameTooLong, invalid, not_encoded};
-use super::{Decoder, encodes_payloads};
+use super::{Decoder, impl_encoder};
 use crate::buf::{ByteBuf, ByteView};
 use crate::io::{Payload, WriteQueue};
 
@@ -252,4 +252,4 @@ impl Decoder for DelimiterCodec {
     }
 }
 
-encodes_payloads!(DelimiterCodec);
+impl_encoder!(DelimiterCodec);

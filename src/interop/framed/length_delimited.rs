@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::{FrameTooLong, InvalidFrameLength, invalid, not_encoded};
-use super::{Decoder, Framed, FramedRead, FramedWrite, MAX_LENGTH, TooLong, encodes_payloads};
+use super::{Decoder, Framed, FramedRead, FramedWrite, MAX_LENGTH, TooLong, impl_encoder};
 use crate::buf::ByteBuf;
 use crate::io::{Payload, WriteQueue};
 
@@ -374,4 +374,4 @@ fn reserve_rest(src: &mut ByteBuf, length: usize) {
     }
 }
 
-encodes_payloads!(LengthDelimitedCodec);
+impl_encoder!(LengthDelimitedCodec);

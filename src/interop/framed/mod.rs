@@ -162,15 +162,15 @@ pub trait Encoder<Item> {
 
 /// The longest `Bytes`, `BytesMut` or `Vec` that is copied, as the queue copies it. Otherwise it would become a view
 /// first, which takes an allocation.
-const SMALL: usize = 1024;
+const MAX_COPIED: usize = 1024;
 
 /// Implements [`Encoder`] of a codec for each type that a queue takes, by its methods `encode_slice`, which copies, and
 /// `encode_payload`.
-macro_rules! encodes_payloads {
+macro_rules! impl_encoder {
     ($codec:ty) => {
-        encodes_payloads!($codec, frame => ::bytes::Bytes: frame.into(),
+        impl_encoder!($codec, frame => ::bytes::Bytes: frame.into(),
             ::bytes::BytesMut: frame.freeze().into(), Vec<u8>: frame.into());
-        encodes_payloads!($codec, $crate::ByteBuf, $crate::ByteView, $crate::ByteStr,
+        impl_encoder!($codec, $crate::ByteBuf, $crate::ByteView, $crate::ByteStr,
             $crate::CompositeByteBuf, $crate::FileRegion, $crate::Payload, String);
 
         impl $crate::codec::Encoder<&[u8]> for $codec {
@@ -186,7 +186,7 @@ macro_rules! encodes_payloads {
             type Error = std::io::Error;
 
             fn encode(&mut self, $frame: $bytes, dst: &mut $crate::WriteQueue) -> std::io::Result<()> {
-                if $frame.len() <= $crate::codec::SMALL {
+                if $frame.len() <= $crate::codec::MAX_COPIED {
                     self.encode_slice(&$frame, dst)
                 } else {
                     self.encode_payload($payload, dst)
@@ -205,4 +205,4 @@ macro_rules! encodes_payloads {
     )+};
 }
 
-use encodes_payloads;
+use impl_encoder;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Decoder, encodes_payloads};
+use super::{Decoder, impl_encoder};
 use crate::buf::ByteBuf;
 use crate::io::{Payload, WriteQueue};
 
@@ -37,4 +37,4 @@ impl Decoder for BytesCodec {
     }
 }
 
-encodes_payloads!(BytesCodec);
+impl_encoder!(BytesCodec);

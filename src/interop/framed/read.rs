@@ -104,14 +104,14 @@ pub(super) struct Incoming {
     frames: [usize; 2],
     /// The number of reads that `max_kept` still limits. A block whose frames were kept resets it.
     kept_reads: u8,
-    look: Look,
+    check: KeptCheck,
     state: State,
 }
 
 /// When to check whether the frames of a block are kept: once for each read, as the check costs as much as a small
 /// frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum KeptCheck {
     /// At the poll after the first frame of the block.
     AfterFrame,
     AtNextPoll,
@@ -170,8 +170,8 @@ impl Incoming {
                     return Poll::Ready(None);
                 }
                 State::Decode => {
-                    if self.look == Look::AtNextPoll {
-                        self.look_at_block();
+                    if self.check == KeptCheck::AtNextPoll {
+                        self.check_kept();
                     }
                     decoder.decode(&mut self.buffer)
                 }
@@ -229,14 +229,14 @@ impl Incoming {
 
     fn record_frame(&mut self, length: usize) {
         self.frames = [self.frames[1], length];
-        if self.look == Look::AfterFrame {
-            self.look = Look::AtNextPoll;
+        if self.check == KeptCheck::AfterFrame {
+            self.check = KeptCheck::AtNextPoll;
         }
     }
 
     /// Records whether the caller keeps the frames of this block.
-    fn look_at_block(&mut self) {
-        self.look = Look::Done;
+    fn check_kept(&mut self) {
+        self.check = KeptCheck::Done;
         let kept = self.buffer.is_shared();
         self.kept_reads = if kept { KEPT_READS } else { self.kept_reads.saturating_sub(1) };
     }
@@ -272,7 +272,7 @@ impl Incoming {
         match read {
             Poll::Ready(Ok(received @ 1..)) => {
                 self.sizer.record(received, offered);
-                self.look = Look::AfterFrame;
+                self.check = KeptCheck::AfterFrame;
             }
             _ => self.buffer.release_excess(),
         }
@@ -290,7 +290,7 @@ impl From<ByteBuf> for Incoming {
             max_kept: MAX_KEPT_READ,
             frames: [0; 2],
             kept_reads: KEPT_READS,
-            look: Look::Done,
+            check: KeptCheck::Done,
             state,
         }
     }

@@ -19,18 +19,18 @@ use crate::sys::{self, MAX_BYTES, MAX_SLICES, More, NonBlocking, Target};
 
 /// The state of a queue's operations.
 pub(super) struct Operations {
-    out: Option<Out>,
+    in_flight: Option<InFlight>,
     /// The message of the last operation, which the next one reuses.
     spare: Option<Arc<Message>>,
 }
 
 impl Operations {
-    pub(super) const NONE: Self = Self { out: None, spare: None };
+    pub(super) const NONE: Self = Self { in_flight: None, spare: None };
 }
 
 /// An operation that is not settled.
 #[derive(Clone, Copy)]
-struct Out {
+struct InFlight {
     /// The address of its message, which distinguishes it from operations of other queues.
     message: usize,
     /// The number of bytes at the front of the parts that it may be sending.
@@ -40,7 +40,7 @@ struct Out {
 impl Operations {
     /// Returns the number of bytes at the front of the parts that the kernel may be sending.
     pub(super) fn bytes(&self) -> u64 {
-        self.out.map_or(0, |out| out.bytes)
+        self.in_flight.map_or(0, |operation| operation.bytes)
     }
 }
 
@@ -99,7 +99,7 @@ impl WriteQueue {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn begin(&mut self, limit: usize) -> io::Result<Option<SendOperation>> {
-        if self.operations.out.is_some() {
+        if self.operations.in_flight.is_some() {
             return Ok(None);
         }
         self.close_tail();
@@ -108,10 +108,10 @@ impl WriteQueue {
             match self.next_step(parts, limit.clamp(1, MAX_BYTES)) {
                 (taken, Step::Write { bytes, more, zero_copy }) => {
                     let memory = self.memory(taken, bytes, zero_copy);
-                    return Ok(Some(self.hand_out(memory, bytes, more)));
+                    return Ok(Some(self.start_operation(memory, bytes, more)));
                 }
                 (_, Step::SendFile { bytes, more }) => {
-                    return Ok(Some(self.hand_out(Memory::File, bytes, more)));
+                    return Ok(Some(self.start_operation(Memory::File, bytes, more)));
                 }
                 (_, Step::ReadFile { at }) => match self.read_file(at) {
                     Ok(()) => parts = self.parts.len(),
@@ -151,14 +151,15 @@ impl WriteQueue {
         }
     }
 
-    fn hand_out(&mut self, memory: Memory, bytes: usize, more: More) -> SendOperation {
+    fn start_operation(&mut self, memory: Memory, bytes: usize, more: More) -> SendOperation {
         let mut message = self.operations.spare.take().unwrap_or_default();
         // Not shared: settling the previous operation consumed it.
         if let Some(message) = Arc::get_mut(&mut message) {
             message.fill(memory.views());
         }
         let in_memory = if matches!(memory, Memory::File) { 0 } else { bytes as u64 };
-        self.operations.out = Some(Out { message: Arc::as_ptr(&message).addr(), bytes: in_memory });
+        self.operations.in_flight =
+            Some(InFlight { message: Arc::as_ptr(&message).addr(), bytes: in_memory });
         self.stats.operations += 1;
         self.stats.zero_copy_operations += u64::from(matches!(memory, Memory::ZeroCopy(_)));
         SendOperation { message, memory, bytes, more }
@@ -183,7 +184,7 @@ impl WriteQueue {
     /// If the operation belongs to another queue, or the completion is a notification.
     pub fn settle(&mut self, operation: SendOperation, result: i32, flags: u32) -> Settled {
         assert!(flags & NOTIFICATION == 0, "a notification does not settle an operation");
-        let (memory, bytes) = self.take_back(operation);
+        let (memory, bytes) = self.end_operation(operation);
         let sent = match (&memory, u64::try_from(result)) {
             (Memory::ZeroCopy(_), Err(_)) => self.refused(result),
             (_, Err(_)) => Err(error(result)),
@@ -233,7 +234,7 @@ impl WriteQueue {
     /// end with `EAGAIN`.
     pub fn settle_file(&mut self, operation: SendOperation, dst: impl AsFd) -> io::Result<Flush> {
         assert!(operation.method() == SendMethod::File, "{operation:?} sends no file");
-        self.take_back(operation);
+        self.end_operation(operation);
         let _mode = NonBlocking::new(dst.as_fd())?;
         self.flush_copying(Target::new(dst.as_fd()))
     }
@@ -252,12 +253,12 @@ impl WriteQueue {
     }
 
     /// Ends an operation and returns its memory and its number of bytes.
-    fn take_back(&mut self, operation: SendOperation) -> (Memory, usize) {
+    fn end_operation(&mut self, operation: SendOperation) -> (Memory, usize) {
         let message = Arc::as_ptr(&operation.message).addr();
-        let is_ours = self.operations.out.is_some_and(|out| out.message == message);
+        let is_ours = self.operations.in_flight.is_some_and(|sent| sent.message == message);
         assert!(is_ours, "{operation:?} is not an operation of this queue");
         let SendOperation { message, memory, bytes, .. } = operation;
-        self.operations = Operations { out: None, spare: Some(message) };
+        self.operations = Operations { in_flight: None, spare: Some(message) };
         (memory, bytes)
     }
 
@@ -276,7 +277,7 @@ impl WriteQueue {
 
     /// Fails until the operation is settled: no other call may send the same bytes.
     pub(super) fn require_settled(&self) -> io::Result<()> {
-        match self.operations.out {
+        match self.operations.in_flight {
             Some(_) => Err(io::ErrorKind::ResourceBusy.into()),
             None => Ok(()),
         }
