@@ -241,7 +241,10 @@ impl WriteQueue {
     fn push_view(&mut self, bytes: ByteView) {
         if bytes.len() > SMALL {
             self.append_view(bytes);
-        } else if !self.tail.try_append_view(&bytes) && !self.open_tail_with(&bytes, bytes.block())
+        } else if !self.tail.try_append_view(&bytes)
+            // An empty buffer of another pool than the tail's fits no tail, and is no part.
+            && !bytes.is_empty()
+            && !self.open_tail_with(&bytes, bytes.block())
         {
             self.append_small_view(bytes);
         }

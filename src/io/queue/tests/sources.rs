@@ -62,6 +62,27 @@ fn parts_of_two_budgets_are_not_copied_together() {
     assert_eq!(tenants.iter().map(used).sum::<usize>(), blocks);
 }
 
+#[test]
+fn an_empty_buffer_of_another_pool_adds_nothing() {
+    let [one, two] = [(); 2].map(|()| Pool::builder().build());
+    let mut queue = WriteQueue::new();
+    let push_empty = |queue: &mut WriteQueue| {
+        let end = queue.pending_bytes();
+        assert_eq!(queue.push(two.alloc(100)), end);
+        assert_eq!(queue.push(two.alloc(100).freeze()), end);
+    };
+    push_empty(&mut queue);
+    assert!(queue.is_empty() && queue.take_unsent().is_empty());
+    for part in
+        [small(&one, "first, "), small(&one, "second, "), one.copy_from_slice(&[b'-'; 5000])]
+    {
+        queue.push(part);
+        push_empty(&mut queue);
+    }
+    let (unsent, _) = blocks(&mut queue);
+    assert_eq!(unsent.iter().map(Payload::len).collect::<Vec<_>>(), [15, 5000]);
+}
+
 /// Static bytes, vectors and `push_copy` are of no pool: they go into the block that is there.
 #[test]
 fn bytes_of_no_pool_are_copied_beside_those_of_a_budget() {
