@@ -35,7 +35,7 @@ macro_rules! poll_writer {
 poll_writer!(Tokio, MAX_WRITER_CALL, tokio::io::AsyncWrite);
 // One call offers all that a flush may send, as a codec of `tokio_util` does.
 #[cfg(feature = "tokio")]
-poll_writer!(pub(super) TokioFrames, usize::MAX, tokio::io::AsyncWrite);
+poll_writer!(pub(super) TokioFrames, crate::sys::MAX_BYTES, tokio::io::AsyncWrite);
 #[cfg(feature = "futures-io")]
 poll_writer!(Futures, MAX_WRITER_CALL, futures_io::AsyncWrite);
 

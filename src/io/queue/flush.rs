@@ -213,6 +213,7 @@ impl WriteQueue {
             }
             shape => shape,
         };
+        const { assert!(S::MAX_CALL <= crate::sys::MAX_BYTES, "a gathered sum can't wrap") };
         let mut gather = Gather::new(self.allowance(left, S::MAX_CALL));
         let mut bufs = SmallVec::<[IoSlice<'_>; 64]>::new();
         let slices = parts.min(MAX_SLICES);

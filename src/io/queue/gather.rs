@@ -67,7 +67,8 @@ impl Gather {
     /// Takes the next part and returns the number of its bytes that belong to the write; `None` ends the step.
     #[inline(always)]
     pub(super) fn take(&mut self, shape: Shape) -> Option<usize> {
-        // The most frequent case. Both terms are at most half of `usize::MAX`, so the sum can't wrap.
+        // The most frequent case. The sum can't wrap: `bytes` is below the allowance, at most `MAX_BYTES`, and a
+        // part in memory has at most `isize::MAX` bytes.
         if let Shape::Copied(len) = shape
             && !self.zero_copy
             && self.bytes + len < self.allowance.bytes
