@@ -1,6 +1,7 @@
 //! Frames in both directions.
 
 use std::future::poll_fn;
+#[cfg(unix)]
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
