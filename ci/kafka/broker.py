@@ -47,10 +47,10 @@ class Broker:
     def stop(self):
         """Ends the broker by SIGTERM, and returns its output."""
         self.process.send_signal(signal.SIGTERM)
-        words = self.process.stdout.read()
+        output = self.process.stdout.read()
         if self.process.wait(10) != 0:
             raise RuntimeError(f"the broker ended with {self.process.returncode}")
-        return words
+        return output
 
     def cpu_seconds(self):
         return cpu_seconds(self.pid)

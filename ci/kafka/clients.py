@@ -53,11 +53,11 @@ class Confluent:
         config = {"compression.type": codec, "acks": acks, "enable.idempotence": idempotent}
         producer = self.lib.Producer({"bootstrap.servers": broker, "linger.ms": 5, **config})
         failed = []
-        told = lambda error, _: failed.append(error) if error else None
+        keep_failure = lambda error, _: failed.append(error) if error else None
         for value in values:
             while True:
                 try:
-                    producer.produce(topic, value, on_delivery=told)
+                    producer.produce(topic, value, on_delivery=keep_failure)
                     break
                 except BufferError:
                     producer.poll(0.1)

@@ -144,7 +144,7 @@ def drain(address, topic, rounds, length=FETCH):
     return total
 
 
-class Floor:
+class SendfileLoop:
     """A loop of `sendfile` in a separate process, with the congestion control of the broker: the minimum cost of a
     broker that answers from a file."""
 
@@ -203,21 +203,21 @@ def calls(pid, work):
 def main(binary, mib=200, rounds=3, *only):
     mib, rounds = int(mib), int(rounds)
     with tempfile.TemporaryDirectory() as home:
-        makers = {
+        starters = {
             "sendfile": lambda at: Broker(binary, at, "--sync", "never"),
             "copy": lambda at: Broker(binary, at, "--sync", "never", "--path", "copy"),
             "tansu": tansu,
             "noida-db": noida,
         }
         brokers = {}
-        for name, make in makers.items():
+        for name, start in starters.items():
             if only and name not in only:
                 continue
             directory = f"{home}/{name}"
             os.mkdir(directory)
             try:
                 with on_the_cpu_of_brokers():
-                    brokers[name] = make(directory)
+                    brokers[name] = start(directory)
             except (ImportError, RuntimeError, OSError) as error:
                 print(f"SKIPPED: {name} cannot be used here: {error}")
         try:
@@ -228,9 +228,9 @@ def main(binary, mib=200, rounds=3, *only):
 
 
 def measure(brokers, home, mib, rounds):
-    costs, lame = {}, set()
+    costs, cannot_consume = {}, set()
 
-    def note(what, name, broker, amount, work):
+    def measure_cpu(what, name, broker, amount, work):
         before = cpu_seconds(broker.pid)
         done = work()
         spent = (cpu_seconds(broker.pid) - before) * 1000 * GIB / (amount or done)
@@ -239,75 +239,75 @@ def measure(brokers, home, mib, rounds):
     for turn in range(rounds):
         for name, broker in brokers.items():
             topic = f"t{turn}"
-            note("produce", name, broker, mib * MIB, lambda: produce(broker.address, topic, mib))
-            if name in lame:
+            measure_cpu("produce", name, broker, mib * MIB, lambda: produce(broker.address, topic, mib))
+            if name in cannot_consume:
                 continue
             try:
                 work = lambda: consume(broker.address, topic, mib)
-                note("consume", name, broker, mib * MIB, work)
+                measure_cpu("consume", name, broker, mib * MIB, work)
             except Exception as error:
                 print(f"SKIPPED: {name} does not serve the consumer of confluent-kafka: {error}")
-                lame.add(name)
+                cannot_consume.add(name)
                 costs.pop(("consume", name), None)
         # The same file: its layout in memory determines the cost of sendfile.
-        floor = Floor(f"{home}/sendfile/topics/t{turn}/0/{0:020}.log")
+        loop = SendfileLoop(f"{home}/sendfile/topics/t{turn}/0/{0:020}.log")
         for _ in range(5):
             for name, broker in brokers.items():
                 # Other brokers may send more than the limit for one fetch.
                 fetches = 10 * mib if name in ("sendfile", "copy") else 4
                 work = lambda: drain(broker.address, f"t{turn}", fetches)
-                note("drain", name, broker, None, work)
+                measure_cpu("drain", name, broker, None, work)
             length = drain(brokers["sendfile"].address, f"t{turn}", 1)
-            note("drain", "floor", floor, None, lambda: floor.drain(10 * mib, length))
-        floor.kill()
+            measure_cpu("drain", "sendfile loop", loop, None, lambda: loop.drain(10 * mib, length))
+        loop.kill()
     print(f"CPU ms/GiB of the broker, median of {rounds} rounds of {mib} MiB (least, most)")
     for what in ("produce", "consume", "drain"):
-        for name in [*brokers, "floor"]:
+        for name in [*brokers, "sendfile loop"]:
             if of := costs.get((what, name)):
-                middle = statistics.median(of)
-                print(f"{what:8} {name:9} {middle:7.0f}  ({min(of):.0f}, {max(of):.0f})")
+                median = statistics.median(of)
+                print(f"{what:8} {name:13} {median:7.0f}  ({min(of):.0f}, {max(of):.0f})")
     ratio = lambda what, a, b: print(
         f"{what}: {a} takes "
         f"{statistics.median(x / y for x, y in zip(costs[what, a], costs[what, b])):.2f} of {b}"
     )
-    beside = {
+    compared = {
         "consume": ("copy", "tansu", "noida-db"),
-        "drain": ("copy", "tansu", "noida-db", "floor"),
+        "drain": ("copy", "tansu", "noida-db", "sendfile loop"),
         "produce": ("tansu", "noida-db"),
     }
-    for what, others in beside.items():
+    for what, others in compared.items():
         for other in others:
             if (what, other) in costs:
                 ratio(what, "sendfile", other)
     if shutil.which("strace"):
-        system_calls(brokers, lame, mib)
+        system_calls(brokers, cannot_consume, mib)
 
 
-def system_calls(brokers, lame, mib):
+def system_calls(brokers, cannot_consume, mib):
     print("system calls for each MiB, by strace -c")
     for name in brokers:
         broker = brokers[name]
-        tally, _ = calls(broker.pid, lambda: produce(broker.address, "traced", mib))
-        show("produce", name, tally, mib)
-        if name not in lame:
-            tally, _ = calls(broker.pid, lambda: consume(broker.address, "traced", mib))
-            show("consume", name, tally, mib)
+        counts, _ = calls(broker.pid, lambda: produce(broker.address, "traced", mib))
+        show("produce", name, counts, mib)
+        if name not in cannot_consume:
+            counts, _ = calls(broker.pid, lambda: consume(broker.address, "traced", mib))
+            show("consume", name, counts, mib)
     for name in ("sendfile", "copy"):
         broker = brokers[name]
-        tally, total = calls(broker.pid, lambda: drain(broker.address, "traced", 200))
-        show("drain", name, tally, total / MIB)
-        if tally:
-            sends = {n: tally[n] for n in ("sendto", "sendmsg", "writev", "sendfile", "pread64") if n in tally}
+        counts, total = calls(broker.pid, lambda: drain(broker.address, "traced", 200))
+        show("drain", name, counts, total / MIB)
+        if counts:
+            sends = {n: counts[n] for n in ("sendto", "sendmsg", "writev", "sendfile", "pread64") if n in counts}
             print(f"  a fetch of 1 MiB: {sum(sends.values()) / 200:.2f} calls to send: {sends} of 200")
 
 
-def show(what, name, tally, mib):
-    if tally is None:
+def show(what, name, counts, mib):
+    if counts is None:
         print("SKIPPED: strace may not attach")
         return
-    most = sorted(tally.items(), key=lambda item: -item[1])[:5]
+    most = sorted(counts.items(), key=lambda item: -item[1])[:5]
     text = ", ".join(f"{call} {n / mib:.2f}" for call, n in most)
-    print(f"{what:8} {name:9} {sum(tally.values()) / mib:6.2f}  {text}")
+    print(f"{what:8} {name:13} {sum(counts.values()) / mib:6.2f}  {text}")
 
 
 if __name__ == "__main__":

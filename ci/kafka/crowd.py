@@ -55,8 +55,8 @@ def slow_consumers(broker, client, count, mib):
         grown = (broker.resident() - before) / count
         print(f"{count} slow consumers, turn {turn}: {grown / 1024:.1f} KiB for each", flush=True)
     check(grown < 32 * 1024, f"{grown:.0f} bytes for each slow consumer")
-    late = served(broker, client, "among-slow")
-    print(f"one that reads at once is served in {late:.2f} s", flush=True)
+    seconds = served(broker, client, "among-slow")
+    print(f"one that reads at once is served in {seconds:.2f} s", flush=True)
     for peer in peers:
         peer.close()
     wait(lambda: broker.descriptors() <= descriptors + 20, "descriptors are back")
@@ -75,8 +75,8 @@ def idle_connections(broker, client, count):
     grown = (broker.resident() - before) / count
     print(f"{count} connections: {grown / 1024:.2f} KiB for each", flush=True)
     check(grown < 16 * 1024, f"{grown:.0f} bytes for each connection")
-    late = served(broker, client, "among-idle")
-    print(f"one more is served in {late:.2f} s", flush=True)
+    seconds = served(broker, client, "among-idle")
+    print(f"one more is served in {seconds:.2f} s", flush=True)
     for peer in peers:
         peer.close()
     wait(lambda: broker.descriptors() <= descriptors + 20, "descriptors are back")

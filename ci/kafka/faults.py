@@ -92,7 +92,7 @@ class Production:
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
-    def told(self, error, message):
+    def delivered(self, error, message):
         if error:
             self.failed.append((message.value(), error.code()))
         else:
@@ -101,7 +101,7 @@ class Production:
     def run(self):
         while not self.done.is_set():
             try:
-                self.producer.produce("t", b"%d" % self.sent, on_delivery=self.told)
+                self.producer.produce("t", b"%d" % self.sent, on_delivery=self.delivered)
                 self.sent += 1
             except BufferError:
                 self.producer.poll(0.05)
@@ -171,9 +171,9 @@ def cut(binary, directory, lib, cuts):
         production.stop()
         verify(f"acknowledgements cut off, {cuts} times", production, read_back(wire.address))
         broker.process.terminate()
-        words = broker.process.stdout.read()
-        again = int(re.search(r"(\d+) batches sent again", words).group(1))
-        check(again >= 1, "no batch was sent again")
+        output = broker.process.stdout.read()
+        repeated = int(re.search(r"(\d+) batches sent again", output).group(1))
+        check(repeated >= 1, "no batch was sent again")
 
 
 def damaged_on_the_way(binary, directory, lib):
@@ -204,8 +204,8 @@ def full_disk(binary, lib):
             print("SKIPPED: a full disk: no file system can be mounted here")
             return 0
         try:
-            ballast = f"{mount}/ballast"
-            with open(ballast, "wb") as out:
+            filler = f"{mount}/filler"
+            with open(filler, "wb") as out:
                 out.write(bytes(10 << 20))
             options = ["--segment", "4"]
             with Broker(binary, f"{mount}/kafka", *options) as broker:
@@ -214,7 +214,7 @@ def full_disk(binary, lib):
                 acked = len(production.acked)
                 production.done.set()
                 production.thread.join()
-                os.unlink(ballast)
+                os.unlink(filler)
                 production.stop()
                 check(acked > 0, "nothing was acknowledged before")
                 verify("a full disk", production, read_back(broker.address))
@@ -246,12 +246,12 @@ def sealed_damage(binary, directory, lib):
         with connect(broker.address) as consumer:
             consumer.sendall(fetch("t", 0, MIB))
             check(consumer.recv(4, socket.MSG_WAITALL), "a fetch of a damaged log is not answered")
-        told = []
+        outcomes = []
         config = {"bootstrap.servers": broker.address, "enable.idempotence": True, "log_level": 0}
         producer = lib.Producer(config | {"delivery.timeout.ms": 2000})
-        producer.produce("t", b"refused", on_delivery=lambda error, _: told.append(error))
+        producer.produce("t", b"refused", on_delivery=lambda error, _: outcomes.append(error))
         producer.flush(20)
-        check(told and told[0] is not None, "a batch was appended to a damaged log")
+        check(outcomes and outcomes[0] is not None, "a batch was appended to a damaged log")
         check(any("damaged" in error for error in broker.errors), f"said only {broker.errors}")
         broker.kill()
     shutil.copy(copy, path)
