@@ -1,6 +1,7 @@
 """Tests faults that must not lose or duplicate an acknowledged record: a broker that is killed repeatedly,
 connections cut before the acknowledgement, flipped bits, a damaged segment, a full disk."""
 
+import glob
 import os
 import random
 import re
@@ -232,11 +233,10 @@ def sealed_damage(binary, directory, lib):
     with Broker(binary, directory, "--segment", "2") as broker:
         production = Production(lib, broker.address)
         home = f"{directory}/topics/t/0"
-        wait(lambda: os.path.isdir(home) and len(os.listdir(home)) > 2, "three segments")
+        wait(lambda: len(glob.glob(f"{home}/*.log")) > 2, "three segments")
         production.stop()
         broker.kill()
-    first = sorted(os.listdir(home))[0]
-    path, copy = f"{home}/{first}", f"{directory}/copy"
+    path, copy = min(glob.glob(f"{home}/*.log")), f"{directory}/copy"
     shutil.copy(path, copy)
     with open(path, "r+b") as out:
         out.seek(1_000_000)

@@ -5,6 +5,8 @@ use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 
@@ -115,6 +117,16 @@ fn killed_at_any_moment_it_loses_nothing_acknowledged_and_keeps_nothing_twice() 
     assert!(producers.iter().all(|producer| producer.acknowledged > 0));
 }
 
+/// The segments of the first partition of a topic, in order.
+pub(crate) fn segments(directory: &Path, topic: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory.join("topics").join(topic).join("0")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut segments: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    segments.sort();
+    segments
+}
+
 #[test]
 fn a_damaged_segment_takes_its_partition_out_of_service_and_no_other() {
     let _baseline = ResourceBaseline::take();
@@ -130,9 +142,7 @@ fn a_damaged_segment_takes_its_partition_out_of_service_and_no_other() {
         client.produce("whole", -1, &batch(&[b"record"], None));
         broker.kill();
     }
-    let home = directory.path().join("topics/damaged/0");
-    let mut segments: Vec<_> = fs::read_dir(home).unwrap().map(|e| e.unwrap().path()).collect();
-    segments.sort();
+    let segments = segments(directory.path(), "damaged");
     assert!(segments.len() > 1, "the first is sealed");
     let file = fs::File::options().read(true).write(true).open(&segments[0]).unwrap();
     let at = 700_000;
@@ -145,4 +155,46 @@ fn a_damaged_segment_takes_its_partition_out_of_service_and_no_other() {
     assert_eq!(client.produce("damaged", -1, &large), (56, -1));
     assert_eq!(client.fetch("whole", 0, ALL).code, 0);
     assert!(fs::read(&segments[0]).unwrap() == before, "nothing that may be put right is cut off");
+}
+
+#[test]
+fn a_deleted_last_segment_takes_its_partition_out_of_service_instead_of_its_records() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let mut broker = Broker::start(directory.path());
+        let mut client = broker.client();
+        client.topics(&["shortened", "emptied", "whole"]);
+        for topic in ["shortened", "emptied", "whole"] {
+            assert_eq!(client.produce(topic, -1, &batch(&[b"acknowledged"], None)), (0, 0));
+        }
+        broker.kill();
+    }
+    fs::remove_file(&segments(directory.path(), "emptied")[0]).unwrap();
+    let shortened = &segments(directory.path(), "shortened")[0];
+    fs::File::options().write(true).open(shortened).unwrap().set_len(1024).unwrap();
+
+    let broker = Broker::start(directory.path());
+    let mut client = broker.client();
+    for topic in ["shortened", "emptied"] {
+        assert_eq!(client.produce(topic, -1, &batch(&[b"next"], None)), (56, -1), "{topic}");
+        assert_eq!(client.fetch(topic, 0, ALL).code, 56, "{topic}");
+    }
+    assert_eq!(client.produce("whole", -1, &batch(&[b"next"], None)), (0, 1));
+}
+
+#[test]
+fn a_broker_does_not_start_without_the_offsets_that_it_had() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let mut broker = Broker::start(directory.path());
+        broker.client().topics(&["t"]);
+        broker.kill();
+    }
+    fs::remove_file(directory.path().join("offsets.log")).unwrap();
+    let refused = command(directory.path()).stderr(Stdio::piped()).output().unwrap();
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("offsets.log"), "{said}");
 }

@@ -86,14 +86,15 @@ impl Broker {
     pub(crate) fn open(options: Options) -> io::Result<Arc<Self>> {
         let directory = &options.topics.directory;
         let topics = Arc::new(Topics::open(options.topics.clone())?);
+        let has_topics = !topics.all().is_empty();
         Ok(Arc::new(Self {
             stats: Stats::default(),
             pool: Pool::global().budget("requests", options.memory),
             responses: Memory::new("responses", options.memory, options.stalled),
             copies: Memory::new("copies", options.memory, options.stalled),
-            committed: Committed::open(directory, options.topics.share)?,
+            committed: Committed::open(directory, has_topics, options.topics.share)?,
             disk: Share::of(free_bytes(directory, options.topics.share)?, options.topics.share),
-            ids: ProducerIds::open(directory, !topics.all().is_empty())?,
+            ids: ProducerIds::open(directory, has_topics)?,
             topics,
             groups: Groups::new(),
             syncer: Syncer::default(),

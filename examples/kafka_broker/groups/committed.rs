@@ -60,16 +60,21 @@ struct Value {
 }
 
 impl Committed {
-    /// Opens the log in a directory, or begins one there. A client may commit a share of so many hundredths.
-    pub(crate) fn open(directory: &Path, percent: u64) -> io::Result<Arc<Self>> {
+    /// Opens the log in a directory, which has topics or not. It is there when the first topic is, so a missing one was
+    /// removed. A client may commit a share of so many hundredths.
+    pub(crate) fn open(directory: &Path, has_topics: bool, percent: u64) -> io::Result<Arc<Self>> {
         let path = directory.join("offsets.log");
         let mut offsets = BTreeMap::new();
-        let log = if path.exists() {
-            read(&path, &mut offsets)
-                .map_err(|error| io::Error::new(error.kind(), format!("offsets.log: {error}")))?
-        } else {
-            rewrite(&path, &offsets)?
+        let log = match read(&path, &mut offsets) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !has_topics => {
+                rewrite(&path, &offsets)
+            }
+            read => read,
         };
+        let log = log.map_err(|error| {
+            let message = format!("offsets.log, with the committed offsets: {error}");
+            io::Error::new(error.kind(), message)
+        })?;
         let held = offsets.iter().map(|(key, value)| bytes(key, value)).sum();
         let state = Mutex::new(State { log, offsets, held, commits: 0 });
         let share = Share::of(MAX_BYTES as u64, percent);
@@ -262,7 +267,7 @@ mod tests {
     #[test]
     fn the_bytes_of_all_offsets_are_bounded_and_those_of_a_partition_can_be_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let committed = Committed::open(directory.path(), 100).unwrap();
+        let committed = Committed::open(directory.path(), false, 100).unwrap();
         // So that each takes 4096 bytes.
         let long = "x".repeat(4096 - ENTRY - "group".len() - "topic".len());
         let commit = |committed: &Committed, partition, metadata| {
@@ -284,7 +289,7 @@ mod tests {
         assert_eq!(commit(&committed, count + 1, &long), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
         // It is the same after a restart.
         drop(committed);
-        let committed = Committed::open(directory.path(), 100).unwrap();
+        let committed = Committed::open(directory.path(), false, 100).unwrap();
         assert_eq!(commit(&committed, count + 1, &long), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
         assert!(commit(&committed, 0, &long).is_ok());
         let found = committed.fetch("group", None);
@@ -294,7 +299,7 @@ mod tests {
     #[test]
     fn a_client_that_has_used_its_share_leaves_that_of_others() {
         let directory = tempfile::tempdir().unwrap();
-        let committed = Committed::open(directory.path(), 50).unwrap();
+        let committed = Committed::open(directory.path(), false, 50).unwrap();
         let long = "x".repeat(4096 - ENTRY - "group".len() - "topic".len());
         let commit = |partition, metadata, client| {
             committed.commit("group", "topic", Commit { partition, offset: 7, metadata }, client)
@@ -311,5 +316,16 @@ mod tests {
         assert!(commit(0, &long, other).is_ok());
         assert!(commit(half + 1, &long, greedy).is_ok());
         assert_eq!(commit(half + 2, "", greedy), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
+    }
+
+    #[test]
+    fn a_missing_log_is_not_begun_again_beside_topics() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Committed::open(directory.path(), false, 100).unwrap());
+        assert!(Committed::open(directory.path(), true, 100).is_ok());
+        std::fs::remove_file(directory.path().join("offsets.log")).unwrap();
+        let error = Committed::open(directory.path(), true, 100).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("offsets.log"), "{error}");
     }
 }

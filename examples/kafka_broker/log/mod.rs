@@ -1,8 +1,8 @@
 //! The log of one partition: segments in a directory, each named by the offset of its first record.
 //!
-//! `framing.rs` makes batches the records of a segment, `index.rs` finds them, `sealed.rs` is a full segment, `snapshot.rs` stores the
-//! state of producers; `partition.rs` is shared by the connections, `topics.rs` has all partitions; this file is the log
-//! itself, without locks.
+//! `files.rs` creates and finds the files, `framing.rs` makes batches the records of a segment, `index.rs` finds them, `sealed.rs`
+//! is a full segment, `snapshot.rs` stores the state of producers; `partition.rs` is shared by the connections, `topics.rs` has all
+//! partitions; this file is the log itself, without locks.
 //!
 //! 1. Offsets have no gaps, within a segment and between segments.
 //! 2. Batches go only to the last segment. A full segment never changes. It is synced before the next is created, or soon
@@ -11,7 +11,9 @@
 //! 4. A segment gets its name when it is complete, so every file with such a name is a segment, whenever the process was killed.
 //! 5. Opening a log reads its last segment. An earlier segment is read and checked before a consumer sees any of it; if
 //!    it is damaged, the log is out of service from then on.
+//! 6. The name of an empty file says which segment is the last, so that a log whose last segments were deleted is not opened.
 
+mod files;
 pub(crate) mod framing;
 mod index;
 pub(crate) mod partition;
@@ -21,7 +23,6 @@ mod snapshot;
 mod tests;
 pub(crate) mod topics;
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,7 @@ use crate::batch::{self, Batch, BatchError};
 use crate::output::warn;
 use crate::producers::{Producers, Total, Verdict};
 use crate::shares::{Account, ShareUsedUp};
+use files::{Found, create, find, mark_newest, path};
 use framing::Batches;
 use index::Index;
 use partition::SyncMode;
@@ -106,7 +108,12 @@ impl Log {
             written: End { offset: 0, position: 0 },
             visible: End { offset: 0, position: 0 },
         };
-        let bases = bases(directory)?;
+        let Found { bases, newest } = find(directory)?;
+        let last = bases.last().copied();
+        if let Some(newest) = newest.filter(|newest| Some(*newest) > last) {
+            let path = path(directory, newest);
+            return Err(damaged(format!("the last segment is missing: {}", path.display())));
+        }
         if let Some(&first @ 1..) = bases.first() {
             let message = format!("{}: the log begins at {first}", directory.display());
             return Err(damaged(message));
@@ -125,6 +132,10 @@ impl Log {
             })?;
         }
         log.show_all();
+        // The broker may have been killed before the last segment was marked.
+        if let Some(last) = last.filter(|last| newest != Some(*last)) {
+            mark_newest(directory, last, newest)?;
+        }
         Ok(log)
     }
 
@@ -230,7 +241,9 @@ impl Log {
     /// Creates the next segment.
     fn create(&self, capacity: u64) -> io::Result<Segment<Batches>> {
         snapshot::write(&self.directory, self.next, &self.producers)?;
-        create(&self.directory, self.next, capacity)
+        let segment = create(&self.directory, self.next, capacity)?;
+        mark_newest(&self.directory, self.next, self.active.as_ref().map(|active| active.base))?;
+        Ok(segment)
     }
 
     fn seal(&mut self) -> Option<Segment<Batches>> {
@@ -355,44 +368,4 @@ fn damaged(message: String) -> io::Error {
 /// Returns whether the error is of this type of the crate, and not of the disk.
 fn is_a<E: std::error::Error + 'static>(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|source| source.is::<E>())
-}
-
-fn path(directory: &Path, base: i64) -> PathBuf {
-    directory.join(format!("{base:020}.log"))
-}
-
-/// Returns the bases of the segments in a directory, in order. Removes files of unfinished segments.
-fn bases(directory: &Path) -> io::Result<Vec<i64>> {
-    let mut bases = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let Some((base, end)) = name.to_str().and_then(|name| name.split_once('.')) else {
-            continue;
-        };
-        // Another spelling of a number is not a name that `path` gives.
-        let Ok(base) = base.parse::<i64>() else { continue };
-        if path(directory, base).with_extension(end) != directory.join(&name) {
-            continue;
-        }
-        match end {
-            "log" => bases.push(base),
-            "new" | "unfinished" => fs::remove_file(directory.join(name))?,
-            _ => {}
-        }
-    }
-    bases.sort_unstable();
-    Ok(bases)
-}
-
-fn create(directory: &Path, base: i64, capacity: u64) -> io::Result<Segment<Batches>> {
-    let path = path(directory, base);
-    let unfinished = path.with_extension("new");
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let segment = Segment::create_with(&unfinished, capacity, Batches)?;
-    fs::rename(unfinished, path)?;
-    File::open(directory)?.sync_all()?;
-    Ok(segment)
 }

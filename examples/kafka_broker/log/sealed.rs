@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytebuf::{CorruptRecord, Record, Segment, SegmentReader};
 
+use super::files::path;
 use super::framing::Batches;
 use super::index::Index;
-use super::{damaged, is_a, path};
+use super::{damaged, is_a};
 use crate::batch::{self, Batch};
 
 #[derive(Debug)]

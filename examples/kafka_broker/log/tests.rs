@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::files::{find, path};
 use super::partition::SyncMode;
-use super::{Appended, Log, bases, path};
+use super::{Appended, Log};
 use crate::api::code::Code;
 use crate::demo::batches::{Codec, build};
 use crate::producers::Total;
@@ -48,7 +49,7 @@ fn reopen(directory: &Path) -> Log {
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
-    bases(directory).unwrap().into_iter().map(|base| path(directory, base)).collect()
+    find(directory).unwrap().bases.into_iter().map(|base| path(directory, base)).collect()
 }
 
 /// The offsets of the first batches of what fetches find, one after the other.
@@ -179,4 +180,22 @@ fn files_with_other_names_are_not_segments() {
     let mut log = reopen(directory.path());
     assert_eq!(log.end(), end);
     assert!(read_all(&mut log).into_iter().eq(0..BATCHES));
+}
+
+#[test]
+fn a_log_whose_last_segments_were_deleted_is_not_opened() {
+    let (directory, log) = filled(SyncMode::Batch);
+    let end = log.end();
+    drop(log);
+    let open = || Log::open(directory.path(), CAPACITY, SyncMode::Batch, &Total::default());
+    // A broker that was killed after it had created the last segment has not marked it.
+    let segments = segments(directory.path());
+    let [.., before_last, last] = &segments[..] else { panic!("{segments:?}") };
+    fs::rename(last.with_extension("newest"), before_last.with_extension("newest")).unwrap();
+    assert_eq!(open().unwrap().end(), end);
+    for segment in segments.iter().rev() {
+        fs::remove_file(segment).unwrap();
+        let error = open().unwrap_err().to_string();
+        assert!(error.contains("missing") && error.contains(last.to_str().unwrap()), "{error}");
+    }
 }
