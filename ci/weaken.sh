@@ -124,11 +124,11 @@ weaker pool/shared/coordination/closed.rs '/fn is_set_by_now/,/^    }/{s/fence\(
 weaker pool/budget/account.rs 's/self.used.fetch_add\(0, Ordering::AcqRel\)/self.used.load(Ordering::SeqCst)/' \
     budget_waiter_wakeup budget_waiter_wakeup_from_above
 weaker pool/budget/account.rs '/fn lacks/,/^    }/s/Ordering::AcqRel/Ordering::Acquire/' budget_waiter_wakeup
-weaker pool/budget/account.rs '/fn give_back/,/^    }/s/AcqRel/Release/' budget_waiter_wakeup
-weaker pool/budget/account.rs '/fn take/,/^    }/s/match self.used.compare_exchange_weak.*/match { self.used.store(more, success); let _ = failure; Ok::<usize, usize>(used) } {/' \
+weaker pool/budget/account.rs '/fn uncharge/,/^    }/s/AcqRel/Release/' budget_waiter_wakeup
+weaker pool/budget/account.rs '/fn charge/,/^    }/s/match self.used.compare_exchange_weak.*/match { self.used.store(more, success); let _ = failure; Ok::<usize, usize>(used) } {/' \
     budget_acquire_release
 weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/\.take\(short\)/.take(0)/' budget_charges_its_parent
-weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/gave_back \|= budget.returned\(bytes\);/budget.returned(bytes);/' \
+weaker pool/budget/tree.rs '/fn try_charge/,/^    }/s/released \|= budget.uncharge_one\(bytes\);/budget.uncharge_one(bytes);/' \
     budget_charge_undone
 weaker pool/budget/serve.rs '/fn take_turn/,/^    }/s/continue;/break;/' budget_waiter_wakeup
 weaker pool/budget/serve.rs '/fn take_turn/,/^    }/s/self.queue_at\(short.budget, /self.queue_at(self, /' \

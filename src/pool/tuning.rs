@@ -19,23 +19,23 @@ pub(super) const THREAD_CACHE: usize = 16 << 20;
 /// depot, and was slower, with 8 MiB; with 0.04 of them with 6 MiB, and rounds only for one-way flows.
 pub(super) const FIRST_ALLOWANCE: usize = 5 << 20;
 
-/// A round of trade is the bytes that the thread may keep, divided by this. A load that rises and falls by more than
-/// the thread may keep exchanges more than a round in one direction.
-pub(super) const ROUNDS_OF_TRADE: usize = 4;
+/// A window, the unit in which a thread's flow is judged, has the bytes that the thread may keep, divided by this. A
+/// load that rises and falls by more than the thread may keep exchanges more than a window in one direction.
+pub(super) const WINDOWS_PER_ALLOWANCE: usize = 4;
 
-/// The minimum number of blocks in a round of trade: fewer may all go one way by chance.
-pub(super) const BLOCKS_OF_TRADE: u64 = 16;
+/// The minimum number of blocks in a window: fewer may all go one way by chance.
+pub(super) const MIN_WINDOW_BLOCKS: u64 = 16;
 
-/// The number of swings of the load after which a thread's allowance doubles. A swing is a change from rounds that
-/// receive blocks to rounds that give them, or back.
+/// The number of swings of the load after which a thread's allowance doubles. A swing is a change from windows that
+/// receive blocks to windows that give them, or back.
 pub(super) const SWINGS_TO_GROW: i32 = 2;
 
-/// The number of mixed rounds that one swing offsets. A mixed round receives about as much as it gives. A round can be
-/// mixed because the load turns within it; while a load fluctuates about its mean, nearly all rounds are mixed.
-pub(super) const MIXED_ROUNDS_PER_SWING: i32 = 3;
+/// The number of mixed windows that one swing offsets. A mixed window receives about as much as it gives. A window can
+/// be mixed because the load turns within it; while a load fluctuates about its mean, nearly all windows are mixed.
+pub(super) const MIXED_WINDOWS_PER_SWING: i32 = 3;
 
-/// The number of mixed rounds not offset by swings after which the allowance is halved.
-pub(super) const MIXED_ROUNDS_TO_SHRINK: i32 = 64;
+/// The number of mixed windows not offset by swings after which the allowance is halved.
+pub(super) const MIXED_WINDOWS_TO_SHRINK: i32 = 64;
 
 /// The bytes that a magazine may hold at first, or one block if that is larger.
 pub(super) const FIRST_MAGAZINE: usize = 2048;
@@ -69,12 +69,12 @@ pub(super) const MAX_ROUND_BYTES: usize = if cfg!(shuttle) { 512 * 1024 } else {
 /// The schedules of `tests/shuttle` have few blocks.
 pub(super) const BLOCKS_BEFORE_DEPOT: u32 = if cfg!(shuttle) { 2 } else { 128 };
 
-/// The number of times that a class with less than [`LITTLE`] bytes is refused a larger part of the thread's cache
+/// The number of times that a class with less than [`SMALL_SHARE`] bytes is refused a larger part of the thread's cache
 /// before other classes lose half of theirs. A class with more bytes waits 64 times as long.
 pub(super) const REFUSALS_BEFORE_DISPLACING: u32 = 16;
 
 /// See [`REFUSALS_BEFORE_DISPLACING`].
-pub(super) const LITTLE: usize = 128 * 1024;
+pub(super) const SMALL_SHARE: usize = 128 * 1024;
 
 /// The number of blocks that a thread without a cache for their pool frees before it gets one.
 pub(super) const FOREIGN_FREES_BEFORE_CACHE: u32 = 32;

@@ -70,7 +70,7 @@ fn budget_charges_its_parent() {
 }
 
 /// A request joins the queue while the last bytes come back: loom finds the deadlock if its wake-up is lost.
-/// Catches: a no after a mere load, `lacks` or `give_back` not `AcqRel`, no look after joining the queue.
+/// Catches: a refusal after a mere load, `lacks` or `uncharge` not `AcqRel`, no look after joining the queue.
 #[test]
 fn budget_waiter_wakeup() {
     loom::model(|| {

@@ -48,7 +48,7 @@ impl Account {
     }
 
     /// Adds to the used bytes if the limit allows it. On `false` the caller checks again with [`lacks`](Self::lacks).
-    pub(super) fn take(&self, bytes: usize) -> bool {
+    pub(super) fn charge(&self, bytes: usize) -> bool {
         let mut used = self.used();
         loop {
             let Some(more) = used.checked_add(bytes).filter(|&more| more <= self.limit) else {
@@ -68,7 +68,7 @@ impl Account {
     }
 
     /// Subtracts from the used bytes. Returns the number of bytes that are free then.
-    pub(super) fn give_back(&self, bytes: usize) -> usize {
+    pub(super) fn uncharge(&self, bytes: usize) -> usize {
         self.limit - (self.used.fetch_sub(bytes, Ordering::AcqRel) - bytes)
     }
 }

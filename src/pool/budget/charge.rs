@@ -28,7 +28,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if self.budget.give_back(self.bytes) {
+        if self.budget.uncharge(self.bytes) {
             work::serve(&self.budget);
         }
     }
@@ -79,7 +79,7 @@ impl Budget {
             return Err(over.map_or(Refusal::BehindWaiters, Refusal::OverLimit));
         }
         let Err(short) = self.try_charge(bytes) else { return Ok(Charge::of(self, bytes)) };
-        if short.gave_back {
+        if short.released {
             work::serve(self);
         }
         let over = self.chain().find(|budget| bytes > budget.account.limit());

@@ -4,7 +4,7 @@
 //! waiter. Locks are taken upward: that of a budget, then that of one above it.
 
 use super::queue::WaitQueue;
-use super::tree::{Budget, Place, Queues, Waiter};
+use super::tree::{Budget, QueueEntry, Queues, Waiter};
 use crate::sync::{Ordering, lock};
 use std::sync::Arc;
 use std::task::Waker;
@@ -16,7 +16,7 @@ pub(super) struct Turn {
     /// The waker of the request that was served, if any.
     pub(super) waker: Option<Waker>,
     /// Whether waiters for bytes of the budget, or of those above it, must be served.
-    pub(super) gave_back: bool,
+    pub(super) released: bool,
 }
 
 impl Budget {
@@ -39,14 +39,14 @@ impl Budget {
 
     /// Serves the first waiter of this budget, or queues the budget where bytes are lacking.
     pub(super) fn take_turn(self: &Arc<Self>, queues: &mut Queues) -> Turn {
-        let mut turn = Turn { budget: Arc::clone(self), waker: None, gave_back: false };
+        let mut turn = Turn { budget: Arc::clone(self), waker: None, released: false };
         while let Some(id) = queues.waiters.front() {
             let bytes = queues.waiters.bytes(id);
             let outcome = match self.try_charge(bytes) {
                 Ok(()) => Waiter::Served,
                 Err(short) => {
-                    turn.gave_back |= short.gave_back;
-                    if queues.place.as_ref().is_some_and(|at| Arc::ptr_eq(&at.budget, short.budget))
+                    turn.released |= short.released;
+                    if queues.entry.as_ref().is_some_and(|at| Arc::ptr_eq(&at.budget, short.budget))
                     {
                         break;
                     }
@@ -57,7 +57,7 @@ impl Budget {
                     Waiter::NoMemory
                 }
             };
-            turn.waker = self.settle(id, outcome, queues);
+            turn.waker = self.complete_first(id, outcome, queues);
             break;
         }
         turn
@@ -65,7 +65,12 @@ impl Budget {
 
     /// Records the outcome of the first waiter. Returns its waker. The budget goes to the end of the queue
     /// that it is in (D3).
-    fn settle(self: &Arc<Self>, id: usize, outcome: Waiter, queues: &mut Queues) -> Option<Waker> {
+    fn complete_first(
+        self: &Arc<Self>,
+        id: usize,
+        outcome: Waiter,
+        queues: &mut Queues,
+    ) -> Option<Waker> {
         queues.waiters.leave(id);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         let waiter = std::mem::replace(queues.waiters.get_mut(id)?, outcome);
@@ -83,13 +88,13 @@ impl Budget {
         change: impl FnOnce(&mut WaitQueue<Arc<Self>>, usize, usize),
     ) {
         let first = queues.waiters.front().map(|first| queues.waiters.bytes(first));
-        let Some(Place { budget, id }) = queues.place.take() else { return };
+        let Some(QueueEntry { budget, id }) = queues.entry.take() else { return };
         self.with_queue_of(&budget, queues, |queue| match first {
             Some(bytes) => change(queue, id, bytes),
             None => _ = queue.remove(id),
         });
         if first.is_some() {
-            queues.place = Some(Place { budget, id });
+            queues.entry = Some(QueueEntry { budget, id });
         }
     }
 
@@ -98,8 +103,8 @@ impl Budget {
     fn queue_at(self: &Arc<Self>, at: &Arc<Self>, bytes: usize, queues: &mut Queues) -> bool {
         let push = |queue: &mut WaitQueue<_>| queue.try_push(bytes, Arc::clone(self));
         let Ok(id) = self.with_queue_of(at, queues, push) else { return false };
-        let place = Place { budget: Arc::clone(at), id };
-        if let Some(before) = queues.place.replace(place) {
+        let entry = QueueEntry { budget: Arc::clone(at), id };
+        if let Some(before) = queues.entry.replace(entry) {
             self.with_queue_of(&before.budget, queues, |queue| _ = queue.remove(before.id));
         }
         true

@@ -46,11 +46,11 @@ pub(super) struct Queues {
     /// The budgets whose first waiter lacks bytes of this one: this budget itself, or some below it.
     pub(super) budgets: WaitQueue<Arc<Budget>>,
     /// Where this budget is queued, while it has waiters (D4).
-    pub(super) place: Option<Place>,
+    pub(super) entry: Option<QueueEntry>,
 }
 
 /// An entry in the queue of a budget.
-pub(super) struct Place {
+pub(super) struct QueueEntry {
     pub(super) budget: Arc<Budget>,
     pub(super) id: usize,
 }
@@ -93,7 +93,7 @@ pub(super) struct Shortage<'a> {
     /// The lowest budget that lacks bytes.
     pub(super) budget: &'a Arc<Budget>,
     /// Whether some bytes were charged and released meanwhile, so that waiters must be served.
-    pub(super) gave_back: bool,
+    pub(super) released: bool,
 }
 
 impl Budget {
@@ -111,7 +111,7 @@ impl Budget {
             shed,
             waiting: AtomicUsize::new(0),
             wanted: AtomicUsize::new(NONE_WANTED),
-            queues: Mutex::new(Queues { waiters, budgets, place: None }),
+            queues: Mutex::new(Queues { waiters, budgets, entry: None }),
             #[cfg(feature = "testing")]
             fail_point: None,
         }
@@ -150,34 +150,34 @@ impl Budget {
 
     /// Charges this budget and all above it, or none (D2).
     pub(super) fn try_charge(self: &Arc<Self>, bytes: usize) -> Result<(), Shortage<'_>> {
-        let mut gave_back = false;
+        let mut released = false;
         loop {
             if let Some(budget) = self.chain().find(|budget| budget.account.lacks(bytes)) {
-                return Err(Shortage { budget, gave_back });
+                return Err(Shortage { budget, released });
             }
-            let Some(short) = self.chain().position(|budget| !budget.account.take(bytes)) else {
+            let Some(short) = self.chain().position(|budget| !budget.account.charge(bytes)) else {
                 return Ok(());
             };
             // Another request took the bytes since the check. Returns what was charged, and checks again.
             for budget in self.chain().take(short) {
-                gave_back |= budget.returned(bytes);
+                released |= budget.uncharge_one(bytes);
             }
         }
     }
 
     /// Ends a charge. Returns whether a waiter may fit now.
-    pub(super) fn give_back(self: &Arc<Self>, bytes: usize) -> bool {
+    pub(super) fn uncharge(self: &Arc<Self>, bytes: usize) -> bool {
         let mut is_wanted = false;
         for budget in self.chain() {
-            is_wanted |= budget.returned(bytes);
+            is_wanted |= budget.uncharge_one(bytes);
         }
         is_wanted
     }
 
     /// Ends a charge of this budget alone. Returns whether a waiter may fit now: first the bytes are subtracted, then
     /// `wanted` is read (D5).
-    fn returned(&self, bytes: usize) -> bool {
-        let available = self.account.give_back(bytes);
+    fn uncharge_one(&self, bytes: usize) -> bool {
+        let available = self.account.uncharge(bytes);
         self.is_wanted(available)
     }
 

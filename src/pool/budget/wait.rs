@@ -61,7 +61,7 @@ impl Wait {
         drop(queues);
         self.state = State::Queued(id);
         let Some(turn) = turn else { return Poll::Pending };
-        if turn.gave_back {
+        if turn.released {
             work::serve(&turn.budget);
         }
         if turn.waker.is_some() { self.look(id, cx) } else { Poll::Pending }

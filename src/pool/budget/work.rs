@@ -81,7 +81,7 @@ fn serve_chain(budget: &Arc<Budget>, wake: &mut impl FnMut(Waker)) {
     let top = || budget.chain().filter(|budget| budget.may_serve()).last();
     while let Some(budget) = top() {
         let Some(turn) = budget.next_turn() else { continue };
-        if turn.gave_back {
+        if turn.released {
             serve(&turn.budget);
         }
         turn.waker.into_iter().for_each(&mut *wake);

@@ -215,13 +215,13 @@ impl Chunks {
     fn take_out(&mut self, index: u32, first: u32, units: u32) -> Span {
         let chunk = self.list[index as usize].as_mut().expect("a chunk of a list");
         let mask = run_of(units) << first;
-        let warm = chunk.dirty & mask;
+        let dirty = chunk.dirty & mask;
         chunk.free &= !mask;
         chunk.dirty &= !mask;
-        self.dirty -= warm.count_ones() as usize * UNIT;
+        self.dirty -= dirty.count_ones() as usize * UNIT;
         let base = chunk.mapping.at(first as usize * UNIT);
         self.sort(index);
-        Span { chunk: index, first, units, base, clean: warm == 0 }
+        Span { chunk: index, first, units, base, clean: dirty == 0 }
     }
 
     /// Adds a mapping of at most [`next_chunk_size`](Self::next_chunk_size) bytes as a chunk. Returns it if there is no

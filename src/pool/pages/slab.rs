@@ -95,8 +95,8 @@ pub(crate) struct Slab {
     fresh: u32,
     free: Bits,
     free_count: u32,
-    /// The free blocks that are not resident: their pages were returned to the system, or never touched.
-    cold: Bits,
+    /// The free blocks that are not resident: the system has their pages, or they were never touched.
+    clean: Bits,
     /// The values for new headers.
     origin: Origin,
     /// The slots reserved for a purge (S1); empty if there is none.
@@ -136,9 +136,9 @@ impl Slab {
         let blocks = headers.len();
         assert!(blocks as usize * size <= span.len(), "a span holds its blocks");
         let bits = (Bits::try_new(blocks, true), Bits::try_new(blocks, span.clean));
-        let (Some(free), Some(cold)) = bits else { return Err((span, headers)) };
+        let (Some(free), Some(clean)) = bits else { return Err((span, headers)) };
         let (fresh, free_count, purging) = (0, blocks, 0..0);
-        Ok(Self { span, headers, size, blocks, fresh, free, free_count, cold, origin, purging })
+        Ok(Self { span, headers, size, blocks, fresh, free, free_count, clean, origin, purging })
     }
 
     /// Sets the slab's index for new headers. Call this before the first block is taken.
@@ -194,10 +194,10 @@ impl Slab {
     }
 
     /// Returns the bytes of free blocks that may be resident.
-    pub(crate) fn warm_free(&self) -> usize {
-        let words = self.free.words().iter().zip(self.cold.words());
-        let warm = words.map(|(free, cold)| (free & !cold).count_ones());
-        warm.sum::<u32>() as usize * self.size
+    pub(crate) fn dirty_free(&self) -> usize {
+        let words = self.free.words().iter().zip(self.clean.words());
+        let dirty = words.map(|(free, clean)| (free & !clean).count_ones());
+        dirty.sum::<u32>() as usize * self.size
     }
 
     /// Takes the free block with the lowest address. Returns it, and whether it may be resident.
@@ -205,8 +205,8 @@ impl Slab {
         let slot = self.free.first()?;
         self.free.remove(slot);
         self.free_count -= 1;
-        let warm = !self.cold.has(slot);
-        self.cold.remove(slot);
+        let dirty = !self.clean.has(slot);
+        self.clean.remove(slot);
         while self.fresh <= slot {
             // A purge may have reserved lower slots, so several slots may have no header yet.
             let data = self.at(self.fresh as usize * self.size);
@@ -216,7 +216,7 @@ impl Slab {
             self.fresh += 1;
         }
         // SAFETY: the header is written, and exists until all blocks are free (S2); its kind is `Slab` (H7).
-        Some((unsafe { HeaderRef::new(self.header(slot)) }, warm))
+        Some((unsafe { HeaderRef::new(self.header(slot)) }, dirty))
     }
 
     /// Frees a block that `take` returned.
@@ -236,7 +236,7 @@ impl Slab {
         let mut page = from;
         while page < pages && self.purging.is_empty() {
             let run = (page..pages).take_while(|&page| self.is_idle(page)).count();
-            if run > 0 && self.warm_in(page, run) > 0 {
+            if run > 0 && self.dirty_in(page, run) > 0 {
                 self.reserve(self.blocks_in(page, run));
                 let (base, len) = (self.at(page * PAGE), run * PAGE);
                 return Some(PagePurge { base, len, next_page: page + run });
@@ -251,17 +251,17 @@ impl Slab {
         let slots = core::mem::replace(&mut self.purging, 0..0);
         self.free_count += slots.len() as u32;
         let start = purge.base.addr().get() - self.span.base.addr().get();
-        let mut cooled = 0;
+        let mut purged = 0;
         for slot in slots {
             self.free.insert(slot);
             let first = slot as usize * self.size;
             let inside = first >= start && first + self.size <= start + purge.len;
-            if discarded && inside && !self.cold.has(slot) {
-                self.cold.insert(slot);
-                cooled += self.size;
+            if discarded && inside && !self.clean.has(slot) {
+                self.clean.insert(slot);
+                purged += self.size;
             }
         }
-        cooled
+        purged
     }
 
     fn reserve(&mut self, slots: Range<u32>) {
@@ -279,13 +279,13 @@ impl Slab {
     }
 
     /// Returns the number of blocks that lie within a run of pages and may be resident.
-    fn warm_in(&self, page: usize, run: usize) -> usize {
+    fn dirty_in(&self, page: usize, run: usize) -> usize {
         let range = page * PAGE..(page + run) * PAGE;
         let inside = |slot: u32| {
             let start = slot as usize * self.size;
             start >= range.start && start + self.size <= range.end
         };
-        self.blocks_in(page, run).filter(|&slot| inside(slot) && !self.cold.has(slot)).count()
+        self.blocks_in(page, run).filter(|&slot| inside(slot) && !self.clean.has(slot)).count()
     }
 
     fn is_idle(&self, page: usize) -> bool {

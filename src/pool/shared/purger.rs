@@ -6,7 +6,7 @@
 //! thread can be started, the threads that use a pool purge it once per period, a bounded step at a time.
 
 use crate::pool::shared::central::{Central, Purge};
-use crate::pool::shared::coordination::alarm;
+use crate::pool::shared::coordination::wakeup;
 use crate::pool::tuning::PURGE_PERIOD;
 use crate::sys;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -77,7 +77,7 @@ pub(crate) fn purge_if_inline(pool: &Arc<Central>) {
 
 fn run() {
     loop {
-        alarm::wait();
+        wakeup::wait();
         let mut pause = PURGE_PERIOD;
         loop {
             std::thread::sleep(pause);

@@ -1,15 +1,15 @@
 //! The cache of one thread for one pool: the limits of its magazines, and their exchange with the shared part.
 //!
 //! A magazine that runs empty or full within few blocks doubles its limit, if the thread's allowance of bytes
-//! (`granted`) permits it. When the allowance is used up, a class that has been refused a larger limit several times
+//! (`allowance`) permits it. When the allowance is used up, a class that has been refused a larger limit several times
 //! takes up to half of the other classes' limits. A magazine exchanges blocks with the slabs, where all classes can
 //! use free memory. A magazine whose blocks flow one way, from thread to thread, exchanges whole rounds with the
 //! depot.
 //!
-//! The allowance follows the load ([`count_trade`](Cache::count_trade)). It doubles if the load rises and falls by more
+//! The allowance follows the load ([`count_flow`](Cache::count_flow)). It doubles if the load rises and falls by more
 //! than the thread may keep. It halves if the load fluctuates about its mean.
 //!
-//! * **J1** `unassigned` and the limits of all magazines, in bytes, add up to `granted`, which is at most the pool's
+//! * **J1** `unassigned` and the limits of all magazines, in bytes, add up to `allowance`, which is at most the pool's
 //!   `thread_cache`. So the cache holds at most these bytes and the block that was freed last.
 
 use crate::memory::header::HeaderRef;
@@ -20,9 +20,9 @@ use crate::pool::shared::purger;
 use crate::pool::shared::stores::depot::{Round, round_of};
 use crate::pool::shared::stores::magazines::{Magazines, Open, most_of};
 use crate::pool::tuning::{
-    BLOCKS_BEFORE_DEPOT, BLOCKS_OF_TRADE, FIRST_ALLOWANCE, FIRST_MAGAZINE, GROWTH_INTERVAL, LITTLE,
-    MAX_ROUND, MIXED_ROUNDS_PER_SWING, MIXED_ROUNDS_TO_SHRINK, PURGE_STEP,
-    REFUSALS_BEFORE_DISPLACING, ROUNDS_OF_TRADE, SWINGS_TO_GROW,
+    BLOCKS_BEFORE_DEPOT, FIRST_ALLOWANCE, FIRST_MAGAZINE, GROWTH_INTERVAL, MAX_ROUND,
+    MIN_WINDOW_BLOCKS, MIXED_WINDOWS_PER_SWING, MIXED_WINDOWS_TO_SHRINK, PURGE_STEP,
+    REFUSALS_BEFORE_DISPLACING, SMALL_SHARE, SWINGS_TO_GROW, WINDOWS_PER_ALLOWANCE,
 };
 use core::cell::Cell;
 use std::sync::Arc;
@@ -35,22 +35,22 @@ pub(crate) struct Cache {
     unsampled: Cell<u32>,
     /// The class at which [`displace`](Self::displace) begins next.
     next_victim: Cell<u8>,
-    trade: Trade,
-    /// A round without blocks, for the next trade with the depot.
+    flow: Flow,
+    /// A round without blocks, for the next exchange with the depot.
     spare: Cell<Option<Box<Round>>>,
     /// Whether the pool is closed and no block is left in this cache.
     is_over: Cell<bool>,
 }
 
-/// The exchange with the shared part in the current round of trade, and the swings of the load.
+/// The exchange with the shared part in the current window, and the swings of the load.
 #[derive(Default)]
-struct Trade {
+struct Flow {
     blocks: Cell<u64>,
     received: Cell<usize>,
     given: Cell<usize>,
-    /// Whether the load rose in the last round that was not mixed.
+    /// Whether the load rose in the last window that was not mixed.
     rises: Cell<bool>,
-    /// The number of mixed rounds that the swings offset, less the number of mixed rounds.
+    /// The number of mixed windows that the swings offset, less the number of mixed windows.
     swings: Cell<i32>,
 }
 
@@ -61,8 +61,8 @@ impl Cache {
         let magazines = Magazines::new(home, central.config.thread_cache);
         let (next_victim, is_over) = (Cell::new(0), Cell::new(false));
         let unsampled = Cell::new(central.tracker.as_ref().map_or(0, Tracker::first_count));
-        let (trade, spare) = (Trade::default(), Cell::new(None));
-        Self { magazines, central, unsampled, next_victim, trade, spare, is_over }
+        let (flow, spare) = (Flow::default(), Cell::new(None));
+        Self { magazines, central, unsampled, next_victim, flow, spare, is_over }
     }
 
     pub(crate) fn central(&self) -> &Arc<Central> {
@@ -167,7 +167,7 @@ impl Cache {
                 }
             })?;
         }
-        self.count_trade(magazine, &self.trade.received, counters.received.get() - before);
+        self.count_flow(magazine, &self.flow.received, counters.received.get() - before);
         counters.takes.add(1);
         let block = first.or_else(|| magazine.pop());
         block.ok_or_else(|| self.central.refuse(magazine.size()))
@@ -217,45 +217,47 @@ impl Cache {
         let given = len - magazine.len();
         in_a_row.set(in_a_row.get().saturating_add(given as u32));
         magazine.counters().given.add(given as u64);
-        self.count_trade(magazine, &self.trade.given, given as u64);
+        self.count_flow(magazine, &self.flow.given, given as u64);
     }
 
-    /// Counts blocks that came from the shared part, or went there. If one direction has most bytes of a round of
-    /// trade, and the other direction had most bytes before, the load rises and falls by more than the thread may
+    /// Counts blocks that came from the shared part, or went there. If one direction has most bytes of a
+    /// window, and the other direction had most bytes before, the load rises and falls by more than the thread may
     /// keep: a larger cache would have kept the blocks. If both directions have about as many bytes, the load
     /// fluctuates about its mean, and needs no larger cache.
-    fn count_trade(&self, magazine: &Open<'_>, side: &Cell<usize>, blocks: u64) {
-        let Trade { blocks: traded, received, given, rises, swings } = &self.trade;
+    fn count_flow(&self, magazine: &Open<'_>, side: &Cell<usize>, blocks: u64) {
+        let Flow { blocks: exchanged, received, given, rises, swings } = &self.flow;
         side.set(side.get() + blocks as usize * magazine.size());
-        traded.set(traded.get() + blocks);
-        let Magazines { granted, unassigned, allowance, .. } = magazine.all;
+        exchanged.set(exchanged.get() + blocks);
+        let Magazines { allowance, unassigned, max_allowance, .. } = magazine.all;
         let (came, went) = (received.get(), given.get());
-        if came + went < granted.get() / ROUNDS_OF_TRADE || traded.get() < BLOCKS_OF_TRADE {
+        if came + went < allowance.get() / WINDOWS_PER_ALLOWANCE
+            || exchanged.get() < MIN_WINDOW_BLOCKS
+        {
             return;
         }
         received.set(0);
         given.set(0);
-        traded.set(0);
-        if unassigned.get() > granted.get() / 2 {
+        exchanged.set(0);
+        if unassigned.get() > allowance.get() / 2 {
             // The magazines can still grow within the allowance.
             return;
         }
         if came.abs_diff(went) < (came + went) / 4 * 3 {
             swings.set(swings.get() - 1);
         } else if rises.replace(came > went) != (came > went) {
-            swings.set(swings.get() + MIXED_ROUNDS_PER_SWING);
+            swings.set(swings.get() + MIXED_WINDOWS_PER_SWING);
         }
-        if swings.get() >= SWINGS_TO_GROW * MIXED_ROUNDS_PER_SWING {
+        if swings.get() >= SWINGS_TO_GROW * MIXED_WINDOWS_PER_SWING {
             swings.set(0);
-            let more = granted.get().min(allowance - granted.get());
+            let more = allowance.get().min(max_allowance - allowance.get());
             unassigned.set(unassigned.get() + more);
-            granted.set(granted.get() + more);
-        } else if swings.get() <= -MIXED_ROUNDS_TO_SHRINK {
+            allowance.set(allowance.get() + more);
+        } else if swings.get() <= -MIXED_WINDOWS_TO_SHRINK {
             swings.set(0);
-            let less = granted.get() / 2;
+            let less = allowance.get() / 2;
             if less >= FIRST_ALLOWANCE && self.displace(magazine, less) {
                 unassigned.set(unassigned.get() - less);
-                granted.set(granted.get() - less);
+                allowance.set(allowance.get() - less);
             }
         }
     }
@@ -282,8 +284,8 @@ impl Cache {
         let more = (next - limit) * size;
         let unassigned = &magazine.all.unassigned;
         if more > unassigned.get() {
-            let has_little = limit < MAX_ROUND.min(LITTLE / size).max(1);
-            let patience = if has_little { 1 } else { 64 } * REFUSALS_BEFORE_DISPLACING;
+            let has_small_share = limit < MAX_ROUND.min(SMALL_SHARE / size).max(1);
+            let patience = if has_small_share { 1 } else { 64 } * REFUSALS_BEFORE_DISPLACING;
             counters.refused.set((counters.refused.get() + 1) % patience);
             if counters.refused.get() > 0 || !self.displace(magazine, more) {
                 return limit;
@@ -340,7 +342,7 @@ mod tests {
         let take = |class| {
             cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok).unwrap()
         };
-        let trade = |class| {
+        let exchange = |class| {
             let held: Vec<_> = (0..60).map(|_| take(class)).collect();
             for block in held {
                 if let Err(block) = cache.magazines.put(home, block) {
@@ -350,12 +352,12 @@ mod tests {
         };
         let limit = |class| cache.magazines.with(class, |magazine| magazine.limit()).unwrap();
         let few = if cfg!(miri) { 1 } else { 5 };
-        (0..2 * few).for_each(|_| trade(small));
+        (0..2 * few).for_each(|_| exchange(small));
         let before = limit(small);
         assert!(before >= 16, "{before}");
-        (0..2 * few).for_each(|_| trade(large));
+        (0..2 * few).for_each(|_| exchange(large));
         assert_eq!((limit(small), limit(large)), (before, 0));
-        (0..4 * few).for_each(|_| trade(other));
+        (0..4 * few).for_each(|_| exchange(other));
         assert!(limit(other) > 0, "one that fits gets a part");
         cache.flush();
     }
@@ -382,14 +384,14 @@ mod tests {
         let pool = Pool::builder().thread_cache(4 * FIRST_ALLOWANCE).build();
         let cache = Cache::new(Arc::clone(pool.central()));
         let home = Arc::as_ptr(pool.central()).cast();
-        let granted = || cache.magazines.granted.get();
+        let allowance = || cache.magazines.allowance.get();
         let class = class_of(32 * 1024);
         swing(&cache, home, class, 32, 100);
-        assert_eq!(granted(), FIRST_ALLOWANCE, "1 MiB is less than it keeps");
+        assert_eq!(allowance(), FIRST_ALLOWANCE, "1 MiB is less than it keeps");
         swing(&cache, home, class, 800, 10);
-        assert_eq!(granted(), 2 * FIRST_ALLOWANCE, "25 MiB are more, but of one class");
+        assert_eq!(allowance(), 2 * FIRST_ALLOWANCE, "25 MiB are more, but of one class");
         let sum = cache.magazines.assigned() + cache.magazines.unassigned.get();
-        assert_eq!(sum, granted(), "J1");
+        assert_eq!(sum, allowance(), "J1");
         cache.flush();
     }
 
@@ -445,7 +447,7 @@ mod tests {
                 cache.put_slowly(block);
             }
         }
-        assert_eq!(cache.magazines.granted.get(), FIRST_ALLOWANCE);
+        assert_eq!(cache.magazines.allowance.get(), FIRST_ALLOWANCE);
         for block in live {
             if let Err(block) = cache.magazines.put(home, block) {
                 cache.put_slowly(block);

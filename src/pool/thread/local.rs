@@ -4,7 +4,7 @@
 //!
 //! * **L1** `LOCAL` has no destructor, so all destructors of the thread can use it, and an access needs no check.
 //!   `GUARD` has a destructor: it returns all blocks and references of the thread and closes `LOCAL`.
-//! * **L2** Each place of `recent` and of `table` has a cache that `GUARD` owns, or is vacant. All are cleared before
+//! * **L2** Each entry of `recent` and of `table` has a cache that `GUARD` owns, or is vacant. All are cleared before
 //!   `GUARD` frees a cache. `table` is set again after the change.
 //! * **L3** Only an open `LOCAL` has references or caches. A closed one stays closed: blocks that the thread frees
 //!   later return through the shared part of the pool.
@@ -22,7 +22,7 @@ use crate::pool::observe::track::Tracker;
 use crate::pool::shared::central::{Central, pool_of};
 use crate::pool::thread::cache::Cache;
 use crate::pool::thread::free::free_by;
-use crate::pool::thread::table::{self, Place, Table};
+use crate::pool::thread::table::{self, CacheEntry, Table};
 use crate::pool::tuning::FOREIGN_FREES_BEFORE_CACHE;
 use crate::sync::thread_local;
 use core::cell::{Cell, RefCell};
@@ -36,8 +36,8 @@ enum State {
     Closed,
 }
 
-/// The places of an empty table.
-const NO_PLACES: *const [Place] = core::ptr::from_ref(&[]);
+/// The entries of an empty table.
+const NO_ENTRIES: *const [CacheEntry] = core::ptr::from_ref(&[]);
 
 /// The number of caches that are found without a search in the table.
 const RECENT: usize = 4;
@@ -50,14 +50,14 @@ struct Local {
     /// one is tried without a check of its pool. A use of another one does not move it to the front: a load soon
     /// after a store to the same place waits for the address of each store in between (measured: 4.9 ns instead of
     /// 4.3 for alloc + drop of two pools in turn).
-    recent: [Cell<Place>; RECENT],
+    recent: [Cell<CacheEntry>; RECENT],
     /// The number of uses of recent caches other than the first, modulo 2^32.
     uses_of_others: Cell<u32>,
     refs: RefCache<HeaderRef>,
     state: Cell<State>,
     foreign_frees: Cell<u32>,
-    /// The places of `GUARD`'s table (L2).
-    table: Cell<*const [Place]>,
+    /// The entries of `GUARD`'s table (L2).
+    table: Cell<*const [CacheEntry]>,
 }
 
 #[cfg(not(shuttle))]
@@ -147,7 +147,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         with(|local| {
             local.state.set(State::Closed);
-            local.forget_caches();
+            local.clear_lookups();
             local.refs.flush(free_shared);
             all_counts().retain(|counts| counts.0 != NonNull::from(local.refs.counts()));
         });
@@ -158,7 +158,7 @@ impl Drop for Guard {
     }
 }
 
-/// Frees a cache to which no place of this thread's storage points.
+/// Frees a cache to which no entry of this thread's storage points.
 fn end(cache: NonNull<Cache>) {
     // SAFETY: L2: a leaked box to which only the caller has a pointer.
     let of = unsafe { cache.as_ref() };
@@ -174,18 +174,18 @@ fn end(cache: NonNull<Cache>) {
 impl Local {
     const fn new() -> Self {
         Self {
-            recent: [const { Cell::new(Place::VACANT) }; RECENT],
+            recent: [const { Cell::new(CacheEntry::VACANT) }; RECENT],
             uses_of_others: Cell::new(0),
             refs: RefCache::new(),
             state: Cell::new(State::New),
             foreign_frees: Cell::new(0),
-            table: Cell::new(NO_PLACES),
+            table: Cell::new(NO_ENTRIES),
         }
     }
 
-    fn forget_caches(&self) {
-        self.recent.iter().for_each(|recent| recent.set(Place::VACANT));
-        self.table.set(NO_PLACES);
+    fn clear_lookups(&self) {
+        self.recent.iter().for_each(|recent| recent.set(CacheEntry::VACANT));
+        self.table.set(NO_ENTRIES);
     }
 
     /// Returns whether the storage is open. The first use opens it and initialises `GUARD`, so that its destructor
@@ -207,11 +207,11 @@ impl Local {
         true
     }
 
-    /// Returns the cache of a place.
+    /// Returns the cache of an entry.
     #[inline(always)]
-    fn at(&self, place: Place) -> Option<&Cache> {
-        // SAFETY: null, or a cache that `GUARD` owns as long as a place has it (L2).
-        unsafe { place.cache.as_ref() }
+    fn at(&self, entry: CacheEntry) -> Option<&Cache> {
+        // SAFETY: null, or a cache that `GUARD` owns as long as an entry has it (L2).
+        unsafe { entry.cache.as_ref() }
     }
 
     /// Returns the first of the recent caches, of any pool.
@@ -229,7 +229,7 @@ impl Local {
     #[inline]
     fn of_other(&self, home: *const ()) -> Option<&Cache> {
         let mut others = self.recent[1..].iter();
-        let Some(other) = others.find(|place| place.get().is_of(home)) else {
+        let Some(other) = others.find(|entry| entry.get().is_of(home)) else {
             return self.find(home);
         };
         let uses = self.uses_of_others.get().wrapping_add(1);
@@ -253,10 +253,10 @@ impl Local {
     /// As [`of`](Self::of), for a pool whose cache is not among the recent ones. Makes it the first of them.
     #[cold]
     fn find(&self, home: *const ()) -> Option<&Cache> {
-        // SAFETY: L2: the places of `GUARD`'s table, which change only while no reference to them exists.
-        let mut place = table::find(unsafe { &*self.table.get() }, home)?;
-        let found = self.at(place);
-        self.recent.iter().for_each(|recent| place = recent.replace(place));
+        // SAFETY: L2: the entries of `GUARD`'s table, which change only while no reference to them exists.
+        let mut entry = table::find(unsafe { &*self.table.get() }, home)?;
+        let found = self.at(entry);
+        self.recent.iter().for_each(|recent| entry = recent.replace(entry));
         found
     }
 
@@ -285,7 +285,7 @@ impl Local {
         let add = |guard: &Guard| {
             let mut caches = guard.caches.borrow_mut();
             let added = registered && caches.table.add(home, cache);
-            self.table.set(caches.table.places());
+            self.table.set(caches.table.entries());
             added
         };
         if !GUARD.try_with(add).unwrap_or(false) {
@@ -296,7 +296,7 @@ impl Local {
 
     /// Frees the caches for which `is_over` returns `true`.
     fn end_caches(&self, is_over: &dyn Fn(&Cache) -> bool) {
-        self.forget_caches();
+        self.clear_lookups();
         let mut from = 0;
         let mut next = |guard: &Guard| guard.caches.borrow_mut().take_next(&mut from, is_over);
         while let Ok(Some(cache)) = GUARD.try_with(&mut next) {
@@ -306,7 +306,7 @@ impl Local {
             let mut caches = guard.caches.borrow_mut();
             caches.table.rehash();
             caches.sweep_at = 16.max(2 * caches.table.len());
-            self.table.set(caches.table.places());
+            self.table.set(caches.table.entries());
         });
     }
 }

@@ -137,11 +137,11 @@ impl Central {
     ) -> usize {
         let mut visit = Visit::new();
         let mut slabs = lock(&shared.slabs);
-        let cooled = slabs.end_purge(place, purge, discarded, &mut visit);
+        let purged = slabs.end_purge(place, purge, discarded, &mut visit);
         self.count(&visit);
         drop(slabs);
         self.end_unused(visit.unused);
-        cooled
+        purged
     }
 
     /// Adds the changes of a visit to the idle bytes.
@@ -235,9 +235,9 @@ impl Central {
     /// Adds a slab to the list. The caller takes a block of it under the same lock (S4). Returns the slab if there is
     /// no memory for its place.
     fn add_slab(&self, slabs: &mut Slabs, entry: Box<Entry>) -> Result<(), Box<Entry>> {
-        let warm = entry.slab.warm_free();
+        let dirty = entry.slab.dirty_free();
         // Under the lock, before other threads can find the memory (I1).
-        self.idle.add(warm);
-        slabs.add(entry).inspect_err(|_| self.idle.remove(warm))
+        self.idle.add(dirty);
+        slabs.add(entry).inspect_err(|_| self.idle.remove(dirty))
     }
 }

@@ -36,7 +36,7 @@ impl Central {
         let mut cache = lock(&self.large);
         let block = match cache.take(len) {
             Some(block) => {
-                self.kept.fetch_sub(len, Relaxed);
+                self.cached.fetch_sub(len, Relaxed);
                 self.idle.remove(len);
                 block
             }
@@ -94,7 +94,7 @@ impl Central {
         cache.live_blocks -= 1;
         let keep = !self.is_closed() && !block.flags.is_in_flight() && cache.put(block);
         if keep {
-            self.kept.fetch_add(size, Relaxed);
+            self.cached.fetch_add(size, Relaxed);
         }
         drop(cache);
         if !keep {
@@ -124,7 +124,7 @@ impl Central {
             let oldest = lock(&self.large).take_oldest();
             let Some(block) = oldest else { break };
             let size = capacity(block);
-            self.kept.fetch_sub(size, Relaxed);
+            self.cached.fetch_sub(size, Relaxed);
             purged += size;
             self.idle.remove(size);
             self.end_large(block);

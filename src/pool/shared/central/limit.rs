@@ -43,7 +43,7 @@ impl Central {
 
     /// Returns the reserve, the idle bytes that the purger keeps: a share of the bytes that are in use and not idle.
     pub(in crate::pool::shared) fn reserve(&self) -> usize {
-        let used = self.in_use.load(Relaxed).saturating_sub(self.kept.load(Relaxed));
+        let used = self.in_use.load(Relaxed).saturating_sub(self.cached.load(Relaxed));
         (used / IDLE_SHARE).max(IDLE_RESERVE)
     }
 
@@ -58,7 +58,7 @@ impl Central {
     pub(super) fn reclaim_for(self: &Arc<Self>, bytes: usize) -> bool {
         let Some(limit) = self.config.max_memory else { return false };
         let short = self.in_use.load(Relaxed).saturating_add(bytes).saturating_sub(limit);
-        if bytes > limit || self.kept.load(Relaxed) + self.in_caches() < short {
+        if bytes > limit || self.cached.load(Relaxed) + self.in_thread_caches() < short {
             return false;
         }
         self.purge_large(usize::MAX);
@@ -81,19 +81,19 @@ impl Central {
     pub(crate) fn bound_resident(self: &Arc<Self>, most: usize) {
         let Some(limit) = self.config.max_memory else { return };
         let held =
-            (self.in_use.load(Relaxed) + self.idle()).saturating_sub(self.kept.load(Relaxed));
-        let (beyond, stuck) = (held.saturating_sub(limit), self.stuck.load(Relaxed));
-        if beyond > stuck + IDLE_RESERVE {
+            (self.in_use.load(Relaxed) + self.idle()).saturating_sub(self.cached.load(Relaxed));
+        let (beyond, unpurgeable) = (held.saturating_sub(limit), self.unpurgeable.load(Relaxed));
+        if beyond > unpurgeable + IDLE_RESERVE {
             let wanted = beyond.min(most);
             let purged = self.purge(wanted);
-            self.stuck.store(if purged < wanted { beyond - purged } else { 0 }, Relaxed);
-        } else if beyond < stuck {
-            self.stuck.store(beyond, Relaxed);
+            self.unpurgeable.store(if purged < wanted { beyond - purged } else { 0 }, Relaxed);
+        } else if beyond < unpurgeable {
+            self.unpurgeable.store(beyond, Relaxed);
         }
     }
 
     /// Returns an upper bound of the bytes in thread caches.
-    fn in_caches(&self) -> usize {
+    fn in_thread_caches(&self) -> usize {
         let mut sum = 0;
         self.caches.read_each(|magazines| {
             if !magazines.is_dormant() {

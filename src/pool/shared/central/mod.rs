@@ -84,9 +84,9 @@ pub(crate) struct Central {
     pub(super) in_use: AtomicUsize,
     /// The bytes of the free blocks in the depot and in the cache of large blocks. They count as in use (P5) and as
     /// idle (I1).
-    pub(super) kept: AtomicUsize,
+    pub(super) cached: AtomicUsize,
     /// The bytes beyond the limit that the last attempt could not return, because blocks in use share their pages.
-    pub(super) stuck: AtomicUsize,
+    pub(super) unpurgeable: AtomicUsize,
     mapped: AtomicUsize,
     pub(super) idle: Idle,
     pub(super) closed: Closed,
@@ -136,8 +136,8 @@ impl Central {
             large: Mutex::default(),
             caches: Registry::default(),
             in_use: AtomicUsize::new(0),
-            kept: AtomicUsize::new(0),
-            stuck: AtomicUsize::new(0),
+            cached: AtomicUsize::new(0),
+            unpurgeable: AtomicUsize::new(0),
             mapped: AtomicUsize::new(0),
             idle: Idle::default(),
             closed: Closed::default(),

@@ -2,7 +2,7 @@
 
 use crate::pool::pages::chunk::Purge as Taken;
 use crate::pool::shared::central::{Central, Class, Purge};
-use crate::pool::shared::coordination::alarm;
+use crate::pool::shared::coordination::wakeup;
 use crate::pool::tuning::PURGE_STEP;
 use crate::sync::lock;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ impl Central {
         let bytes = self.purge(usize::MAX);
         self.purge_headers();
         for (_, class) in self.classes() {
-            class.depot.forget_empty();
-            lock(&class.slabs).forget_unused();
+            class.depot.free_empty_rounds();
+            lock(&class.slabs).free_empty_list();
         }
         self.emit_events();
         bytes
@@ -83,7 +83,7 @@ impl Central {
     #[cold]
     fn begin_watch(&self) {
         if self.idle.begin_watch() {
-            alarm::ring();
+            wakeup::notify();
         }
     }
 

@@ -14,12 +14,12 @@ impl Central {
         empty: impl FnOnce() -> Option<Box<Round>>,
     ) -> Option<Box<Round>> {
         // Avoids the lock if all depots are empty.
-        if self.kept.load(Relaxed) == 0 {
+        if self.cached.load(Relaxed) == 0 {
             return None;
         }
         let round = self.class(class)?.depot.pop(empty())?;
         let bytes = round.len() * size_class::size_of_class(class);
-        self.kept.fetch_sub(bytes, Relaxed);
+        self.cached.fetch_sub(bytes, Relaxed);
         self.idle.remove(bytes);
         Some(round)
     }
@@ -32,7 +32,7 @@ impl Central {
     /// Puts a full round into the depot. Returns an empty one, if the depot has one.
     pub(crate) fn push_round(self: &Arc<Self>, class: u8, round: Box<Round>) -> Option<Box<Round>> {
         let bytes = round.len() * size_class::size_of_class(class);
-        self.kept.fetch_add(bytes, Relaxed);
+        self.cached.fetch_add(bytes, Relaxed);
         self.idle.add(bytes);
         let empty = self.used_class(class).depot.push(round);
         if self.is_closed_by_now() {

@@ -98,7 +98,7 @@ impl Rounds {
     }
 
     /// Frees the empty rounds.
-    pub(crate) fn forget_empty(&self) {
+    pub(crate) fn free_empty_rounds(&self) {
         let empty = std::mem::take(&mut lock(&self.0).empty);
         drop(empty);
     }

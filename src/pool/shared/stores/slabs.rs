@@ -71,7 +71,7 @@ impl<P> Slabs<P> {
     }
 
     /// Frees the memory of the list, if there are no slabs.
-    pub(crate) fn forget_unused(&mut self) {
+    pub(crate) fn free_empty_list(&mut self) {
         if self.blocks == 0 {
             *self = Self::default();
         }
@@ -80,12 +80,12 @@ impl<P> Slabs<P> {
     pub(crate) fn take(&mut self, visit: &mut Visit<P>) -> Option<HeaderRef> {
         let index = self.open.first()?;
         let slab = &mut self.list[index].as_mut().expect("an open slab").slab;
-        let (block, warm) = slab.take().expect("an open slab has a free block");
+        let (block, dirty) = slab.take().expect("an open slab has a free block");
         if slab.is_full() {
             self.open.remove(index);
         }
         self.free -= 1;
-        if warm {
+        if dirty {
             visit.less += size_class::size_of_class(block.class);
         }
         Some(block)
@@ -111,7 +111,7 @@ impl<P> Slabs<P> {
         if let Some(mut entry) = self.list[index].take() {
             self.blocks -= entry.slab.blocks();
             self.free -= entry.slab.blocks();
-            visit.less += entry.slab.warm_free();
+            visit.less += entry.slab.dirty_free();
             visit.more += entry.slab.span_len();
             entry.next = visit.unused.take();
             visit.unused = Some(entry);
@@ -161,10 +161,10 @@ impl<P> Slabs<P> {
         discarded: bool,
         visit: &mut Visit<P>,
     ) -> usize {
-        let cooled = self.slab_mut(place).end_purge(purge, discarded);
+        let purged = self.slab_mut(place).end_purge(purge, discarded);
         self.after_put(place, visit);
-        visit.less += cooled;
-        cooled
+        visit.less += purged;
+        purged
     }
 
     /// Reserves pages of a slab for a purge, from page `page` on.

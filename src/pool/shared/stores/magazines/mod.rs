@@ -94,15 +94,15 @@ pub(crate) struct Magazines {
     groups: [AtomicPtr<Group>; GROUPS],
     /// The number of refills of all classes.
     pub(crate) refills: Counter,
-    /// The granted bytes that are in no magazine's limit.
+    /// The bytes of the allowance that are in no magazine's limit.
     pub(crate) unassigned: Cell<usize>,
     /// The current maximum bytes of the magazines together.
-    pub(crate) granted: Cell<usize>,
+    pub(crate) allowance: Cell<usize>,
     /// The value of [`activity`](Self::activity) when the purger last read it.
     pub(crate) seen: AtomicU64,
     pool: *mut (),
-    /// The maximum of `granted`.
-    pub(crate) allowance: usize,
+    /// The maximum of `allowance`.
+    pub(crate) max_allowance: usize,
 }
 
 // SAFETY: one thread at a time uses the cells, and its accesses happen before those of the next one (M1, K3); the
@@ -122,20 +122,20 @@ impl Drop for Entered<'_> {
 }
 
 impl Magazines {
-    /// Returns empty magazines for a pool, of at most `allowance` bytes. The owner must [`activate`](Self::activate)
-    /// them.
-    pub(crate) fn new(pool: *const (), allowance: usize) -> Self {
+    /// Returns empty magazines for a pool, of at most `max_allowance` bytes. The owner must
+    /// [`activate`](Self::activate) them.
+    pub(crate) fn new(pool: *const (), max_allowance: usize) -> Self {
         Self {
             exclusion: Exclusion::new(),
             last: Cell::new(None),
             hits: Counter::default(),
             groups: [const { AtomicPtr::new(core::ptr::null_mut()) }; GROUPS],
             refills: Counter::default(),
-            unassigned: Cell::new(allowance.min(FIRST_ALLOWANCE)),
-            granted: Cell::new(allowance.min(FIRST_ALLOWANCE)),
+            unassigned: Cell::new(max_allowance.min(FIRST_ALLOWANCE)),
+            allowance: Cell::new(max_allowance.min(FIRST_ALLOWANCE)),
             seen: AtomicU64::new(0),
             pool: pool.cast_mut(),
-            allowance,
+            max_allowance,
         }
     }
 
@@ -227,7 +227,7 @@ impl Magazines {
             }
             put(last.class, &mut core::iter::once(last));
         }
-        self.unassigned.set(self.granted.get());
+        self.unassigned.set(self.allowance.get());
         true
     }
 
