@@ -16,11 +16,11 @@ use super::header::HeaderRef;
 #[inline(always)]
 pub(crate) fn on_take(header: HeaderRef, capacity: usize) {
     #[cfg(miri)]
-    header.set_data(each::allocate(header.requested()));
+    header.set_data(imp::allocate(header.requested()));
     #[cfg(any(asan, valgrind))]
-    each::poison(header.data(), capacity);
+    imp::poison(header.data(), capacity);
     #[cfg(any(asan, valgrind))]
-    each::unpoison(header.data(), header.requested());
+    imp::unpoison(header.data(), header.requested());
     let _ = (header, capacity);
 }
 
@@ -28,9 +28,9 @@ pub(crate) fn on_take(header: HeaderRef, capacity: usize) {
 #[inline(always)]
 pub(crate) fn on_release(header: HeaderRef, capacity: usize) {
     #[cfg(miri)]
-    each::deallocate(header.data(), header.requested());
+    imp::deallocate(header.data(), header.requested());
     #[cfg(any(asan, valgrind))]
-    each::poison(header.data(), capacity);
+    imp::poison(header.data(), capacity);
     let _ = (header, capacity);
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn on_release(header: HeaderRef, capacity: usize) {
 #[inline(always)]
 pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(any(asan, valgrind))]
-    each::unpoison(data, len);
+    imp::unpoison(data, len);
     let _ = (data, len);
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn on_retire(data: core::ptr::NonNull<u8>, len: usize) {
 #[inline(always)]
 pub(crate) fn on_map_headers(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(asan)]
-    each::add_root(data, len);
+    imp::add_root(data, len);
     let _ = (data, len);
 }
 
@@ -55,12 +55,12 @@ pub(crate) fn on_map_headers(data: core::ptr::NonNull<u8>, len: usize) {
 #[inline(always)]
 pub(crate) fn on_unmap_headers(data: core::ptr::NonNull<u8>, len: usize) {
     #[cfg(asan)]
-    each::remove_root(data, len);
+    imp::remove_root(data, len);
     let _ = (data, len);
 }
 
 #[cfg(miri)]
-mod each {
+mod imp {
     use core::ptr::NonNull;
     use std::alloc::Layout;
 
@@ -81,7 +81,7 @@ mod each {
 }
 
 #[cfg(asan)]
-mod each {
+mod imp {
     use core::ptr::NonNull;
 
     unsafe extern "C" {
@@ -113,7 +113,7 @@ mod each {
 }
 
 #[cfg(valgrind)]
-mod each {
+mod imp {
     use core::ptr::NonNull;
 
     /// The requests to memcheck: "MC" and a number, as in memcheck's header file.

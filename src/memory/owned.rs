@@ -29,18 +29,18 @@ struct Erased {
 }
 
 /// The bytes that an adopted value exposes.
-pub(crate) struct Shown {
+pub(crate) struct OwnedBytes {
     pub(crate) data: NonNull<u8>,
     pub(crate) len: usize,
     /// The number of bytes that the value keeps allocated, as far as it is known; at least `len`.
-    pub(crate) kept: usize,
+    pub(crate) allocated: usize,
 }
 
-/// Returns a block of the bytes that `show` returns for `value`.
+/// Returns a block of the bytes that `expose` returns for `value`.
 ///
 /// # Panics
 ///
-/// Panics if `show` does; the value is dropped.
+/// Panics if `expose` does; the value is dropped.
 ///
 /// # Safety
 ///
@@ -49,7 +49,7 @@ pub(crate) struct Shown {
 pub(crate) unsafe fn adopt<T: Send + 'static>(
     value: T,
     flags: u8,
-    show: impl FnOnce(&mut T) -> Shown,
+    expose: impl FnOnce(&mut T) -> OwnedBytes,
 ) -> HeaderRef {
     let origin = Origin { kind: Kind::Owned, flags, ..Origin::NOWHERE };
     let header = LongHeader::new(NonNull::dangling(), NonNull::dangling(), 0, origin);
@@ -58,22 +58,22 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
         value,
     }));
     let guard = Unfinished(NonNull::from(owned));
-    // `show` sees the value at its final address (O2).
+    // `expose` sees the value at its final address (O2).
     // SAFETY: the allocation was just leaked, and no other pointer to it exists.
-    let Shown { data, len, kept } = show(unsafe { &mut (*guard.0.as_ptr()).value });
+    let OwnedBytes { data, len, allocated } = expose(unsafe { &mut (*guard.0.as_ptr()).value });
     let owned = guard.0;
     core::mem::forget(guard);
     // SAFETY: as above.
     let header = unsafe { &raw mut (*owned.as_ptr()).erased.header };
     // SAFETY: as above; the overwritten header has nothing to drop.
-    unsafe { header.write(LongHeader::new(owned.cast(), data, kept, origin)) };
+    unsafe { header.write(LongHeader::new(owned.cast(), data, allocated, origin)) };
     // SAFETY: the header is the first field of a leaked box (`repr(C)`), which `free` and `take` end.
     let header = unsafe { HeaderRef::new(owned.cast()) };
     header.set_requested(len);
     header
 }
 
-/// Frees the value if `show` panics.
+/// Frees the value if `expose` panics.
 struct Unfinished<T>(NonNull<Owned<T>>);
 
 impl<T> Drop for Unfinished<T> {

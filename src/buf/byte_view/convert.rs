@@ -4,7 +4,7 @@
 use super::ByteView;
 use crate::buf::drop_after;
 use crate::memory::header::caching_flags;
-use crate::memory::owned::{self, Shown};
+use crate::memory::owned::{self, OwnedBytes};
 use crate::pool::Block;
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ impl From<Vec<u8>> for ByteView {
         if vec.is_empty() {
             return Self::new();
         }
-        let show = |vec: &mut Vec<u8>| {
-            let (len, kept) = (vec.len(), vec.capacity());
-            Shown { data: NonNull::from(vec.as_mut_slice()).cast(), len, kept }
+        let expose = |vec: &mut Vec<u8>| {
+            let (len, allocated) = (vec.len(), vec.capacity());
+            OwnedBytes { data: NonNull::from(vec.as_mut_slice()).cast(), len, allocated }
         };
         // The reference cache counts all that it keeps from being freed, the spare capacity too.
         let flags = caching_flags(vec.capacity());
         // SAFETY: the heap memory of a vector does not move while the vector is not touched, and the vector is owned.
-        let header = unsafe { owned::adopt(vec, flags, show) };
+        let header = unsafe { owned::adopt(vec, flags, expose) };
         Self::whole(Block::adopted(header))
     }
 }

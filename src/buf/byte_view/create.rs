@@ -4,7 +4,7 @@
 use super::ByteView;
 use crate::buf::ByteBuf;
 use crate::memory::flags::READ_ONLY;
-use crate::memory::owned::{self, Shown};
+use crate::memory::owned::{self, OwnedBytes};
 use crate::pool::Block;
 use core::ptr::NonNull;
 
@@ -56,14 +56,14 @@ impl ByteView {
     #[must_use]
     #[doc(alias = "wrappedBuffer")]
     pub fn from_owner<T: AsRef<[u8]> + Send + 'static>(owner: T) -> Self {
-        let show = |owner: &mut T| {
+        let expose = |owner: &mut T| {
             let bytes = T::as_ref(owner);
             let len = bytes.len();
-            Shown { data: NonNull::from_ref(bytes).cast(), len, kept: len }
+            OwnedBytes { data: NonNull::from_ref(bytes).cast(), len, allocated: len }
         };
         // SAFETY: the owner stays where it is and is not touched until it is dropped, so the bytes that
         // it showed through a shared reference stay valid for reads.
-        let header = unsafe { owned::adopt(owner, READ_ONLY, show) };
+        let header = unsafe { owned::adopt(owner, READ_ONLY, expose) };
         Self::whole(Block::adopted(header))
     }
 
