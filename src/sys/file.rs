@@ -15,14 +15,14 @@ pub(crate) fn read_at<'a>(
     spare: &'a mut [MaybeUninit<u8>],
     offset: u64,
 ) -> io::Result<&'a mut [u8]> {
-    let len = fault::admit(Call::ReadAt, spare.len().min(MAX_BYTES))?;
+    let len = fault::inject(Call::ReadAt, spare.len().min(MAX_BYTES))?;
     platform::read_at(file, &mut spare[..len], offset)
 }
 
 /// Writes bytes, at least one, to `file` at `offset`. Returns the number of bytes written.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     let written = retry(|| {
-        let len = fault::admit(Call::WriteAt, bytes.len().min(MAX_BYTES))?;
+        let len = fault::inject(Call::WriteAt, bytes.len().min(MAX_BYTES))?;
         platform::write_at(file, &bytes[..len], offset)
     })?;
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
@@ -39,7 +39,7 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
 
 pub(super) fn preallocate(file: &File, len: u64) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::Allocate, 0)?;
+        fault::inject(Call::Allocate, 0)?;
         os::preallocate(file, len)
     })
 }
@@ -47,7 +47,7 @@ pub(super) fn preallocate(file: &File, len: u64) -> io::Result<()> {
 /// Opens a file.
 pub(crate) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     retry(|| {
-        fault::admit(Call::Open, 0)?;
+        fault::inject(Call::Open, 0)?;
         options.open(path)
     })
 }
@@ -58,7 +58,7 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
 /// without a writer. `options` must not have custom flags.
 pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(File, u64)> {
     let opened = retry(|| {
-        fault::admit(Call::Open, 0)?;
+        fault::inject(Call::Open, 0)?;
         platform::open_nonblocking(options, path)
     });
     let file = match opened {
@@ -73,7 +73,7 @@ pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(Fi
     };
     let len = regular_len(&file)?;
     retry(|| {
-        fault::admit(Call::SetBlocking, 0)?;
+        fault::inject(Call::SetBlocking, 0)?;
         platform::set_blocking(&file)
     })?;
     Ok((file, len))
@@ -81,7 +81,7 @@ pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<(Fi
 
 fn named(path: &Path) -> io::Result<Metadata> {
     retry(|| {
-        fault::admit(Call::Stat, 0)?;
+        fault::inject(Call::Stat, 0)?;
         std::fs::metadata(path)
     })
 }
@@ -98,7 +98,7 @@ pub(crate) fn regular_len(file: &File) -> io::Result<u64> {
 /// Removes a name.
 pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::Unlink, 0)?;
+        fault::inject(Call::Unlink, 0)?;
         std::fs::remove_file(path)
     })
 }
@@ -106,7 +106,7 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
 /// Returns the metadata of a file.
 fn metadata(file: &File) -> io::Result<Metadata> {
     retry(|| {
-        fault::admit(Call::Stat, 0)?;
+        fault::inject(Call::Stat, 0)?;
         file.metadata()
     })
 }
@@ -119,7 +119,7 @@ pub(crate) fn len_of(file: &File) -> io::Result<u64> {
 /// Locks a file for one writer; fails if another descriptor holds the lock.
 pub(crate) fn lock_file(file: &File) -> Result<(), TryLockError> {
     retry(|| {
-        fault::admit(Call::LockFile, 0)?;
+        fault::inject(Call::LockFile, 0)?;
         match file.try_lock() {
             Err(TryLockError::Error(e)) => Err(e),
             locked => Ok(locked),
@@ -131,7 +131,7 @@ pub(crate) fn lock_file(file: &File) -> Result<(), TryLockError> {
 /// Truncates `file` to `len` bytes, or extends it by a hole.
 pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::SetLen, 0)?;
+        fault::inject(Call::SetLen, 0)?;
         file.set_len(len)
     })
 }
@@ -139,7 +139,7 @@ pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {
 /// Waits until the contents of `file` are on the disk.
 pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::SyncData, 0)?;
+        fault::inject(Call::SyncData, 0)?;
         file.sync_data()
     })
 }
@@ -147,7 +147,7 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
 /// Waits until the contents and the metadata of `file` are on the disk.
 fn sync_all(file: &File) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::SyncAll, 0)?;
+        fault::inject(Call::SyncAll, 0)?;
         file.sync_all()
     })
 }
@@ -170,7 +170,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 /// no such byte. A system without such a query reports no holes.
 pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
     retry(|| {
-        fault::admit(Call::NextData, 0)?;
+        fault::inject(Call::NextData, 0)?;
         os::next_data(file, offset)
     })
     .unwrap_or(Some(offset))
@@ -182,7 +182,7 @@ pub(crate) fn next_data(file: &File, offset: u64) -> Option<u64> {
 /// Parts of a hole that were read, or read ahead by the system, count as data.
 pub(crate) fn end_of_data(file: &File, offset: u64) -> u64 {
     retry(|| {
-        fault::admit(Call::NextData, 0)?;
+        fault::inject(Call::NextData, 0)?;
         os::end_of_data(file, offset)
     })
     .unwrap_or(u64::MAX)
@@ -195,7 +195,7 @@ pub(crate) fn fill_range_with_zeros(file: &File, range: &mut Range<u64>) -> io::
     let len = range.end.saturating_sub(range.start);
     if len > ZEROS.len() as u64 {
         let zeroed = retry(|| {
-            fault::admit(Call::ZeroRange, 0)?;
+            fault::inject(Call::ZeroRange, 0)?;
             os::zero_range(file, range.start, len)
         });
         if zeroed.is_ok() {
@@ -214,7 +214,7 @@ pub(crate) fn fill_range_with_zeros(file: &File, range: &mut Range<u64>) -> io::
 /// does nothing.
 pub(crate) fn will_need(file: &File, offset: u64, len: u64) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::WillNeed, 0)?;
+        fault::inject(Call::WillNeed, 0)?;
         os::will_need(file, offset, len)
     })
 }

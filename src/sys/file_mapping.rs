@@ -85,7 +85,7 @@ impl FileMapping {
         // No object is longer than `isize::MAX`.
         let len = isize::try_from(range.end - offset).map_err(|_| refused())? as usize;
         let ptr = retry(|| {
-            fault::admit(Call::Map, 0)?;
+            fault::inject(Call::Map, 0)?;
             // SAFETY: the kernel chooses the address, so no memory in use is replaced.
             let ptr =
                 unsafe { mm::mmap(ptr::null_mut(), len, access, MapFlags::SHARED, file, offset) };
@@ -114,7 +114,7 @@ impl FileMapping {
 
     pub(super) fn advise_raw(&self, advice: mm::Advice) -> io::Result<()> {
         retry(|| {
-            fault::admit(Call::Advise, 0)?;
+            fault::inject(Call::Advise, 0)?;
             // SAFETY: this value owns the range (FM1), and no advice of the callers changes the contents
             // of a mapped file.
             let advised = unsafe { mm::madvise(self.ptr.as_ptr().cast(), self.len, advice) };
@@ -125,7 +125,7 @@ impl FileMapping {
     /// Keeps the pages in memory until they are unmapped.
     pub(crate) fn lock(&self) -> io::Result<()> {
         retry(|| {
-            fault::admit(Call::Lock, 0)?;
+            fault::inject(Call::Lock, 0)?;
             // SAFETY: this value owns the range (FM1).
             let locked = unsafe { mm::mlock(self.ptr.as_ptr().cast(), self.len) };
             Ok(locked?)
@@ -143,7 +143,7 @@ impl AsRef<[u8]> for FileMapping {
 
 impl Drop for FileMapping {
     fn drop(&mut self) {
-        if fault::admit(Call::Unmap, 0).is_err() {
+        if fault::inject(Call::Unmap, 0).is_err() {
             return;
         }
         // It fails only if the kernel lacks memory; then the range of addresses is lost.
@@ -189,7 +189,7 @@ impl FileMappingMut {
         let start = page_offset + range.start;
         let page = start - start % rustix::param::page_size();
         retry(|| {
-            fault::admit(Call::Flush, 0)?;
+            fault::inject(Call::Flush, 0)?;
             // SAFETY: `page` is within the mapping, as just checked (FM1).
             let first = unsafe { ptr.add(page) };
             let len = page_offset + range.end - page;
@@ -218,7 +218,7 @@ impl AsMut<[u8]> for FileMappingMut {
 /// Opens another descriptor of the same open file.
 pub(crate) fn duplicate(file: &File) -> io::Result<File> {
     retry(|| {
-        fault::admit(Call::Duplicate, 0)?;
+        fault::inject(Call::Duplicate, 0)?;
         file.try_clone()
     })
 }
@@ -226,7 +226,7 @@ pub(crate) fn duplicate(file: &File) -> io::Result<File> {
 /// Creates a readable and writable file in a directory, without a name, so that nothing else can open it.
 pub(crate) fn unnamed_file(directory: &Path) -> io::Result<File> {
     retry(|| {
-        fault::admit(Call::Open, 0)?;
+        fault::inject(Call::Open, 0)?;
         os::unnamed_file(directory)
     })
 }
@@ -235,7 +235,7 @@ pub(crate) fn unnamed_file(directory: &Path) -> io::Result<File> {
 /// this call has created no such name.
 pub(crate) fn give_name(file: &mut File, path: &Path) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::Link, 0)?;
+        fault::inject(Call::Link, 0)?;
         os::give_name(file, path)
     })
 }
@@ -259,7 +259,7 @@ pub(crate) fn fill_with_zeros(file: &File, len: u64) -> io::Result<()> {
 /// Returns whether the file can never again be written to or shortened.
 pub(crate) fn is_sealed(file: &File) -> io::Result<bool> {
     retry(|| {
-        fault::admit(Call::Seal, 0)?;
+        fault::inject(Call::Seal, 0)?;
         os::is_sealed(file)
     })
 }
@@ -267,7 +267,7 @@ pub(crate) fn is_sealed(file: &File) -> io::Result<bool> {
 /// Creates a file in memory for [`seal`].
 pub(crate) fn sealable_file() -> io::Result<File> {
     retry(|| {
-        fault::admit(Call::MemoryFile, 0)?;
+        fault::inject(Call::MemoryFile, 0)?;
         os::sealable_file()
     })
 }
@@ -275,7 +275,7 @@ pub(crate) fn sealable_file() -> io::Result<File> {
 /// Seals a file against writes and truncation. The seals cannot be removed.
 pub(crate) fn seal(file: &File) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::Seal, 0)?;
+        fault::inject(Call::Seal, 0)?;
         os::seal(file)
     })
 }

@@ -117,6 +117,6 @@ pub(crate) fn spawn(
     thread: crate::sync::thread::Builder,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    fault::admit(Call::Spawn, 0)?;
+    fault::inject(Call::Spawn, 0)?;
     thread.spawn(work).map(drop)
 }

@@ -23,7 +23,7 @@ impl NewFile {
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let directory = directory_of(path);
         let unnamed = retry(|| {
-            fault::admit(Call::Open, 0)?;
+            fault::inject(Call::Open, 0)?;
             os::linkable_file(directory)
         });
         match unnamed {
@@ -43,7 +43,7 @@ impl NewFile {
     /// Gives the file its name, which must not exist, and returns the file. After an error, the file is deleted.
     pub(crate) fn publish(mut self, path: &Path) -> io::Result<File> {
         retry(|| {
-            fault::admit(Call::Link, 0)?;
+            fault::inject(Call::Link, 0)?;
             match &self.temporary {
                 None => os::link_file(self.file(), path),
                 Some(temporary) => os::rename_new(temporary, path),

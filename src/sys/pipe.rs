@@ -23,10 +23,10 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// Creates a pipe of `capacity` bytes, or of the size that the user's quota of pipe pages still allows.
     pub(crate) fn new(capacity: usize) -> io::Result<Self> {
-        fault::admit(Call::Pipe, 0)?;
+        fault::inject(Call::Pipe, 0)?;
         let (read, write) = os::pipe()?;
         // `EPERM` and `EBUSY` are limits of this user: the pipe works with its present size.
-        let capacity = fault::admit(Call::PipeSize, 0)
+        let capacity = fault::inject(Call::PipeSize, 0)
             .and_then(|_| os::set_pipe_size(write.as_fd(), capacity))
             .or_else(|_| os::pipe_size(write.as_fd()))?;
         Ok(Self { read, write, capacity })
@@ -70,7 +70,7 @@ fn is_blocking_pipe(fd: BorrowedFd<'_>) -> bool {
 
 fn wait_until_writable(fd: BorrowedFd<'_>) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::Poll, 0)?;
+        fault::inject(Call::Poll, 0)?;
         poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None)?;
         Ok(())
     })
@@ -99,7 +99,7 @@ pub(crate) fn copy_range(
 
 /// Makes a call that moves up to `len` bytes, and repeats it after a signal (SC1).
 fn repeat(call: Call, len: usize, make: impl Fn(usize) -> io::Result<usize>) -> io::Result<usize> {
-    retry(|| make(fault::admit(call, len.min(MAX_BYTES))?))
+    retry(|| make(fault::inject(call, len.min(MAX_BYTES))?))
 }
 
 /// Returns whether an error of [`sendfile`], [`copy_range`] or a splice is about the kinds of the two

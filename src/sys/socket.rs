@@ -18,7 +18,7 @@ pub(crate) fn read<'a>(
     offset: Option<u64>,
     spare: &'a mut [MaybeUninit<u8>],
 ) -> io::Result<&'a mut [u8]> {
-    let len = fault::admit(Call::Read, spare.len().min(MAX_BYTES))?;
+    let len = fault::inject(Call::Read, spare.len().min(MAX_BYTES))?;
     Ok(match offset {
         None => rustix::io::read(from, &mut spare[..len])?.0,
         Some(offset) => rustix::io::pread(from, &mut spare[..len], offset)?.0,
@@ -28,7 +28,7 @@ pub(crate) fn read<'a>(
 /// Ends the sending direction of a socket. Succeeds if the socket is no longer connected.
 pub(crate) fn shutdown_write(socket: BorrowedFd<'_>) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::Shutdown, 0)?;
+        fault::inject(Call::Shutdown, 0)?;
         match shutdown(socket, Shutdown::Write) {
             Err(Errno::NOTCONN) => Ok(()),
             ended => Ok(ended?),
@@ -43,7 +43,7 @@ pub(crate) fn is_file(fd: BorrowedFd<'_>) -> bool {
 
 pub(super) fn file_type(fd: BorrowedFd<'_>) -> io::Result<FileType> {
     retry(|| {
-        fault::admit(Call::Stat, 0)?;
+        fault::inject(Call::Stat, 0)?;
         Ok(FileType::from_raw_mode(fstat(fd)?.st_mode))
     })
 }
@@ -51,7 +51,7 @@ pub(super) fn file_type(fd: BorrowedFd<'_>) -> io::Result<FileType> {
 /// Returns the status flags of a descriptor.
 pub(super) fn flags(fd: BorrowedFd<'_>) -> io::Result<OFlags> {
     retry(|| {
-        fault::admit(Call::Stat, 0)?;
+        fault::inject(Call::Stat, 0)?;
         Ok(fcntl_getfl(fd)?)
     })
 }
@@ -73,7 +73,7 @@ pub(crate) fn advance_cursor(fd: BorrowedFd<'_>, by: usize) -> io::Result<()> {
 
 fn move_cursor(fd: BorrowedFd<'_>, by: i64) -> io::Result<u64> {
     retry(|| {
-        fault::admit(Call::Seek, 0)?;
+        fault::inject(Call::Seek, 0)?;
         Ok(seek(fd, SeekFrom::Current(by))?)
     })
 }
@@ -89,7 +89,7 @@ pub(crate) fn has_timed_out(fd: BorrowedFd<'_>) -> bool {
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     let ready = retry(|| {
-        fault::admit(Call::Poll, 0)?;
+        fault::inject(Call::Poll, 0)?;
         Ok(poll(&mut fds, Some(&Timespec::default()))?)
     });
     ready.is_ok_and(|ready| ready > 0)
@@ -125,7 +125,7 @@ impl Drop for NonBlocking<'_> {
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::SetBlocking, 0)?;
+        fault::inject(Call::SetBlocking, 0)?;
         Ok(rustix::io::ioctl_fionbio(fd, on)?)
     })
 }
@@ -228,7 +228,7 @@ impl<'fd> Target<'fd> {
     fn cork_call<T>(&mut self, call: impl Fn(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
         self.cork_calls += 1;
         retry(|| {
-            fault::admit(Call::Cork, 0)?;
+            fault::inject(Call::Cork, 0)?;
             call(self.fd)
         })
     }

@@ -41,7 +41,7 @@ pub(crate) fn read_vectored<'a>(
     spare.truncate(MAX_SLICES);
     let offered = spare.iter().fold(0, |sum: usize, slice| sum.saturating_add(slice.len()));
     let mut read = retry(|| {
-        let mut left = fault::admit(Call::ReadVectored, offered.min(MAX_BYTES))?;
+        let mut left = fault::inject(Call::ReadVectored, offered.min(MAX_BYTES))?;
         let mut vecs = SmallVec::<[IoVec; 16]>::new();
         for slice in &mut spare {
             let len = slice.len().min(left);

@@ -44,7 +44,7 @@ pub(crate) fn refusal_of_operation(error: &io::Error) -> Option<Refusal> {
 /// Returns a number that no other socket ever has. Returns `None` for other descriptors and systems without it.
 pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
     retry(|| {
-        fault::admit(Call::SetZeroCopy, 0)?;
+        fault::inject(Call::SetZeroCopy, 0)?;
         os::socket_id(fd)
     })
     .ok()
@@ -56,7 +56,7 @@ pub(crate) fn socket_id(fd: BorrowedFd<'_>) -> Option<u64> {
 /// number of their next send is not known.
 pub(crate) fn enable_zero_copy(fd: BorrowedFd<'_>) -> io::Result<()> {
     retry(|| {
-        fault::admit(Call::SetZeroCopy, 0)?;
+        fault::inject(Call::SetZeroCopy, 0)?;
         os::enable_zero_copy(fd)
     })
 }

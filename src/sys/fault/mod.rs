@@ -22,7 +22,7 @@ mod inert {
     use crate::sys::Call;
 
     #[inline(always)]
-    pub(in crate::sys) fn admit(_: Call, len: usize) -> io::Result<usize> {
+    pub(in crate::sys) fn inject(_: Call, len: usize) -> io::Result<usize> {
         Ok(len)
     }
 
@@ -85,19 +85,19 @@ mod planned {
         plan: impl FnMut(Call, usize) -> Outcome + 'static,
         body: impl FnOnce() -> R,
     ) -> R {
-        struct End;
-        impl Drop for End {
+        struct ClearPlan;
+        impl Drop for ClearPlan {
             fn drop(&mut self) {
                 PLAN.take();
             }
         }
         PLAN.set(Some(Box::new(plan)));
-        let _end = End;
+        let _clear = ClearPlan;
         body()
     }
 
     /// Runs `body` as [`with_plan`] does. `take` receives all bytes that this thread sends and that the plan
-    /// admits; the kernel does not.
+    /// lets pass; the kernel does not.
     #[cfg(unix)]
     #[allow(dead_code, reason = "the tests of zero-copy sends use it, which Linux alone has")]
     pub(crate) fn with_sink<R>(
@@ -105,19 +105,20 @@ mod planned {
         take: impl FnMut(Call, &[IoSlice<'_>]) + 'static,
         body: impl FnOnce() -> R,
     ) -> R {
-        struct End;
-        impl Drop for End {
+        struct ClearSink;
+        impl Drop for ClearSink {
             fn drop(&mut self) {
                 SINK.take();
             }
         }
         SINK.set(Some(Box::new(take)));
-        let _end = End;
+        let _clear = ClearSink;
         with_plan(plan, body)
     }
 
-    pub(in crate::sys) fn admit(call: Call, len: usize) -> io::Result<usize> {
-        match asked(call, len) {
+    /// Applies the plan to a call that offers `len` bytes. Returns the number of bytes to offer, or the planned error.
+    pub(in crate::sys) fn inject(call: Call, len: usize) -> io::Result<usize> {
+        match outcome(call, len) {
             Some(Outcome::Short(most)) => Ok(len.min(most.max(1))),
             Some(Outcome::Nothing) => Ok(0),
             Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
@@ -128,17 +129,17 @@ mod planned {
     /// Returns the completion of the plan, in place of the error queue.
     #[cfg(unix)]
     pub(in crate::sys) fn completion(call: Call) -> io::Result<Option<crate::sys::Completion>> {
-        match asked(call, 0) {
+        match outcome(call, 0) {
             Some(Outcome::Completed(completion)) => Ok(Some(completion)),
             Some(Outcome::Fail(errno)) => Err(io::Error::from_raw_os_error(errno)),
             _ => Ok(None),
         }
     }
 
-    fn asked(call: Call, len: usize) -> Option<Outcome> {
-        let ask = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
+    fn outcome(call: Call, len: usize) -> Option<Outcome> {
+        let decide = |plan: &RefCell<Option<Plan>>| Some(plan.borrow_mut().as_mut()?(call, len));
         // The plan of an ending thread may already be dropped.
-        PLAN.try_with(ask).ok().flatten()
+        PLAN.try_with(decide).ok().flatten()
     }
 
     #[cfg(unix)]
@@ -148,7 +149,7 @@ mod planned {
         run: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let offered = bufs.iter().map(|buf| buf.len()).sum();
-        let mut left = admit(call, offered)?;
+        let mut left = inject(call, offered)?;
         let run = |bufs: &[IoSlice<'_>]| match SINK.take() {
             None => run(bufs),
             Some(mut take) => {

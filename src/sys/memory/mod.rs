@@ -46,7 +46,7 @@ impl Mapping {
             return None;
         }
         let map = || {
-            fault::admit(Call::MapMemory, 0)?;
+            fault::inject(Call::MapMemory, 0)?;
             os::map(len)
         };
         let base = retry(map).ok()?;
@@ -74,7 +74,7 @@ impl Mapping {
     /// Requests huge pages. This is a hint: failures are ignored.
     pub(crate) fn advise_huge(&self) {
         let _ = retry(|| {
-            fault::admit(Call::AdviseMemory, 0)?;
+            fault::inject(Call::AdviseMemory, 0)?;
             os::advise_huge(self.base, self.len)
         });
     }
@@ -94,7 +94,7 @@ pub(crate) fn are_whole_pages(start: usize, len: usize) -> bool {
 /// The range consists of whole pages of one [`Mapping`], and nothing in it is in use.
 pub(crate) unsafe fn discard(base: NonNull<u8>, len: usize) -> bool {
     let discard = || {
-        fault::admit(Call::AdviseMemory, 0)?;
+        fault::inject(Call::AdviseMemory, 0)?;
         // SAFETY: the caller promises the same.
         unsafe { os::discard(base, len) }
     };
@@ -105,7 +105,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         MAPPED.sub(self.len);
         let unmap = || {
-            fault::admit(Call::UnmapMemory, 0)?;
+            fault::inject(Call::UnmapMemory, 0)?;
             // SAFETY: this value alone owns the range, and its users keep no reference (V1).
             unsafe { os::unmap(self.base, self.len) }
         };
