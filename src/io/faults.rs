@@ -118,7 +118,7 @@ fn ending(
 ) -> Option<Run> {
     // In memory, if possible: the jobs sync two thousand times, which is cheap there.
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    pipes::forget_all();
+    pipes::close_idle();
     let mut turns = 0;
     let is_made = Rc::new(Cell::new(false));
     let made = is_made.clone();

@@ -12,7 +12,7 @@
 
 /// The parts and bytes that a call removes from the front of the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
+pub(crate) struct Advance {
     /// The number of whole parts that are removed.
     pub(crate) whole: usize,
     /// The number of bytes that are removed from the first part that stays; less than its length.
@@ -21,25 +21,25 @@ pub(crate) struct Settled {
 
 /// Applies PW1 to the lengths of the parts, first part first. Returns `None` if `moved` is more than
 /// `offered`, or more than the sum of the lengths (PW3).
-pub(crate) fn settle(
+pub(crate) fn advance(
     moved: u64,
     offered: u64,
     lens: impl IntoIterator<Item = u64>,
-) -> Option<Settled> {
+) -> Option<Advance> {
     if moved > offered {
         return None;
     }
-    let mut settled = Settled { whole: 0, cut: moved };
+    let mut removed = Advance { whole: 0, cut: moved };
     // `any` over a deque is twice as fast as a `for` loop.
     let cut_one = lens.into_iter().any(|len| {
-        let stays = settled.cut < len;
+        let stays = removed.cut < len;
         if !stays {
-            settled.whole += 1;
-            settled.cut -= len;
+            removed.whole += 1;
+            removed.cut -= len;
         }
         stays
     });
-    (cut_one || settled.cut == 0).then_some(settled)
+    (cut_one || removed.cut == 0).then_some(removed)
 }
 
 /// Returns the smaller of `len` and `allowed`, as the `usize` that a system call takes.
@@ -54,7 +54,7 @@ mod tests {
     /// Checks every sequence of up to four parts of up to four bytes with every count. The model drops bytes
     /// one by one.
     #[test]
-    fn settling_is_dropping_bytes_from_the_front() {
+    fn advancing_is_dropping_bytes_from_the_front() {
         for code in 0..5_u64.pow(4) {
             let lens: Vec<u64> = (0..4).map(|i| code / 5_u64.pow(i) % 5).collect();
             let total: u64 = lens.iter().sum();
@@ -63,28 +63,29 @@ mod tests {
                 for _ in 0..moved {
                     *left.iter_mut().find(|len| **len > 0).expect("bytes are left") -= 1;
                 }
-                let settled = settle(moved, moved, lens.iter().copied()).expect("within the total");
-                let mut kept = lens[settled.whole..].to_vec();
+                let removed =
+                    advance(moved, moved, lens.iter().copied()).expect("within the total");
+                let mut kept = lens[removed.whole..].to_vec();
                 if let Some(first) = kept.first_mut() {
-                    *first -= settled.cut;
+                    *first -= removed.cut;
                     assert!(*first > 0, "a part that is used up leaves");
                 }
-                let model: Vec<u64> = left.into_iter().skip(settled.whole).collect();
+                let model: Vec<u64> = left.into_iter().skip(removed.whole).collect();
                 assert_eq!(kept, model, "{lens:?} after {moved}");
             }
-            assert_eq!(settle(1, 0, lens.iter().copied()), None);
-            assert_eq!(settle(total + 1, total + 1, lens), None);
+            assert_eq!(advance(1, 0, lens.iter().copied()), None);
+            assert_eq!(advance(total + 1, total + 1, lens), None);
         }
     }
 
     #[test]
     fn lengths_near_the_end_of_u64_do_not_wrap() {
-        assert_eq!(settle(u64::MAX, u64::MAX, [u64::MAX]), Some(Settled { whole: 1, cut: 0 }));
+        assert_eq!(advance(u64::MAX, u64::MAX, [u64::MAX]), Some(Advance { whole: 1, cut: 0 }));
         assert_eq!(
-            settle(u64::MAX, u64::MAX, [u64::MAX - 1, u64::MAX]),
-            Some(Settled { whole: 1, cut: 1 })
+            advance(u64::MAX, u64::MAX, [u64::MAX - 1, u64::MAX]),
+            Some(Advance { whole: 1, cut: 1 })
         );
-        assert_eq!(settle(u64::MAX, u64::MAX, [u64::MAX - 1]), None);
+        assert_eq!(advance(u64::MAX, u64::MAX, [u64::MAX - 1]), None);
     }
 
     #[test]

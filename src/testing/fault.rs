@@ -129,7 +129,7 @@ impl Connection {
     }
 
     /// Returns how many of `len` bytes, at least one, the next call moves.
-    fn admit(&mut self, len: usize, gone: ErrorKind) -> io::Result<usize> {
+    fn next_len(&mut self, len: usize, gone: ErrorKind) -> io::Result<usize> {
         if self.is_disconnected {
             return Err(gone.into());
         }
@@ -199,7 +199,7 @@ impl Write for FaultSink {
         if offered == 0 {
             return Ok(0);
         }
-        let taken = self.connection.admit(offered, ErrorKind::BrokenPipe)?;
+        let taken = self.connection.next_len(offered, ErrorKind::BrokenPipe)?;
         let bytes = parts.iter().flat_map(|part| part.iter());
         self.received.extend(bytes.take(taken));
         Ok(taken)
@@ -262,7 +262,7 @@ impl Read for FaultSource {
             return Ok(0);
         }
         let offered = buf.len().min(self.left.len());
-        let given = self.connection.admit(offered, ErrorKind::ConnectionReset)?;
+        let given = self.connection.next_len(offered, ErrorKind::ConnectionReset)?;
         for (to, from) in buf.iter_mut().zip(self.left.drain(..given)) {
             *to = from;
         }

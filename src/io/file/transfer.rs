@@ -105,17 +105,17 @@ impl FileRegion {
 /// Moves at most the capacity of one pipe. Bytes that the target does not take are dropped with the
 /// pipe: the file still has them.
 fn by_splice(dst: BorrowedFd<'_>, file: &File, at: u64, len: usize) -> io::Result<usize> {
-    let Ok(pipe) = pipes::take() else { return Err(io::ErrorKind::Unsupported.into()) };
+    let Ok(pipe) = pipes::acquire() else { return Err(io::ErrorKind::Unsupported.into()) };
     let held = match sys::splice_in(file.as_fd(), Some(at), &pipe, len.min(pipe.capacity)) {
         Ok(held) if held > 0 => held,
         nothing => {
-            pipes::give_back(pipe);
+            pipes::release(pipe);
             return nothing;
         }
     };
     let sent = sys::splice_out(&pipe, dst, held)?;
     if sent == held {
-        pipes::give_back(pipe);
+        pipes::release(pipe);
     }
     Ok(sent)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::WriteQueue;
 use super::flush::Flush;
-use super::gather::{Allowance, Gather, Shape, Step};
+use super::gather::{Allowance, Gather, PartKind, Step};
 use super::operation::{
     InFlightSend, MORE_FOLLOWS, Memory, Message, NOTIFICATION, SendMethod, SendOperation,
 };
@@ -126,13 +126,13 @@ impl WriteQueue {
 
     /// Returns the number of parts in the next step, and the step. It considers the first `parts` parts.
     fn next_step(&self, parts: usize, limit: usize) -> (usize, Step) {
-        let shape = |part: &Part| match part.shape() {
-            Shape::Copied(len) if self.sends_zero_copy(part) => Shape::ZeroCopy(len),
-            shape => shape,
+        let kind = |part: &Part| match part.kind() {
+            PartKind::Copied(len) if self.sends_zero_copy(part) => PartKind::ZeroCopy(len),
+            kind => kind,
         };
         let mut gather = Gather::new(Allowance { bytes: limit, overrun: 0 });
         let offered = self.parts.iter().take(parts.min(MAX_SLICES));
-        let taken = offered.map_while(|part| gather.take(shape(part))).count();
+        let taken = offered.map_while(|part| gather.take(kind(part))).count();
         (taken, gather.finish(parts))
     }
 

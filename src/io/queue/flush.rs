@@ -12,7 +12,7 @@ use bytes::BufMut;
 use smallvec::SmallVec;
 
 use super::WriteQueue;
-use super::gather::{Allowance, Gather, Shape, Step};
+use super::gather::{Allowance, Gather, PartKind, Step};
 use super::payload::Part;
 #[cfg(unix)]
 use super::sink::ZeroCopyTarget;
@@ -205,13 +205,13 @@ impl WriteQueue {
     fn step<S: Sink>(&mut self, sink: &mut S, parts: usize, left: u64) -> io::Result<()> {
         #[cfg(unix)]
         let zero_copy = if S::SENDS_ZERO_COPY { self.zero_copy.as_deref() } else { None };
-        let shape = |part: &Part| match part.shape() {
-            Shape::File(len) if !S::SENDS_FILES => Shape::Read(len),
+        let kind = |part: &Part| match part.kind() {
+            PartKind::File(len) if !S::SENDS_FILES => PartKind::Read(len),
             #[cfg(unix)]
-            Shape::Copied(len) if zero_copy.is_some_and(|zero_copy| zero_copy.takes(part)) => {
-                Shape::ZeroCopy(len)
+            PartKind::Copied(len) if zero_copy.is_some_and(|zero_copy| zero_copy.takes(part)) => {
+                PartKind::ZeroCopy(len)
             }
-            shape => shape,
+            kind => kind,
         };
         const { assert!(S::MAX_CALL <= crate::sys::MAX_BYTES, "a gathered sum can't wrap") };
         let mut gather = Gather::new(self.allowance(left, S::MAX_CALL));
@@ -222,7 +222,7 @@ impl WriteQueue {
         // A loop over each slice: a chained iterator is not inlined.
         'gather: for run in [front, back] {
             for part in run {
-                let (Some(taken), Some(bytes)) = (gather.take(shape(part)), part.bytes()) else {
+                let (Some(taken), Some(bytes)) = (gather.take(kind(part)), part.bytes()) else {
                     break 'gather;
                 };
                 bufs.push(IoSlice::new(&bytes[..taken]));

@@ -1,4 +1,4 @@
-//! Chooses the next step of a flush from the shapes of the parts alone.
+//! Chooses the next step of a flush from the kinds of the parts alone.
 //!
 //! This module accesses no bytes, files or descriptors, so its tests need no kernel.
 
@@ -15,7 +15,7 @@ const READ_AHEAD: usize = SCRATCH;
 
 /// The property of a part that decides how it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum PartKind {
     /// Bytes in memory that the kernel copies.
     Copied(usize),
     /// Bytes in memory that the kernel sends without a copy.
@@ -54,7 +54,7 @@ pub(super) struct Gather {
     bytes: usize,
     taken: usize,
     zero_copy: bool,
-    file: Option<Shape>,
+    file: Option<PartKind>,
 }
 
 impl Gather {
@@ -66,10 +66,10 @@ impl Gather {
 
     /// Takes the next part and returns the number of its bytes that belong to the write; `None` ends the step.
     #[inline(always)]
-    pub(super) fn take(&mut self, shape: Shape) -> Option<usize> {
+    pub(super) fn take(&mut self, kind: PartKind) -> Option<usize> {
         // The most frequent case. The sum can't wrap: `bytes` is below the allowance, at most `MAX_BYTES`, and a
         // part in memory has at most `isize::MAX` bytes.
-        if let Shape::Copied(len) = shape
+        if let PartKind::Copied(len) = kind
             && !self.zero_copy
             && self.bytes + len < self.allowance.bytes
         {
@@ -77,17 +77,17 @@ impl Gather {
             self.taken += 1;
             return Some(len);
         }
-        self.take_special(shape)
+        self.take_special(kind)
     }
 
     /// Takes a part that may end the step or be cut.
     #[inline(always)]
-    fn take_special(&mut self, shape: Shape) -> Option<usize> {
-        let (len, zero_copy) = match shape {
-            Shape::Copied(len) => (len, false),
-            Shape::ZeroCopy(len) => (len, true),
-            Shape::Read(_) | Shape::File(_) => {
-                self.file = Some(shape);
+    fn take_special(&mut self, kind: PartKind) -> Option<usize> {
+        let (len, zero_copy) = match kind {
+            PartKind::Copied(len) => (len, false),
+            PartKind::ZeroCopy(len) => (len, true),
+            PartKind::Read(_) | PartKind::File(_) => {
+                self.file = Some(kind);
                 return None;
             }
         };
@@ -122,14 +122,14 @@ impl Gather {
         Step::Write { bytes: self.bytes, more, zero_copy: self.zero_copy }
     }
 
-    fn finish_at_file(self, file: Shape, parts: usize) -> Step {
+    fn finish_at_file(self, file: PartKind, parts: usize) -> Step {
         match file {
-            Shape::File(len) if self.taken == 0 && (parts == 1 || len > INLINE_FILE) => {
+            PartKind::File(len) if self.taken == 0 && (parts == 1 || len > INLINE_FILE) => {
                 let left = self.allowance.bytes;
                 let bytes = usize::try_from(len).map_or(left, |len| self.allowance.clip(len, left));
                 Step::SendFile { bytes, more: self.more(parts > 1 && bytes as u64 == len, bytes) }
             }
-            Shape::File(len) if len > INLINE_FILE => self.write(parts),
+            PartKind::File(len) if len > INLINE_FILE => self.write(parts),
             _ if self.bytes < READ_AHEAD => Step::ReadFile { at: self.taken },
             _ => self.write(parts),
         }
@@ -152,21 +152,21 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
-    use super::Shape::*;
+    use super::PartKind::*;
     use super::*;
     use crate::sys::MAX_SLICES;
 
     const K: usize = 1024;
 
-    fn with_overrun(shapes: &[Shape], bytes: usize, overrun: usize) -> (usize, Step) {
+    fn with_overrun(kinds: &[PartKind], bytes: usize, overrun: usize) -> (usize, Step) {
         let mut gather = Gather::new(Allowance { bytes, overrun });
-        let offered = shapes.iter().take(MAX_SLICES);
-        let parts = offered.map_while(|shape| gather.take(*shape)).count();
-        (parts, gather.finish(shapes.len()))
+        let offered = kinds.iter().take(MAX_SLICES);
+        let parts = offered.map_while(|kind| gather.take(*kind)).count();
+        (parts, gather.finish(kinds.len()))
     }
 
-    fn step(shapes: &[Shape], bytes: usize) -> (usize, Step) {
-        with_overrun(shapes, bytes, 0)
+    fn step(kinds: &[PartKind], bytes: usize) -> (usize, Step) {
+        with_overrun(kinds, bytes, 0)
     }
 
     fn write(parts: usize, bytes: usize, more: More) -> (usize, Step) {

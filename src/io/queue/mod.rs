@@ -289,7 +289,7 @@ impl WriteQueue {
     /// Removes the first `moved` bytes, which have been sent. Fails and changes nothing if more bytes moved than
     /// were `offered`.
     fn take_sent(&mut self, moved: u64, offered: u64) -> io::Result<()> {
-        let Some(whole) = self.parts.settle(moved, offered) else {
+        let Some(whole) = self.parts.advance(moved, offered) else {
             let lie = format!("{moved} bytes reported as written, {offered} were offered");
             return Err(io::Error::new(io::ErrorKind::InvalidData, lie));
         };

@@ -8,7 +8,7 @@ use std::collections::vec_deque::Iter;
 
 use super::payload::{Held, Part};
 use crate::buf::ByteView;
-use crate::io::progress::settle;
+use crate::io::progress::advance;
 
 /// Parts in the order of the stream. None of them is empty.
 #[derive(Debug)]
@@ -136,24 +136,24 @@ impl Parts {
     /// Subtracts the first `moved` bytes from the sums and from the part that is cut, and returns the
     /// number of parts that [`drop_front`](Self::drop_front) must drop. Returns `None` and changes nothing
     /// if `moved` is more than `offered` or than the queue has.
-    pub(super) fn settle(&mut self, moved: u64, offered: u64) -> Option<usize> {
-        let settled = settle(moved, offered, self.list.iter().map(Part::len))?;
+    pub(super) fn advance(&mut self, moved: u64, offered: u64) -> Option<usize> {
+        let removed = advance(moved, offered, self.list.iter().map(Part::len))?;
         self.sums.bytes -= moved;
         if self.sums.held != Held::NOTHING {
-            let whole = self.list.range(..settled.whole);
+            let whole = self.list.range(..removed.whole);
             whole.for_each(|part| self.sums.held -= part.held());
         }
-        if settled.cut > 0
-            && let Some(first) = self.list.get_mut(settled.whole)
+        if removed.cut > 0
+            && let Some(first) = self.list.get_mut(removed.whole)
         {
             self.sums.held -= first.held();
-            first.advance(settled.cut);
+            first.advance(removed.cut);
             self.sums.held += first.held();
         }
-        Some(settled.whole)
+        Some(removed.whole)
     }
 
-    /// Drops the first `whole` parts, which [`settle`](Self::settle) has already subtracted.
+    /// Drops the first `whole` parts, which [`advance`](Self::advance) has already subtracted.
     pub(super) fn drop_front(&mut self, whole: usize) {
         if whole == self.list.len() {
             self.list.clear();

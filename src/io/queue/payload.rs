@@ -3,7 +3,7 @@
 use std::mem;
 use std::ops::{AddAssign, SubAssign};
 
-use super::gather::Shape;
+use super::gather::PartKind;
 use crate::buf::{ByteBuf, ByteStr, ByteView, CompositeByteBuf};
 #[cfg(unix)]
 use crate::io::file::mapped;
@@ -188,13 +188,13 @@ impl Part {
 
     /// Returns how the part is to be sent.
     #[inline(always)]
-    pub(super) fn shape(&self) -> Shape {
+    pub(super) fn kind(&self) -> PartKind {
         match self {
             Self::View(bytes) | Self::Pinning(bytes) | Self::Block(bytes) => {
-                Shape::Copied(bytes.len())
+                PartKind::Copied(bytes.len())
             }
-            Self::File(region) if region.must_copy() => Shape::Read(region.len()),
-            Self::File(region) => Shape::File(region.len()),
+            Self::File(region) if region.must_copy() => PartKind::Read(region.len()),
+            Self::File(region) => PartKind::File(region.len()),
         }
     }
 

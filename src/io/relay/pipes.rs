@@ -32,13 +32,13 @@ const MAX_PIPES: usize = 48;
 const MAX_IDLE_PIPES: usize = 16;
 
 static IDLE: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
-static PLACES: Places = Places(AtomicUsize::new(0));
+static PERMITS: Permits = Permits(AtomicUsize::new(0));
 
 /// One of at most [`MAX_PIPES`] pipes.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     pipe: sys::Pipe,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl Deref for Pipe {
@@ -50,21 +50,21 @@ impl Deref for Pipe {
 }
 
 /// Returns an empty pipe, or an error if none is available now.
-pub(crate) fn take() -> io::Result<Pipe> {
+pub(crate) fn acquire() -> io::Result<Pipe> {
     let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
     if let Some(pipe) = idle {
         return Ok(pipe);
     }
-    let place = PLACES.take().ok_or(io::ErrorKind::QuotaExceeded)?;
+    let permit = PERMITS.acquire().ok_or(io::ErrorKind::QuotaExceeded)?;
     let pipe = sys::Pipe::new(PIPE_BYTES)?;
     if pipe.capacity < MIN_USEFUL {
         return Err(io::ErrorKind::QuotaExceeded.into());
     }
-    Ok(Pipe { pipe, _place: place })
+    Ok(Pipe { pipe, _permit: permit })
 }
 
 /// Keeps an empty pipe for the next transfer, or closes it if enough are idle.
-pub(crate) fn give_back(pipe: Pipe) {
+pub(crate) fn release(pipe: Pipe) {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     if idle.len() < MAX_IDLE_PIPES {
         idle.push(pipe);
@@ -73,26 +73,26 @@ pub(crate) fn give_back(pipe: Pipe) {
 
 /// Closes the idle pipes, so that the next transfer creates one.
 #[cfg(test)]
-pub(crate) fn forget_all() {
+pub(crate) fn close_idle() {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-/// The number of places that are taken. `Relaxed`: the count orders nothing else.
+/// The number of permits in use. `Relaxed`: the count orders nothing else.
 #[derive(Debug)]
-struct Places(AtomicUsize);
+struct Permits(AtomicUsize);
 
-impl Places {
-    fn take(&'static self) -> Option<Place> {
+impl Permits {
+    fn acquire(&'static self) -> Option<Permit> {
         // Dropped at once if the limit is exceeded.
-        let place = Place(self);
-        (self.0.fetch_add(1, Ordering::Relaxed) < MAX_PIPES).then_some(place)
+        let permit = Permit(self);
+        (self.0.fetch_add(1, Ordering::Relaxed) < MAX_PIPES).then_some(permit)
     }
 }
 
 #[derive(Debug)]
-struct Place(&'static Places);
+struct Permit(&'static Permits);
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -103,15 +103,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_run_out_and_come_back() {
-        static PLACES: Places = Places(AtomicUsize::new(0));
-        let mut places: Vec<_> =
-            (0..MAX_PIPES).map(|_| PLACES.take().expect("one of many")).collect();
-        assert!(PLACES.take().is_none());
-        assert!(PLACES.take().is_none(), "a refusal takes no place");
-        places.pop();
-        places.push(PLACES.take().expect("the one that came back"));
-        drop(places);
-        assert_eq!(PLACES.0.load(Ordering::Relaxed), 0);
+    fn permits_run_out_and_are_reused() {
+        static PERMITS: Permits = Permits(AtomicUsize::new(0));
+        let mut permits: Vec<_> =
+            (0..MAX_PIPES).map(|_| PERMITS.acquire().expect("a permit is free")).collect();
+        assert!(PERMITS.acquire().is_none());
+        assert!(PERMITS.acquire().is_none(), "a refusal takes no permit");
+        permits.pop();
+        permits.push(PERMITS.acquire().expect("the released one"));
+        drop(permits);
+        assert_eq!(PERMITS.0.load(Ordering::Relaxed), 0);
     }
 }

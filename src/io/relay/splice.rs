@@ -80,10 +80,10 @@ pub struct Splice {
     /// Whether all bytes are copied through memory.
     copies: bool,
     /// Whether the next bytes are read into memory (SP5).
-    probes: bool,
+    reads_next: bool,
     /// Whether the target is a file. Bytes are then gathered up to a multiple of `FILE_COPY` before they are
     /// written.
-    gathers: bool,
+    to_file: bool,
     /// The error that ended the gathering. It is returned when the bytes before it have been written.
     failure: Option<io::Error>,
     budget: u64,
@@ -127,8 +127,8 @@ impl Splice {
             limit: u64::MAX,
             ended: false,
             copies: false,
-            probes: false,
-            gathers: false,
+            reads_next: false,
+            to_file: false,
             failure: None,
             budget: BUDGET,
         }
@@ -274,7 +274,7 @@ impl Splice {
     /// Selects gathering if the target is a file and no byte has been moved.
     pub(crate) fn prepare_for(&mut self, to: BorrowedFd<'_>) {
         if self.moved == 0 && self.held_bytes() == 0 && sys::is_file(to) {
-            (self.copies, self.gathers) = (true, true);
+            (self.copies, self.to_file) = (true, true);
         }
     }
 

@@ -363,9 +363,9 @@ impl BufferRing {
         let (first, count) = blocks;
         let mut left = len;
         let mut next = |ring: &mut Self, is_last: bool| {
-            let goes_on = is_last && !is_used_up;
+            let is_filled_further = is_last && !is_used_up;
             let id = ring.offered[first];
-            if !goes_on {
+            if !is_filled_further {
                 ring.offered.remove(first);
                 ring.empty.push(id);
             }
@@ -373,7 +373,7 @@ impl BufferRing {
             let len = left.min(capacity);
             left -= len;
             // SAFETY: the caller guarantees it; the blocks before the last are filled to their ends (X4).
-            unsafe { ring.take_front(id, len, goes_on) }
+            unsafe { ring.take_front(id, len, is_filled_further) }
         };
         match count {
             1 => Received::Bytes(next(self, true)),
@@ -406,14 +406,14 @@ impl BufferRing {
     ///
     /// # Safety
     ///
-    /// The kernel has written the bytes and no longer writes to them. If `goes_on` is false, it no longer writes to
+    /// The kernel has written the bytes and no longer writes to them. If `is_filled_further` is false, it no longer writes to
     /// the block.
-    unsafe fn take_front(&mut self, id: u16, len: usize, goes_on: bool) -> ByteBuf {
+    unsafe fn take_front(&mut self, id: u16, len: usize, is_filled_further: bool) -> ByteBuf {
         let place = &mut self.memory.blocks[usize::from(id)];
         let Some(block) = place else { unreachable!("an offered block is there") };
         // SAFETY: the bytes are within the capacity, and the caller guarantees that they are written.
         unsafe { block.set_len(len) };
-        if goes_on { block.split_to(len) } else { place.take().unwrap_or_default() }
+        if is_filled_further { block.split_to(len) } else { place.take().unwrap_or_default() }
     }
 
     /// Makes a block available to `refill` again: the kernel used its place up but wrote nothing to the block.

@@ -35,7 +35,7 @@ pub(super) struct InFlight {
     sends: VecDeque<Option<ZeroCopySend>>,
     bytes: u64,
     /// Whether there was an unexpected completion (Z3).
-    numbers_lost: bool,
+    saw_unexpected: bool,
 }
 
 /// A send and its memory.
@@ -128,8 +128,8 @@ impl InFlight {
         let (from, to) = (place(completion.first), place(completion.last));
         let expected =
             from <= to && to < self.sends.len() && self.sends.range(from..=to).all(Option::is_some);
-        self.numbers_lost |= !expected;
-        if self.numbers_lost {
+        self.saw_unexpected |= !expected;
+        if self.saw_unexpected {
             return Err(UnexpectedCompletion);
         }
         let mut completed = SmallVec::<[ZeroCopySend; 4]>::new();

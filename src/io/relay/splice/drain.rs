@@ -54,7 +54,7 @@ impl Splice {
             self.moved += written as u64;
         }
         self.bytes = ByteView::new();
-        self.pipe.take().into_iter().for_each(pipes::give_back);
+        self.pipe.take().into_iter().for_each(pipes::release);
         Ok(())
     }
 

@@ -28,11 +28,11 @@ impl Splice {
     /// Reads the available bytes of the source. No bytes are held before the call (SP1).
     pub(crate) fn fill_from(&mut self, from: impl AsFd) -> io::Result<()> {
         let from = from.as_fd();
-        if self.probes {
+        if self.reads_next {
             return self.read_from(from, PROBE);
         }
         if !self.copies
-            && let Ok(pipe) = pipes::take()
+            && let Ok(pipe) = pipes::acquire()
         {
             self.calls += 1;
             let spliced = sys::splice_in(from, self.offset, &pipe, clip(self.limit, pipe.capacity));
@@ -42,7 +42,7 @@ impl Splice {
                 self.took(read);
                 return Ok(());
             }
-            pipes::give_back(pipe);
+            pipes::release(pipe);
             match spliced {
                 Err(e) if sys::refuses_pair(&e) => self.copies = true,
                 Err(e) if e.kind() != io::ErrorKind::WouldBlock || sys::has_timed_out(from) => {
@@ -51,7 +51,7 @@ impl Splice {
                 _ => return self.read_from(from, PROBE),
             }
         }
-        let most = match self.gathers {
+        let most = match self.to_file {
             true => FILE_COPY - (self.moved % FILE_COPY as u64) as usize,
             false => STREAM_COPY,
         };
@@ -60,7 +60,7 @@ impl Splice {
 
     /// Reads up to `most` bytes into memory.
     fn read_from(&mut self, from: BorrowedFd<'_>, most: usize) -> io::Result<()> {
-        self.probes = false;
+        self.reads_next = false;
         if let Some(e) = self.failure.take() {
             return Err(e);
         }
@@ -77,7 +77,7 @@ impl Splice {
                 Err(e) => self.failure = Some(e),
             }
             let over = self.ended || self.failure.is_some() || bytes.len() == most;
-            if over || !self.gathers || !sys::is_readable(from) {
+            if over || !self.to_file || !sys::is_readable(from) {
                 self.bytes = bytes.freeze();
                 return Ok(());
             }
@@ -113,7 +113,7 @@ impl Splice {
     /// Records that `read` bytes have left the source. If they are few, the source is probably empty, and the next
     /// call is the read that proves it (SP5).
     fn took(&mut self, read: usize) {
-        self.probes = !self.copies && read < PROBE;
+        self.reads_next = !self.copies && read < PROBE;
         self.limit -= read as u64;
         if let Some(offset) = &mut self.offset {
             *offset += read as u64;
