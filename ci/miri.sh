@@ -37,7 +37,7 @@ if short; then
     core() {
         log=/dev/null miri "" --lib -- buf::byte_ memory:: pool:: "${slow[@]/#/--skip=}"
     }
-    slow=(a_compact_copy a_copy_is_charged a_maximum_survives each_class_has_its_account each_of_many_pools
+    slow=(a_compact_copy a_copy_is_charged a_maximum_survives each_class_has_its_own_figures each_of_many_pools
         every_cut figures_ growth_remembers)
     other() {
         # A simulated kernel finds memory by its address.

@@ -39,7 +39,7 @@ pub enum Backing {
 }
 
 /// The bytes on both sides of a part; a test recognises them if they are read by mistake.
-const BESIDE: &[u8] = &[0xEE; 5];
+const MARGIN: &[u8] = &[0xEE; 5];
 
 impl Backing {
     /// All kinds.
@@ -58,21 +58,21 @@ impl Backing {
     /// Returns a view of a copy of `bytes` in memory of this kind.
     #[must_use]
     pub fn view(self, bytes: &[u8]) -> ByteView {
-        let beside = || [BESIDE, bytes, BESIDE].concat();
-        let part = BESIDE.len()..BESIDE.len() + bytes.len();
+        let with_margins = || [MARGIN, bytes, MARGIN].concat();
+        let part = MARGIN.len()..MARGIN.len() + bytes.len();
         match self {
             Self::Pooled => ByteView::copy_from_slice(bytes),
-            Self::PooledPart => ByteView::copy_from_slice(&beside()).slice(part),
+            Self::PooledPart => ByteView::copy_from_slice(&with_margins()).slice(part),
             Self::Vec => bytes.to_vec().into(),
             Self::SpareVec => {
-                let mut vec = Vec::with_capacity(bytes.len() + BESIDE.len());
+                let mut vec = Vec::with_capacity(bytes.len() + MARGIN.len());
                 vec.extend_from_slice(bytes);
                 vec.into()
             }
-            Self::VecPart => ByteView::from(beside()).slice(part),
+            Self::VecPart => ByteView::from(with_margins()).slice(part),
             Self::Owner => ByteView::from_owner(Box::<[u8]>::from(bytes)),
             Self::Bytes => Bytes::copy_from_slice(bytes).into(),
-            Self::BytesPart => Bytes::from(beside()).slice(part).into(),
+            Self::BytesPart => Bytes::from(with_margins()).slice(part).into(),
             Self::Static => ByteView::from_static(bytes.to_vec().leak()),
         }
     }
@@ -86,10 +86,10 @@ impl Backing {
         match self {
             Self::PooledPart | Self::VecPart => {
                 let mut buf = match self {
-                    Self::PooledPart => ByteBuf::from(&[BESIDE, bytes, BESIDE].concat()[..]),
-                    _ => ByteBuf::from([BESIDE, bytes, BESIDE].concat()),
+                    Self::PooledPart => ByteBuf::from(&[MARGIN, bytes, MARGIN].concat()[..]),
+                    _ => ByteBuf::from([MARGIN, bytes, MARGIN].concat()),
                 };
-                buf.advance(BESIDE.len());
+                buf.advance(MARGIN.len());
                 buf.truncate(bytes.len());
                 buf
             }

@@ -17,7 +17,7 @@ use super::reserve_error::{TryReserveError, TryReserveErrorKind};
 use crate::pool::{AllocError, Block};
 
 /// Minimum capacity of a buffer that grows from nothing.
-const LEAST: usize = 64;
+const MIN_BLOCK: usize = 64;
 
 impl ByteBuf {
     /// Makes spare capacity for `additional` bytes.
@@ -134,7 +134,7 @@ impl ByteBuf {
             Some(block) if block.is_unique() => block.requested(),
             _ => self.capacity(),
         };
-        let wanted = held.saturating_mul(2).max(self.made_with()).max(LEAST);
+        let wanted = held.saturating_mul(2).max(self.made_with()).max(MIN_BLOCK);
         let wanted = wanted.min(self.max).max(needed);
         let grown = self.moved(self.front_len(), wanted).or_else(|_| self.moved(0, needed));
         *self = grown

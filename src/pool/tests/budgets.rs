@@ -74,7 +74,7 @@ impl Wake for Count {
 }
 
 #[test]
-fn waiters_are_served_in_order_and_may_leave() {
+fn waiters_are_served_in_order_and_may_be_cancelled() {
     let pool = Pool::builder().build().budget("w", 4096);
     let wakes = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(wakes.clone());
@@ -89,17 +89,17 @@ fn waiters_are_served_in_order_and_may_leave() {
     assert!(third.as_mut().poll(&mut cx).is_pending());
     drop(held);
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "only the first can be served");
-    assert!(pool.try_alloc(64).is_err(), "a request passes the waiters");
+    assert!(pool.try_alloc(64).is_err(), "a request overtook the waiters");
     let Poll::Ready(Ok(buf)) = first.as_mut().poll(&mut cx) else { panic!("it was served") };
     assert_eq!(buf.capacity(), 4096);
     drop(buf);
     assert_eq!(wakes.0.load(Ordering::Relaxed), 3);
-    // The second was served and leaves without taking it.
+    // The second was served, and is dropped before it takes its bytes.
     drop(second);
     assert!(matches!(third.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
     assert_eq!(pool.budget_stats().unwrap().used, 0);
 
-    // Leaving the line lets the next one through.
+    // Cancelling a wait lets the next request be served.
     let held = pool.alloc(2048);
     let mut large = Box::pin(pool.alloc_wait(4096));
     assert!(large.as_mut().poll(&mut cx).is_pending());
@@ -108,7 +108,7 @@ fn waiters_are_served_in_order_and_may_leave() {
     drop(large);
     assert!(matches!(small.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
     drop(held);
-    // What can never be had is refused at once.
+    // A request above the limit is refused at once.
     let mut never = pin!(pool.alloc_wait(5000));
     assert!(matches!(never.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
 }
@@ -128,7 +128,7 @@ fn a_sibling_without_bytes_delays_no_other_budget() {
 }
 
 #[test]
-fn a_shedder_is_asked_a_few_times() {
+fn a_shedder_is_called_a_few_times() {
     let calls = Arc::new(Mutex::new(0));
     let seen = calls.clone();
     let pool = Pool::builder().build().budget_shedding("s", 64, move |stats| {
@@ -140,10 +140,10 @@ fn a_shedder_is_asked_a_few_times() {
     assert!(pool.try_alloc(64).is_err());
     assert!((1..10).contains(&*calls.lock().unwrap()));
     drop(held);
-    assert!(pool.try_alloc(1000).is_err(), "never, whatever is shed");
+    assert!(pool.try_alloc(1000).is_err(), "it exceeds the limit, whatever is shed");
 }
 
-/// Two threads that count the references of one block at hand do not keep it from its budget.
+/// Two threads that cache references to one block do not delay the end of its charge.
 #[test]
 fn a_charge_ends_with_the_last_handle_on_any_thread() {
     let pool = Pool::builder().build();

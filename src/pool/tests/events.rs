@@ -4,7 +4,7 @@ use super::check;
 use crate::pool::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Does something while `heard` is called for each event of this thread.
+/// Runs `work` while `heard` is called for each event of this thread.
 fn listening<R>(heard: impl Fn() + Send + Sync + 'static, work: impl FnOnce() -> R) -> R {
     use tracing::span;
     struct Listener<F>(F);
@@ -23,8 +23,8 @@ fn listening<R>(heard: impl Fn() + Send + Sync + 'static, work: impl FnOnce() ->
         fn enter(&self, _: &span::Id) {}
         fn exit(&self, _: &span::Id) {}
     }
-    // A place that is first come by in another test, while this one begins to listen, may stay silent: so it
-    // is come by before, and asked again afterwards.
+    // A callsite that another test reaches for the first time while this subscriber is being set may stay disabled. So
+    // this thread reaches the callsites before, and `tracing` asks the subscriber about them again.
     let pool = Pool::builder().build();
     drop(pool.alloc(1));
     pool.trim();
@@ -62,7 +62,7 @@ fn a_subscriber_that_panics_loses_no_block() {
     for from in [&pool, &budget] {
         for size in [1000, 2 << 20] {
             pool.trim();
-            let alloc = || listening(|| panic!("no pending, please"), || from.alloc(size));
+            let alloc = || listening(|| panic!("a subscriber's panic"), || from.alloc(size));
             assert!(std::panic::catch_unwind(alloc).is_err(), "nothing was mapped");
             assert_eq!(check(&pool).live_blocks, 0);
             assert_eq!(budget.budget_stats().map(|stats| stats.used), Some(0));

@@ -40,7 +40,7 @@ fn a_pool_is_printed_without_a_lock() {
 }
 
 #[test]
-fn each_class_has_its_account() {
+fn each_class_has_its_own_figures() {
     let pool = Pool::builder().build();
     let held: Vec<_> = (0..100).map(|_| pool.alloc(1500)).collect();
     let stats = pool.stats();
@@ -68,12 +68,12 @@ fn limits_are_errors_that_say_so() {
     assert_eq!((error.kind(), error.limit()), (AllocErrorKind::OverLimit, Some(3 << 20)));
     assert_eq!((error.requested(), error.in_use()), (100_000, held.len() * 106_496));
     assert_eq!(held.len(), (3 << 20) / 106_496);
-    // Another class finds the memory that this one leaves.
+    // Another class can use the memory that this one has freed.
     held.clear();
     assert!(pool.try_alloc(50_000).is_ok());
     assert!(pool.try_alloc(2 << 20).is_ok());
     assert_eq!(pool.try_alloc(usize::MAX).unwrap_err().kind(), AllocErrorKind::TooLarge);
-    // It counts blocks, and not the chunks that they are cut from.
+    // The limit counts blocks, and not the chunks that they are cut from.
     let little = Pool::builder().max_memory(100).build();
     let held = little.try_alloc(1).unwrap();
     assert_eq!(little.try_alloc(1).unwrap_err().kind(), AllocErrorKind::OverLimit);
@@ -81,9 +81,9 @@ fn limits_are_errors_that_say_so() {
     assert!(little.try_alloc(100).is_err(), "the size class has 112 bytes");
 }
 
-/// Figures read while other threads work need not add up, but each of them is possible.
+/// Figures that are read while other threads allocate need not add up, but each of them is possible.
 #[test]
-fn figures_stay_sane_while_threads_are_at_work() {
+fn figures_stay_possible_while_threads_allocate() {
     let pool = Pool::builder().build();
     let stop = std::sync::atomic::AtomicBool::new(false);
     let many = if cfg!(miri) { 20 } else { 150 };

@@ -1,9 +1,9 @@
-//! Pools come and go, and return their memory.
+//! Pools are created and closed, and return their memory.
 
 use crate::ByteBuf;
 use crate::pool::*;
 
-/// A thread finds its cache among those of more pools than it keeps at hand, while pools come and go.
+/// A thread finds its cache among those of many pools, while pools are created and closed.
 #[test]
 fn each_of_many_pools_gets_its_own_blocks_back() {
     let mut pools: Vec<(Pool, Vec<ByteBuf>)> = Vec::new();
@@ -37,7 +37,7 @@ fn each_of_many_pools_gets_its_own_blocks_back() {
 
 /// One thread returns a block while another closes the pool: nothing stays mapped, in either order.
 #[test]
-fn closing_leaves_nothing_behind() {
+fn closing_returns_all_memory() {
     for round in 0..if cfg!(miri) { 4 } else { 400 } {
         let pool = Pool::builder().thread_cache(0).build();
         let central = Arc::clone(pool.central());
@@ -61,7 +61,7 @@ fn closing_leaves_nothing_behind() {
     }
 }
 
-/// A thread that has blocks in its cache, and does nothing any more, does not keep the memory of a pool that is closed.
+/// A thread that has blocks in its cache, and is idle, does not keep the memory of a closed pool.
 #[test]
 fn a_closed_pool_leaves_the_caches_of_idle_threads() {
     let pool = Pool::builder().build();
@@ -85,9 +85,9 @@ fn a_closed_pool_leaves_the_caches_of_idle_threads() {
     idle.join().unwrap();
 }
 
-/// What a thread cached was unused for as long as the thread.
+/// Blocks in the cache of an idle thread count as unused.
 #[test]
-fn two_checks_of_the_purger_return_all_that_falls_idle() {
+fn two_checks_of_the_purger_return_all_that_becomes_idle() {
     let pool = Pool::builder().purge(Purge::Manual).build();
     let (blocks, size) = if cfg!(miri) { (8, 64 << 10) } else { (128, 64 << 10) };
     drop((0..blocks).map(|_| pool.alloc(size)).collect::<Vec<_>>());
@@ -99,7 +99,7 @@ fn two_checks_of_the_purger_return_all_that_falls_idle() {
     assert!(cached == 0 && idle <= tuning::IDLE_RESERVE, "{}", pool.stats());
 }
 
-/// Free blocks that share pages with live ones can't be returned: the purger does not try for ever.
+/// Free blocks that share pages with live ones can't be returned: the purger stops trying.
 #[test]
 #[cfg(not(miri))]
 fn the_purger_ends_its_watch_when_nothing_is_left_to_purge() {
@@ -116,10 +116,10 @@ fn the_purger_ends_its_watch_when_nothing_is_left_to_purge() {
         assert!(std::time::Instant::now() < deadline, "still at work: {}", pool.stats());
         std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
-    assert!(pool.stats().idle > tuning::IDLE_RESERVE, "nothing kept it: {}", pool.stats());
+    assert!(pool.stats().idle > tuning::IDLE_RESERVE, "all was returned: {}", pool.stats());
 }
 
-/// The process ends before the count of handles can wrap: seen in one of its own, which starts near there.
+/// The process aborts before the count of handles can wrap. A child process, whose count starts near the limit, shows it.
 #[test]
 #[cfg(unix)]
 #[cfg_attr(miri, ignore = "starts a process")]
@@ -128,7 +128,7 @@ fn more_handles_than_half_of_all_numbers_end_the_process() {
     const CHILD: &str = "BYTEBUF_COUNT_HANDLES";
     const ABORTED: i32 = 6;
     let pool = Pool::builder().build();
-    // Small blocks draw many counts at once, large ones each.
+    // A thread acquires references to small blocks in batches, and to large ones one by one.
     for size in [100_usize, 2 << 20] {
         if std::env::var(CHILD) == Ok(size.to_string()) {
             let block = Block::allocate(pool.central(), size).unwrap();
@@ -149,7 +149,7 @@ fn more_handles_than_half_of_all_numbers_end_the_process() {
     }
 }
 
-/// The purger is started once in a process, so its failure is seen in a process of its own.
+/// The purger is started once in a process, so its failure is tested in a child process.
 #[test]
 #[cfg(not(miri))]
 fn users_of_a_pool_purge_it_where_no_thread_can_be_started() {
@@ -186,13 +186,13 @@ fn users_of_a_pool_purge_it_where_no_thread_can_be_started() {
             std::thread::yield_now();
         }
     });
-    assert_eq!(spawns.get(), 1, "it is tried once");
+    assert_eq!(spawns.get(), 1, "the purger is started once");
 }
 
 /// Two threads that find no free block each make a slab; one of the two is enough.
 #[test]
 #[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
-fn a_slab_that_another_thread_made_superfluous_is_given_back() {
+fn a_slab_that_another_thread_made_superfluous_is_returned() {
     use crate::sys::{Call, Outcome, with_plan};
     let pool = Pool::builder().build();
     let (other, mut is_first) = (pool.clone(), true);

@@ -24,7 +24,7 @@ fn outstanding_buffers_are_listed_by_line() {
 }
 
 #[test]
-fn sampling_sees_its_share() {
+fn sampling_tracks_one_of_ten() {
     let pool = Pool::builder().track(Track::Sampled(10)).build();
     let tenth = if cfg!(miri) { 10 } else { 100 };
     let held: Vec<_> = (0..10 * tenth).map(|_| pool.alloc(64)).collect();

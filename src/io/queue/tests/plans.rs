@@ -93,18 +93,18 @@ enum Target<'t> {
     Socket(&'t UnixStream, &'t UnixStream),
     /// With Nagle's algorithm on: what is flushed arrives all the same.
     Tcp(TcpStream, TcpStream),
-    Writer(Moody),
+    Writer(ErraticWriter),
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
-    Polled(Moody),
+    Polled(ErraticWriter),
 }
 
-/// A writer that takes what it likes, fails, waits and lies.
-struct Moody {
+/// A writer that takes part of what it is offered, fails, would block, or reports more than it was offered.
+struct ErraticWriter {
     random: Random,
     received: Vec<u8>,
 }
 
-impl Moody {
+impl ErraticWriter {
     fn take(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let offered: usize = bufs.iter().map(|buf| buf.len()).sum();
         let most = match self.random.below(9) {
@@ -123,7 +123,7 @@ impl Moody {
     }
 }
 
-impl Write for Moody {
+impl Write for ErraticWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.take(&[IoSlice::new(buf)])
     }
@@ -138,7 +138,7 @@ impl Write for Moody {
 }
 
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
-impl PollWriter for Moody {
+impl PollWriter for ErraticWriter {
     const MAX_CALL: usize = super::super::sink::MAX_WRITER_CALL;
 
     fn poll_write(&mut self, _: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -152,7 +152,7 @@ impl PollWriter for Moody {
 
 impl<'t> Target<'t> {
     fn new(random: &mut Random, (out, peer): &'t (UnixStream, UnixStream)) -> Self {
-        let moody = Moody { random: Random::new(random.next()), received: Vec::new() };
+        let moody = ErraticWriter { random: Random::new(random.next()), received: Vec::new() };
         match random.below(20) {
             0 => {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();

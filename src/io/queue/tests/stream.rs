@@ -125,12 +125,12 @@ fn cycle(plan: Vec<Outcome>) -> impl FnMut(Call, usize) -> Outcome {
 }
 
 /// A writer that keeps to the same kind of plan.
-struct Moody {
+struct ErraticWriter {
     received: Vec<u8>,
     plan: Box<dyn FnMut(Call, usize) -> Outcome>,
 }
 
-impl Write for Moody {
+impl Write for ErraticWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(buf)])
     }
@@ -217,7 +217,7 @@ proptest! {
         for item in items.iter().enumerate() {
             push(&mut queue, &mut stream, item, &file, &contents);
         }
-        let mut out = Moody { received: Vec::new(), plan: Box::new(cycle(plan)) };
+        let mut out = ErraticWriter { received: Vec::new(), plan: Box::new(cycle(plan)) };
         for _ in 0..give_up_after {
             let _ = queue.flush_into(&mut out).map(Flush::bytes);
             assert_eq!(queue.flushed_bytes(), out.received.len() as u64);

@@ -204,7 +204,7 @@ impl ZeroCopy {
         // Ignoring the error is safe: the memory stays in flight, and the next flush reads again.
         let _ = self.reap(fd, stats);
         if parts.iter().any(|part| self.would_take(part)) {
-            self.knows(fd, stats);
+            self.check_socket(fd, stats);
         }
     }
 
@@ -221,7 +221,7 @@ impl ZeroCopy {
 
     /// Returns whether `fd` is the socket that gets zero-copy sends. The first socket becomes it if it supports
     /// them; otherwise zero-copy is turned off.
-    fn knows(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> bool {
+    fn check_socket(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> bool {
         if self.is_ours.is_none() {
             stats.zero_copy_controls += 1;
             let id = sys::socket_id(fd);
@@ -238,7 +238,7 @@ impl ZeroCopy {
     }
 
     fn reap(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> io::Result<()> {
-        while !self.in_flight.is_empty() && self.knows(fd, stats) {
+        while !self.in_flight.is_empty() && self.check_socket(fd, stats) {
             stats.zero_copy_controls += 1;
             let Some(completion) = sys::next_completion(fd)? else { break };
             if self.in_flight.complete(completion).is_err() {
