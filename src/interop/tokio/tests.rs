@@ -1,12 +1,15 @@
-use std::io::Write;
-use std::task::Waker;
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, unix::pipe};
 
-use super::*;
-use crate::io::FileRegion;
+use super::WriteReady;
+use crate::buf::{ByteBuf, CompositeByteBuf};
+use crate::io::{FileRegion, RecvSizer, Splice, WriteQueue};
+use crate::pool::Pool;
 use crate::sys::{Call, Outcome, with_plan};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
