@@ -133,7 +133,7 @@ impl RecvSizer {
     /// ```
     #[cfg(unix)]
     pub fn receive(&mut self, from: impl AsFd, into: &mut ByteBuf) -> io::Result<usize> {
-        let received = into.receive_with(self.size, |into| {
+        let received = into.receive_with(self.size.min(sys::MAX_BYTES), |into| {
             scratch::fill(into, usize::MAX, |spare| sys::read(from.as_fd(), None, spare))
         });
         let Ok((Ok(received @ 1..), offered)) = received else {

@@ -28,7 +28,7 @@ impl error::Error for FrameTooLong {}
 pub type LengthDelimitedCodecError = FrameTooLong;
 
 /// A length field, with the adjustment, means a negative length or a frame that ends within its header; or a
-/// frame needs a negative length field.
+/// frame needs a value that the length field can't hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "CorruptedFrameException")]

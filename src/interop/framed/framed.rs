@@ -58,7 +58,8 @@ impl<T, U> Framed<T, U> {
     }
 
     /// Creates frames over `inner`. `capacity` is the smallest size of a new block for reads, unless the length
-    /// of the frames determines it, and the [`backpressure_boundary`](Self::backpressure_boundary).
+    /// of the frames determines it (above 16 MiB it counts as 16 MiB), and the
+    /// [`backpressure_boundary`](Self::backpressure_boundary).
     pub fn with_capacity(inner: T, codec: U, capacity: usize) -> Self {
         let incoming = Incoming::with_capacity(capacity);
         Self { inner, codec, incoming, outgoing: Outgoing::with_boundary(capacity) }

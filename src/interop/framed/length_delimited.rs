@@ -150,8 +150,13 @@ impl Builder {
 
     /// Returns the length of the longest frame that the length field can describe.
     fn longest(&self) -> usize {
-        let field = u64::MAX >> (64 - 8 * self.width);
-        usize::try_from(field.saturating_add_signed(self.adjustment as i64)).unwrap_or(usize::MAX)
+        let length = self.largest_field().saturating_add_signed(self.adjustment as i64);
+        usize::try_from(length).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the largest value of the length field.
+    fn largest_field(&self) -> u64 {
+        u64::MAX >> (64 - 8 * self.width)
     }
 
     /// Returns the lengths of the frame and of the skipped bytes in front of it, for a value of the length field.
@@ -276,13 +281,13 @@ impl LengthDelimitedCodec {
         if length > max_length as u64 {
             return Err(not_encoded(self.too_long(length)));
         }
-        // The limit is at most the largest value of the field, so only a negative length remains.
         let field = if adjustment < 0 {
             length.checked_add(adjustment.unsigned_abs() as u64)
         } else {
             length.checked_sub(adjustment as u64)
         };
-        let Some(field) = field else {
+        // The field has no value below 0, and none above its width: an adjustment may exceed even that.
+        let Some(field) = field.filter(|&field| field <= self.builder.largest_field()) else {
             return Err(not_encoded(InvalidFrameLength { field: length, adjustment }));
         };
         dst.try_reserve(width.saturating_add(copied))?;

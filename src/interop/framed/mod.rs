@@ -13,8 +13,9 @@
 //!   a [`WriteQueue`], which is a [`BufMut`](::bytes::BufMut).
 //! * Each codec has a limit by default (8 MiB), in both directions. The limit of a [`LengthDelimitedCodec`] counts
 //!   the adjustment; a length that ends within the header is an error.
-//! * The [backpressure boundary](FramedWrite::backpressure_boundary) is 64 KiB by default, not 8 KiB. At the
-//!   boundary, a new frame waits until half of that is sent, not all.
+//! * The [backpressure boundary](FramedWrite::backpressure_boundary) is 64 KiB by default, not 8 KiB. Above
+//!   it, a new frame waits until half of it is left, not until all is sent.
+//! * An encoder that fails leaves nothing in the queue. In `tokio_util` the bytes that it appended are sent.
 //! * The buffered bytes are decoded before the next read after an error of a decoder that has taken bytes, and
 //!   after the codec is replaced.
 //!
@@ -71,6 +72,9 @@ const MAX_LENGTH: usize = 8 * 1024 * 1024;
 
 /// The most bytes that a read is offered, unless a larger capacity is set.
 const MAX_READ: usize = 256 * 1024;
+
+/// The largest capacity that can be set: sockets hold no more by default, so a larger block makes no fewer reads.
+const MAX_CAPACITY: usize = 16 * 1024 * 1024;
 
 /// The same while the caller keeps the frames of recent blocks: a frame keeps its whole block alive.
 const MAX_KEPT_READ: usize = 32 * 1024;
@@ -156,7 +160,8 @@ pub trait Encoder<Item> {
     ///
     /// # Errors
     ///
-    /// If the item can't be a frame. An implementation should append nothing then: bytes that it appended are sent.
+    /// If the item can't be a frame. Streams of this module drop the bytes that it appended before the error, so that
+    /// no part of a frame is sent. They do the same if it panics.
     fn encode(&mut self, item: Item, dst: &mut WriteQueue) -> Result<(), Self::Error>;
 }
 

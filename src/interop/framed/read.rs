@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::parts::FramedParts;
 use super::stream::{over_stream, receives_frames};
-use super::{Decoder, KEPT_READS, MAX_FRAME_READ, MAX_KEPT_READ, MAX_READ};
+use super::{Decoder, KEPT_READS, MAX_CAPACITY, MAX_FRAME_READ, MAX_KEPT_READ, MAX_READ};
 use crate::buf::ByteBuf;
 use crate::io::{RecvSizer, WriteQueue};
 
@@ -44,7 +44,7 @@ impl<T, D> FramedRead<T, D> {
     }
 
     /// Creates frames from `inner`. `capacity` is the smallest size of a new block for reads, unless the length
-    /// of the frames determines it.
+    /// of the frames determines it. Above 16 MiB it counts as 16 MiB.
     pub fn with_capacity(inner: T, decoder: D, capacity: usize) -> Self {
         Self { inner, codec: decoder, incoming: Incoming::with_capacity(capacity) }
     }
@@ -146,7 +146,8 @@ impl Incoming {
     }
 
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        let sizer = RecvSizer::with_range(capacity.max(1), capacity.max(MAX_READ));
+        let capacity = capacity.clamp(1, MAX_CAPACITY);
+        let sizer = RecvSizer::with_range(capacity, capacity.max(MAX_READ));
         Self { sizer, max_kept: capacity.max(MAX_KEPT_READ), ..Self::new() }
     }
 

@@ -99,13 +99,13 @@ macro_rules! sends_frames {
                 &mut self.outgoing.queue
             }
 
-            /// Returns the number of queued bytes from which on the next frame waits until half of them are
-            /// sent: 64 KiB by default.
+            /// Returns the number of queued bytes above which the next frame waits until half of them are
+            /// sent: the high watermark of the queue, 64 KiB by default.
             pub fn backpressure_boundary(&self) -> usize {
-                self.outgoing.boundary
+                self.outgoing.boundary()
             }
 
-            /// Sets the number of queued bytes from which on the next frame waits until half of them are sent.
+            /// Sets the number of queued bytes above which the next frame waits until half of them are sent.
             /// [`WriteQueue::is_writable`] describes how they are counted.
             pub fn set_backpressure_boundary(&mut self, boundary: usize) {
                 self.outgoing.set_boundary(boundary);
@@ -115,12 +115,12 @@ macro_rules! sends_frames {
             ///
             /// # Errors
             ///
-            /// Those of the encoder.
+            /// Those of the encoder. The queue does not change then.
             pub fn push_frame<I>(&mut self, item: I) -> Result<(), E::Error>
             where
                 E: Encoder<I>,
             {
-                self.codec.encode(item, &mut self.outgoing.queue)
+                self.outgoing.encode(item, &mut self.codec)
             }
         }
 
@@ -132,14 +132,14 @@ macro_rules! sends_frames {
             ///
             /// # Errors
             ///
-            /// Those of the encoder and of the writer.
+            /// Those of the encoder, after which the queue is as before, and of the writer.
             pub async fn send_frame<I>(&mut self, item: I) -> Result<(), E::Error>
             where
                 E: Encoder<I>,
             {
                 let Self { inner, codec, outgoing, .. } = self;
                 poll_fn(|cx| outgoing.poll_ready(Pin::new(&mut *inner), cx)).await?;
-                codec.encode(item, &mut outgoing.queue)?;
+                outgoing.encode(item, codec)?;
                 Ok(poll_fn(|cx| outgoing.poll_flush(Pin::new(&mut *inner), cx)).await?)
             }
         }
@@ -170,7 +170,7 @@ macro_rules! sends_frames {
 
             fn start_send(self: Pin<&mut Self>, item: I) -> Result<(), E::Error> {
                 let this = self.project();
-                this.codec.encode(item, &mut this.outgoing.queue)
+                this.outgoing.encode(item, this.codec)
             }
 
             fn poll_flush(

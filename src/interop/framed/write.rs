@@ -82,14 +82,10 @@ impl<T: Stream, E> Stream for FramedWrite<T, E> {
     }
 }
 
-/// The default boundary, by the default high watermark of [`WriteQueue`].
-const BOUNDARY: usize = 64 * 1024;
-
-/// The frames that are not sent, and the boundary.
+/// The frames that are not sent. The boundary is the high watermark of the queue.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) queue: WriteQueue,
-    pub(super) boundary: usize,
 }
 
 impl Outgoing {
@@ -103,10 +99,23 @@ impl Outgoing {
         outgoing
     }
 
+    pub(super) fn boundary(&self) -> usize {
+        usize::try_from(self.queue.high_watermark()).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn set_boundary(&mut self, boundary: usize) {
-        self.boundary = boundary;
-        let high = boundary.saturating_sub(1) as u64;
+        let high = boundary as u64;
         self.queue = std::mem::take(&mut self.queue).with_watermarks(high / 2, high);
+    }
+
+    /// Appends a frame, or nothing.
+    #[inline]
+    pub(super) fn encode<I, E: Encoder<I>>(
+        &mut self,
+        item: I,
+        encoder: &mut E,
+    ) -> Result<(), E::Error> {
+        self.queue.push_all_or_none(|queue| encoder.encode(item, queue))
     }
 
     pub(super) fn poll_ready<T: AsyncWrite>(
@@ -137,6 +146,6 @@ impl Outgoing {
 
 impl From<WriteQueue> for Outgoing {
     fn from(queue: WriteQueue) -> Self {
-        Self { queue, boundary: BOUNDARY }
+        Self { queue }
     }
 }

@@ -69,4 +69,10 @@ impl WriteQueue {
         self.budget = bytes.max(1);
         self
     }
+
+    /// Returns the weight above which the queue stops being [writable](Self::is_writable).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn high_watermark(&self) -> u64 {
+        self.high
+    }
 }

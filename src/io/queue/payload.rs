@@ -262,6 +262,14 @@ impl Part {
         }
     }
 
+    /// Drops the bytes of a block behind the first `len`, which were copied there.
+    #[cfg(feature = "tokio")]
+    pub(super) fn truncate_block(&mut self, len: u64) {
+        let Self::Block(bytes) = self else { unreachable!("only a block is appended to") };
+        // The cast is lossless: the length fits a `usize`.
+        bytes.truncate(len as usize);
+    }
+
     /// Drops the first `n` bytes; `n` is less than the length.
     pub(super) fn advance(&mut self, n: u64) {
         match self {

@@ -344,17 +344,20 @@ impl WriteQueue {
         self.tail.try_append(joined);
         self.tail.try_append(bytes);
         if !joined.is_empty() {
-            self.remove_joined();
+            self.remove_last();
         }
         true
     }
 
-    /// Removes the last part, whose bytes were copied. If it pinned the block of the part before it, that part
-    /// pins the block now.
+    /// Removes the last part. If it pinned the block of the part before it, that part pins the block now.
     #[inline]
-    fn remove_joined(&mut self) {
-        if let Some(Part::Pinning(joined)) = self.parts.pop_back()
-            && self.parts.back().and_then(Part::view).is_some_and(|view| view.shares_block(&joined))
+    pub(super) fn remove_last(&mut self) {
+        if let Some(Part::Pinning(removed)) = self.parts.pop_back()
+            && self
+                .parts
+                .back()
+                .and_then(Part::view)
+                .is_some_and(|view| view.shares_block(&removed))
         {
             self.parts.edit(self.parts.len() - 1, Part::pin);
         }

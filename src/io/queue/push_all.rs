@@ -1,0 +1,53 @@
+//! Pushes all parts of a frame or none.
+
+use super::WriteQueue;
+use super::payload::Part;
+
+impl WriteQueue {
+    /// Runs `push`. If it returns an error or panics, drops the bytes that it appended and that are not sent.
+    ///
+    /// # Cost
+    ///
+    /// O(dropped parts) after an error; otherwise none.
+    #[inline]
+    pub(crate) fn push_all_or_none<R, E>(
+        &mut self,
+        push: impl FnOnce(&mut Self) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let undo = Undo { flushed: self.flushed, pending: self.pending_bytes(), queue: self };
+        let result = push(undo.queue);
+        if result.is_ok() {
+            std::mem::forget(undo);
+        }
+        result
+    }
+
+    /// Drops all but the first `pending` bytes.
+    fn truncate(&mut self, pending: u64) {
+        self.close_tail();
+        while let Some(excess @ 1..) = self.parts.bytes().checked_sub(pending) {
+            match self.parts.back().map(Part::len) {
+                Some(len) if len > excess => {
+                    let last = self.parts.len() - 1;
+                    self.parts.edit(last, |part| part.truncate_block(len - excess));
+                }
+                _ => self.remove_last(),
+            }
+        }
+    }
+}
+
+/// Truncates the queue when it is dropped.
+struct Undo<'q> {
+    queue: &'q mut WriteQueue,
+    /// The number of sent and of pending bytes before.
+    flushed: u64,
+    pending: u64,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        let sent = self.queue.flushed - self.flushed;
+        self.queue.truncate(self.pending.saturating_sub(sent));
+    }
+}
