@@ -60,6 +60,10 @@ impl CompositeByteBuf {
     ///
     /// If it is not UTF-8.
     ///
+    /// # Cost
+    ///
+    /// Checks all bytes. One allocation and one copy if there are several components.
+    ///
     /// # Examples
     ///
     /// ```

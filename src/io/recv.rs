@@ -76,6 +76,19 @@ impl RecvSizer {
     }
 
     /// Records a receive of `received` bytes into `offered` bytes of capacity.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::RecvSizer;
+    ///
+    /// let mut sizer = RecvSizer::new();
+    /// let first = sizer.size();
+    /// sizer.record(first, first); // the receive filled its capacity: more bytes wait
+    /// assert_eq!(sizer.size(), 4 * first);
+    /// sizer.record(100, 4 * first); // a short message
+    /// assert!(sizer.size() < 4 * first);
+    /// ```
     pub fn record(&mut self, received: usize, offered: usize) {
         if received >= offered {
             self.size = self.size.saturating_mul(4).min(self.max);

@@ -31,6 +31,15 @@ impl Pool {
     }
 
     /// Returns a builder for a new pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().max_memory(64 << 20).build();
+    /// assert_eq!(pool.stats().mapped, 0); // nothing is mapped before the first buffer
+    /// ```
     pub fn builder() -> PoolBuilder {
         PoolBuilder::default()
     }
@@ -90,6 +99,19 @@ impl PoolBuilder {
     ///
     /// A thread that caches references to a shared block can delay freeing it. In a pool with a limit, only
     /// references to blocks of up to 1/2048 of the limit are cached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{AllocErrorKind, Pool};
+    ///
+    /// let pool = Pool::builder().max_memory(1 << 20).build();
+    /// let first = pool.alloc(600 << 10);
+    /// let error = pool.try_alloc(600 << 10).unwrap_err();
+    /// assert_eq!(error.kind(), AllocErrorKind::OverLimit);
+    /// drop(first);
+    /// assert!(pool.try_alloc(600 << 10).is_ok());
+    /// ```
     #[doc(alias = "maxDirectMemory")]
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.config.max_memory = Some(bytes);
@@ -102,6 +124,17 @@ impl PoolBuilder {
     /// A thread keeps at most 5 MiB at first, and more only while its load rises and falls by more than it keeps. The
     /// size classes that it uses share these bytes according to their needs. An idle thread loses its free blocks
     /// within 0.4 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// // Freed blocks go back to the shared part at once, except the last one.
+    /// let pool = Pool::builder().thread_cache(0).build();
+    /// drop([pool.alloc(1000), pool.alloc(1000), pool.alloc(1000)]);
+    /// assert!(pool.stats().cached <= 1024);
+    /// ```
     pub fn thread_cache(mut self, bytes: usize) -> Self {
         self.config.thread_cache = bytes;
         self
@@ -126,12 +159,37 @@ impl PoolBuilder {
     /// # Cost
     ///
     /// A write of all bytes that a buffer may use, for each block freed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let secrets = Pool::builder().zero_on_release(true).build();
+    /// let key = secrets.copy_from_slice(b"private key");
+    /// let shared = key.clone();
+    /// drop(key); // the block stays as it is: another handle shows it
+    /// assert_eq!(shared, "private key");
+    /// drop(shared); // zeroed
+    /// ```
     pub fn zero_on_release(mut self, zero: bool) -> Self {
         self.config.zero_on_release = zero;
         self
     }
 
     /// Sets how idle memory is returned to the system. Default: [`Purge::Background`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{Pool, Purge};
+    ///
+    /// let pool = Pool::builder().purge(Purge::Manual).build();
+    /// drop(pool.alloc(1 << 20));
+    /// assert!(pool.stats().mapped > 0);
+    /// pool.trim(); // this pool's memory goes back only when the program asks for it
+    /// assert_eq!(pool.stats().mapped, 0);
+    /// ```
     pub fn purge(mut self, purge: Purge) -> Self {
         self.config.purge = purge;
         self
@@ -139,6 +197,19 @@ impl PoolBuilder {
 
     /// Sets which live blocks are recorded with the line that allocated them, for [`Pool::outstanding`]. Default:
     /// [`Track::Off`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{Pool, Track};
+    ///
+    /// let pool = Pool::builder().track(Track::All).build();
+    /// let buffer = pool.alloc(1000);
+    /// let outstanding = pool.outstanding();
+    /// assert_eq!((outstanding[0].count, outstanding[0].bytes), (1, 1000));
+    /// assert_eq!(outstanding[0].location.file(), file!());
+    /// # drop(buffer);
+    /// ```
     #[doc(alias = "leakDetection")]
     pub fn track(mut self, track: Track) -> Self {
         self.config.track = track;

@@ -92,6 +92,19 @@ impl Pool {
     }
 
     /// Returns the account of this budget; `None` for a pool that is not a budget.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().build();
+    /// let tenant = pool.budget("tenant 7", 1 << 20);
+    /// let request = tenant.alloc(4096);
+    /// assert_eq!(tenant.budget_stats().unwrap().used, 4096);
+    /// assert!(pool.budget_stats().is_none());
+    /// # drop(request);
+    /// ```
     #[must_use]
     pub fn budget_stats(&self) -> Option<BudgetStats> {
         self.source.budget.as_ref().map(|budget| budget.stats())

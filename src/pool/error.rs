@@ -25,6 +25,22 @@ pub struct AllocError {
 }
 
 /// The reason of an [`AllocError`].
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{AllocErrorKind, Pool};
+///
+/// let pool = Pool::builder().build();
+/// let tenant = pool.budget("tenant", 1000);
+/// let response = match tenant.try_alloc(5000) {
+///     Ok(_) => "200 OK",
+///     // Only this tenant has used up its memory.
+///     Err(error) if error.kind() == AllocErrorKind::OverBudget => "429 Too Many Requests",
+///     Err(_) => "503 Service Unavailable",
+/// };
+/// assert_eq!(response, "429 Too Many Requests");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AllocErrorKind {

@@ -24,6 +24,19 @@ use super::file::preallocate;
 use super::{Call, fault, os, retry, write_at};
 
 /// How a mapping will be used, for [`MappedFile::advise`](crate::MappedFile::advise).
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{Advice, MappedFile};
+///
+/// let index = MappedFile::snapshot(&std::fs::File::open("Cargo.toml")?, 0..100)?;
+/// index.advise(Advice::Random)?; // a search jumps about in it
+/// assert_eq!(index.len(), 100);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {

@@ -5,6 +5,23 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 /// The result of one call.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::WriteQueue;
+/// use bytebuf::testing::{Fault, FaultPlan, FaultSink};
+/// use std::io::ErrorKind;
+///
+/// let plan = FaultPlan::of([Fault::Short(2), Fault::Error(ErrorKind::WouldBlock), Fault::Pass]);
+/// let mut sink = FaultSink::new(plan);
+/// let mut queue = WriteQueue::new();
+/// queue.push("hello");
+/// assert_eq!(queue.flush_into(&mut sink)?.bytes(), 2); // then the sink is full
+/// assert!(queue.flush_into(&mut sink)?.is_done());
+/// assert_eq!(sink.received(), b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The call moves all bytes that it is offered.

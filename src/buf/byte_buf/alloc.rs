@@ -43,6 +43,19 @@ impl Pool {
     /// # Cost
     ///
     /// That of [`alloc`](Self::alloc).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().max_memory(1 << 20).build();
+    /// let answer = match pool.try_alloc(8 << 20) {
+    ///     Ok(_) => "accepted".to_string(),
+    ///     Err(error) => format!("refused: {error}"),
+    /// };
+    /// assert!(answer.starts_with("refused: 8388608 bytes"));
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn try_alloc(&self, n: usize) -> Result<ByteBuf, AllocError> {
@@ -109,6 +122,16 @@ impl Pool {
     /// # Cost
     ///
     /// That of [`alloc`](Self::alloc).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut frame = bytebuf::Pool::global().alloc_with_headroom(4, 1500);
+    /// frame.extend_from_slice(b"payload");
+    /// let length = frame.len() as u32;
+    /// frame.prepend(&length.to_be_bytes()); // into the headroom: nothing moves
+    /// assert_eq!(frame, b"\0\0\0\x07payload"[..]);
+    /// ```
     #[inline(always)]
     #[must_use]
     #[track_caller]

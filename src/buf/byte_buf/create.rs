@@ -8,6 +8,18 @@ use core::ptr::NonNull;
 
 impl ByteBuf {
     /// Creates an empty buffer. Allocates nothing until something is written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    /// use bytes::BufMut;
+    ///
+    /// let mut buf = ByteBuf::new();
+    /// assert_eq!(buf.capacity(), 0);
+    /// buf.put_u32(7);
+    /// assert_eq!(buf, [0, 0, 0, 7][..]);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new() -> Self {
@@ -34,6 +46,16 @@ impl ByteBuf {
     /// # Cost
     ///
     /// That of [`Pool::alloc`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(100);
+    /// buf.extend_from_slice(b"hello");
+    /// assert_eq!((buf.len(), buf.capacity()), (5, 100));
+    /// ```
     #[inline(always)]
     #[must_use]
     #[track_caller]
@@ -50,6 +72,16 @@ impl ByteBuf {
     /// # Cost
     ///
     /// That of [`Pool::alloc`], and writing the zeros.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut page = ByteBuf::zeroed(4096);
+    /// page[..5].copy_from_slice(b"hello");
+    /// assert_eq!((page.len(), page[5]), (4096, 0));
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn zeroed(len: usize) -> Self {
@@ -69,6 +101,17 @@ impl ByteBuf {
     /// # Cost
     ///
     /// That of [`Pool::alloc`](crate::Pool::alloc).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut frame = ByteBuf::with_headroom(2, 100);
+    /// frame.extend_from_slice(b"body");
+    /// frame.prepend(&[0, 4]);
+    /// assert_eq!(frame, b"\0\x04body"[..]);
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn with_headroom(front: usize, n: usize) -> Self {

@@ -33,6 +33,18 @@ impl ByteBuf {
     /// # Cost
     ///
     /// None if the spare capacity suffices; otherwise amortised O(1) for each byte written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::from(&b"head"[..]);
+    /// buf.reserve(1000);
+    /// let capacity = buf.capacity();
+    /// buf.extend_from_slice(&[0; 1000]); // does not allocate
+    /// assert_eq!(buf.capacity(), capacity);
+    /// ```
     #[inline]
     #[track_caller]
     #[doc(alias = "ensureWritable")]
@@ -72,6 +84,19 @@ impl ByteBuf {
     /// # Cost
     ///
     /// Allocates nothing; may move the readable bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    /// use bytes::Buf;
+    ///
+    /// let mut received = ByteBuf::with_capacity(64);
+    /// received.extend_from_slice(&[1; 64]);
+    /// received.advance(60); // decoded
+    /// assert!(received.try_reclaim(60)); // moves the last 4 bytes to the front
+    /// assert_eq!((received.len(), received.capacity()), (4, 64));
+    /// ```
     #[must_use = "the spare capacity is there only if this is true"]
     pub fn try_reclaim(&mut self, additional: usize) -> bool {
         additional <= self.end - self.writer || self.reclaim_space(additional)

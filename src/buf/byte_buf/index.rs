@@ -131,6 +131,19 @@ impl ByteBuf {
     /// # Cost
     ///
     /// Copies the readable bytes, if any were consumed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    /// use bytes::Buf;
+    ///
+    /// let mut buf = ByteBuf::from("head body");
+    /// buf.advance(5);
+    /// assert_eq!(buf.reader_index(), 5); // `set_reader_index(0)` would read the head again
+    /// buf.discard_read();
+    /// assert_eq!((buf.reader_index(), &buf[..]), (0, &b"body"[..]));
+    /// ```
     #[doc(alias = "discardReadBytes")]
     #[doc(alias = "discardSomeReadBytes")]
     pub fn discard_read(&mut self) {
@@ -199,6 +212,10 @@ impl ByteBuf {
     /// # Errors
     ///
     /// Where `prepend` panics. The buffer is unchanged then.
+    ///
+    /// # Cost
+    ///
+    /// That of [`prepend`](Self::prepend).
     ///
     /// # Examples
     ///

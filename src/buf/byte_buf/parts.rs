@@ -13,6 +13,18 @@ impl ByteBuf {
     /// # Cost
     ///
     /// None; copies nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(100);
+    /// buf.extend_from_slice(b"to many subscribers");
+    /// let message = buf.freeze();
+    /// let copies = vec![message.clone(); 1000]; // one block of memory
+    /// assert!(copies.iter().all(|copy| copy.as_ptr() == message.as_ptr()));
+    /// ```
     #[inline]
     #[must_use]
     #[doc(alias = "asReadOnly")]
@@ -33,6 +45,18 @@ impl ByteBuf {
     /// # Cost
     ///
     /// As cloning a view; copies nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut head = ByteBuf::with_capacity(100);
+    /// head.extend_from_slice(b"head body");
+    /// let mut body = head.split_off(5);
+    /// body.extend_from_slice(b", longer"); // into the spare capacity, which it got
+    /// assert_eq!((head, body), (ByteBuf::from("head "), ByteBuf::from("body, longer")));
+    /// ```
     #[must_use = "consider `truncate` if the rest is not needed"]
     pub fn split_off(&mut self, at: usize) -> Self {
         range::check_split("split_off", at, self.capacity());
@@ -62,6 +86,18 @@ impl ByteBuf {
     /// # Cost
     ///
     /// As cloning a view; copies nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(100);
+    /// buf.extend_from_slice(b"first message");
+    /// let message = buf.split().freeze(); // can be sent, while
+    /// buf.extend_from_slice(b"second"); // the rest of the block is filled
+    /// assert_eq!((message, buf.len()), ("first message".into(), 6));
+    /// ```
     #[inline]
     #[must_use = "consider `clear` if the bytes are not needed"]
     pub fn split(&mut self) -> Self {
@@ -78,6 +114,17 @@ impl ByteBuf {
     /// # Cost
     ///
     /// As cloning a view; copies nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut received = ByteBuf::from("line 1\nline 2\nli");
+    /// let line = received.split_to(7).freeze(); // shares the memory that it was received into
+    /// assert_eq!(line, "line 1\n");
+    /// assert_eq!(received, "line 2\nli");
+    /// ```
     #[inline]
     #[must_use = "consider `advance` if the front is not needed"]
     #[doc(alias = "readRetainedSlice")]
@@ -140,6 +187,18 @@ impl ByteBuf {
     /// # Errors
     ///
     /// `other`, if it does not begin in the same memory where this buffer ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::from("head body");
+    /// let body = buf.split_off(5);
+    /// assert!(buf.try_unsplit(body).is_ok());
+    /// let other = buf.try_unsplit(ByteBuf::from(", of another block")).unwrap_err();
+    /// assert_eq!((buf, other.len()), (ByteBuf::from("head body"), 18));
+    /// ```
     pub fn try_unsplit(&mut self, other: Self) -> Result<(), Self> {
         if other.capacity() == 0 {
             return Ok(());

@@ -25,6 +25,17 @@ pub struct TryReserveError {
 }
 
 /// The reason why a buffer could not grow: see [`TryReserveError`].
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{ByteBuf, TryReserveErrorKind};
+///
+/// let mut header = ByteBuf::with_capacity(64);
+/// header.set_max_capacity(8192).unwrap(); // a peer can't make it longer
+/// let error = header.try_extend_from_slice(&[b'x'; 10_000]).unwrap_err();
+/// assert!(matches!(error.kind(), TryReserveErrorKind::OverMaximum(8192)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryReserveErrorKind {

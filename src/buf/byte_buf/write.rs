@@ -52,6 +52,16 @@ impl ByteBuf {
     /// # Cost
     ///
     /// One copy, and that of [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut text = ByteBuf::from("abc");
+    /// text.extend_from_within(1..); // as a decompressor repeats what it wrote
+    /// assert_eq!(text, "abcbc");
+    /// ```
     #[track_caller]
     pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) {
         let range = range::of(range, self.len());
@@ -95,6 +105,18 @@ impl ByteBuf {
     /// # Cost
     ///
     /// Writes the appended bytes, and that of [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::from("abc");
+    /// buf.resize(5, b'-');
+    /// assert_eq!(buf, "abc--");
+    /// buf.resize(2, 0);
+    /// assert_eq!(buf, "ab");
+    /// ```
     #[track_caller]
     pub fn resize(&mut self, len: usize, value: u8) {
         match len.checked_sub(self.len()) {

@@ -76,6 +76,17 @@ impl ByteView {
     /// # Cost
     ///
     /// One copy, and that of [`Pool::alloc`](crate::Pool::alloc).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteView;
+    ///
+    /// let line = String::from("a line that ends soon");
+    /// let view = ByteView::copy_from_slice(line.as_bytes());
+    /// drop(line);
+    /// assert_eq!(view, "a line that ends soon");
+    /// ```
     #[must_use]
     #[doc(alias = "copiedBuffer")]
     pub fn copy_from_slice(bytes: &[u8]) -> Self {

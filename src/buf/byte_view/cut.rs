@@ -11,6 +11,17 @@ impl ByteView {
     /// # Panics
     ///
     /// If the range is reversed or reaches past the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteView;
+    ///
+    /// let request = ByteView::from_static(b"GET /index.html");
+    /// let path = request.slice(4..);
+    /// assert_eq!(path, "/index.html");
+    /// assert_eq!(path.as_ptr(), request[4..].as_ptr()); // nothing was copied
+    /// ```
     #[inline]
     #[must_use]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
@@ -58,6 +69,16 @@ impl ByteView {
     /// # Panics
     ///
     /// If `at > len`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteView;
+    ///
+    /// let mut rest = ByteView::from_static(b"head body");
+    /// let head = rest.split_to(5);
+    /// assert_eq!((&head[..], &rest[..]), (&b"head "[..], &b"body"[..]));
+    /// ```
     #[inline]
     #[must_use = "consider `advance` if the front is not needed"]
     #[doc(alias = "readRetainedSlice")]
@@ -78,6 +99,16 @@ impl ByteView {
     /// # Panics
     ///
     /// If `at > len`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteView;
+    ///
+    /// let mut head = ByteView::from_static(b"head body");
+    /// let body = head.split_off(5);
+    /// assert_eq!((&head[..], &body[..]), (&b"head "[..], &b"body"[..]));
+    /// ```
     #[inline]
     #[must_use = "consider `truncate` if the rest is not needed"]
     pub fn split_off(&mut self, at: usize) -> Self {

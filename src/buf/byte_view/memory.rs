@@ -17,6 +17,20 @@ impl ByteView {
     /// # Cost
     ///
     /// An atomic load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    ///
+    /// let mut buf = ByteBuf::with_capacity(100);
+    /// buf.extend_from_slice(b"message");
+    /// let view = buf.freeze();
+    /// let other = view.clone();
+    /// assert!(!view.is_unique());
+    /// drop(other);
+    /// assert!(view.is_unique());
+    /// ```
     #[must_use]
     pub fn is_unique(&self) -> bool {
         self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
@@ -81,6 +95,19 @@ impl ByteView {
     /// # Cost
     ///
     /// That of [`compact`](Self::compact).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{ByteBuf, Pool};
+    ///
+    /// let sessions = Pool::builder().build().budget("sessions", 1 << 20);
+    /// let mut received = ByteBuf::with_capacity(16 * 1024);
+    /// received.extend_from_slice(b"cookie: 17; path: /");
+    /// let cookie = received.freeze().slice(8..10).compact_in(&sessions);
+    /// assert_eq!((&cookie[..], cookie.pinned()), (&b"17"[..], 64));
+    /// assert_eq!(sessions.budget_stats().unwrap().used, 64);
+    /// ```
     #[must_use = "the compact view is the one returned"]
     #[track_caller]
     pub fn compact_in(self, pool: &Pool) -> Self {

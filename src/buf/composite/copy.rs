@@ -45,6 +45,10 @@ impl CompositeByteBuf {
     /// # Errors
     ///
     /// If there is no memory for the copy.
+    ///
+    /// # Cost
+    ///
+    /// One allocation and one copy, unless the composite has at most one component.
     #[track_caller]
     pub fn try_to_byte_view(&self) -> Result<ByteView, AllocError> {
         if self.rest.is_empty() { Ok(self.front.clone()) } else { merged(self.components()) }
@@ -135,6 +139,10 @@ impl CompositeByteBuf {
     /// Calls [`ByteView::compact`] for each component: a small part of a large block is copied out of it, so that
     /// the block can be freed. A component whose pool has no memory for the copy stays unchanged, and a `Bytes` is
     /// always copied.
+    ///
+    /// # Cost
+    ///
+    /// O(components), and that of [`ByteView::compact`] for each.
     ///
     /// # Examples
     ///

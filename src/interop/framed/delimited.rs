@@ -12,6 +12,21 @@ use crate::buf::{ByteBuf, ByteView};
 use crate::io::{Payload, WriteQueue};
 
 /// When a frame over the limit is reported. The rest of it is skipped in constant memory.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteBuf;
+/// use bytebuf::codec::{Decoder, DelimiterCodec, TooLong};
+///
+/// let mut codec = DelimiterCodec::new(b"\n", 4).report_too_long(TooLong::SkipThenError);
+/// let mut received = ByteBuf::from("too long");
+/// assert!(codec.decode(&mut received)?.is_none()); // skips; the frame has not ended
+/// received.extend_from_slice(b", ended\nnext\n");
+/// assert!(codec.decode(&mut received).is_err());
+/// assert_eq!(codec.decode(&mut received)?.unwrap(), b"next"[..]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLong {
@@ -28,6 +43,24 @@ pub enum TooLong {
 /// of it is discarded, in constant memory, up to its delimiter. Each byte is searched once, however the bytes
 /// arrive, and at most twice in a frame that is too long. When the stream ends, the bytes behind the last
 /// delimiter are a frame.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::codec::{Decoder, DelimiterCodec, Encoder};
+/// use bytebuf::{ByteBuf, WriteQueue};
+///
+/// let mut codec = DelimiterCodec::new(b"\0", 1024);
+/// let mut received = ByteBuf::from("one\0two\0thr");
+/// assert_eq!(codec.decode(&mut received)?.unwrap(), b"one"[..]);
+/// assert_eq!(codec.decode(&mut received)?.unwrap(), b"two"[..]);
+/// assert!(codec.decode(&mut received)?.is_none()); // the rest has not arrived
+///
+/// let mut queue = WriteQueue::new();
+/// codec.encode(&b"answer"[..], &mut queue)?;
+/// assert_eq!(queue.pending_bytes(), 7); // with its delimiter
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[doc(alias = "DelimiterBasedFrameDecoder")]
 pub struct DelimiterCodec {
@@ -119,6 +152,18 @@ impl DelimiterCodec {
     }
 
     /// Keeps the delimiter at the end of decoded frames. The limit does not count it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::ByteBuf;
+    /// use bytebuf::codec::{Decoder, DelimiterCodec};
+    ///
+    /// let mut codec = DelimiterCodec::new(b"\n", 1024).keep_delimiter();
+    /// let mut received = ByteBuf::from("line\n");
+    /// assert_eq!(codec.decode(&mut received)?.unwrap(), b"line\n"[..]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stripDelimiter")]
     pub fn keep_delimiter(mut self) -> Self {

@@ -3,6 +3,18 @@
 use std::{error, fmt, io};
 
 /// A frame is longer than its limit.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteBuf;
+/// use bytebuf::codec::{Decoder, FrameTooLong, LengthDelimitedCodec};
+///
+/// let mut codec = LengthDelimitedCodec::builder().max_frame_length(1000).new_codec();
+/// let error = codec.decode(&mut ByteBuf::from(&5000_u32.to_be_bytes()[..])).unwrap_err();
+/// let too_long: &FrameTooLong = error.get_ref().unwrap().downcast_ref().unwrap();
+/// assert_eq!((too_long.limit, too_long.length), (1000, Some(5000)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "TooLongFrameException")]
@@ -29,6 +41,19 @@ pub type LengthDelimitedCodecError = FrameTooLong;
 
 /// A length field, with the adjustment, means a negative length or a frame that ends within its header; or a
 /// frame needs a value that the length field can't hold.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteBuf;
+/// use bytebuf::codec::{Decoder, InvalidFrameLength, LengthDelimitedCodec};
+///
+/// // The length counts its own 4 bytes, so less than 4 is not a frame.
+/// let mut codec = LengthDelimitedCodec::builder().length_adjustment(-4).new_codec();
+/// let error = codec.decode(&mut ByteBuf::from(&3_u32.to_be_bytes()[..])).unwrap_err();
+/// let invalid: &InvalidFrameLength = error.get_ref().unwrap().downcast_ref().unwrap();
+/// assert_eq!((invalid.field, invalid.adjustment), (3, -4));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "CorruptedFrameException")]

@@ -84,6 +84,21 @@ impl<T, U> Framed<T, U> {
 
     /// Replaces the codec by the result of `map`. The new codec decodes the received bytes that are not
     /// decoded before the next read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use bytebuf::codec::{Framed, LengthDelimitedCodec, LinesCodec};
+    ///
+    /// let (client, mut server) = tokio::io::duplex(1024);
+    /// tokio::io::AsyncWriteExt::write_all(&mut server, b"BINARY\n\0\0\0\x02hi").await.unwrap();
+    /// let mut text = Framed::new(client, LinesCodec::new());
+    /// assert_eq!(text.next_frame().await.unwrap().unwrap(), *"BINARY");
+    /// let mut binary = text.map_codec(|_| LengthDelimitedCodec::new());
+    /// assert_eq!(binary.next_frame().await.unwrap().unwrap(), b"hi"[..]);
+    /// # });
+    /// ```
     pub fn map_codec<C>(self, map: impl FnOnce(U) -> C) -> Framed<T, C> {
         let Self { inner, codec, mut incoming, outgoing } = self;
         incoming.decode_again();

@@ -14,6 +14,26 @@ use crate::io::{Payload, WriteQueue};
 ///
 /// A decoded frame starts after [`num_skip`](Self::num_skip) bytes of the header. Its length is the sum of the
 /// length field and [`length_adjustment`](Self::length_adjustment). An encoded header is the length field alone.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteBuf;
+/// use bytebuf::codec::{Decoder, LengthDelimitedCodec};
+///
+/// // A type of one byte, then a little-endian length of two, which counts all bytes. The frame is the whole message.
+/// let mut codec = LengthDelimitedCodec::builder()
+///     .length_field_offset(1)
+///     .length_field_type::<u16>()
+///     .length_adjustment(0)
+///     .num_skip(0)
+///     .little_endian()
+///     .max_frame_length(1000)
+///     .new_codec();
+/// let mut received = ByteBuf::from("\x01\x05\0hi\x02");
+/// assert_eq!(codec.decode(&mut received)?.unwrap(), b"\x01\x05\0hi"[..]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Builder {
     offset: usize,
@@ -207,6 +227,22 @@ length_field_types!(u8, u16, u32, u64, usize);
 /// complete. The source of the error is [`FrameTooLong`] or [`InvalidFrameLength`]. The header stays in the
 /// buffer, and no frame follows, unless the codec [skips](Builder::skip_too_long) long frames. Memory depends
 /// on the received bytes, not on the length that a peer claims.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::codec::{Decoder, Encoder, LengthDelimitedCodec};
+/// use bytebuf::{ByteBuf, WriteQueue};
+///
+/// let mut codec = LengthDelimitedCodec::new();
+/// let mut queue = WriteQueue::new();
+/// codec.encode(ByteBuf::from("hello"), &mut queue)?;
+/// let mut wire = Vec::new();
+/// assert!(queue.flush_into(&mut wire)?.is_done());
+/// assert_eq!(wire, b"\0\0\0\x05hello");
+/// assert_eq!(codec.decode(&mut ByteBuf::from(&wire[..]))?.unwrap(), b"hello"[..]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[doc(alias = "LengthFieldBasedFrameDecoder")]
 #[doc(alias = "LengthFieldPrepender")]

@@ -15,6 +15,19 @@ use crate::io::WriteQueue;
 ///
 /// The limit counts the `\r`. A line over the limit is treated as in [`DelimiterCodec`]. A line that is not
 /// UTF-8 is an error, and the next line follows.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::ByteBuf;
+/// use bytebuf::codec::{Decoder, LinesCodec};
+///
+/// let mut codec = LinesCodec::new_with_max_length(1000);
+/// let mut received = ByteBuf::from("HELO example.org\r\nQUIT");
+/// let line = codec.decode(&mut received).unwrap().unwrap();
+/// assert_eq!(line.strip_prefix("HELO "), Some("example.org")); // it is a `str`
+/// assert_eq!(codec.decode_eof(&mut received).unwrap().unwrap(), *"QUIT");
+/// ```
 #[derive(Clone, Debug)]
 #[doc(alias = "LineBasedFrameDecoder")]
 pub struct LinesCodec(DelimiterCodec);
@@ -123,6 +136,22 @@ impl<T: AsRef<str>> Encoder<T> for LinesCodec {
 /// Splits frames at any of several bytes, which it removes, and sends frames with a sequence of bytes at the end.
 ///
 /// A frame over the limit is treated as in [`DelimiterCodec`].
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::codec::{AnyDelimiterCodec, Decoder, Encoder};
+/// use bytebuf::{ByteBuf, WriteQueue};
+///
+/// let mut codec = AnyDelimiterCodec::new(b",;".to_vec(), b";".to_vec());
+/// let mut received = ByteBuf::from("a,b;");
+/// assert_eq!(codec.decode(&mut received).unwrap().unwrap(), b"a"[..]);
+/// assert_eq!(codec.decode(&mut received).unwrap().unwrap(), b"b"[..]);
+///
+/// let mut queue = WriteQueue::new();
+/// codec.encode("c", &mut queue).unwrap();
+/// assert_eq!(queue.pending_bytes(), 2); // "c;"
+/// ```
 #[derive(Clone, Debug)]
 pub struct AnyDelimiterCodec {
     decoder: DelimiterCodec,

@@ -86,6 +86,37 @@ const KEPT_READS: u8 = 16;
 const MAX_FRAME_READ: usize = 1024 * 1024 + 1024;
 
 /// Takes frames off the front of received bytes.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::codec::Decoder;
+/// use bytebuf::{ByteBuf, ByteView};
+/// use bytes::Buf;
+/// use std::io;
+///
+/// /// A frame behind its length of one byte, as a view of the received block.
+/// struct Short;
+///
+/// impl Decoder for Short {
+///     type Item = ByteView;
+///     type Error = io::Error;
+///
+///     fn decode(&mut self, src: &mut ByteBuf) -> io::Result<Option<ByteView>> {
+///         let Some(length) = src.peek_u8(0).map(usize::from) else { return Ok(None) };
+///         if src.len() < 1 + length {
+///             return Ok(None);
+///         }
+///         src.advance(1);
+///         Ok(Some(src.split_to(length).freeze()))
+///     }
+/// }
+///
+/// let mut received = ByteBuf::from("\x05hello\x05wor");
+/// assert_eq!(Short.decode(&mut received)?.unwrap(), "hello");
+/// assert!(Short.decode(&mut received)?.is_none());
+/// # Ok::<(), io::Error>(())
+/// ```
 #[doc(alias = "ByteToMessageDecoder")]
 pub trait Decoder {
     /// The type of a frame.

@@ -5,6 +5,25 @@ use crate::buf::ByteBuf;
 use crate::io::WriteQueue;
 
 /// The parts of a [`Framed`](super::Framed).
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use bytebuf::codec::{BytesCodec, Framed, LinesCodec};
+///
+/// // A protocol that starts with a line and continues with other bytes.
+/// let (client, mut server) = tokio::io::duplex(1024);
+/// tokio::io::AsyncWriteExt::write_all(&mut server, b"UPGRADE\nraw bytes").await.unwrap();
+/// let mut lines = Framed::new(client, LinesCodec::new());
+/// assert_eq!(lines.next_frame().await.unwrap().unwrap(), *"UPGRADE");
+///
+/// let parts = lines.into_parts();
+/// assert_eq!(parts.read_buf, b"raw bytes"[..]); // received, and not a line
+/// let mut raw = Framed::new(parts.io, BytesCodec::new());
+/// *raw.read_buffer_mut() = parts.read_buf;
+/// # });
+/// ```
 #[derive(Debug)]
 #[allow(clippy::manual_non_exhaustive, reason = "the fields of tokio_util, for patterns with `..`")]
 pub struct FramedParts<T, U> {

@@ -7,6 +7,18 @@ use crate::buf::ByteBuf;
 use crate::io::{Payload, WriteQueue};
 
 /// Decodes all received bytes as one frame, and sends bytes unchanged.
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use bytebuf::codec::{BytesCodec, FramedRead};
+///
+/// let received: &[u8] = b"whatever arrives";
+/// let mut chunks = FramedRead::new(received, BytesCodec::new());
+/// assert_eq!(chunks.next_frame().await.unwrap().unwrap(), b"whatever arrives"[..]);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BytesCodec(());
 

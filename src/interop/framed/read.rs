@@ -28,6 +28,20 @@ pin_project_lite::pin_project! {
     /// limit is 32 KiB in the first reads and while the caller keeps frames. A frame of more than half of that size
     /// gets a block of its own length, up to 1 MiB. A wait holds no memory if no bytes are buffered, and otherwise at
     /// most four times the length of the partial frame, or 256 bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use bytebuf::codec::{FramedRead, LinesCodec};
+    ///
+    /// let socket: &[u8] = b"first\nsecond\n"; // any `AsyncRead`
+    /// let mut lines = FramedRead::new(socket, LinesCodec::new());
+    /// while let Some(line) = lines.next_frame().await {
+    ///     println!("{}", line.unwrap());
+    /// }
+    /// # });
+    /// ```
     #[derive(Debug)]
     pub struct FramedRead<T, D> {
         #[pin]

@@ -28,6 +28,19 @@ pin_project_lite::pin_project! {
     ///
     /// Makes one vectored write for all queued frames, up to 1 MiB and 1024 parts; a writer without vectored writes is
     /// offered one part at a time. Reads files 64 KiB at a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use bytebuf::codec::{FramedWrite, LinesCodec};
+    ///
+    /// let mut lines = FramedWrite::new(Vec::new(), LinesCodec::new()); // any `AsyncWrite`
+    /// lines.push_frame("first").unwrap();
+    /// lines.send_frame("second").await.unwrap(); // one write for both
+    /// assert_eq!(lines.into_inner(), b"first\nsecond\n");
+    /// # });
+    /// ```
     #[derive(Debug)]
     pub struct FramedWrite<T, E> {
         #[pin]

@@ -13,6 +13,30 @@ use tokio::net::{TcpStream, UnixStream, unix::pipe};
 ///
 /// Sockets and pipes of tokio implement it, and [`AsyncFd`] of any type. `as_ref()` of the write half of a
 /// split stream returns the stream.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{WriteQueue, WriteReady};
+/// use tokio::net::UnixStream;
+///
+/// /// Works for TCP and unix sockets, pipes, and descriptors in an `AsyncFd`.
+/// async fn say_goodbye(to: &impl WriteReady, queue: &mut WriteQueue) -> std::io::Result<()> {
+///     queue.push("goodbye\n");
+///     queue.flush_all(to).await
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+/// let (socket, peer) = UnixStream::pair()?;
+/// say_goodbye(&socket, &mut WriteQueue::new()).await?;
+/// peer.readable().await?;
+/// let mut received = [0; 8];
+/// assert_eq!((peer.try_read(&mut received)?, &received), (8, b"goodbye\n"));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub trait WriteReady: AsFd {
     /// Waits until the descriptor may take bytes.
     ///
@@ -34,6 +58,30 @@ pub trait WriteReady: AsFd {
 /// [`RecvSizer::poll_receive`](crate::RecvSizer::poll_receive) read from it.
 ///
 /// The types that implement [`WriteReady`] implement it; of tokio's pipes, the receiver does.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{ByteBuf, ReadReady, RecvSizer};
+/// use tokio::net::UnixStream;
+///
+/// /// Works for TCP and unix sockets, pipes, and descriptors in an `AsyncFd`.
+/// async fn receive(from: &impl ReadReady) -> std::io::Result<ByteBuf> {
+///     let mut received = ByteBuf::new();
+///     RecvSizer::new().receive_some(from, &mut received).await?;
+///     Ok(received)
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+/// let (socket, peer) = UnixStream::pair()?;
+/// peer.writable().await?;
+/// peer.try_write(b"hello")?;
+/// assert_eq!(receive(&socket).await?, b"hello"[..]);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub trait ReadReady: AsFd {
     /// Waits until the descriptor may have bytes, or has ended.
     ///

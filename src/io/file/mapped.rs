@@ -115,6 +115,23 @@ impl MappedFile {
     /// # Cost
     ///
     /// One copy by the kernel; on systems without sealed files, into pooled memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::MappedFile;
+    /// use std::io::{Seek, Write};
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"version 1")?;
+    /// let snapshot = MappedFile::snapshot(&file, 0..9)?;
+    /// file.rewind()?;
+    /// file.write_all(b"VERSION 2")?;
+    /// assert_eq!(&snapshot[..], b"version 1");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn snapshot(file: &File, range: Range<u64>) -> io::Result<Self> {
         sys::regular_len(file)?;
         let mut region = FileRegion::new(sys::duplicate(file)?, range);
@@ -183,6 +200,26 @@ impl MappedFile {
     }
 
     /// Returns a view of all bytes, which keeps the mapping alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{ByteView, MappedFile, WriteQueue};
+    /// use std::io::Write;
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"head and body")?;
+    /// let body: ByteView = MappedFile::snapshot(&file, 0..13)?.view().slice(9..);
+    ///
+    /// // The view keeps the mapping alive, and is sent as any other bytes.
+    /// let (mut queue, mut out) = (WriteQueue::new(), Vec::new());
+    /// queue.push(body);
+    /// assert!(queue.flush_into(&mut out)?.is_done());
+    /// assert_eq!(out, b"body");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn view(&self) -> &ByteView {
         &self.view
@@ -197,6 +234,22 @@ impl MappedFile {
     /// # Cost
     ///
     /// One system call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Advice, MappedFile};
+    /// use std::io::Write;
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(&[7; 100_000])?;
+    /// let map = MappedFile::snapshot(&file, 0..100_000)?;
+    /// map.advise(Advice::Sequential)?;
+    /// assert_eq!(map.iter().filter(|byte| **byte == 7).count(), 100_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn advise(&self, advice: Advice) -> io::Result<()> {
         self.mapping.as_ref().map_or(Ok(()), |mapping| mapping.advise(advice))
     }

@@ -78,6 +78,21 @@ impl MappedFileMut {
     ///
     /// Three system calls. If the file system cannot allocate blocks in advance, `len` zeros are written. The
     /// first access to a page takes 1 to 2 microseconds: see [`warm`](Self::warm).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::MappedFileMut;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut map = MappedFileMut::create_in(dir.path(), 4096)?;
+    /// map[..5].copy_from_slice(b"hello");
+    /// assert_eq!((map.len(), map[5]), (4096, 0));
+    /// assert_eq!(std::fs::read_dir(dir.path())?.count(), 0, "it has no name yet");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_in(directory: impl AsRef<Path>, len: usize) -> io::Result<Self> {
         let file = sys::unnamed_file(directory.as_ref())?;
         if len > 0 {
@@ -158,6 +173,20 @@ impl MappedFileMut {
     /// # Cost
     ///
     /// One system call, and the time of the disk for the changed pages of the range.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::MappedFileMut;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut map = MappedFileMut::create_in(dir.path(), 1 << 20)?;
+    /// map[8192] = 1;
+    /// map.flush(8192..8193)?; // waits for one page, not for all
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "force")]
     #[doc(alias = "msync")]
     pub fn flush(&mut self, range: impl RangeBounds<usize>) -> io::Result<()> {
@@ -183,6 +212,22 @@ impl MappedFileMut {
     /// # Cost
     ///
     /// One system call; nothing is copied.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{ByteView, MappedFileMut};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut map = MappedFileMut::create_in(dir.path(), 5)?;
+    /// map.copy_from_slice(b"index");
+    /// let index: ByteView = map.freeze().view().clone();
+    /// let reader = std::thread::spawn(move || index == "index");
+    /// assert!(reader.join().unwrap());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn freeze(self) -> MappedFile {
         match self.mapping {
@@ -207,6 +252,22 @@ impl MappedFileMut {
     /// # Cost
     ///
     /// The time of the disk; on systems other than Linux, a copy of the file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::MappedFileMut;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("index");
+    /// let mut map = MappedFileMut::create_in(dir.path(), 5)?;
+    /// map.copy_from_slice(b"index");
+    /// map.persist(&path)?;
+    /// assert_eq!(std::fs::read(&path)?, b"index");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn persist(&mut self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         self.check()?;

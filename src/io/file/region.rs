@@ -98,6 +98,22 @@ impl FileRegion {
     /// # Cost
     ///
     /// Three system calls, one allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::FileRegion;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("page.html");
+    /// std::fs::write(&path, "<html>")?;
+    /// let page = FileRegion::open(&path)?;
+    /// assert_eq!((page.position(), page.len()), (0, 6));
+    /// assert!(FileRegion::open(dir.path()).is_err(), "a directory has no bytes to send");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
         let (file, len) = sys::open_regular(File::options().read(true), path.as_ref())?;
         Ok(Self::new(file, 0..len))
@@ -173,6 +189,19 @@ impl FileRegion {
     /// # Cost
     ///
     /// One atomic increment; no system call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::FileRegion;
+    ///
+    /// let file = FileRegion::new(tempfile::tempfile()?, 0..1000);
+    /// let range = file.slice(200..300); // for a request with `Range: bytes=200-299`
+    /// assert_eq!((range.position(), range.len()), (200, 100));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn slice(&self, range: Range<u64>) -> Self {
         assert!(
@@ -294,6 +323,21 @@ impl FileRegion {
     /// # Cost
     ///
     /// One allocation and one copy; blocks if the pages are not in memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::FileRegion;
+    /// use std::io::Write;
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"head and body")?;
+    /// let body = FileRegion::new(file, 9..13);
+    /// assert_eq!(body.read_all()?, "body");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_all(&self) -> io::Result<ByteView> {
         let len = usize::try_from(self.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut bytes = scratch::block(len)?;

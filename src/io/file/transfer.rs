@@ -44,6 +44,28 @@ impl FileRegion {
     ///
     /// One system call of at most 2 GiB less 4 KiB, and no copy in this process. On the copying path,
     /// two system calls and a copy per 64 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::FileRegion;
+    /// use std::io::{Read, Write};
+    ///
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"a file")?;
+    /// let mut region = FileRegion::new(file, 0..6);
+    /// let (mut reader, writer) = std::io::pipe()?;
+    /// while !region.is_empty() {
+    ///     region.transfer_to(&writer)?; // may send a part
+    /// }
+    /// drop(writer);
+    /// let mut received = String::new();
+    /// reader.read_to_string(&mut received)?;
+    /// assert_eq!(received, "a file");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "transferTo")]
     pub fn transfer_to(&mut self, dst: impl AsFd) -> io::Result<u64> {
         if self.is_empty() {

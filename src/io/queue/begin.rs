@@ -45,6 +45,20 @@ impl Operations {
 }
 
 /// The result of the first completion of a [`SendOperation`].
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::WriteQueue;
+///
+/// let mut queue = WriteQueue::new();
+/// queue.push("to be sent");
+/// let operation = queue.begin(4)?.expect("bytes are pending");
+/// let settled = queue.settle(operation, 4, 0); // the completion's result and flags
+/// assert_eq!(settled.sent?, 4);
+/// assert!(settled.in_flight.is_none()); // the kernel has copied them
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Settled {
@@ -232,6 +246,24 @@ impl WriteQueue {
     /// On a blocking descriptor, which ring programs use, three system calls more than a flush: it is made
     /// non-blocking during the call. An operation that another thread submits on it in the meantime (`SQPOLL`) may
     /// end with `EAGAIN`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{FileRegion, SendMethod, WriteQueue};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (socket, _peer) = UnixStream::pair()?;
+    /// let mut queue = WriteQueue::new();
+    /// queue.push(FileRegion::open("README.md")?);
+    /// let operation = queue.begin(1 << 20)?.expect("a file is pending");
+    /// assert_eq!(operation.method(), SendMethod::File);
+    /// // Submit POLL_ADD for the socket. When it is writable:
+    /// assert!(queue.settle_file(operation, &socket)?.is_done());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn settle_file(&mut self, operation: SendOperation, dst: impl AsFd) -> io::Result<Flush> {
         assert!(operation.method() == SendMethod::File, "{operation:?} sends no file");
         self.end_operation(operation);
@@ -243,6 +275,25 @@ impl WriteQueue {
     /// `IORING_CQE_F_NOTIF`; it tells whether the kernel copied the bytes after all.
     ///
     /// The kernel reports this only if the operation was submitted with `IORING_SEND_ZC_REPORT_USAGE`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{ByteBuf, SendMethod, WriteQueue};
+    ///
+    /// const MORE: u32 = 1 << 1; // IORING_CQE_F_MORE
+    /// let mut body = ByteBuf::with_capacity(100_000);
+    /// body.resize(100_000, b'x');
+    /// let mut queue = WriteQueue::new().with_zero_copy(64 * 1024);
+    /// queue.push(body);
+    /// let operation = queue.begin(1 << 20)?.expect("bytes are pending");
+    /// assert_eq!(operation.method(), SendMethod::ZeroCopy);
+    ///
+    /// let settled = queue.settle(operation, 100_000, MORE); // all are sent, from this memory
+    /// assert!(queue.is_empty());
+    /// queue.complete(settled.in_flight.expect("the notification is due"), 0); // its result
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn complete(&mut self, send: InFlightSend, result: i32) {
         let copied = send.complete(result);
         self.stats.copied_operations += u64::from(copied);

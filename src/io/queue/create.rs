@@ -11,6 +11,19 @@ impl WriteQueue {
     /// # Cost
     ///
     /// Allocates nothing until the first push.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::WriteQueue;
+    ///
+    /// let mut queue = WriteQueue::new();
+    /// queue.push("hello");
+    /// let mut out = Vec::new();
+    /// assert!(queue.flush_into(&mut out)?.is_done());
+    /// assert_eq!(out, b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -64,6 +77,19 @@ impl WriteQueue {
     ///
     /// With a budget of 64 KiB or more, a flush exceeds it by up to a sixteenth, at most 64 KiB, if that
     /// sends a part to its end: otherwise the last bytes of a file would take a separate system call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{Flush, WriteQueue};
+    ///
+    /// let mut queue = WriteQueue::new().with_budget(100_000);
+    /// queue.push(vec![0; 250_000]);
+    /// let mut out = Vec::new();
+    /// let Flush::BudgetSpent(sent) = queue.flush_into(&mut out)? else { panic!("all is sent") };
+    /// assert!((100_000..110_000).contains(&sent)); // now it is the turn of other connections
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn with_budget(mut self, bytes: u64) -> Self {
         self.budget = bytes.max(1);

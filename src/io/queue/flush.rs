@@ -101,6 +101,31 @@ impl WriteQueue {
     /// to this descriptor, 64 KiB at a time. Reading or sending a file that is not in memory blocks on the
     /// disk; see [`FileRegion::prefetch`](crate::FileRegion::prefetch). The kernel copies buffers, except as
     /// [`with_zero_copy`](Self::with_zero_copy) describes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Flush, WriteQueue};
+    /// use std::io::Read;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (socket, mut peer) = UnixStream::pair()?;
+    /// socket.set_nonblocking(true)?;
+    /// let mut queue = WriteQueue::new();
+    /// queue.push(vec![7; 4 << 20]);
+    /// let Flush::WouldBlock(sent) = queue.flush(&socket)? else { panic!("the peer reads nothing") };
+    /// assert_eq!(queue.flushed_bytes(), sent);
+    ///
+    /// // When the socket is writable again, the next flush continues behind these bytes.
+    /// let reader = std::thread::spawn(move || peer.read_to_end(&mut Vec::new()));
+    /// socket.set_nonblocking(false)?;
+    /// while !queue.flush(&socket)?.is_done() {}
+    /// drop(socket);
+    /// assert_eq!(reader.join().unwrap()?, 4 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(unix)]
     pub fn flush(&mut self, dst: impl AsFd) -> io::Result<Flush> {
         let target = Target::new(dst.as_fd());

@@ -167,6 +167,20 @@ impl WriteQueue {
     }
 
     /// Returns the number of bytes that have been sent, which is the position of the queue in the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::WriteQueue;
+    ///
+    /// let mut queue = WriteQueue::new();
+    /// let end_of_first = queue.push("first");
+    /// queue.push("second");
+    /// let mut out = Vec::new();
+    /// assert!(queue.flush_into(&mut out)?.is_done());
+    /// assert!(queue.flushed_bytes() >= end_of_first); // the first message is on its way
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn flushed_bytes(&self) -> u64 {
         self.flushed

@@ -26,6 +26,23 @@ pub(super) const NOTIFICATION: u32 = 1 << 3;
 const COPIED: u32 = 1 << 31;
 
 /// The request that submits a [`SendOperation`].
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{SendMethod, WriteQueue};
+///
+/// let mut queue = WriteQueue::new();
+/// queue.push("in memory");
+/// let operation = queue.begin(1 << 20)?.expect("bytes are pending");
+/// let opcode = match operation.method() {
+///     SendMethod::Copy => "IORING_OP_SENDMSG",
+///     SendMethod::ZeroCopy => "IORING_OP_SENDMSG_ZC",
+///     _ => "IORING_OP_POLL_ADD",
+/// };
+/// assert_eq!(opcode, "IORING_OP_SENDMSG");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendMethod {
@@ -46,6 +63,24 @@ pub enum SendMethod {
 /// `io-uring`, require this.
 ///
 /// If an operation is dropped, its queue can't send any more, because the number of sent bytes is not known.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::WriteQueue;
+///
+/// let mut queue = WriteQueue::new();
+/// queue.push("held until ");
+/// queue.push("the completion");
+/// let operation = queue.begin(1 << 20)?.expect("bytes are pending");
+/// let (message, flags) = (operation.message(), operation.message_flags());
+/// assert!(!message.is_null() && flags != 0); // for `SENDMSG`
+///
+/// drop(queue); // the connection is gone; the kernel may still read the bytes
+/// let bytes: Vec<u8> = operation.slices().flatten().copied().collect();
+/// assert_eq!(bytes, b"held until the completion");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "a queue whose operation is lost can't send any more"]
 pub struct SendOperation {
     pub(super) message: Arc<Message>,
@@ -136,6 +171,25 @@ impl fmt::Debug for SendOperation {
 /// sends are in flight: the pages are replaced before the memory is used again.
 ///
 /// [`MSG_ZEROCOPY`]: crate::WriteQueue::with_zero_copy
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{ByteBuf, WriteQueue};
+///
+/// const MORE: u32 = 1 << 1; // IORING_CQE_F_MORE
+/// let mut body = ByteBuf::with_capacity(100_000);
+/// body.resize(100_000, b'x');
+/// let mut queue = WriteQueue::new().with_zero_copy(64 * 1024);
+/// queue.push(body);
+/// let operation = queue.begin(1 << 20)?.expect("bytes are pending");
+/// let send = queue.settle(operation, 100_000, MORE).in_flight.expect("its notification is due");
+/// assert_eq!(send.len(), 100_000);
+///
+/// drop(queue); // the connection is closed before the notification arrives
+/// assert!(!send.complete(0), "the kernel copied no bytes");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "dropping it before its notification costs exchanging the pages"]
 pub struct InFlightSend(Option<ZeroCopySend>);
 

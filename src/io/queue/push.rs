@@ -131,6 +131,10 @@ impl WriteQueue {
     /// # Panics
     ///
     /// As [`push_copy`](Self::push_copy).
+    ///
+    /// # Cost
+    ///
+    /// That of [`push_copy`](Self::push_copy).
     #[track_caller]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         self.push_copy(bytes);
@@ -161,6 +165,10 @@ impl WriteQueue {
     /// # Errors
     ///
     /// If the global pool has no memory. The pending bytes do not change.
+    ///
+    /// # Cost
+    ///
+    /// At most one block.
     ///
     /// # Examples
     ///

@@ -90,6 +90,26 @@ pub struct Splice {
 }
 
 /// The outcome of a call of [`Splice::transfer`], with the number of bytes that the target took.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{Splice, Spliced};
+/// use std::os::unix::net::UnixStream;
+///
+/// let ((from, _client), (to, _server)) = (UnixStream::pair()?, UnixStream::pair()?);
+/// from.set_nonblocking(true)?;
+/// let wait_for = match Splice::new().transfer(&from, &to)? {
+///     Spliced::Done(_) => "nothing",
+///     Spliced::SourceEmpty(_) => "the source to be readable",
+///     Spliced::TargetFull(_) => "the target to be writable",
+///     Spliced::BudgetSpent(_) => "the next turn",
+/// };
+/// assert_eq!(wait_for, "the source to be readable");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "only `Spliced::Done` means that the transfer is over"]
 pub enum Spliced {
@@ -247,6 +267,32 @@ impl Splice {
     /// uses a pooled buffer of 64 KiB and makes two copies. A file as `to` is copied to, by 512 KiB, which is
     /// cheaper than splicing to it. While the target is full, held bytes stay in a pipe or in a block of their own
     /// size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Splice, Spliced};
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (mut client, from) = UnixStream::pair()?;
+    /// let (to, mut server) = UnixStream::pair()?;
+    /// from.set_nonblocking(true)?;
+    /// to.set_nonblocking(true)?;
+    ///
+    /// let mut splice = Splice::new();
+    /// client.write_all(b"hello")?;
+    /// assert_eq!(splice.transfer(&from, &to)?, Spliced::SourceEmpty(5));
+    /// drop(client);
+    /// assert_eq!(splice.transfer(&from, &to)?, Spliced::Done(0));
+    ///
+    /// let mut received = [0; 5];
+    /// server.read_exact(&mut received)?;
+    /// assert_eq!(&received, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transfer(&mut self, from: impl AsFd, to: impl AsFd) -> io::Result<Spliced> {
         let start = self.moved;
         self.prepare_for(to.as_fd());

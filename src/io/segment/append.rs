@@ -88,6 +88,26 @@ impl Segment<Checksummed> {
     ///
     /// One copy and one checksum; a system call per 256 KiB. The first append after opening clears the bytes that a
     /// crash left behind the end, syncs that, and allocates disk space up to the capacity.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// let first = segment.append(b"first")?;
+    /// let second = segment.append(b"second")?;
+    /// segment.publish()?; // readers see them from now on
+    ///
+    /// let record = segment.records(second).next().unwrap()?;
+    /// assert_eq!(record.payload(), "second");
+    /// assert!(first < second);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn append(&mut self, record: &[u8]) -> io::Result<u64> {
         if record.len() > MAX_PAYLOAD {
             let message = format!("a record of {} bytes; {MAX_PAYLOAD} are allowed", record.len());
@@ -282,6 +302,24 @@ impl<F: Framing> Segment<F> {
     /// # Cost
     ///
     /// One system call for at most 320 KiB; none if all is published.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// let reader = segment.reader();
+    /// segment.append(b"record")?;
+    /// assert_eq!(reader.records(reader.start()).count(), 0);
+    /// segment.publish()?;
+    /// assert_eq!(reader.records(reader.start()).count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn publish(&mut self) -> io::Result<u64> {
         let end = self.end();
         self.write_until(end)?;
@@ -325,12 +363,31 @@ impl<F: Framing> Segment<F> {
     ///
     /// That of [`publish`](Self::publish), the time of the disk to sync, and one system call that writes the
     /// durable end to the header, which the next sync covers; nothing if all is durable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// segment.append(b"a payment")?;
+    /// let durable = segment.flush()?; // now it can be confirmed
+    /// drop(segment);
+    ///
+    /// let segment = Segment::open(&path)?; // after a restart
+    /// assert_eq!((segment.end(), segment.durable()), (durable, durable));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn flush(&mut self) -> io::Result<u64> {
         let end = self.publish()?;
         self.reader.durability().sync(self.reader.file(), end)
     }
 
-    /// Returns a handle that syncs this segment from another thread, also during appends.
+    /// Returns a handle that syncs this segment from another thread, also during appends. Two atomic increments.
     #[must_use]
     pub fn syncer(&self) -> SegmentSyncer<F> {
         SegmentSyncer::new(self.reader.clone())
@@ -347,6 +404,23 @@ impl<F: Framing> Segment<F> {
     /// # Cost
     ///
     /// That of [`flush`](Self::flush), two system calls, and the time of the disk to sync.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 16 << 20)?;
+    /// segment.append(b"record")?;
+    /// assert_eq!(std::fs::metadata(&path)?.len(), 16 << 20);
+    /// let end = segment.trim()?;
+    /// assert_eq!(std::fs::metadata(&path)?.len(), end);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn trim(&mut self) -> io::Result<u64> {
         let end = self.flush()?;
         let file = self.reader.file();
@@ -367,6 +441,22 @@ impl<F: Framing> Segment<F> {
     /// # Cost
     ///
     /// That of [`trim`](Self::trim).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut full = Segment::create(&path, 1 << 20)?;
+    /// full.append(b"record")?;
+    /// let reader = full.close()?; // the next segment takes the appends
+    /// assert_eq!(reader.records(reader.start()).count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(mut self) -> io::Result<SegmentReader<F>> {
         self.trim()?;
         Ok(self.reader)

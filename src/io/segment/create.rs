@@ -30,6 +30,21 @@ impl Segment<Checksummed> {
     /// # Cost
     ///
     /// Allocates the file and syncs it and its directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let segment = Segment::create(&path, 1 << 20)?;
+    /// assert_eq!((segment.capacity(), segment.start()), (1 << 20, 1024));
+    /// assert!(Segment::create(&path, 1 << 20).is_err(), "the name is taken");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create(path: impl AsRef<Path>, capacity: u64) -> io::Result<Self> {
         Self::create_with(path, capacity, Checksummed)
     }
@@ -49,6 +64,25 @@ impl Segment<Checksummed> {
     /// # Cost
     ///
     /// Writes the header and syncs it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// segment.append(b"of yesterday")?;
+    /// segment.flush()?;
+    /// drop(segment); // all its records have expired
+    ///
+    /// let segment = Segment::recycle(&path)?;
+    /// assert_eq!(segment.records(segment.start()).count(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recycle(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::recycle_with(path, Checksummed)
     }

@@ -7,6 +7,23 @@ use std::io;
 /// A segment has no space for a record.
 ///
 /// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::StorageFull`]. Continue in another segment.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{Segment, SegmentFull};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("00000.log");
+/// let mut segment = Segment::create(&path, 2048)?;
+/// segment.append(&[0; 500])?;
+/// let error = segment.append(&[0; 600]).unwrap_err();
+/// let full: &SegmentFull = error.get_ref().unwrap().downcast_ref().unwrap();
+/// assert_eq!((full.needed(), full.left()), (608, 516)); // each record has a frame of 8 bytes
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentFull {
     pub(super) needed: u64,
@@ -45,6 +62,24 @@ impl From<SegmentFull> for io::Error {
 ///
 /// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`], or
 /// [`io::ErrorKind::InvalidInput`] if the record was to be appended.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{CorruptRecord, Segment};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("00000.log");
+/// let mut segment = Segment::create(&path, 1 << 20)?;
+/// let position = segment.append(b"record")?;
+/// segment.publish()?;
+/// let error = segment.records(position + 1).next().unwrap().unwrap_err();
+/// let corrupt: &CorruptRecord = error.get_ref().unwrap().downcast_ref().unwrap();
+/// assert_eq!(corrupt.position(), position + 1); // no record begins there
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CorruptRecord {
     pub(super) position: u64,
@@ -117,6 +152,22 @@ impl From<SegmentDamaged> for io::Error {
 ///
 /// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. The file has not been
 /// changed.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{Segment, SegmentFormatError};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("notes.txt");
+/// std::fs::write(&path, "no segment")?;
+/// let error = Segment::open(&path).unwrap_err();
+/// let format: &SegmentFormatError = error.get_ref().unwrap().downcast_ref().unwrap();
+/// assert_eq!(format, &SegmentFormatError::NotASegment);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SegmentFormatError {

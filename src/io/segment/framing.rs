@@ -11,6 +11,19 @@ use std::fmt::Debug;
 use crc32fast::Hasher;
 
 /// The place of a record.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{Checksummed, Framing, Parsed, Place};
+///
+/// // The default framing accepts a record only at the place that it was written for.
+/// let place = Place { epoch: 17, position: 4096 };
+/// let filler = Checksummed.filler(place, 1000).unwrap();
+/// assert_eq!(Checksummed.parse(place, &filler), Parsed::Filler(1000));
+/// let elsewhere = Place { position: 8192, ..place };
+/// assert_ne!(Checksummed.parse(elsewhere, &filler), Parsed::Filler(1000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The epoch of the segment, a random number: see [`SegmentReader::epoch`](crate::SegmentReader::epoch).
@@ -20,6 +33,26 @@ pub struct Place {
 }
 
 /// The result of [`Framing::parse`].
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::Parsed;
+///
+/// /// Records behind a length of two bytes, which counts itself.
+/// fn parse(bytes: &[u8]) -> Parsed {
+///     let Some(length) = bytes.first_chunk() else { return Parsed::Incomplete(2) };
+///     match u16::from_be_bytes(*length).into() {
+///         0..3 => Parsed::Corrupt,
+///         length if bytes.len() < length => Parsed::Incomplete(length),
+///         length => Parsed::Valid(length),
+///     }
+/// }
+/// assert_eq!(parse(&[0]), Parsed::Incomplete(2));
+/// assert_eq!(parse(&[0, 5, 1]), Parsed::Incomplete(5));
+/// assert_eq!(parse(&[0, 5, 1, 2, 3, 4]), Parsed::Valid(5));
+/// assert_eq!(parse(&[0, 0]), Parsed::Corrupt);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// The first bytes are a complete and valid record of this length, which is not 0.

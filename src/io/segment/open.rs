@@ -17,6 +17,29 @@ use super::scan::{Log, read_at};
 use crate::sys;
 
 /// The method by which [`Segment::repair`] removes damage.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{Repair, Segment};
+/// use std::os::unix::fs::FileExt;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("00000.log");
+/// let mut segment = Segment::create(&path, 1 << 20)?;
+/// segment.append(b"first")?;
+/// let second = segment.append(b"second")?;
+/// segment.append(b"third")?;
+/// segment.flush()?;
+/// drop(segment);
+/// std::fs::File::options().write(true).open(&path)?.write_all_at(b"?", second + 8)?;
+///
+/// let segment = Segment::repair(&path, Repair::CutOff)?; // `Skip` would keep the third
+/// assert_eq!(segment.records(segment.start()).count(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Repair {

@@ -136,7 +136,8 @@ impl<F: Framing> SegmentReader<F> {
         &self.shared.recovered
     }
 
-    /// Returns the published records from `position` on, which must be the position of a record, or the end.
+    /// Returns the published records from `position` on, which must be the position of a record, or the end. Two
+    /// atomic increments; nothing is read yet.
     #[must_use]
     pub fn records(&self, position: u64) -> Records<F> {
         Records { reader: self.clone(), window: Window::new(position), has_failed: false }
@@ -153,6 +154,28 @@ impl<F: Framing> SegmentReader<F> {
     ///
     /// Reads the bytes up to that position twice, and each time checks at most 4 GiB of possible records in
     /// between: a second or two for 256 MiB. Reading a segment without damage does not need this call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Segment, SegmentReader};
+    /// use std::os::unix::fs::FileExt;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// let first = segment.append(b"first")?;
+    /// let second = segment.append(b"second")?;
+    /// segment.flush()?;
+    /// std::fs::File::options().write(true).open(&path)?.write_all_at(b"?", first + 8)?;
+    ///
+    /// let reader = SegmentReader::open(&path)?;
+    /// assert!(reader.records(first).next().unwrap().is_err());
+    /// assert_eq!(reader.next_valid(first)?, second);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next_valid(&self, position: u64) -> io::Result<u64> {
         recover::next_valid(&self.log(), position, self.durable(), sys::len_of(&self.file)?)
     }
@@ -167,6 +190,23 @@ impl<F: Framing> SegmentReader<F> {
     /// # Cost
     ///
     /// One system call, and one copy into a block of the pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::Segment;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// let position = segment.append(b"record")?;
+    /// let end = segment.publish()?;
+    /// assert_eq!(segment.slice(position..end)?.len(), 8 + 6); // with the frame
+    /// assert!(segment.slice(position..end + 1).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn slice(&self, range: Range<u64>) -> io::Result<ByteView> {
         self.region(range)?.read_all()
     }
@@ -181,6 +221,25 @@ impl<F: Framing> SegmentReader<F> {
     /// # Cost
     ///
     /// One atomic increment; nothing is read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::{Segment, WriteQueue};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("00000.log");
+    /// let mut segment = Segment::create(&path, 1 << 20)?;
+    /// let position = segment.append(b"record")?;
+    /// let end = segment.publish()?;
+    ///
+    /// let mut queue = WriteQueue::new();
+    /// queue.push(segment.region(position..end)?); // to a socket it goes by `sendfile`
+    /// assert_eq!(queue.pending_bytes(), end - position);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn region(&self, range: Range<u64>) -> io::Result<FileRegion> {
         let published = self.published();
         if range.start > range.end || range.end > published {
@@ -198,6 +257,27 @@ impl<F: Framing> SegmentReader<F> {
 }
 
 /// A record of a segment.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::Segment;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("00000.log");
+/// let mut segment = Segment::create(&path, 1 << 20)?;
+/// segment.append(b"first")?;
+/// segment.append(b"second")?;
+/// segment.publish()?;
+///
+/// let record = segment.records(segment.start()).next().unwrap()?;
+/// assert_eq!((record.position(), record.payload()), (segment.start(), &"first".into()));
+/// let next = segment.records(record.end()).next().unwrap()?;
+/// assert_eq!(next.into_payload(), "second");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     position: u64,
@@ -241,6 +321,29 @@ impl Record {
 /// # Cost
 ///
 /// One read per 64 KiB; no copy per record.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::Segment;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("00000.log");
+/// let mut segment = Segment::create(&path, 1 << 20)?;
+/// let mut records = segment.records(segment.start());
+/// segment.append(b"first")?;
+/// segment.publish()?;
+/// assert_eq!(records.next().unwrap()?.payload(), "first");
+/// assert!(records.next().is_none());
+///
+/// segment.append(b"second")?;
+/// segment.publish()?;
+/// let mut records = segment.records(records.position()); // continues there
+/// assert_eq!(records.next().unwrap()?.payload(), "second");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Records<F: Framing = Checksummed> {
     reader: SegmentReader<F>,

@@ -23,6 +23,18 @@ const INCREMENTAL: u16 = 2;
 const MAX_ENTRIES: u16 = 1 << 15;
 
 /// The rule by which the kernel uses an offered block up.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{BufferRing, Consume, Pool};
+///
+/// // Many connections that send short messages: 8 blocks of 64 KiB, each filled by many receives.
+/// let mut ring = BufferRing::new(Pool::global(), 1, 8, 64 * 1024, Consume::Incremental)?;
+/// assert_eq!(ring.refill(), 0);
+/// assert_eq!(ring.stats().bytes, 8 * 64 * 1024);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Consume {
@@ -35,6 +47,24 @@ pub enum Consume {
 }
 
 /// The arguments of `IORING_REGISTER_PBUF_RING`.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{BufferRing, Consume, Pool};
+///
+/// let mut ring = BufferRing::new(Pool::global(), 7, 64, 4096, Consume::Incremental)?;
+/// // SAFETY: nothing is registered, and the error says so.
+/// let result = unsafe {
+///     ring.register(|arguments| {
+///         assert_eq!((arguments.group, arguments.entries), (7, 64));
+///         assert_eq!(arguments.flags, 2); // IOU_PBUF_RING_INC
+///         Err(std::io::ErrorKind::Unsupported.into())
+///     })
+/// };
+/// assert!(result.is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Registration {
@@ -49,6 +79,20 @@ pub struct Registration {
 }
 
 /// The result of a completion of a request on the group.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{Received, Taken};
+///
+/// /// Returns whether the receive must be submitted again.
+/// fn must_rearm(taken: &Taken) -> bool {
+///     match taken.received {
+///         Received::End | Received::Cancelled | Received::Failed(_) => false,
+///         _ => !taken.is_armed,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
@@ -64,6 +108,25 @@ pub struct Taken {
 }
 
 /// The bytes of a completion, or its outcome without bytes.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{CompositeByteBuf, Received};
+///
+/// /// Returns the received bytes as one message; `None` at the end of the stream.
+/// fn message(received: Received) -> std::io::Result<Option<CompositeByteBuf>> {
+///     Ok(match received {
+///         Received::Bytes(bytes) => Some(bytes.freeze().into()),
+///         Received::Bundle(blocks) => Some(blocks.into_iter().map(|block| block.freeze()).collect()),
+///         Received::Starved => Some(CompositeByteBuf::new()), // refill the ring, and arm again
+///         Received::Failed(error) => return Err(error),
+///         _ => None,
+///     })
+/// }
+/// assert!(message(Received::End)?.is_none());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
@@ -84,6 +147,18 @@ pub enum Received {
 }
 
 /// Figures of a [`BufferRing`].
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::{BufferRing, Consume, Pool};
+///
+/// let mut ring = BufferRing::new(Pool::global(), 1, 8, 4096, Consume::Whole)?;
+/// assert_eq!((ring.stats().offered, ring.stats().empty), (0, 8));
+/// ring.refill();
+/// assert_eq!((ring.stats().offered, ring.stats().empty), (8, 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BufferRingStats {
@@ -274,11 +349,22 @@ impl BufferRing {
     /// pool has no memory for them.
     ///
     /// Call it after taking completions. While the group is empty, an armed request ends with [`Received::Starved`]
-    /// at once. Wait until blocks of the pool are free; for a budget, use `Pool::alloc_wait` (feature `tokio`).
+    /// at once. Wait until blocks of the pool are free; for a budget, use [`Pool::alloc_wait`].
     ///
     /// # Cost
     ///
     /// One allocation for each empty place and one atomic store; no system call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{BufferRing, Consume, Pool};
+    ///
+    /// let pool = Pool::builder().build().budget("receive", 4 * 4096);
+    /// let mut ring = BufferRing::new(&pool, 1, 8, 4096, Consume::Whole)?;
+    /// assert_eq!(ring.refill(), 4); // the budget has memory for half of the places
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn refill(&mut self) -> usize {
         let Memory { entries, blocks } = &mut *self.memory;
         let mut written = 0;

@@ -66,6 +66,23 @@ pub(super) enum Waiter {
 }
 
 /// The figures of a budget.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::Pool;
+///
+/// let tenant = Pool::global().budget("tenant 7", 10_000);
+/// drop(tenant.alloc(8192));
+/// assert!(tenant.try_alloc(20_000).is_err());
+///
+/// let stats = tenant.budget_stats().unwrap();
+/// assert_eq!((stats.used, stats.peak, stats.refused), (0, 8192, 1));
+/// assert_eq!(
+///     stats.to_string(),
+///     "budget tenant 7: 0 of 10000 bytes used, 8192 at most, 1 refused"
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BudgetStats {

@@ -53,6 +53,19 @@ pub struct PoolStats {
 }
 
 /// The blocks of one size class.
+///
+/// # Examples
+///
+/// ```
+/// use bytebuf::Pool;
+///
+/// let pool = Pool::builder().build();
+/// let buffers: Vec<_> = (0..100).map(|_| pool.alloc(1500)).collect();
+/// let stats = pool.stats();
+/// let class = &stats.classes[0];
+/// assert_eq!((class.size, class.live_blocks, class.live), (1536, 100, 150_000));
+/// # drop(buffers);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClassStats {
@@ -72,12 +85,33 @@ pub struct ClassStats {
 
 impl PoolStats {
     /// Returns the part of the live blocks that was not requested: 0 to 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().build();
+    /// let buffer = pool.alloc(1500); // in a block of 1536 bytes
+    /// assert_eq!(pool.stats().waste(), 36.0 / 1536.0);
+    /// # drop(buffer);
+    /// ```
     #[must_use]
     pub fn waste(&self) -> f64 {
         share((self.pinned - self.live) as u64, self.pinned as u64)
     }
 
     /// Returns the part of the allocations that the thread's own cache served: 0 to 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::Pool;
+    ///
+    /// let pool = Pool::builder().build();
+    /// (0..1000).for_each(|_| drop(pool.alloc(1500)));
+    /// assert!(pool.stats().hit_rate() > 0.99);
+    /// ```
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
         share(self.allocations.saturating_sub(self.refills), self.allocations)
