@@ -1,20 +1,14 @@
-//! [`BufferRing`]: the blocks that are offered to the kernel, and the bytes that completions return.
-#![allow(unsafe_code, reason = "the kernel writes to blocks, and says by numbers how far (X2, X4)")]
+//! [`BufferRing`]: a group of provided buffers from its registration to its end (X3).
+#![allow(unsafe_code, reason = "the kernel keeps addresses while a group is registered (X3)")]
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
 
+use super::blocks::Blocks;
+use super::completion::{BUFFER_MORE, HAS_BUFFER, MORE, Received, SOCKET_NONEMPTY, Taken};
 use super::entries::Entries;
-use crate::buf::ByteBuf;
 use crate::pool::Pool;
-
-/// `IORING_CQE_F_*`.
-const HAS_BUFFER: u32 = 1;
-const MORE: u32 = 1 << 1;
-const SOCKET_NONEMPTY: u32 = 1 << 2;
-const BUFFER_MORE: u32 = 1 << 4;
 
 /// `IOU_PBUF_RING_INC`.
 const INCREMENTAL: u16 = 2;
@@ -76,74 +70,6 @@ pub struct Registration {
     pub group: u16,
     /// The flags: `IOU_PBUF_RING_INC` for [`Consume::Incremental`].
     pub flags: u16,
-}
-
-/// The result of a completion of a request on the group.
-///
-/// # Examples
-///
-/// ```
-/// use bytebuf::{Received, Taken};
-///
-/// /// Returns whether the receive must be submitted again.
-/// fn must_rearm(taken: &Taken) -> bool {
-///     match taken.received {
-///         Received::End | Received::Cancelled | Received::Failed(_) => false,
-///         _ => !taken.is_armed,
-///     }
-/// }
-/// ```
-#[derive(Debug)]
-#[must_use]
-#[non_exhaustive]
-pub struct Taken {
-    /// The bytes, or the outcome without bytes.
-    pub received: Received,
-    /// Whether the request stays armed and completes again (`IORING_CQE_F_MORE`). If not, submit it again to
-    /// receive more. No other field reports this: a request that has emptied the ring may end without
-    /// [`Received::Starved`].
-    pub is_armed: bool,
-    /// Whether the socket had more bytes (`IORING_CQE_F_SOCK_NONEMPTY`).
-    pub has_more: bool,
-}
-
-/// The bytes of a completion, or its outcome without bytes.
-///
-/// # Examples
-///
-/// ```
-/// use bytebuf::{CompositeByteBuf, Received};
-///
-/// /// Returns the received bytes as one message; `None` at the end of the stream.
-/// fn message(received: Received) -> std::io::Result<Option<CompositeByteBuf>> {
-///     Ok(match received {
-///         Received::Bytes(bytes) => Some(bytes.freeze().into()),
-///         Received::Bundle(blocks) => Some(blocks.into_iter().map(|block| block.freeze()).collect()),
-///         Received::Starved => Some(CompositeByteBuf::new()), // refill the ring, and arm again
-///         Received::Failed(error) => return Err(error),
-///         _ => None,
-///     })
-/// }
-/// assert!(message(Received::End)?.is_none());
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Debug)]
-#[must_use]
-#[non_exhaustive]
-pub enum Received {
-    /// Bytes in one block. The buffer is unique: it can be changed in place, then frozen.
-    Bytes(ByteBuf),
-    /// Bytes in several blocks, in order: a bundle.
-    Bundle(Vec<ByteBuf>),
-    /// The end of the stream.
-    End,
-    /// The ring was empty (`ENOBUFS`). [Refill](BufferRing::refill) it, then arm the request again: it does not
-    /// continue by itself, and fails at once while the ring is empty.
-    Starved,
-    /// The request was cancelled. Bytes that it did not receive stay in the socket.
-    Cancelled,
-    /// The request failed; [`io::ErrorKind::InvalidData`] if the completion does not match the offered blocks.
-    Failed(io::Error),
 }
 
 /// Figures of a [`BufferRing`].
@@ -230,10 +156,6 @@ pub struct BufferRing {
     consume: Consume,
     /// Dropped only if it is not registered (X3).
     memory: ManuallyDrop<Memory>,
-    /// The ids of the offered blocks in the order of the offers, in which the kernel uses them.
-    offered: VecDeque<u16>,
-    /// The ids that are not offered. Some of them have a block.
-    empty: Vec<u16>,
     is_registered: bool,
     starved: u64,
 }
@@ -241,8 +163,7 @@ pub struct BufferRing {
 /// The memory whose addresses the kernel has.
 struct Memory {
     entries: Entries,
-    /// The blocks by id. They have no readable bytes: the kernel may write to their capacity.
-    blocks: Box<[Option<ByteBuf>]>,
+    blocks: Blocks,
 }
 
 impl BufferRing {
@@ -268,16 +189,13 @@ impl BufferRing {
         if !are_valid || block == 0 || i32::try_from(block).is_err() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let blocks = (0..entries).map(|_| None).collect();
-        let memory = Memory { entries: Entries::new(entries)?, blocks };
+        let memory = Memory { entries: Entries::new(entries)?, blocks: Blocks::new(entries) };
         Ok(Self {
             pool: pool.clone(),
             group,
             block,
             consume,
             memory: ManuallyDrop::new(memory),
-            offered: VecDeque::with_capacity(usize::from(entries)),
-            empty: (0..entries).rev().collect(),
             is_registered: false,
             starved: 0,
         })
@@ -306,11 +224,11 @@ impl BufferRing {
         call: impl FnOnce(Registration) -> io::Result<()>,
     ) -> io::Result<()> {
         assert!(!self.is_registered, "the group {} is registered", self.group);
-        self.empty.extend(self.offered.drain(..));
+        self.memory.blocks.withdraw_all();
         self.memory.entries.reset();
         let registration = Registration {
             address: self.memory.entries.address(),
-            entries: self.memory.blocks.len() as u16,
+            entries: self.memory.blocks.count(),
             group: self.group,
             flags: if self.consume == Consume::Incremental { INCREMENTAL } else { 0 },
         };
@@ -368,26 +286,15 @@ impl BufferRing {
     pub fn refill(&mut self) -> usize {
         let Memory { entries, blocks } = &mut *self.memory;
         let mut written = 0;
-        while let Some(&id) = self.empty.last() {
-            let block = &mut blocks[usize::from(id)];
-            let block = match block {
-                Some(block) => block,
-                None => match self.pool.try_alloc(self.block) {
-                    Ok(fresh) => block.insert(fresh),
-                    Err(_) => break,
-                },
-            };
-            let spare = block.as_uninit_mut();
+        while let Some((id, spare)) = blocks.offer(|| self.pool.try_alloc(self.block).ok()) {
             let address = spare.as_mut_ptr().expose_provenance() as u64;
             entries.write(written, address, spare.len() as u32, id);
             written += 1;
-            self.empty.pop();
-            self.offered.push_back(id);
         }
         if written > 0 {
             entries.publish(written);
         }
-        self.empty.len()
+        blocks.empty()
     }
 
     /// Returns the bytes or the outcome of a completion of a request on this group. `result` and `flags` are those
@@ -399,7 +306,7 @@ impl BufferRing {
     /// # Cost
     ///
     /// No copy. If the kernel continues to fill a block, the received part is split off as by
-    /// [`ByteBuf::split_to`]. A bundle allocates its list.
+    /// [`ByteBuf::split_to`](crate::ByteBuf::split_to). A bundle allocates its list.
     ///
     /// # Safety
     ///
@@ -409,115 +316,34 @@ impl BufferRing {
     pub unsafe fn take(&mut self, result: i32, flags: u32) -> Taken {
         let id = (flags & HAS_BUFFER != 0).then_some((flags >> 16) as u16);
         let is_used_up = flags & BUFFER_MORE == 0 || self.consume == Consume::Whole;
+        let blocks = &mut self.memory.blocks;
         let received = match (usize::try_from(result), id) {
             // SAFETY: the caller guarantees it (X4).
-            (Ok(len @ 1..), Some(id)) => unsafe { self.received(id, len, is_used_up) },
+            (Ok(len @ 1..), Some(id)) => unsafe { blocks.take(id, len, is_used_up) }
+                .unwrap_or_else(|| Received::Failed(io::ErrorKind::InvalidData.into())),
             (Ok(1..), None) => Received::Failed(io::ErrorKind::InvalidData.into()),
             (other, id) => {
                 if let Some(id) = id.filter(|_| is_used_up) {
-                    self.offer_again(id);
+                    blocks.withdraw(id);
                 }
                 match other {
                     Ok(_) => Received::End,
-                    Err(_) => self.failed(result.saturating_neg()),
+                    Err(_) => Received::from_errno(result.saturating_neg()),
                 }
             }
         };
+        self.starved += u64::from(matches!(received, Received::Starved));
         Taken { received, is_armed: flags & MORE != 0, has_more: flags & SOCKET_NONEMPTY != 0 }
     }
 
     /// Returns the current counters of the ring.
+    #[must_use]
     pub fn stats(&self) -> BufferRingStats {
         BufferRingStats {
-            offered: self.offered.len(),
-            empty: self.empty.len(),
-            bytes: self.memory.blocks.iter().flatten().map(ByteBuf::capacity).sum(),
+            offered: self.memory.blocks.offered().len(),
+            empty: self.memory.blocks.empty(),
+            bytes: self.memory.blocks.bytes(),
             starved: self.starved,
-        }
-    }
-
-    /// Returns `len` received bytes, at least one. They begin in the block with this id and continue in the blocks
-    /// that were offered after it. The last of them is used up, or will be filled further.
-    ///
-    /// # Safety
-    ///
-    /// As X4 requires.
-    unsafe fn received(&mut self, id: u16, len: usize, is_used_up: bool) -> Received {
-        let Some(blocks) = self.blocks_of(id, len, is_used_up) else {
-            return Received::Failed(io::ErrorKind::InvalidData.into());
-        };
-        let (first, count) = blocks;
-        let mut left = len;
-        let mut next = |ring: &mut Self, is_last: bool| {
-            let is_filled_further = is_last && !is_used_up;
-            let id = ring.offered[first];
-            if !is_filled_further {
-                ring.offered.remove(first);
-                ring.empty.push(id);
-            }
-            let capacity = ring.capacity_of(id);
-            let len = left.min(capacity);
-            left -= len;
-            // SAFETY: the caller guarantees it; the blocks before the last are filled to their ends (X4).
-            unsafe { ring.take_front(id, len, is_filled_further) }
-        };
-        match count {
-            1 => Received::Bytes(next(self, true)),
-            _ => Received::Bundle((1..=count).map(|n| next(self, n == count)).collect()),
-        }
-    }
-
-    /// Returns the index of the block with this id among the offered ones, and the number of blocks from there on
-    /// that `len` bytes fill. Returns `None` if the completion contradicts the offered blocks.
-    fn blocks_of(&self, id: u16, len: usize, is_used_up: bool) -> Option<(usize, usize)> {
-        // Index 0, unless requests complete in another order than that in which they chose blocks.
-        let first = self.offered.iter().position(|offered| *offered == id)?;
-        let mut left = len;
-        for (count, id) in (1..).zip(self.offered.range(first..)) {
-            let capacity = self.capacity_of(*id);
-            if left < capacity || left == capacity && is_used_up {
-                return Some((first, count));
-            }
-            left = left.checked_sub(capacity).filter(|left| *left > 0)?;
-        }
-        None
-    }
-
-    fn capacity_of(&self, id: u16) -> usize {
-        self.memory.blocks[usize::from(id)].as_ref().map_or(0, ByteBuf::capacity)
-    }
-
-    /// Takes the first `len` bytes of the block's capacity. Takes the whole block unless the kernel continues to
-    /// fill it.
-    ///
-    /// # Safety
-    ///
-    /// The kernel has written the bytes and no longer writes to them. If `is_filled_further` is false, it no longer writes to
-    /// the block.
-    unsafe fn take_front(&mut self, id: u16, len: usize, is_filled_further: bool) -> ByteBuf {
-        let place = &mut self.memory.blocks[usize::from(id)];
-        let Some(block) = place else { unreachable!("an offered block is there") };
-        // SAFETY: the bytes are within the capacity, and the caller guarantees that they are written.
-        unsafe { block.set_len(len) };
-        if is_filled_further { block.split_to(len) } else { place.take().unwrap_or_default() }
-    }
-
-    /// Makes a block available to `refill` again: the kernel used its place up but wrote nothing to the block.
-    fn offer_again(&mut self, id: u16) {
-        if let Some(at) = self.offered.iter().position(|offered| *offered == id) {
-            self.offered.remove(at);
-            self.empty.push(id);
-        }
-    }
-
-    fn failed(&mut self, errno: i32) -> Received {
-        match errno {
-            libc::ENOBUFS => {
-                self.starved += 1;
-                Received::Starved
-            }
-            libc::ECANCELED => Received::Cancelled,
-            other => Received::Failed(io::Error::from_raw_os_error(other)),
         }
     }
 }

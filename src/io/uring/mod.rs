@@ -1,8 +1,9 @@
 //! Receiving through a completion ring of Linux (`io_uring`): blocks of a pool as provided buffers.
 //!
-//! `buffer_ring.rs` decides which block the kernel may write to, and which bytes a completion has made readable.
-//! `entries.rs` is the memory that the kernel reads the blocks' addresses from. This module neither creates nor
-//! enters a ring: it gives numbers to the caller to register, and takes the numbers of completions.
+//! `buffer_ring.rs` has the group from its registration to its end. `blocks.rs` decides which block the kernel may
+//! write to, and which bytes a completion has made readable. `completion.rs` has the flags and results of
+//! completions. `entries.rs` is the memory that the kernel reads the blocks' addresses from. This module neither
+//! creates nor enters a ring: it gives numbers to the caller to register, and takes the numbers of completions.
 //!
 //! Rules:
 //!
@@ -13,13 +14,16 @@
 //!   covers it until a completion uses the block up. It is neither read, written, nor given to a handle. The bytes
 //!   that a completion reports are split off its front, and the receiver alone owns them.
 //! * **X3** *Registered.* The addresses stay valid while a ring of the kernel may have them: a `BufferRing` that is
-//!   dropped before it is unregistered leaks the entries and all blocks.
+//!   dropped before it is unregistered leaks the entries, and the blocks with their ids.
 //! * **X4** *Completions.* The caller of `take` guarantees that the kernel wrote the number of bytes in the result,
 //!   behind earlier bytes of the same block, that it no longer writes to them, and that each completion is taken
 //!   once. No check can verify this. A completion that contradicts the offered blocks is refused, and changes
 //!   nothing.
 
+mod blocks;
 mod buffer_ring;
+mod completion;
 mod entries;
 
-pub use buffer_ring::{BufferRing, BufferRingStats, Consume, Received, Registration, Taken};
+pub use buffer_ring::{BufferRing, BufferRingStats, Consume, Registration};
+pub use completion::{Received, Taken};

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::buf::ByteView;
+use crate::buf::{ByteBuf, ByteView};
 use crate::test_data::pattern;
 
 mod kernel;
@@ -180,14 +180,14 @@ impl Model {
     /// the kernel's.
     fn lie(&mut self, result: i32, flags: u32) {
         let id = (flags >> 16) as u16;
-        let is_offered = self.ring.offered.contains(&id);
+        let is_offered = self.ring.memory.blocks.offered().contains(&id);
         if flags & HAS_BUFFER == 0 || !is_offered || result > 8 * BLOCK as i32 {
-            let before = (self.ring.stats(), self.ring.offered.clone());
+            let before = (self.ring.stats(), self.ring.memory.blocks.offered().clone());
             // SAFETY: it is refused, or brings nothing.
             let taken = unsafe { self.ring.take(result, flags) };
             assert!(result <= 0 || is_refused(&taken), "{taken:?}");
             if result != -libc::ENOBUFS && (result > 0 || !is_offered) {
-                assert_eq!((self.ring.stats(), self.ring.offered.clone()), before);
+                assert_eq!((self.ring.stats(), self.ring.memory.blocks.offered().clone()), before);
             }
         }
     }
