@@ -8,7 +8,9 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytebuf::{ByteBuf, Payload, Pool, WriteQueue};
 use bytes::Buf;
@@ -19,27 +21,50 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api::Api;
-use crate::broker::Broker;
+use crate::broker::{Broker, Memory};
 use crate::limits;
 use crate::stats::count;
 
-/// The parts of a response, once they are known. An error ends the connection.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<Payload>>> + Send>>;
+/// A response that is not known yet.
+pub(crate) struct Answer {
+    /// The parts of the response. An error ends the connection.
+    parts: Pin<Box<dyn Future<Output = io::Result<Vec<Payload>>> + Send>>,
+    /// The bytes that it keeps of the memory of requests.
+    kept: usize,
+}
+
+impl Answer {
+    pub(crate) fn new(
+        parts: impl Future<Output = io::Result<Vec<Payload>>> + Send + 'static,
+    ) -> Self {
+        Self::keeping(0, parts)
+    }
+
+    /// An answer that keeps a request of this length.
+    pub(crate) fn keeping(
+        length: usize,
+        parts: impl Future<Output = io::Result<Vec<Payload>>> + Send + 'static,
+    ) -> Self {
+        let kept = if length > limits::FIRST_BLOCK { length } else { 0 };
+        Self { parts: Box::pin(parts), kept }
+    }
+}
 
 /// Serves a peer until it disconnects, violates the protocol or a limit, or the socket fails.
 pub(crate) async fn serve(broker: &Arc<Broker>, stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let peer = broker.peer(stream)?;
     let (sender, answers) = mpsc::channel(limits::MAX_IN_FLIGHT);
-    let mut writing = pin!(write(broker, stream, answers));
+    let kept = AtomicUsize::new(0);
+    let mut writing = pin!(write(broker, stream, answers, &kept));
     let reading = async {
         let mut inbox = Inbox::new(broker);
         while let Some(frame) = inbox.receive(broker, stream).await? {
             count(&broker.stats.requests, 1);
             let answer = broker.answer(frame, &peer).await?;
-            if let Some(answer) = answer
-                && sender.send(answer).await.is_err()
-            {
+            let Some(answer) = answer else { continue };
+            kept.fetch_add(answer.kept, Ordering::Relaxed);
+            if sender.send(answer).await.is_err() {
                 break;
             }
         }
@@ -63,47 +88,96 @@ pub(crate) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Sends each answer, in order.
+/// Waits for `work` until a moment that may change meanwhile, and so is looked at again after each `interval`.
+async fn wait_until<T>(
+    work: impl Future<Output = T>,
+    interval: Duration,
+    until: impl Fn() -> Instant,
+) -> io::Result<T> {
+    let mut work = pin!(work);
+    loop {
+        let moment = until().min(Instant::now() + interval);
+        match timeout_at(moment, work.as_mut()).await {
+            Ok(done) => return Ok(done),
+            Err(_) if Instant::now() >= until() => return Err(io::ErrorKind::TimedOut.into()),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Sends each answer, in order. `kept` counts the bytes of requests that the answers keep.
 async fn write(
     broker: &Broker,
     stream: &TcpStream,
     mut answers: mpsc::Receiver<Answer>,
+    kept: &AtomicUsize,
 ) -> io::Result<()> {
+    let interval = broker.options.stalled / limits::HURRY;
     let mut queue = WriteQueue::new().with_budget(limits::FLUSH);
     let mut next = None;
     while let Some(answer) = match next.take() {
         Some(answer) => Some(answer),
         None => answers.recv().await,
     } {
-        let mut in_memory = push(&mut queue, answer.await?);
+        // It may wait for long, unless others need the memory of the requests behind it.
+        let begun = Instant::now();
+        let until = || match kept.load(Ordering::Relaxed) > 0 && broker.requests.is_wanted() {
+            true => begun + interval,
+            false => Instant::now() + interval,
+        };
+        let parts = wait_until(answer.parts, interval, until).await?;
+        kept.fetch_sub(answer.kept, Ordering::Relaxed);
+        let mut in_memory = push(&mut queue, parts?);
         // The same flush sends short responses that are ready.
         while queue.pending_bytes() < limits::TOGETHER
             && let Ok(mut answer) = answers.try_recv()
         {
-            match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
-                Poll::Ready(parts) => in_memory += push(&mut queue, parts?),
+            match poll_fn(|cx| Poll::Ready(answer.parts.as_mut().poll(cx))).await {
+                Poll::Ready(parts) => {
+                    kept.fetch_sub(answer.kept, Ordering::Relaxed);
+                    in_memory += push(&mut queue, parts?);
+                }
                 Poll::Pending => {
                     next = Some(answer);
                     break;
                 }
             }
         }
-        let until = Instant::now()
-            + broker.options.stalled
-            + limits::time_for(usize::try_from(queue.pending_bytes()).unwrap_or(usize::MAX));
-        while !queue.is_empty() {
-            let before = queue.stats();
-            let flushed = timeout(broker.options.stalled, queue.flush_all(stream)).await;
-            let now = queue.stats();
-            broker.stats.flushed(before, now);
-            match flushed {
-                Ok(flushed) => flushed?,
-                // The peer reads slowly. A file may wait for it; memory is kept from other peers only for a time.
-                Err(_)
-                    if now.system_calls() > before.system_calls() + 1
-                        && (in_memory <= limits::FIRST_BLOCK as u64 || Instant::now() < until) => {}
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-            }
+        flush(broker, stream, &mut queue, in_memory, kept).await?;
+    }
+    Ok(())
+}
+
+/// Sends all that is queued, of which `in_memory` bytes are not files.
+async fn flush(
+    broker: &Broker,
+    stream: &TcpStream,
+    queue: &mut WriteQueue,
+    in_memory: u64,
+    kept: &AtomicUsize,
+) -> io::Result<()> {
+    let interval = broker.options.stalled / limits::HURRY;
+    let begun = Instant::now();
+    let (mut sent, mut progress) = (0, begun);
+    while !queue.is_empty() {
+        let before = queue.stats();
+        let flushed = timeout(interval, queue.flush_all(stream)).await;
+        let moved = broker.stats.flushed(before, queue.stats());
+        if let Ok(flushed) = flushed {
+            flushed?;
+            continue;
+        }
+        // The peer reads slowly. A file may wait for it; memory is kept from other peers only for a time.
+        let (now, in_memory) = (Instant::now(), in_memory > limits::FIRST_BLOCK as u64);
+        let is_wanted = in_memory && (broker.responses.is_wanted() || broker.copies.is_wanted())
+            || kept.load(Ordering::Relaxed) > 0 && broker.requests.is_wanted();
+        let patience = if is_wanted { interval } else { broker.options.stalled };
+        if moved > 0 {
+            (sent, progress) = (sent + moved, now);
+        }
+        let is_slow = now >= begun + patience + limits::time_for(sent);
+        if now >= progress + patience || is_slow && (in_memory || is_wanted) {
+            return Err(io::ErrorKind::TimedOut.into());
         }
     }
     Ok(())
@@ -122,15 +196,15 @@ fn push(queue: &mut WriteQueue, parts: Vec<Payload>) -> u64 {
 /// Received bytes that are not a whole request yet.
 struct Inbox {
     bytes: ByteBuf,
-    /// The account of this connection, for requests that need more than the first block.
-    pool: Pool,
+    /// For requests that need more than the first block.
+    memory: Memory,
 }
 
 impl Inbox {
     fn new(broker: &Broker) -> Self {
         Self {
             bytes: ByteBuf::new(),
-            pool: broker.pool.budget("connection", limits::CONNECTION_BYTES),
+            memory: broker.requests.part("connection", limits::CONNECTION_BYTES),
         }
     }
 
@@ -145,6 +219,7 @@ impl Inbox {
     ) -> io::Result<Option<ByteBuf>> {
         // When the first byte of the request was there, or its predecessor was complete.
         let mut begun = Instant::now();
+        let idle_until = begun + broker.options.idle;
         loop {
             let length = self.length()?;
             if let Some(length) = length
@@ -154,12 +229,14 @@ impl Inbox {
                 frame.advance(4);
                 return Ok(Some(frame));
             }
-            let until = match self.bytes.len() {
-                0 => Instant::now() + broker.options.idle,
-                held => begun + broker.options.stalled + limits::time_for(held),
-            };
-            let ready = timeout_at(until, stream.readable()).await;
-            ready.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let stalled = broker.options.stalled;
+            match self.bytes.len() {
+                0 => wait_until(stream.readable(), broker.options.idle, || idle_until).await??,
+                _ => {
+                    let until = || begun + self.patience(stalled);
+                    wait_until(stream.readable(), stalled / limits::HURRY, until).await??;
+                }
+            }
             if self.bytes.is_empty() {
                 begun = Instant::now();
             }
@@ -180,6 +257,14 @@ impl Inbox {
                 self.bytes = ByteBuf::new();
             }
         }
+    }
+
+    /// How long the rest of a request may take.
+    fn patience(&self, stalled: Duration) -> Duration {
+        let holds = self.bytes.capacity() > limits::FIRST_BLOCK;
+        let is_wanted = holds && self.memory.is_wanted();
+        let patience = if is_wanted { stalled / limits::HURRY } else { stalled };
+        patience + limits::time_for(self.bytes.len() as u64)
     }
 
     /// Receives into the space there is.
@@ -225,10 +310,9 @@ impl Inbox {
         let mut block = match size {
             // The number of connections bounds these blocks, so that an unfinished large request does not delay a
             // small request of another connection.
-            0..=limits::FIRST_BLOCK => Pool::global().try_alloc(size),
-            _ => self.pool.alloc_wait(size).await,
-        }
-        .map_err(io::Error::other)?;
+            0..=limits::FIRST_BLOCK => Pool::global().try_alloc(size).map_err(io::Error::other)?,
+            _ => self.memory.replace(&self.bytes, size).await?,
+        };
         if length == Some(size) {
             // The next request begins in another block, so that this one is released with its request.
             block.set_max_capacity(size).map_err(io::Error::other)?;

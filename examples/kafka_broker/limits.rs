@@ -32,9 +32,12 @@ pub(crate) const STALLED: u64 = 30;
 
 /// Returns the time for so many bytes at the minimum rate, 64 KiB a second. An unfinished request keeps
 /// its memory from other requests.
-pub(crate) fn time_for(bytes: usize) -> Duration {
-    Duration::from_secs(bytes as u64 >> 16)
+pub(crate) fn time_for(bytes: u64) -> Duration {
+    Duration::from_secs(bytes >> 16)
 }
+
+/// A peer that holds memory for which others wait has this fraction of the time that it has otherwise.
+pub(crate) const HURRY: u32 = 10;
 
 /// Descriptors that the broker itself needs, such as its listener.
 const OWN: u64 = 24;

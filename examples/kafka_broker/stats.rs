@@ -33,12 +33,14 @@ pub(crate) fn count(counter: &AtomicU64, n: u64) {
 }
 
 impl Stats {
-    /// Adds what a queue has cost since `before`.
-    pub(crate) fn flushed(&self, before: QueueStats, now: QueueStats) {
+    /// Adds what a queue has cost since `before`; returns the number of bytes that it has sent.
+    pub(crate) fn flushed(&self, before: QueueStats, now: QueueStats) -> u64 {
         let bytes = |stats: QueueStats| stats.written_bytes + stats.sendfile_bytes;
-        count(&self.sent, bytes(now) - bytes(before));
+        let sent = bytes(now) - bytes(before);
+        count(&self.sent, sent);
         count(&self.by_sendfile, now.sendfile_bytes - before.sendfile_bytes);
         count(&self.sends, now.system_calls() - before.system_calls());
+        sent
     }
 
     pub(crate) fn snapshot(&self, syncs: u64) -> Snapshot {

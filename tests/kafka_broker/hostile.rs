@@ -1,6 +1,6 @@
 //! Peers that break the protocol, or leave.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytebuf::Poke;
 use bytes::BufMut;
@@ -184,6 +184,54 @@ fn requests_that_never_end_do_not_keep_small_ones_waiting() {
         number += 1;
     }
     assert_eq!(witness.produce("t", 1, &batch(&[b"small"], None)), (0, number));
+}
+
+#[test]
+fn requests_that_never_end_do_not_keep_large_ones_waiting_for_long() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(directory.path(), ["--memory", "64", "--stalled", "20"]);
+    let mut witness = broker.client();
+    witness.topics(&["t"]);
+    // Each holds 1 MiB and waits for 16; together they hold all there is.
+    let announced = (16_i32 << 20) - 4;
+    let begun = [&announced.to_be_bytes()[..], &[0; 1 << 20]].concat();
+    let mut unfinished: Vec<_> = (0..80).map(|_| broker.client()).collect();
+    for client in &mut unfinished {
+        client.send_bytes(&begun).unwrap();
+    }
+    for _ in 0..100 {
+        witness.ask(Api::ApiVersions, 0, &[]).unwrap();
+    }
+    let asked = Instant::now();
+    assert_eq!(witness.produce("t", 1, &batch(&[&[7; 900_000]], None)), (0, 0));
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn requests_behind_a_waiting_fetch_do_not_keep_others_waiting_for_long() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::start_with(directory.path(), ["--memory", "64", "--stalled", "20"]);
+    let mut witness = broker.client();
+    witness.topics(&["t"]);
+    let wait = fetch("t", &[0], 0, Limits { wait_ms: 60_000, min: 1, ..ALL });
+    let mut large = Vec::new();
+    large.put_array(0..32, |out, _| out.put_string(&"x".repeat(32_000)));
+    // Together they hold all but a few MiB.
+    let mut waiting: Vec<_> = (0..9).map(|_| broker.client()).collect();
+    for client in &mut waiting {
+        client.send(Api::Fetch, 11, &wait).unwrap();
+        for _ in 0..7 {
+            client.send(Api::Metadata, 1, &large).unwrap();
+        }
+    }
+    for _ in 0..100 {
+        witness.ask(Api::ApiVersions, 0, &[]).unwrap();
+    }
+    let asked = Instant::now();
+    assert_eq!(witness.produce("t", 1, &batch(&[&[7; 900_000]], None).repeat(5)), (0, 0));
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
 }
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,9 @@
 //! Peers that ask for much and read nothing.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::BufMut;
 
@@ -44,7 +46,7 @@ fn pile_up(broker: &Broker, clients: usize, api: Api, version: i16, body: &[u8])
 fn offsets_that_no_peer_reads_take_a_bounded_memory() {
     let _baseline = ResourceBaseline::take();
     let directory = tempfile::tempdir().unwrap();
-    let options = ["--memory", "64", "--partitions", "1024"];
+    let options = ["--memory", "64", "--partitions", "1024", "--stalled", "300"];
     let broker = Broker::start_with(directory.path(), options);
     let mut client = broker.client();
     let topics = ["t", "u", "v"];
@@ -78,18 +80,43 @@ fn offsets_that_no_peer_reads_take_a_bounded_memory() {
     assert!(grown < 160 << 10, "{grown} KiB");
 }
 
-#[test]
-fn copies_of_batches_that_no_peer_reads_take_a_bounded_memory() {
-    let _baseline = ResourceBaseline::take();
-    let directory = tempfile::tempdir().unwrap();
-    let options = ["--memory", "64", "--path", "copy", "--sync", "never"];
-    let broker = Broker::start_with(directory.path(), options);
+/// Starts a broker that sends copies, of a topic of 20 MB.
+fn copying(directory: &Path, stalled: &str) -> Broker {
+    let options = ["--memory", "64", "--path", "copy", "--sync", "never", "--stalled", stalled];
+    let broker = Broker::start_with(directory, options);
     let mut client = broker.client();
     client.topics(&["t"]);
     let large = batch(&[&vec![7; 1_000_000]], None);
     for n in 0..20 {
         assert_eq!(client.produce("t", 1, &large), (0, n));
     }
+    broker
+}
+
+#[test]
+fn peers_that_do_not_read_lose_the_memory_that_another_waits_for() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = copying(directory.path(), "20");
+    // Four responses of 16 MB fill the memory.
+    let request = fetch("t", &[0], 0, ALL);
+    let mut unread: Vec<_> = (0..4).map(|_| Client::connect_narrow(broker.address)).collect();
+    for client in &mut unread {
+        client.send(Api::Fetch, 11, &request).unwrap();
+    }
+    for client in &mut unread {
+        assert!(!client.is_closed_within(Duration::from_secs(60)), "the response has begun");
+    }
+    let asked = Instant::now();
+    assert!(broker.client().ask(Api::Fetch, 11, &request).unwrap().len() > 10 * MIB);
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn copies_of_batches_that_no_peer_reads_take_a_bounded_memory() {
+    let _baseline = ResourceBaseline::take();
+    let directory = tempfile::tempdir().unwrap();
+    let broker = copying(directory.path(), "300");
     let grown = pile_up(&broker, 20, Api::Fetch, 11, &fetch("t", &[0], 0, ALL));
     assert!(grown < 120 << 10, "{grown} KiB");
 }

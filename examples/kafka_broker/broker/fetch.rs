@@ -16,7 +16,6 @@ use crate::api::code::Code;
 use crate::api::fetch::{self, PartitionHead};
 use crate::api::metadata::LEADER_EPOCH;
 use crate::api::{Header, Request};
-use crate::connection::Answer;
 use crate::limits;
 use crate::log::partition::Partition;
 use crate::output::warn;
@@ -62,9 +61,12 @@ const HELD: usize = 256;
 
 impl Broker {
     /// Until its turn, a fetch holds only its frame, which a budget counts.
-    pub(super) fn fetch(self: &Arc<Self>, frame: ByteBuf) -> Answer {
+    pub(super) fn fetch(
+        self: &Arc<Self>,
+        frame: ByteBuf,
+    ) -> impl Future<Output = io::Result<Vec<Payload>>> + Send + use<> {
         let (broker, came) = (self.clone(), Instant::now());
-        Box::pin(async move {
+        async move {
             let Ok((header, Request::Fetch(request))) = crate::api::parse(&frame) else {
                 unreachable!("it was one when it came");
             };
@@ -78,7 +80,7 @@ impl Broker {
             let found = wanted.wait().await;
             let found = broker.load(found).await?;
             Ok(write(header, &wanted, found, reserved))
-        })
+        }
     }
 
     fn wanted(&self, request: &fetch::Request<'_>, came: Instant) -> Wanted {

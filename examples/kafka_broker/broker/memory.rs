@@ -1,32 +1,61 @@
-//! Memory for responses, which all connections share.
+//! Memory for requests and responses, which all connections share.
 //!
-//! 1. A response of up to [`FIRST_BLOCK`] bytes needs no permission: a connection has one at a time.
-//! 2. A longer response is kept in reserved memory. If other responses hold that memory, the connection waits for it, and keeps
-//!    only its request meanwhile. If it waits too long, it is closed.
+//! 1. A request or response of up to [`FIRST_BLOCK`] bytes needs no permission: a connection has one of each at a time.
+//! 2. A longer one is kept in reserved memory. If others hold that memory, the connection waits for it; for a response it keeps only its
+//!    request meanwhile. If it waits too long, it is closed.
+//! 3. While a connection waits, a peer that holds such memory and does not send or read has less time. One that waits for more
+//!    than it holds has less time too, so that connections that wait for each other end soon.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytebuf::{ByteBuf, Payload, Pool};
 use tokio::time::timeout;
 
 use crate::api::Header;
-use crate::limits::FIRST_BLOCK;
+use crate::limits::{FIRST_BLOCK, HURRY};
 use crate::wire;
 
 pub(crate) struct Memory {
     pool: Pool,
+    /// How long a connection waits.
     patience: Duration,
+    /// The connections that wait.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Memory {
     pub(super) fn new(name: &str, bytes: usize, patience: Duration) -> Self {
-        Self { pool: Pool::global().budget(name, bytes), patience }
+        Self { pool: Pool::global().budget(name, bytes), patience, waiting: Arc::default() }
+    }
+
+    /// A part of this memory, with a limit of its own.
+    pub(crate) fn part(&self, name: &str, bytes: usize) -> Self {
+        let Self { pool, patience, waiting } = self;
+        Self { pool: pool.budget(name, bytes), patience: *patience, waiting: waiting.clone() }
+    }
+
+    /// Whether a connection waits.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Waits for a block of this length.
     pub(super) async fn take(&self, length: usize) -> io::Result<ByteBuf> {
-        let block = timeout(self.patience, self.pool.alloc_wait(length)).await;
+        self.take_within(self.patience, length).await
+    }
+
+    /// Waits for a block of this length, in the place of one that the connection holds meanwhile.
+    pub(crate) async fn replace(&self, held: &ByteBuf, length: usize) -> io::Result<ByteBuf> {
+        let holds = held.capacity() > FIRST_BLOCK;
+        self.take_within(if holds { self.patience / HURRY } else { self.patience }, length).await
+    }
+
+    async fn take_within(&self, patience: Duration, length: usize) -> io::Result<ByteBuf> {
+        let _counted = Waiting::count(&self.waiting);
+        let block = timeout(patience, self.pool.alloc_wait(length)).await;
         block.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map_err(io::Error::other)
     }
 
@@ -51,6 +80,22 @@ impl Memory {
                 Err(length) => reserved = self.reserve(length).await?,
             }
         }
+    }
+}
+
+/// A connection that waits.
+struct Waiting<'m>(&'m AtomicUsize);
+
+impl<'m> Waiting<'m> {
+    fn count(all: &'m AtomicUsize) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytebuf::{ByteBuf, Payload, Pool};
+use bytebuf::{ByteBuf, Payload};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::api::code::Code;
@@ -29,7 +29,9 @@ use crate::shares::{Client, Share};
 use crate::stats::{Snapshot, Stats, count};
 use crate::sync::Syncer;
 use crate::wire;
-use memory::{Memory, Reserved};
+use memory::Reserved;
+
+pub(crate) use memory::Memory;
 
 /// How batches travel from the log to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,12 +68,12 @@ pub(crate) struct Peer {
 
 pub(crate) struct Broker {
     pub(crate) stats: Stats,
-    /// The account of all requests.
-    pub(crate) pool: Pool,
+    /// Of the requests of all connections.
+    pub(crate) requests: Memory,
     /// Of the responses of all connections.
-    responses: Memory,
+    pub(crate) responses: Memory,
     /// Of the batches that [`Path::Copy`] has read.
-    copies: Memory,
+    pub(crate) copies: Memory,
     pub(crate) options: Options,
     topics: Arc<Topics>,
     groups: Groups,
@@ -89,7 +91,7 @@ impl Broker {
         let has_topics = !topics.all().is_empty();
         Ok(Arc::new(Self {
             stats: Stats::default(),
-            pool: Pool::global().budget("requests", options.memory),
+            requests: Memory::new("requests", options.memory, options.stalled),
             responses: Memory::new("responses", options.memory, options.stalled),
             copies: Memory::new("copies", options.memory, options.stalled),
             committed: Committed::open(directory, has_topics, options.topics.share)?,
@@ -171,7 +173,7 @@ impl Broker {
             Request::Produce(request) => {
                 return self.produce(header, request, frame, peer.client).await;
             }
-            Request::Fetch(_) => return Ok(Some(self.fetch(frame))),
+            Request::Fetch(_) => return Ok(Some(Answer::keeping(frame.len(), self.fetch(frame)))),
             Request::OffsetCommit(request) => {
                 return self.commit(header, &request, now, peer.client).await.map(Some);
             }
@@ -190,7 +192,7 @@ impl Broker {
             }
             Request::JoinGroup(request) => {
                 let joined = self.groups.join(&request, now);
-                return Ok(Some(Box::pin(async move {
+                return Ok(Some(Answer::new(async move {
                     let gone = |_| group::Joined::refused(Code::UNKNOWN_MEMBER_ID, "");
                     let joined = joined.await.unwrap_or_else(gone);
                     let build =
@@ -200,7 +202,7 @@ impl Broker {
             }
             Request::SyncGroup(request) => {
                 let assigned = self.groups.sync(&request, now);
-                return Ok(Some(Box::pin(async move {
+                return Ok(Some(Answer::new(async move {
                     let assigned = assigned.await.unwrap_or(Err(Code::REBALANCE_IN_PROGRESS));
                     let build =
                         |out: &mut ByteBuf| group::write_synced(out, header.version, &assigned);
@@ -209,9 +211,12 @@ impl Broker {
             }
             // The other requests only read. Until it is its turn, such a request is the frame that came, so that
             // what a peer does not read takes no memory.
-            _ => return Ok(Some(Box::pin(broker.look(frame, peer.clone())))),
+            _ => {
+                let length = frame.len();
+                return Ok(Some(Answer::keeping(length, broker.look(frame, peer.clone()))));
+            }
         }
-        Ok(Some(Box::pin(ready(Ok(complete(out, header, Reserved::NONE))))))
+        Ok(Some(Answer::new(ready(Ok(complete(out, header, Reserved::NONE))))))
     }
 
     /// Answers a request that changes nothing, except that it may create topics.
@@ -339,7 +344,7 @@ impl Broker {
             self.syncer.ask(self.committed.clone());
         }
         let committed = self.committed.clone();
-        Ok(Box::pin(async move {
+        Ok(Answer::new(async move {
             if durable && let Err(code) = committed.synced(last).await {
                 let partitions = topics.iter_mut().flat_map(|(_, partitions)| partitions);
                 partitions.for_each(|(_, committed)| *committed = code);

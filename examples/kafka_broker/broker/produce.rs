@@ -54,7 +54,7 @@ impl Broker {
         if request.acks == 0 {
             return Ok(None);
         }
-        Ok(Some(Box::pin(async move {
+        Ok(Some(Answer::new(async move {
             if request.acks == ALL {
                 for (topic, partition, log, end) in waits {
                     if let Err(code) = log.reached(end).await {
