@@ -118,10 +118,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// A module imports only from the layers below its own: test_data, sync, sys, memory, pool, buf, io, interop, testing. The
+// A module imports only from the layers below its own: test_*, sync, sys, memory, pool, buf, io, interop, testing. The
 // modules are in this order, because the page of a type lists its methods in it: those of features come last.
 #[cfg(any(test, feature = "testing"))]
 mod test_data;
+#[cfg(all(test, unix))]
+mod test_io;
+#[cfg(all(test, unix, feature = "tokio"))]
+mod test_runtime;
 
 mod sync;
 mod sys;

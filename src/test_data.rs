@@ -34,6 +34,11 @@ impl Random {
     }
 }
 
+/// Returns bytes that do not compress and do not repeat, the same ones for each `seed`.
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    Random::new(seed).bytes(len)
+}
+
 /// Returns `len` bytes that depend on the position and on `salt`. A comparison finds lost, repeated and foreign ranges,
 /// also of a length that is a power of two. All bytes are below 0x80: tests mark memory with larger bytes.
 pub(crate) fn pattern(len: usize, salt: u8) -> Vec<u8> {

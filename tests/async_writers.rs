@@ -5,6 +5,10 @@
 mod resource_baseline;
 #[path = "../src/test_data.rs"]
 mod test_data;
+#[path = "../src/test_io.rs"]
+mod test_io;
+#[path = "../src/test_runtime.rs"]
+mod test_runtime;
 
 use std::io::{self, IoSlice, Write};
 use std::pin::{Pin, pin};
@@ -14,18 +18,14 @@ use std::task::{Context, Poll, Waker, ready};
 use bytebuf::{ByteView, CompositeByteBuf, FileRegion, WriteQueue};
 use resource_baseline::ResourceBaseline;
 use test_data::pattern;
+use test_io::file_with;
+use test_runtime::run;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream};
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
-}
 
 /// Everything that can be queued, and the stream that it is.
 fn queue_and_stream() -> (WriteQueue, Vec<u8>) {
     let contents = pattern(200_000, 0);
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&contents).unwrap();
-    let file = Arc::new(file);
+    let file = Arc::new(file_with(&contents));
     let (mut queue, mut stream) = (WriteQueue::new(), Vec::new());
     for n in 0..20 {
         queue.push_copy(format!("header {n}").as_bytes());

@@ -12,7 +12,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
-use test_data::Random;
+use test_data::noise;
 
 #[path = "support/example.rs"]
 mod example;
@@ -69,10 +69,6 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    Random::new(seed).bytes(length)
 }
 
 fn send_all(mut stream: &TcpStream, bytes: &[u8]) {

@@ -2,6 +2,8 @@
 
 #[path = "support/resource_baseline.rs"]
 mod resource_baseline;
+#[path = "../src/test_runtime.rs"]
+mod test_runtime;
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -14,11 +16,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use proptest::prelude::*;
 use resource_baseline::ResourceBaseline;
+use test_runtime::run;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
-}
 
 /// What happened, in words that both crates have.
 type Log = Vec<String>;

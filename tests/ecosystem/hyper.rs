@@ -15,7 +15,7 @@ use hyper::{Request, Response, client, server};
 
 use crate::recorder::{Recorder, Writes};
 use crate::resource_baseline::ResourceBaseline;
-use crate::tokio::run;
+use crate::test_runtime::run;
 
 /// A body of one frame; its length is sent ahead if it is `sized`, else it is sent in chunks.
 struct OneFrame<D> {

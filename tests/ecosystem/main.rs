@@ -6,4 +6,6 @@ mod prost;
 mod recorder;
 #[path = "../support/resource_baseline.rs"]
 mod resource_baseline;
+#[path = "../../src/test_runtime.rs"]
+mod test_runtime;
 mod tokio;

@@ -10,10 +10,7 @@ use tokio::net::UnixStream;
 
 use crate::recorder::Recorder;
 use crate::resource_baseline::ResourceBaseline;
-
-pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
-}
+use crate::test_runtime::run;
 
 fn bytes(len: u32) -> Vec<u8> {
     (0..len).map(|i| (i / 7) as u8).collect()

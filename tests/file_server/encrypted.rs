@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 
 use rustix::process::Signal;
 
-use crate::harness::{Server, Site, hash, noise};
+use crate::harness::{Server, Site, hash};
+use crate::test_data::noise;
 
 const SIZES: [usize; 5] = [0, 1000, 16 * 1024 + 1, 65536, (3 << 20) + 7];
 

@@ -14,8 +14,6 @@ use rustix::net::{AddressFamily, SocketType, connect, socket};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::test_data::Random;
-
 #[path = "../support/example.rs"]
 mod example;
 
@@ -271,10 +269,6 @@ impl Client {
 
 pub(crate) fn request(method: &str, target: &str, fields: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n")
-}
-
-pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    Random::new(seed).bytes(length)
 }
 
 pub(crate) fn hash(bytes: &[u8]) -> u64 {

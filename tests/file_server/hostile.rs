@@ -6,7 +6,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::harness::{PATHS, Server, Site, binary, hash, noise, request};
+use crate::harness::{PATHS, Server, Site, binary, hash, request};
+use crate::test_data::noise;
 
 #[test]
 fn nothing_outside_of_the_directory_is_served() {

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::harness::{PATHS, Site, hash, noise, request};
+use crate::harness::{PATHS, Site, hash, request};
+use crate::test_data::noise;
 
 const SIZES: [usize; 8] = [0, 1, 1024, 16 * 1024, 16 * 1024 + 1, 65536, 1 << 20, (5 << 20) + 7];
 

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 
-use crate::harness::{PATHS, Site, binary, hash, noise, request};
+use crate::harness::{PATHS, Site, binary, hash, request};
+use crate::test_data::noise;
 
 #[test]
 fn a_signal_lets_it_finish_what_it_is_sending() {

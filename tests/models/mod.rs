@@ -19,6 +19,9 @@ pub mod segment;
 pub mod splice;
 #[path = "../../src/test_data.rs"]
 mod test_data;
+#[cfg(unix)]
+#[path = "../../src/test_io.rs"]
+mod test_io;
 pub mod text;
 pub mod typed;
 pub mod write_queue;

@@ -13,6 +13,7 @@ use bytebuf::{FileRegion, FileTruncated};
 
 use super::Model;
 use super::fixtures::{pattern, pool, within};
+use super::test_io::unix_pair;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
@@ -185,14 +186,10 @@ impl Model for Regions {
     type Op = Op;
 
     fn new() -> Self {
-        let (near, far) = UnixStream::pair().expect("two descriptors");
-        for socket in [&near, &far] {
-            socket.set_nonblocking(true).expect("a socket");
-        }
         let (file, flat) = (Arc::new(file()), pattern(10_000, 1));
         file.write_all_at(&flat, 0).expect("space for a small file");
         let regions = vec![(FileRegion::new(file.clone(), 0..10_000), 0..10_000)];
-        Self { file, flat, regions, socket: (near, far), sink: (self::file(), 0) }
+        Self { file, flat, regions, socket: unix_pair(), sink: (self::file(), 0) }
     }
 
     fn apply(&mut self, op: &Op, salt: u8) {

@@ -13,6 +13,7 @@ use bytebuf::{Splice, Spliced};
 
 use super::Model;
 use super::fixtures::pattern;
+use super::test_io::unix_pair;
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
@@ -57,13 +58,6 @@ pub struct Relay {
     read: usize,
 }
 
-fn pair() -> (UnixStream, UnixStream) {
-    let (near, far) = UnixStream::pair().expect("two descriptors");
-    near.set_nonblocking(true).expect("a socket");
-    far.set_nonblocking(true).expect("a socket");
-    (near, far)
-}
-
 /// What a call moved; nothing if it would have to wait.
 fn or_wait(moved: io::Result<usize>) -> usize {
     match moved {
@@ -74,10 +68,10 @@ fn or_wait(moved: io::Result<usize>) -> usize {
 
 impl Relay {
     fn begin(limit: u64, budget: u64, to: &To) -> Self {
-        let (peer, source) = pair();
+        let (peer, source) = unix_pair();
         let target = match to {
             To::Socket => {
-                let (near, far) = pair();
+                let (near, far) = unix_pair();
                 Target::Socket { near, far }
             }
             To::File => Target::File(tempfile::tempfile().expect("a temporary file")),

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::io::{self, IoSlice, Write};
 #[cfg(unix)]
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
@@ -19,6 +19,8 @@ use bytes::BufMut;
 
 use super::Model;
 use super::fixtures::{dirty, pattern, pool};
+#[cfg(unix)]
+use super::test_io::{tcp_pair, unix_pair};
 
 #[derive(Arbitrary, Debug)]
 pub enum Op {
@@ -140,11 +142,8 @@ struct Connection {
 #[cfg(unix)]
 impl Connection {
     fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("a socket");
-        let near = TcpStream::connect(address).expect("a connection");
+        let (near, far) = tcp_pair();
         near.set_nonblocking(true).expect("a socket");
-        let (far, _) = listener.accept().expect("a connection");
         Self { near, far, under_way: Vec::new(), sent: 0 }
     }
 
@@ -222,12 +221,7 @@ impl Queue {
 
     #[cfg(unix)]
     fn send(&mut self) {
-        let (near, far) = self.socket.get_or_insert_with(|| {
-            let (near, far) = UnixStream::pair().expect("two descriptors");
-            near.set_nonblocking(true).expect("a socket");
-            far.set_nonblocking(true).expect("a socket");
-            (near, far)
-        });
+        let (near, far) = self.socket.get_or_insert_with(unix_pair);
         let before = self.received.len();
         let result = self.queue.flush(&*near);
         // All of it is there: between these two nothing is under way.

@@ -12,3 +12,5 @@ mod ring;
 mod sending;
 #[path = "../../src/test_data.rs"]
 mod test_data;
+#[path = "../../src/test_io.rs"]
+mod test_io;

@@ -7,8 +7,9 @@ use std::thread;
 use bytebuf::{BufferRing, ByteBuf, Consume, Pool, Received, WriteQueue};
 
 use crate::resource_baseline::ResourceBaseline;
-use crate::ring::{CANCEL, Completion, RECEIVE, Ring, SEND, Sender, connection};
+use crate::ring::{CANCEL, Completion, RECEIVE, Ring, SEND, Sender};
 use crate::test_data::pattern;
+use crate::test_io::tcp_pair;
 
 const GROUP: u16 = 3;
 const BLOCK: usize = 4096;
@@ -130,7 +131,7 @@ fn a_cancelled_receive_leaves_its_bytes_in_the_socket() {
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
     let message = b"received in two parts";
     for cut in 0..=message.len() {
-        let (mut peer, mut socket) = connection();
+        let (mut peer, mut socket) = tcp_pair();
         ring.receive(&socket, GROUP, false, RECEIVE);
         peer.write_all(&message[..cut]).unwrap();
         let mut received = Vec::new();
@@ -156,7 +157,7 @@ fn after_unregistering_nothing_is_written_and_the_next_registration_receives() {
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
-    let (mut peer, socket) = connection();
+    let (mut peer, socket) = tcp_pair();
     ring.receive(&socket, GROUP, false, RECEIVE);
     ring.submit();
     ring.unregister(&mut buffers);
@@ -186,7 +187,7 @@ fn a_ring_that_is_gone_has_written_nothing_and_its_memory_is_free() {
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
-    let (mut peer, mut socket) = connection();
+    let (mut peer, mut socket) = tcp_pair();
     ring.receive(&socket, GROUP, false, RECEIVE);
     ring.submit();
     drop(ring);
@@ -209,7 +210,7 @@ fn a_pool_at_its_limit_starves_the_ring_until_views_are_dropped() {
     let pool = Pool::builder().build().budget("two blocks", 2 * BLOCK);
     let Some(mut buffers) = buffers(&mut ring, &pool, 4, Consume::Whole) else { return };
     assert_eq!(buffers.stats().empty, 2);
-    let (mut peer, socket) = connection();
+    let (mut peer, socket) = tcp_pair();
     let message = pattern(10 * BLOCK, 0);
     peer.write_all(&message).unwrap();
     let (mut kept, mut received) = (Vec::<ByteBuf>::new(), Vec::new());

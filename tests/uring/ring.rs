@@ -6,7 +6,6 @@ use bytebuf::{
     BufferRing, InFlightSend, Registration, SendMethod, SendOperation, Settled, WriteQueue,
 };
 use io_uring::{IoUring, opcode, squeue, types};
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 pub(crate) const RECEIVE: u64 = 1 << 32;
@@ -183,10 +182,4 @@ impl<S: AsFd> Sender<S> {
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
-}
-
-pub(crate) fn connection() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (out, listener.accept().unwrap().0)
 }

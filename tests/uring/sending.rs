@@ -1,6 +1,6 @@
 //! The operations of a queue on a real ring.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -8,8 +8,9 @@ use std::thread;
 use bytebuf::{ByteView, FileRegion, Pool, WriteQueue};
 
 use crate::resource_baseline::ResourceBaseline;
-use crate::ring::{Ring, SEND, Sender, connection};
+use crate::ring::{Ring, SEND, Sender};
 use crate::test_data::pattern;
+use crate::test_io::{file_with, tcp_pair};
 
 const LARGE: usize = 64 * 1024;
 
@@ -19,8 +20,7 @@ fn fill(queue: &mut WriteQueue, pool: &Pool) -> Vec<u8> {
     for n in 0..4 {
         let large = pattern(LARGE + n, 0);
         let body = pattern(100_000 + n, 0);
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&body).unwrap();
+        let file = file_with(&body);
         queue.push(format!("header {n}"));
         queue.push(pool.copy_from_slice(&large));
         queue.push(FileRegion::new(file, 0..body.len() as u64));
@@ -57,7 +57,7 @@ fn buffers_and_files_arrive_once_by_every_method() {
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
     for threshold in [usize::MAX, LARGE] {
-        let (out, peer) = connection();
+        let (out, peer) = tcp_pair();
         let reader = reader(peer);
         let mut sender = Sender::new(out, WriteQueue::new().with_zero_copy(threshold));
         let stream = fill(&mut sender.queue, &pool);
@@ -99,7 +99,7 @@ fn a_cancelled_send_continues_where_it_ended() {
     let Some(mut ring) = Ring::new() else { return };
     for threshold in [usize::MAX, LARGE] {
         let pool = Pool::builder().build();
-        let (out, peer) = connection();
+        let (out, peer) = tcp_pair();
         let bytes = pattern(16 << 20, 0);
         let mut sender = Sender::new(out, WriteQueue::new().with_zero_copy(threshold));
         sender.queue.push(pool.copy_from_slice(&bytes));
@@ -130,7 +130,7 @@ fn a_queue_may_end_while_its_sends_are_in_flight() {
     let _baseline = ResourceBaseline::take();
     let Some(mut ring) = Ring::new() else { return };
     let pool = Pool::builder().build();
-    let (out, peer) = connection();
+    let (out, peer) = tcp_pair();
     let bytes = pattern(LARGE, 0);
     let mut sender = Sender::new(out, WriteQueue::new().with_zero_copy(LARGE));
     sender.queue.push(pool.copy_from_slice(&bytes));

@@ -11,16 +11,13 @@ use crate::buf::{ByteBuf, CompositeByteBuf};
 use crate::io::{FileRegion, RecvSizer, Splice, WriteQueue};
 use crate::pool::Pool;
 use crate::sys::{Call, Outcome, with_plan};
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
-}
+use crate::test_io::{file_with, tcp_pair, unix_pair};
+use crate::test_runtime::run;
 
 /// More than any socket holds, in memory and as a file.
 fn long_queue() -> (WriteQueue, Vec<u8>) {
     let contents: Vec<u8> = (0..3_000_000_u32).map(|i| (i / 11) as u8).collect();
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&contents).unwrap();
+    let file = file_with(&contents);
     let mut queue = WriteQueue::new();
     queue.push("head");
     queue.push(FileRegion::new(file, 0..contents.len() as u64));
@@ -80,9 +77,7 @@ fn every_kind_of_stream_gets_everything() {
         let out = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         sends_everything(out, listener.accept().await.unwrap().0).await;
 
-        let (out, from) = std::os::unix::net::UnixStream::pair().unwrap();
-        out.set_nonblocking(true).unwrap();
-        from.set_nonblocking(true).unwrap();
+        let (out, from) = unix_pair();
         let out = AsyncFd::new(out).unwrap();
         sends_everything(out, UnixStream::from_std(from).unwrap()).await;
     });
@@ -314,9 +309,7 @@ fn a_socket_whose_peer_is_gone_has_no_direction_left_to_end() {
     let (left, right) = std::os::unix::net::UnixStream::pair().unwrap();
     drop(right);
     crate::shutdown_write(&left).unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (mut peer, _) = listener.accept().unwrap();
+    let (socket, mut peer) = tcp_pair();
     crate::shutdown_write(&socket).unwrap();
     let mut end = Vec::new();
     io::Read::read_to_end(&mut peer, &mut end).unwrap();

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -12,6 +11,7 @@ use crate::io::*;
 use crate::pool::Pool;
 use crate::sys::TRANSFERS_IN_KERNEL;
 use crate::test_data::pattern;
+use crate::test_io::{read_available, tcp_pair, unix_pair};
 
 /// Moves a stream under the current fault plan.
 pub(super) type Job = fn(&Path) -> Run;
@@ -61,19 +61,6 @@ fn file(dir: &Path, contents: &[u8]) -> Arc<File> {
     Arc::new(File::open(path).unwrap())
 }
 
-fn read_available(from: &mut impl Read, into: &mut Vec<u8>) {
-    if let Err(e) = from.read_to_end(into) {
-        assert_eq!(e.kind(), io::ErrorKind::WouldBlock);
-    }
-}
-
-fn nonblocking_pair() -> (UnixStream, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
-    near.set_nonblocking(true).unwrap();
-    far.set_nonblocking(true).unwrap();
-    (near, far)
-}
-
 /// Sends heads, a small file and a large one: every transfer method of the queue.
 fn queue_and_stream(dir: &Path) -> (WriteQueue, Vec<u8>) {
     let contents = contents(120_000);
@@ -91,7 +78,7 @@ fn queue_and_stream(dir: &Path) -> (WriteQueue, Vec<u8>) {
 pub(super) fn queue_to_socket(dir: &Path) -> Run {
     let (mut queue, meant) = queue_and_stream(dir);
     let mut run = Run { meant, ..Run::default() };
-    let (out, mut peer) = nonblocking_pair();
+    let (out, mut peer) = unix_pair();
     while !queue.is_empty() {
         let _ = queue.flush(&out).map(Flush::bytes).map_err(|e| run.note_transfer(e));
         read_available(&mut peer, &mut run.arrived);
@@ -116,9 +103,7 @@ pub(super) fn zero_copy_to_socket(_: &Path) -> Run {
         part.extend_from_slice(&bytes);
         queue.push(part);
     }
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (mut peer, _) = listener.accept().unwrap();
+    let (out, mut peer) = tcp_pair();
     out.set_nonblocking(true).unwrap();
     peer.set_nonblocking(true).unwrap();
     while !queue.is_empty() {
@@ -147,8 +132,8 @@ pub(super) fn queue_to_file(dir: &Path) -> Run {
 }
 
 pub(super) fn relay(_: &Path) -> Run {
-    let (mut client, front) = nonblocking_pair();
-    let (back, mut server) = nonblocking_pair();
+    let (mut client, front) = unix_pair();
+    let (back, mut server) = unix_pair();
     let meant = contents(400_000);
     let mut run = Run { meant, ..Run::default() };
     let mut sent = 0;
@@ -196,7 +181,7 @@ pub(super) fn relay_direct(_: &Path) -> Run {
         let flags = rustix::fs::fcntl_getfl(&file).unwrap() | rustix::fs::OFlags::DIRECT;
         let _ = rustix::fs::fcntl_setfl(&file, flags);
     }
-    let (out, mut peer) = nonblocking_pair();
+    let (out, mut peer) = unix_pair();
     let mut splice = Splice::new().with_limit(30_000);
     while !splice.is_done() {
         let _ = splice.transfer(&file, &out).map(|_| ()).map_err(|e| run.note_transfer(e));
@@ -248,7 +233,7 @@ pub(super) fn receive_vectored(_: &Path) -> Run {
 
 /// Splices a socket into a file.
 pub(super) fn upload(dir: &Path) -> Run {
-    let (mut client, server) = nonblocking_pair();
+    let (mut client, server) = unix_pair();
     let mut run = Run { meant: contents(300_000), ..Run::default() };
     let target = File::create_new(dir.join("target")).unwrap();
     let mut sent = 0;

@@ -298,12 +298,7 @@ mod tests {
 
     use super::*;
     use crate::sys::NotRegularFile;
-
-    fn file_with(contents: &[u8]) -> File {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(contents).unwrap();
-        file
-    }
+    use crate::test_io::file_with;
 
     #[test]
     fn a_snapshot_is_the_range_and_outlives_the_file() {

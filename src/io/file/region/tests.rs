@@ -11,12 +11,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::pool::{Pool, block_size};
 use crate::sys::{Call, NotRegularFile, Outcome, with_plan};
-
-fn file_with(contents: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(contents).unwrap();
-    file
-}
+use crate::test_io::{contents_of, file_with};
 
 fn send_all(region: &mut FileRegion, dst: impl AsFd) -> io::Result<u64> {
     let mut sent = 0;
@@ -28,13 +23,6 @@ fn send_all(region: &mut FileRegion, dst: impl AsFd) -> io::Result<u64> {
         sent += moved;
     }
     Ok(sent)
-}
-
-fn contents_of(mut file: &File) -> Vec<u8> {
-    let mut contents = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut contents).unwrap();
-    contents
 }
 
 /// Regions as slices: the same operations on a plain range of a vector.

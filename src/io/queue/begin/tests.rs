@@ -12,6 +12,7 @@ use crate::buf::{ByteBuf, ByteView};
 use crate::io::file::region::FileRegion;
 use crate::pool::Pool;
 use crate::sys::{Call, Outcome, with_plan};
+use crate::test_io::file_with;
 
 /// What is sent without a copy, from blocks of whole pages.
 const LARGE: usize = 32 * 1024;
@@ -358,8 +359,7 @@ fn zero_copy_pauses_at_the_limit_of_locked_memory_until_a_notification() {
 
 #[test]
 fn a_header_is_marked_as_followed_by_the_file_behind_it() {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&[b'f'; 100_000]).unwrap();
+    let file = file_with(&[b'f'; 100_000]);
     let (socket, mut peer) = UnixStream::pair().unwrap();
     let mut queue = WriteQueue::new();
     queue.push("header");
@@ -395,8 +395,7 @@ fn a_header_is_marked_as_followed_by_the_file_behind_it() {
 
 #[test]
 fn a_socket_whose_mode_cannot_be_changed_is_an_error_and_the_file_stays() {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&[b'f'; 20_000]).unwrap();
+    let file = file_with(&[b'f'; 20_000]);
     let (socket, mut peer) = UnixStream::pair().unwrap();
     let mut queue = WriteQueue::new();
     queue.push(FileRegion::new(file, 0..20_000));

@@ -20,12 +20,7 @@ use super::{Flush, Payload, WriteQueue};
 use crate::io::file::region::{FileRegion, FileTruncated};
 use crate::sys::{Call, Outcome, with_plan};
 use crate::test_data::pattern;
-
-fn file_with(contents: &[u8]) -> Arc<File> {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(contents).unwrap();
-    Arc::new(file)
-}
+use crate::test_io::file_with;
 
 fn fd_path(file: &File) -> String {
     use std::os::fd::AsRawFd;
@@ -120,7 +115,7 @@ fn a_large_file_is_sent_by_the_kernel() {
 
 #[test]
 fn files_are_not_read_for_a_peer_that_takes_nothing() {
-    let file = file_with(&pattern(10_000, 0));
+    let file = Arc::new(file_with(&pattern(10_000, 0)));
     let mut queue = WriteQueue::new().with_budget(u64::MAX);
     for _ in 0..1000 {
         queue.push(FileRegion::new(file.clone(), 0..10_000));
@@ -137,7 +132,7 @@ fn files_are_not_read_for_a_peer_that_takes_nothing() {
 #[test]
 fn a_truncated_file_is_reported_after_the_bytes_before_it() {
     for (promised, kept) in [(5000, 100), (100_000, 40_000)] {
-        let file = file_with(&pattern(promised, 0));
+        let file = Arc::new(file_with(&pattern(promised, 0)));
         let mut queue = WriteQueue::new();
         queue.push("first");
         queue.push(FileRegion::new(file.clone(), 0..promised as u64));
@@ -192,7 +187,7 @@ fn a_flush_stops_at_its_budget_exactly() {
 #[test]
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
 fn a_budget_does_not_cut_the_last_bytes_of_a_file_off() {
-    let file = file_with(&pattern(1 << 20, 0));
+    let file = Arc::new(file_with(&pattern(1 << 20, 0)));
     let mut queue = WriteQueue::new();
     let out = tempfile::tempfile().unwrap();
     for n in 1..5 {
@@ -239,7 +234,7 @@ fn watermarks_count_files_in_full_and_parts_that_hold_little() {
     assert!(queue.is_writable());
 
     // Parts of one byte that can't be merged: the peer pays for each.
-    let one = file_with(b"x");
+    let one = Arc::new(file_with(b"x"));
     for _ in 0..2000 {
         queue.push(FileRegion::new(one.clone(), 0..1));
     }

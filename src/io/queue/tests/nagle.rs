@@ -2,9 +2,8 @@
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -14,17 +13,10 @@ use super::{Flush, WriteQueue};
 use crate::buf::ByteView;
 use crate::io::file::region::FileRegion;
 use crate::sys::{Call, Outcome, with_plan};
-
-fn connection() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (out, listener.accept().unwrap().0)
-}
+use crate::test_io::{file_with, tcp_pair};
 
 fn file(len: usize) -> FileRegion {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&vec![b'f'; len]).unwrap();
-    FileRegion::new(Arc::new(file), 0..len as u64)
+    FileRegion::new(file_with(&vec![b'f'; len]), 0..len as u64)
 }
 
 /// One round trip: the peer answers when it has it all.
@@ -77,7 +69,7 @@ fn no_mixture_of_buffers_and_files_waits_for_an_acknowledgement() {
         }),
     ];
     for (name, fill) in mixtures {
-        let (mut out, mut peer) = connection();
+        let (mut out, mut peer) = tcp_pair();
         assert!(!out.nodelay().unwrap());
         let mut queue = WriteQueue::new().with_budget(u64::MAX);
         fill(&mut queue);
@@ -106,7 +98,7 @@ fn no_mixture_of_buffers_and_files_waits_for_an_acknowledgement() {
 fn nothing_stays_kept_back_after_a_flush_that_fails() {
     for errno in [Errno::IO, Errno::AGAIN, Errno::NOMEM] {
         for fails in [Call::Sendfile, Call::Send] {
-            let (out, mut peer) = connection();
+            let (out, mut peer) = tcp_pair();
             peer.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
             let mut queue = WriteQueue::new();
             queue.push("header");
@@ -137,7 +129,7 @@ fn nothing_stays_kept_back_after_a_flush_that_fails() {
 
 #[test]
 fn a_cork_of_the_callers_stays() {
-    let (out, mut peer) = connection();
+    let (out, mut peer) = tcp_pair();
     sockopt::set_tcp_cork(&out, true).unwrap();
     let mut queue = WriteQueue::new();
     queue.push(file(20_000));
@@ -164,7 +156,7 @@ fn a_panic_in_a_flush_leaves_no_cork() {
             panic!("an owner of memory panics");
         }
     }
-    let (out, _peer) = connection();
+    let (out, _peer) = tcp_pair();
     let mut queue = WriteQueue::new();
     queue.push(file(20_000));
     queue.push(ByteView::from_owner(Panics));
@@ -177,7 +169,7 @@ fn a_panic_in_a_flush_leaves_no_cork() {
 
 #[test]
 fn only_a_file_with_something_behind_it_costs_calls_to_push() {
-    let (out, mut peer) = connection();
+    let (out, mut peer) = tcp_pair();
     let reader = std::thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink()));
     let mut queue = WriteQueue::new();
     let corks = |parts: &[usize], queue: &mut WriteQueue| {

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
@@ -21,6 +21,7 @@ use crate::buf::{ByteView, CompositeByteBuf};
 use crate::io::file::region::FileRegion;
 use crate::sys::{Call, Outcome, with_plan};
 use crate::test_data::Random;
+use crate::test_io::{file_with, tcp_pair, unix_pair};
 
 /// What parts are cut out of, in memory and in a file.
 struct Source {
@@ -33,9 +34,8 @@ const LEN: usize = 64 * 1024;
 impl Source {
     fn new() -> Self {
         let bytes: Vec<u8> = (0..LEN).map(|i| (i * 31) as u8 ^ (i >> 8) as u8).collect();
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&bytes).unwrap();
-        Self { bytes: bytes.into(), file: Arc::new(file) }
+        let file = Arc::new(file_with(&bytes));
+        Self { bytes: bytes.into(), file }
     }
 
     /// Pushes one random part, and appends what it stands for to `stream`.
@@ -155,9 +155,7 @@ impl<'t> Target<'t> {
         let moody = ErraticWriter { random: Random::new(random.next()), received: Vec::new() };
         match random.below(20) {
             0 => {
-                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-                let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-                let (peer, _) = listener.accept().unwrap();
+                let (out, peer) = tcp_pair();
                 out.set_nonblocking(true).unwrap();
                 peer.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
                 Target::Tcp(out, peer)
@@ -289,9 +287,7 @@ fn run(source: &Source, seed: u64, pair: &(UnixStream, UnixStream)) {
 fn random_plans_over_random_parts_give_identical_streams() {
     let plans = std::env::var("PLANS").map_or(2000, |plans| plans.parse().expect("a number"));
     let source = Source::new();
-    let pair = UnixStream::pair().unwrap();
-    pair.0.set_nonblocking(true).unwrap();
-    pair.1.set_nonblocking(true).unwrap();
+    let pair = unix_pair();
     for plan in 0..plans {
         let plan_of = std::panic::AssertUnwindSafe(|| run(&source, plan, &pair));
         if let Err(panic) = std::panic::catch_unwind(plan_of) {

@@ -7,6 +7,7 @@ use super::{Flush, Payload, WriteQueue};
 use crate::buf::ByteView;
 use crate::io::file::region::FileRegion;
 use crate::pool::{Pool, block_size};
+use crate::test_io::file_with;
 
 /// A part that is the only one of its block.
 fn small(pool: &Pool, text: &str) -> ByteView {
@@ -135,9 +136,7 @@ fn copies_of_secrets_are_in_memory_that_is_overwritten_on_release() {
 /// The header is copied in front of the file's contents, into memory of its own budget that has some.
 #[test]
 fn a_small_file_behind_a_header_of_a_budget_is_read_into_memory_of_that_budget() {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(b"contents").unwrap();
-    let file = Arc::new(file);
+    let file = Arc::new(file_with(b"contents"));
     for (limit, writes) in [(1 << 20, 1), (block_size(6).unwrap(), 2)] {
         let tenant = Pool::builder().build().budget("tenant", limit);
         let mut queue = WriteQueue::new();

@@ -10,10 +10,11 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::super::tail::SMALL;
-use super::{Flush, WriteQueue, fd_path, file_with, pattern};
+use super::{Flush, WriteQueue, fd_path, pattern};
 use crate::buf::{ByteView, CompositeByteBuf};
 use crate::io::file::region::FileRegion;
 use crate::sys::{Call, Outcome, with_plan};
+use crate::test_io::{file_with, read_available, unix_pair};
 
 /// What a test pushes; the stream it must give is computed without the crate.
 #[derive(Clone, Debug)]
@@ -155,13 +156,6 @@ impl Write for ErraticWriter {
     }
 }
 
-fn read_available(from: &mut UnixStream, into: &mut Vec<u8>) {
-    match from.read_to_end(into) {
-        Ok(_) => {}
-        Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
-    }
-}
-
 proptest! {
     // `PROPTEST_CASES` asks for more.
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(500)))]
@@ -175,12 +169,10 @@ proptest! {
         plan in outcomes(),
     ) {
         let contents = pattern(FILE_LEN, 99);
-        let file = file_with(&contents);
+        let file = Arc::new(file_with(&contents));
         let (mut queue, mut stream) = (WriteQueue::new().with_budget(50_000), Vec::new());
         let mut items = items.iter().enumerate();
-        let (out, mut peer) = UnixStream::pair().unwrap();
-        out.set_nonblocking(true).unwrap();
-        peer.set_nonblocking(true).unwrap();
+        let (out, mut peer) = unix_pair();
         let mut received = Vec::new();
         for item in items.by_ref().take(at_once) {
             push(&mut queue, &mut stream, item, &file, &contents);
@@ -212,7 +204,7 @@ proptest! {
         give_up_after in 0..20_usize,
     ) {
         let contents = pattern(FILE_LEN, 98);
-        let file = file_with(&contents);
+        let file = Arc::new(file_with(&contents));
         let (mut queue, mut stream) = (WriteQueue::new().with_budget(50_000), Vec::new());
         for item in items.iter().enumerate() {
             push(&mut queue, &mut stream, item, &file, &contents);
@@ -239,7 +231,7 @@ proptest! {
 #[test]
 fn a_small_socket_buffer_cuts_everywhere_and_loses_nothing() {
     let contents = pattern(3_000_000, 7);
-    let file = file_with(&contents);
+    let file = Arc::new(file_with(&contents));
     let mut queue = WriteQueue::new();
     let mut stream = Vec::new();
     for i in 0..60 {

@@ -2,7 +2,7 @@
 //! and is beyond their window lies in the sender's pages alone, over loopback too.
 
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -18,6 +18,7 @@ use crate::io::{Flush, MappedFile, Payload};
 use crate::pool::Pool;
 use crate::sys::{Call, Completion, Outcome, with_plan};
 use crate::test_data::pattern;
+use crate::test_io::{accepted, file_with};
 
 const PART: usize = 64 * 1024;
 
@@ -25,9 +26,9 @@ const PART: usize = 64 * 1024;
 fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     sockopt::set_socket_recv_buffer_size(&listener, 16 * 1024).unwrap();
-    let out = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (out, peer) = accepted(&listener);
     out.set_nonblocking(true).unwrap();
-    (out, listener.accept().unwrap().0)
+    (out, peer)
 }
 
 /// The bytes of part number `n`.
@@ -116,8 +117,7 @@ fn only_memory_that_can_be_held_is_sent_without_a_copy() {
     let (out, peer) = connection();
     let reader = std::thread::spawn(|| read_to_end(peer));
     static BYTES: [u8; PART] = [b's'; PART];
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&contents(1)).unwrap();
+    let file = file_with(&contents(1));
     let mapped = MappedFile::snapshot(&file, 0..PART as u64).unwrap();
     let held: [Payload; 4] = [
         part(Pool::global(), 0).into(),

@@ -10,31 +10,12 @@ use super::*;
 use crate::io::relay::pipes;
 use crate::sys::{Call, Outcome, TRANSFERS_IN_KERNEL, with_plan};
 use crate::test_data::pattern;
-
-fn pair() -> (UnixStream, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
-    near.set_nonblocking(true).unwrap();
-    far.set_nonblocking(true).unwrap();
-    (near, far)
-}
-
-fn read_available(from: &mut UnixStream, into: &mut Vec<u8>) {
-    if let Err(e) = from.read_to_end(into) {
-        assert_eq!(e.kind(), io::ErrorKind::WouldBlock);
-    }
-}
-
-fn contents_of(mut file: &File) -> Vec<u8> {
-    let mut contents = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut contents).unwrap();
-    contents
-}
+use crate::test_io::{contents_of, file_with, read_available, tcp_pair, unix_pair};
 
 /// Feeds `stream` to one end and takes what comes out of the other, whatever the calls do.
 fn relays(stream: &[u8], limit: u64, plan: impl FnMut(Call, usize) -> Outcome + 'static) {
-    let (mut client, front) = pair();
-    let (back, mut server) = pair();
+    let (mut client, front) = unix_pair();
+    let (back, mut server) = unix_pair();
     let expected = &stream[..stream.len().min(limit as usize)];
     let mut splice = Splice::new().with_limit(limit).with_budget(100_000);
     let (mut sent, mut received) = (0, Vec::new());
@@ -114,8 +95,7 @@ fn a_target_that_refuses_gets_what_the_pipe_holds() {
 #[test]
 fn files_are_sources_and_targets() {
     let stream = pattern(700_000, 0);
-    let mut source = tempfile::tempfile().unwrap();
-    source.write_all(&stream).unwrap();
+    let mut source = file_with(&stream);
     source.rewind().unwrap();
     let target = tempfile::tempfile().unwrap();
     let mut splice = Splice::new().with_budget(u64::MAX);
@@ -126,7 +106,7 @@ fn files_are_sources_and_targets() {
 /// An upload is gathered before it is written; what ends the gathering must wait its turn.
 #[test]
 fn an_error_behind_bytes_for_a_file_is_returned_after_they_are_written() {
-    let (mut client, server) = pair();
+    let (mut client, server) = unix_pair();
     client.write_all(&pattern(1000, 0)).unwrap();
     let file = tempfile::tempfile().unwrap();
     let mut reads = 0;
@@ -152,8 +132,7 @@ fn an_error_behind_bytes_for_a_file_is_returned_after_they_are_written() {
 #[test]
 fn a_file_is_read_at_its_offset_by_either_path() {
     let stream = pattern(700_000, 0);
-    let mut source = tempfile::tempfile().unwrap();
-    source.write_all(&stream).unwrap();
+    let mut source = file_with(&stream);
     let cursor = source.stream_position().unwrap();
     for refused in [None, Some(Call::Pipe)] {
         let target = tempfile::tempfile().unwrap();
@@ -175,8 +154,8 @@ fn a_file_is_read_at_its_offset_by_either_path() {
 
 #[test]
 fn a_slow_target_stops_the_reading_and_an_idle_transfer_holds_nothing() {
-    let (mut client, front) = pair();
-    let (back, mut server) = pair();
+    let (mut client, front) = unix_pair();
+    let (back, mut server) = unix_pair();
     while client.write(&[7; 4096]).is_ok() {}
     let mut splice = Splice::new();
     let mut full = 0;
@@ -247,14 +226,11 @@ fn a_blocking_source_is_waited_for() {
 /// The time limit of a blocking source is the source's own: one wait, not one for each way to read.
 #[test]
 fn a_time_limit_for_receiving_passes_once() {
-    use std::net::{TcpListener, TcpStream};
     use std::time::{Duration, Instant};
 
     let limit = Duration::from_millis(50);
     let (out, _peer) = UnixStream::pair().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (tcp, _) = listener.accept().unwrap();
+    let (_client, tcp) = tcp_pair();
     tcp.set_read_timeout(Some(limit)).unwrap();
     let (_other, unix) = UnixStream::pair().unwrap();
     unix.set_read_timeout(Some(limit)).unwrap();
@@ -276,8 +252,7 @@ fn a_time_limit_for_receiving_passes_once() {
 #[cfg(target_os = "linux")]
 fn a_blocking_pipe_is_waited_for_as_a_target() {
     let stream = pattern(300_000, 0);
-    let mut source = tempfile::tempfile().unwrap();
-    source.write_all(&stream).unwrap();
+    let source = file_with(&stream);
     let (mut from, to) = io::pipe().unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
     let act = move || {
@@ -294,8 +269,8 @@ fn a_blocking_pipe_is_waited_for_as_a_target() {
 
 #[test]
 fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
-    let (mut client, front) = pair();
-    let (mut back, mut server) = pair();
+    let (mut client, front) = unix_pair();
+    let (mut back, mut server) = unix_pair();
     while back.write(&[7; 4096]).is_ok() {}
     client.write_all(&pattern(1000, 0)).unwrap();
     let mut splice = Splice::new();
@@ -317,8 +292,7 @@ fn a_stuck_copying_transfer_holds_a_block_as_large_as_its_bytes() {
     assert!(arrived == pattern(1000, 0));
 
     // A source with many bytes does not fill a large block either.
-    let mut source = tempfile::tempfile().unwrap();
-    source.write_all(&pattern(4_000_000, 0)).unwrap();
+    let source = file_with(&pattern(4_000_000, 0));
     let mut splice = Splice::new().with_offset(0);
     with_plan(plan, || {
         while !matches!(splice.transfer(&source, &back).unwrap(), Spliced::TargetFull(_)) {}
@@ -372,8 +346,8 @@ fn files_opened_for_direct_io_are_sources() {
 
 #[test]
 fn undelivered_bytes_never_reach_another_transfer() {
-    let (mut client, front) = pair();
-    let (back, server) = pair();
+    let (mut client, front) = unix_pair();
+    let (back, server) = unix_pair();
     client.write_all(b"undelivered").unwrap();
     drop(server);
     let mut splice = Splice::new();

@@ -2,8 +2,7 @@
 //! `splice` stops in front of it with 0 or `EAGAIN`. The model is a plain `read` of the same stream.
 
 use std::fs::File;
-use std::io::{Read, Seek};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -14,15 +13,15 @@ use rustix::net::{SendFlags, Shutdown, send, shutdown};
 
 use super::*;
 use crate::sys::{Call, Outcome, with_plan};
+use crate::test_io::{contents_of, tcp_pair};
 
 /// The two ends of a connection.
 type Ends = (OwnedFd, OwnedFd);
 
 fn tcp() -> Ends {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (near, far) = tcp_pair();
     near.set_nodelay(true).unwrap();
-    (near.into(), listener.accept().unwrap().0.into())
+    (near.into(), far.into())
 }
 
 /// Returns a connection whose far end reads urgent bytes as a part of the stream.
@@ -104,17 +103,10 @@ fn both(
     assert!(matches!(ended.unwrap(), Spliced::Done(_)), "{script}: the source has ended");
     drop(back);
     let arrived = match into_file {
-        true => contents_of(file),
+        true => contents_of(&file),
         false => read_to_end(&server),
     };
     Some((read_to_end(&reference), arrived))
-}
-
-fn contents_of(mut file: File) -> Vec<u8> {
-    let mut contents = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut contents).unwrap();
-    contents
 }
 
 #[test]
