@@ -183,12 +183,14 @@ struct Readme;
 mod pages {
     #[doc = include_str!("../docs/budgets.md")]
     struct Budgets;
+    #[cfg(all(unix, feature = "tokio"))]
     #[doc = include_str!("../docs/first-server.md")]
     struct FirstServer;
     #[doc = include_str!("../docs/from-bytes.md")]
     struct FromBytes;
     #[doc = include_str!("../docs/pool-stats.md")]
     struct PoolStats;
+    #[cfg(unix)]
     #[doc = include_str!("../docs/sending-files.md")]
     struct SendingFiles;
 }

@@ -88,23 +88,31 @@ impl Report {
     }
 
     fn draw(&self) -> String {
-        let line = |row: &Row| Line {
-            label: row.job.clone(),
-            ratio: row.ratio,
-            good: row.is_met(),
-            limit: Some(row.bar),
-            note: format!("{:.2}", row.ratio),
+        let line = |row: &Row| {
+            let Row { job, unit, ours, peers, ratio, bar } = row;
+            let best = peers.iter().min_by(|(_, a), (_, b)| a.total_cmp(b));
+            let (name, cost) = best.copied().unwrap_or_default();
+            Line {
+                label: job.clone(),
+                ratio: *ratio,
+                good: *ratio <= 1.0,
+                limit: Some(*bar),
+                note: format!("{ours:.0} ns per {unit}; {name} {cost:.0} ns: {ratio:.2}"),
+            }
         };
         let picture = Picture {
-            legend: "red: over the limit; stroke: the limit",
-            labels: 270,
-            notes: 60,
+            title: "Input and output, beside the best loop written by hand",
+            meaning: "Each bar: processor time of bytebuf divided by that of the best peer. Shorter is better. At the right: bytebuf; that peer: the ratio.",
+            better: "bytebuf takes less",
+            worse: "bytebuf takes more",
+            equal: 0.05,
+            labels: 240,
+            notes: 330,
             span: 1.4,
         };
-        picture.draw(&[Group {
-            title: "processor time, the best peer = 1".into(),
-            lines: self.rows.iter().map(line).collect(),
-        }])
+        let mut lines: Vec<Line> = self.rows.iter().map(line).collect();
+        lines.sort_by(|a, b| a.ratio.total_cmp(&b.ratio));
+        picture.draw(&[Group { title: "Processor time".into(), lines }])
     }
 
     pub(crate) fn finish(self) -> io::Result<()> {

@@ -106,7 +106,11 @@ impl Table {
             Group { title: format!("{}, {}", figure.name(), figure.unit()), lines }
         });
         let picture = Picture {
-            legend: "use of the program on bytes, as a multiple of the same program on bytebuf (dotted: the same; red: less than ours)",
+            title: "Whole servers on bytes, beside the same servers on bytebuf",
+            meaning: "Each bar: the use of the server on bytes divided by that of the server on bytebuf. Longer is better for bytebuf.",
+            better: "bytebuf uses less",
+            worse: "bytebuf uses more",
+            equal: 0.1,
             labels: 470,
             notes: 200,
             span: 4.0,

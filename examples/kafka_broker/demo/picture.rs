@@ -8,6 +8,7 @@ use super::{BATCHES, RECORD, Row};
 const PANEL: (f64, f64) = (300.0, 220.0);
 const LEFT: f64 = 60.0;
 const GAP: f64 = 70.0;
+const RIGHT: f64 = 30.0;
 const TOP: f64 = 60.0;
 
 /// The range of system calls for each record, in powers of ten.
@@ -23,14 +24,14 @@ fn colour(codec: Codec) -> &'static str {
 
 /// An SVG with a panel for producing and one for consuming.
 pub(super) fn draw(rows: &[Row], client: &str) -> String {
-    let width = 2.0 * (LEFT + PANEL.0) + GAP;
+    let width = 2.0 * (LEFT + PANEL.0) + GAP + RIGHT;
     let height = TOP + PANEL.1 + 60.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n\
-         <text x=\"{LEFT}\" y=\"18\">System calls of the broker for each record of {RECORD} bytes, by \
-         {client}</text>\n"
+         <text x=\"10\" y=\"20\" font-size=\"15\" font-weight=\"bold\">System calls of the broker for each \
+         record of {RECORD} bytes: fewer is better (client: {client})</text>\n"
     );
     let produce: fn(&Row) -> f64 = |row| row.produce;
     let consume: fn(&Row) -> f64 = |row| row.consume;
@@ -85,12 +86,12 @@ fn panel(svg: &mut String, left: f64, title: &str, rows: &[Row], calls: fn(&Row)
             let step = if path.is_empty() { 'M' } else { 'L' };
             let _ = write!(path, "{step}{:.1} {:.1}", x_of(n), y_of(calls(row)));
         }
-        let (colour, x) = (colour(codec), left + PANEL.0 - 50.0);
+        let (colour, x) = (colour(codec), left + PANEL.0 - 80.0);
         let y = TOP + 14.0 + 16.0 * place as f64;
+        let name = if codec == Codec::None { "uncompressed" } else { codec.name() };
         line(format_args!(
             "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n\
-             <text x=\"{x}\" y=\"{y}\" fill=\"{colour}\">{}</text>",
-            codec.name()
+             <text x=\"{x}\" y=\"{y}\" fill=\"{colour}\">{name}</text>"
         ));
     }
 }
