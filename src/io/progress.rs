@@ -19,19 +19,28 @@ pub(crate) struct Advance {
     pub(crate) cut: u64,
 }
 
-/// Applies PW1 to the lengths of the parts, first part first. Returns `None` if `moved` is more than
-/// `offered`, or more than the sum of the lengths (PW3).
+/// Applies PW1 to the lengths of the parts, first part first, whose sum is `total`. Returns `None` if `moved` is
+/// more than `offered`, or more than `total` (PW3).
+///
+/// # Cost
+///
+/// O(removed parts); O(1) if all bytes are removed.
+#[inline]
 pub(crate) fn advance(
     moved: u64,
     offered: u64,
-    lens: impl IntoIterator<Item = u64>,
+    total: u64,
+    mut lens: impl ExactSizeIterator<Item = u64>,
 ) -> Option<Advance> {
-    if moved > offered {
+    if moved > offered || moved > total {
         return None;
+    }
+    if moved == total {
+        return Some(Advance { whole: lens.len(), cut: 0 });
     }
     let mut removed = Advance { whole: 0, cut: moved };
     // `any` over a deque is twice as fast as a `for` loop.
-    let cut_one = lens.into_iter().any(|len| {
+    let cut_one = lens.any(|len| {
         let stays = removed.cut < len;
         if !stays {
             removed.whole += 1;
@@ -64,7 +73,7 @@ mod tests {
                     *left.iter_mut().find(|len| **len > 0).expect("bytes are left") -= 1;
                 }
                 let removed =
-                    advance(moved, moved, lens.iter().copied()).expect("within the total");
+                    advance(moved, moved, total, lens.iter().copied()).expect("within the total");
                 let mut kept = lens[removed.whole..].to_vec();
                 if let Some(first) = kept.first_mut() {
                     *first -= removed.cut;
@@ -73,19 +82,20 @@ mod tests {
                 let model: Vec<u64> = left.into_iter().skip(removed.whole).collect();
                 assert_eq!(kept, model, "{lens:?} after {moved}");
             }
-            assert_eq!(advance(1, 0, lens.iter().copied()), None);
-            assert_eq!(advance(total + 1, total + 1, lens), None);
+            assert_eq!(advance(1, 0, total, lens.iter().copied()), None);
+            assert_eq!(advance(total + 1, total + 1, total, lens.iter().copied()), None);
         }
     }
 
     #[test]
     fn lengths_near_the_end_of_u64_do_not_wrap() {
-        assert_eq!(advance(u64::MAX, u64::MAX, [u64::MAX]), Some(Advance { whole: 1, cut: 0 }));
-        assert_eq!(
-            advance(u64::MAX, u64::MAX, [u64::MAX - 1, u64::MAX]),
-            Some(Advance { whole: 1, cut: 1 })
-        );
-        assert_eq!(advance(u64::MAX, u64::MAX, [u64::MAX - 1]), None);
+        let removed =
+            |moved, lens: &[u64]| advance(moved, u64::MAX, lens.iter().sum(), lens.iter().copied());
+        assert_eq!(removed(u64::MAX, &[u64::MAX]), Some(Advance { whole: 1, cut: 0 }));
+        let lens = [u64::MAX - 2, 2];
+        assert_eq!(removed(u64::MAX, &lens), Some(Advance { whole: 2, cut: 0 }));
+        assert_eq!(removed(u64::MAX - 1, &lens), Some(Advance { whole: 1, cut: 1 }));
+        assert_eq!(removed(u64::MAX, &[u64::MAX - 1]), None);
     }
 
     #[test]

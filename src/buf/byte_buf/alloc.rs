@@ -225,7 +225,10 @@ impl ByteBuf {
     /// if there is no block, or it is from no pool.
     #[track_caller]
     pub(crate) fn try_beside(block: Option<&Block>, n: usize) -> Result<Self, AllocError> {
-        allocate(&source_of(block), 0, n)
+        match block.and_then(Block::source) {
+            Some(source) => allocate(&source, 0, n),
+            None => allocate(Pool::global().source(), 0, n),
+        }
     }
 
     /// Creates a buffer like [`Pool::alloc_aligned`], in the pool and the budget of this buffer.

@@ -316,8 +316,11 @@ impl WriteQueue {
             let merged = clip(self.stats.merged_bytes - self.merged_before, BLOCK.1);
             self.first_block = merged.next_power_of_two().max(BLOCK.0);
             self.merged_before = self.stats.merged_bytes;
+            // An empty queue weighs nothing.
+            self.above_high = false;
+        } else {
+            self.update_writability(left);
         }
-        self.update_writability(left);
         // Last: the owner of a part may panic when it is dropped, and the sent bytes must be counted before that.
         self.parts.drop_front(whole);
         Ok(())

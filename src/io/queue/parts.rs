@@ -88,12 +88,13 @@ impl Parts {
         self.list.get(at)
     }
 
+    #[inline]
     pub(super) fn back(&self) -> Option<&Part> {
         self.list.back()
     }
 
     /// Appends a part; panics as [`Sums::add`] does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_back(&mut self, part: Part) {
         self.sums.add(&part);
         self.list.push_back(part);
@@ -106,6 +107,7 @@ impl Parts {
         self.list.push_back(Part::View(view));
     }
 
+    #[inline]
     pub(super) fn pop_back(&mut self) -> Option<Part> {
         let part = self.list.pop_back()?;
         self.sums.remove(&part);
@@ -137,7 +139,7 @@ impl Parts {
     /// number of parts that [`drop_front`](Self::drop_front) must drop. Returns `None` and changes nothing
     /// if `moved` is more than `offered` or than the queue has.
     pub(super) fn advance(&mut self, moved: u64, offered: u64) -> Option<usize> {
-        let removed = advance(moved, offered, self.list.iter().map(Part::len))?;
+        let removed = advance(moved, offered, self.sums.bytes, self.list.iter().map(Part::len))?;
         self.sums.bytes -= moved;
         if self.sums.held != Held::NOTHING {
             let whole = self.list.range(..removed.whole);

@@ -115,15 +115,19 @@ static_assertions::assert_eq_size!(Part, [u64; 4]);
 /// 65, so the default watermarks allow at most 1009 parts.
 const SMALL_BLOCK: usize = 512;
 
-/// Returns whether a view uses less than half of a block that is larger than [`SMALL_BLOCK`].
+/// Returns whether a view uses less than half of its block. If the block [counts](counts_its_block), its part is
+/// [`Part::Pinning`].
 #[inline(always)]
-pub(super) fn is_small_beside_its_block(view: &ByteView) -> bool {
-    let pinned = view.pinned();
-    pinned / 2 > view.len() && pinned > SMALL_BLOCK && !is_mapped_file(view)
+pub(super) fn uses_less_than_half(view: &ByteView) -> bool {
+    view.pinned() / 2 > view.len()
+}
+
+/// Returns whether the block of a view that uses little of it counts as pinned.
+pub(super) fn counts_its_block(view: &ByteView) -> bool {
+    view.pinned() > SMALL_BLOCK && !is_mapped_file(view)
 }
 
 /// Returns whether the bytes are pages of a mapped file, which are not memory of the process.
-#[cold]
 #[cfg(unix)]
 fn is_mapped_file(view: &ByteView) -> bool {
     view.block().is_some_and(|block| block.owner::<mapped::Shared>().is_some())
@@ -209,7 +213,8 @@ impl Part {
     /// Makes a view pin its block if the view is small beside it.
     pub(super) fn pin(&mut self) {
         if let Self::View(view) = self
-            && is_small_beside_its_block(view)
+            && uses_less_than_half(view)
+            && counts_its_block(view)
         {
             *self = Self::Pinning(mem::take(view));
         }

@@ -1,6 +1,6 @@
 //! Pushing parts. Small neighbours are copied together.
 
-use super::payload::{Part, Payload, is_small_beside_its_block};
+use super::payload::{Part, Payload, counts_its_block, uses_less_than_half};
 use super::tail::{SMALL, Tail};
 use super::{BLOCK, WriteQueue};
 use crate::buf::{ByteBuf, ByteView};
@@ -115,7 +115,7 @@ impl WriteQueue {
 
     #[track_caller]
     fn push_copy_slowly(&mut self, bytes: &[u8]) -> Result<(), AllocError> {
-        if bytes.len() > SMALL || !self.open_tail_with(bytes, None) {
+        if bytes.len() > SMALL || self.is_empty() || !self.open_tail_with(bytes, None) {
             self.close_tail();
             let size = self.next_block(self.parts.len(), bytes.len(), None);
             let mut block = Pool::global().try_alloc(size)?;
@@ -244,38 +244,43 @@ impl WriteQueue {
     }
 
     // Inlined: a view that is passed in memory is loaded by wider accesses than those that stored it, which
-    // stalls the processor.
+    // stalls the processor. A view stays in registers if no call gets its address, so the calls below take it by
+    // value.
     #[inline]
     fn push_view(&mut self, bytes: ByteView) {
         if bytes.len() > SMALL {
             self.append_view(bytes);
-        } else if !self.tail.try_append_view(&bytes)
-            // An empty buffer of another pool than the tail's fits no tail, and is no part.
-            && !bytes.is_empty()
-            && !self.open_tail_with(&bytes, bytes.block())
-        {
-            self.append_small_view(bytes);
+        } else if !self.tail.try_append_view(&bytes) {
+            self.push_small_view(bytes);
         }
     }
 
-    fn append_small_view(&mut self, bytes: ByteView) {
-        self.append_view(bytes);
+    /// Appends a view that does not fit the tail.
+    #[inline(never)]
+    fn push_small_view(&mut self, bytes: ByteView) {
+        // An empty buffer of another pool than the tail's fits no tail, and is no part.
+        if !bytes.is_empty() && (self.is_empty() || !self.open_tail_with(&bytes, bytes.block())) {
+            self.append_view(bytes);
+        }
     }
 
     #[inline(always)]
     fn append_view(&mut self, bytes: ByteView) {
         self.close_tail();
-        if is_small_beside_its_block(&bytes) {
+        if uses_less_than_half(&bytes) {
             self.append_pinning(bytes);
         } else {
             self.parts.push_back_view(bytes);
         }
     }
 
-    /// Appends a view that is small beside its block. Consecutive views of one block count it once, with the last
-    /// view. If more memory is pinned than the watermarks allow, the bytes are copied instead.
+    /// Appends a view that uses less than half of its block. Consecutive views of one block count it once, with
+    /// the last view. If more memory is pinned than the watermarks allow, the bytes are copied instead.
     #[inline(never)]
     fn append_pinning(&mut self, bytes: ByteView) {
+        if !counts_its_block(&bytes) {
+            return self.parts.push_back_view(bytes);
+        }
         let last = self.parts.back();
         if last.and_then(Part::view).is_some_and(|last| last.shares_block(&bytes)) {
             self.parts.edit(self.parts.len() - 1, Part::unpin);
@@ -306,6 +311,7 @@ impl WriteQueue {
 
     /// Makes the last part the tail if it is a block with at least `spare` bytes of spare capacity that may take
     /// bytes of `from`. Returns whether it did.
+    #[inline]
     fn reopen_last(&mut self, spare: usize, from: Option<&Block>) -> bool {
         let Some(Part::Block(last)) = self.parts.back() else { return false };
         if !last.may_be_followed_by(from) {
