@@ -66,7 +66,10 @@ fn cpu_time() -> Duration {
 pub(crate) fn discard(stream: &TcpStream) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 20];
     // Truncation discards bytes; only Linux supports it for streams.
-    let flags = if cfg!(target_os = "linux") { RecvFlags::TRUNC } else { RecvFlags::empty() };
+    #[cfg(target_os = "linux")]
+    let flags = RecvFlags::TRUNC;
+    #[cfg(not(target_os = "linux"))]
+    let flags = RecvFlags::empty();
     let mut received = 0;
     loop {
         match recv(stream, &mut buffer, flags)? {

@@ -1,6 +1,6 @@
 //! Applies random sequences of up to 100 operations to the crate and to a model of it, and compares.
 //!
-//! Runs 50,000 sequences in all, or `BYTEBUF_SEQUENCES`. A failing sequence is shrunk before it is printed. The
+//! Runs 20,000 sequences in all, or `BYTEBUF_SEQUENCES`. A failing sequence is shrunk before it is printed. The
 //! targets of `fuzz/` run the same models.
 
 // `fuzz/` makes a library of them.
@@ -36,7 +36,7 @@ fn sequences<M: Model>() -> impl Strategy<Value = Vec<M::Op>> {
 fn draw<M: Model>(name: &str) {
     let all = match std::env::var("BYTEBUF_SEQUENCES") {
         Ok(number) => number.parse().expect("BYTEBUF_SEQUENCES is a number"),
-        Err(_) => 50_000,
+        Err(_) => 20_000,
     };
     let cases = u32::div_ceil(all, MODELS);
     let (sequences_run, operations) = (Cell::new(0_u32), Cell::new(0_usize));

@@ -9,7 +9,6 @@ use std::sync::{Arc, LazyLock};
 use crate::buf::{ByteBuf, CompositeByteBuf};
 use crate::io::*;
 use crate::pool::Pool;
-use crate::sys::TRANSFERS_IN_KERNEL;
 use crate::test_data::pattern;
 use crate::test_io::{read_available, tcp_pair, unix_pair};
 
@@ -177,7 +176,7 @@ pub(super) fn relay_direct(_: &Path) -> Run {
     std::fs::write(named.path(), &run.meant).unwrap();
     let file = File::open(named.path()).unwrap();
     #[cfg(target_os = "linux")]
-    if TRANSFERS_IN_KERNEL {
+    if crate::sys::TRANSFERS_IN_KERNEL {
         let flags = rustix::fs::fcntl_getfl(&file).unwrap() | rustix::fs::OFlags::DIRECT;
         let _ = rustix::fs::fcntl_setfl(&file, flags);
     }

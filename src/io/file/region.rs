@@ -78,7 +78,7 @@ impl Method {
         #[cfg(unix)]
         return Self::Sendfile;
         #[cfg(not(unix))]
-        return Method::Copy;
+        return Self::Copy;
     }
 }
 

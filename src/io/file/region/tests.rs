@@ -1,6 +1,5 @@
 use std::io::{Read, Seek, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 
 use proptest::prelude::*;
 
@@ -10,7 +9,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::pool::{Pool, block_size};
-use crate::sys::{Call, NotRegularFile, Outcome, with_plan};
+use crate::sys::{Call, Outcome, with_plan};
 use crate::test_io::{contents_of, file_with};
 
 fn send_all(region: &mut FileRegion, dst: impl AsFd) -> io::Result<u64> {
@@ -353,7 +352,11 @@ fn returns_at_once<T: Send + 'static>(open: impl FnOnce() -> T + Send + 'static)
 #[test]
 #[cfg(target_os = "linux")]
 fn what_is_not_a_regular_file_is_refused_at_once_and_named() {
+    use std::path::Path;
+
     use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use crate::sys::NotRegularFile;
 
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo");

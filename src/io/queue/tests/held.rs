@@ -12,7 +12,6 @@ use super::{Flush, Payload, WriteQueue};
 use crate::buf::{ByteBuf, ByteView, CompositeByteBuf};
 use crate::io::file::region::FileRegion;
 use crate::pool::{Pool, block_size};
-use crate::test_io::file_with;
 
 /// The promise of the default watermarks.
 const MAX_FILES: usize = 64;
@@ -289,7 +288,7 @@ fn headers_of_small_files_hold_small_blocks_also_after_a_burst() {
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
 #[test]
 fn a_mapped_file_is_not_memory_that_is_held() {
-    let file = file_with(&vec![7; 4 << 20]);
+    let file = crate::test_io::file_with(&vec![7; 4 << 20]);
     let mapped = crate::io::MappedFile::snapshot(&file, 0..4 << 20).unwrap();
     let mut queue = WriteQueue::new();
     for at in 0..10 {

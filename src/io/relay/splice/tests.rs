@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Seek, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::io::relay::pipes;
-use crate::sys::{Call, Outcome, TRANSFERS_IN_KERNEL, with_plan};
+use crate::sys::{Call, Outcome, with_plan};
 use crate::test_data::pattern;
 use crate::test_io::{contents_of, file_with, read_available, tcp_pair, unix_pair};
 
@@ -251,6 +251,10 @@ fn a_time_limit_for_receiving_passes_once() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_blocking_pipe_is_waited_for_as_a_target() {
+    use std::io::Read;
+
+    use crate::sys::TRANSFERS_IN_KERNEL;
+
     let stream = pattern(300_000, 0);
     let source = file_with(&stream);
     let (mut from, to) = io::pipe().unwrap();
@@ -313,6 +317,7 @@ fn nothing_spliced_is_not_the_end() {
 #[test]
 #[cfg(all(target_os = "linux", not(bytebuf_portable)))]
 fn files_opened_for_direct_io_are_sources() {
+    use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
 
     let stream = pattern(700_001, 0);
