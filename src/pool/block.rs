@@ -33,12 +33,7 @@ impl Block {
     /// Returns a block of at least `size` bytes, if this thread's cache has one of that class.
     #[inline(always)]
     pub(crate) fn try_cached(central: &Arc<Central>, size: usize) -> Option<Self> {
-        // No slab has blocks of zero bytes or of more than `MAX`. For zero the subtraction wraps.
-        if size.wrapping_sub(1) >= size_class::MAX {
-            return None;
-        }
-        let block = local::take(central, size_class::look_up(size))?;
-        Some(Self::of_slab(block, size))
+        local::take(central, size).map(Self::of_slab)
     }
 
     /// As [`try_cached`](Self::try_cached), from any part of the pool.
@@ -49,8 +44,9 @@ impl Block {
         if size > size_class::MAX {
             return Self::allocate_large(central, size);
         }
-        let block = local::take_slowly(central, size_class::class_of(size));
-        Self::finish(central, block.map(|block| Self::of_slab(block, size)), size)
+        let block =
+            local::take_slowly(central, size).inspect(|block| block.set_slab_requested(size));
+        Self::finish(central, block.map(Self::of_slab), size)
     }
 
     /// Emits events for memory that the allocation has mapped. If a subscriber panics, dropping `block` frees the
@@ -65,9 +61,9 @@ impl Block {
         block.map_err(|error| AllocError { requested: size, ..error })
     }
 
+    /// Returns the first reference to a slab's block whose requested length is set.
     #[inline(always)]
-    fn of_slab(block: HeaderRef, size: usize) -> Self {
-        block.set_slab_requested(size);
+    fn of_slab(block: HeaderRef) -> Self {
         hooks::on_take(block, size_class::size_of_class(block.class));
         Self(block)
     }

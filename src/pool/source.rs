@@ -32,8 +32,15 @@ impl Source {
     #[inline(always)]
     pub(crate) fn try_cached(&self, size: usize) -> Option<Block> {
         if self.extended == 0 {
-            return Block::try_cached(&self.central, size);
+            Block::try_cached(&self.central, size)
+        } else {
+            self.try_cached_plain(size)
         }
+    }
+
+    /// As [`try_cached`](Self::try_cached), for a pool of which some blocks get an extension.
+    #[inline(never)]
+    fn try_cached_plain(&self, size: usize) -> Option<Block> {
         if self.extended == 1 || local::is_sample_due(&self.central, self.extended) {
             return None;
         }

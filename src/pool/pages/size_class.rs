@@ -41,12 +41,17 @@ static SMALL: [u8; 257] = {
     classes
 };
 
-/// As [`class_of`], in fewer instructions for sizes up to 4 KiB, which are allocated most often.
+/// As [`class_of`], in fewer instructions for sizes up to 4 KiB, which are allocated most often. Returns `None` for zero
+/// bytes and for more than [`MAX`], of which no slab has blocks.
 #[inline(always)]
-pub(crate) fn look_up(size: usize) -> u8 {
+pub(crate) fn look_up(size: usize) -> Option<u8> {
+    // For zero the subtraction wraps.
+    if size.wrapping_sub(1) >= MAX {
+        return None;
+    }
     match SMALL.get(size.wrapping_add(15) / 16) {
-        Some(&class) => class,
-        None => class_of(size),
+        Some(&class) => Some(class),
+        None => Some(class_of(size)),
     }
 }
 
@@ -86,9 +91,10 @@ mod tests {
             let class = class_of(size);
             let fits = size_of_class(class);
             assert!(fits >= size, "{size} in {fits}");
-            assert_eq!(look_up(size), class);
+            assert_eq!(look_up(size), Some(class));
             assert!(class == 0 || size_of_class(class - 1) < size, "{size} wastes in {fits}");
         }
+        assert!([0, MAX + 1, usize::MAX].iter().all(|&size| look_up(size).is_none()));
     }
 
     #[test]

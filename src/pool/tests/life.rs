@@ -35,6 +35,27 @@ fn each_of_many_pools_gets_its_own_blocks_back() {
     }
 }
 
+/// The block that was freed last serves any length of its class, with exactly that capacity.
+#[test]
+#[cfg(not(miri))]
+fn a_freed_block_serves_the_lengths_of_its_class_and_no_others() {
+    // The purger takes no block from the thread meanwhile.
+    let pool = Pool::builder().purge(Purge::Manual).build();
+    let at = |n| {
+        let buf = pool.alloc(n);
+        assert_eq!((buf.capacity(), pool.stats().live), (n, n));
+        buf.as_ptr().addr()
+    };
+    let first = at(97);
+    for n in [97, 112, 98, 112, 112] {
+        assert_eq!(at(n), first, "{n} bytes");
+    }
+    for n in [0, 96, 113, 1 << 20, (1 << 20) + 1] {
+        assert_ne!(at(n), first, "{n} bytes");
+    }
+    assert_eq!(pool.stats().live_blocks, 0);
+}
+
 /// One thread returns a block while another closes the pool: nothing stays mapped, in either order.
 #[test]
 fn closing_returns_all_memory() {

@@ -338,19 +338,10 @@ mod tests {
         let pool = Pool::builder().thread_cache(64 * 1024).build();
         let cache = Cache::new(Arc::clone(pool.central()));
         let home = Arc::as_ptr(pool.central()).cast();
-        let (small, large, other) = (class_of(1000), class_of(70_000), class_of(4000));
-        let take = |class| {
-            cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok).unwrap()
-        };
-        let exchange = |class| {
-            let held: Vec<_> = (0..60).map(|_| take(class)).collect();
-            for block in held {
-                if let Err(block) = cache.magazines.put(home, block) {
-                    cache.put_slowly(block);
-                }
-            }
-        };
-        let limit = |class| cache.magazines.with(class, |magazine| magazine.limit()).unwrap();
+        let (small, large, other) = (1000, 70_000, 4000);
+        let exchange = |size| swing(&cache, home, size, 60, 1);
+        let limit =
+            |size| cache.magazines.with(class_of(size), |magazine| magazine.limit()).unwrap();
         let few = if cfg!(miri) { 1 } else { 5 };
         (0..2 * few).for_each(|_| exchange(small));
         let before = limit(small);
@@ -362,19 +353,21 @@ mod tests {
         cache.flush();
     }
 
-    /// Takes `n` blocks and puts them back, `times` times.
-    #[cfg(not(miri))]
-    fn swing(cache: &Cache, home: *const (), class: u8, n: usize, times: usize) {
+    fn take(cache: &Cache, home: *const (), size: usize) -> HeaderRef {
+        cache.magazines.take(home, size).unwrap_or_else(|| cache.refill(class_of(size)).unwrap())
+    }
+
+    fn put(cache: &Cache, home: *const (), block: HeaderRef) {
+        if let Err(block) = cache.magazines.put(home, block) {
+            cache.put_slowly(block);
+        }
+    }
+
+    /// Takes `n` blocks for `size` bytes and puts them back, `times` times.
+    fn swing(cache: &Cache, home: *const (), size: usize, n: usize, times: usize) {
         for _ in 0..times {
-            let take = || {
-                cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok).unwrap()
-            };
-            let held: Vec<_> = (0..n).map(|_| take()).collect();
-            for block in held {
-                if let Err(block) = cache.magazines.put(home, block) {
-                    cache.put_slowly(block);
-                }
-            }
+            let held: Vec<_> = (0..n).map(|_| take(cache, home, size)).collect();
+            held.into_iter().for_each(|block| put(cache, home, block));
         }
     }
 
@@ -385,10 +378,9 @@ mod tests {
         let cache = Cache::new(Arc::clone(pool.central()));
         let home = Arc::as_ptr(pool.central()).cast();
         let allowance = || cache.magazines.allowance.get();
-        let class = class_of(32 * 1024);
-        swing(&cache, home, class, 32, 100);
+        swing(&cache, home, 32 * 1024, 32, 100);
         assert_eq!(allowance(), FIRST_ALLOWANCE, "1 MiB is less than it keeps");
-        swing(&cache, home, class, 800, 10);
+        swing(&cache, home, 32 * 1024, 800, 10);
         assert_eq!(allowance(), 2 * FIRST_ALLOWANCE, "25 MiB are more, but of one class");
         let sum = cache.magazines.assigned() + cache.magazines.unassigned.get();
         assert_eq!(sum, allowance(), "J1");
@@ -403,20 +395,14 @@ mod tests {
         let new = || Cache::new(Arc::clone(pool.central()));
         let (from, to) = (new(), new());
         let home = Arc::as_ptr(pool.central()).cast();
-        swing(&from, home, class_of(16 * 1024), 300, 50);
-        let class = class_of(64 * 1024);
+        swing(&from, home, 16 * 1024, 300, 50);
+        let size = 64 * 1024;
         for _ in 0..200 {
-            let take =
-                || from.magazines.take(home, class).map_or_else(|| from.refill(class), Ok).unwrap();
-            let held: Vec<_> = (0..16).map(|_| take()).collect();
-            for block in held {
-                if let Err(block) = to.magazines.put(home, block) {
-                    to.put_slowly(block);
-                }
-            }
+            let held: Vec<_> = (0..16).map(|_| take(&from, home, size)).collect();
+            held.into_iter().for_each(|block| put(&to, home, block));
         }
-        let limit = from.magazines.with(class, |magazine| magazine.limit()).unwrap();
-        assert!(limit < round_of(64 * 1024), "{limit}");
+        let limit = from.magazines.with(class_of(size), |magazine| magazine.limit()).unwrap();
+        assert!(limit < round_of(size), "{limit}");
         let stats = pool.stats();
         assert!(stats.mapped <= 24 << 20, "{stats:?}");
         from.flush();
@@ -435,24 +421,14 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % n
         };
-        let take = |below: &mut dyn FnMut(u64) -> u64| {
-            let class = class_of(16_384 << below(5));
-            cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok).unwrap()
-        };
-        let mut live: Vec<_> = (0..200).map(|_| take(&mut below)).collect();
+        let mut live: Vec<_> = (0..200).map(|_| take(&cache, home, 16_384 << below(5))).collect();
         for _ in 0..50_000 {
             let place = below(200) as usize;
-            let block = std::mem::replace(&mut live[place], take(&mut below));
-            if let Err(block) = cache.magazines.put(home, block) {
-                cache.put_slowly(block);
-            }
+            let new = take(&cache, home, 16_384 << below(5));
+            put(&cache, home, std::mem::replace(&mut live[place], new));
         }
         assert_eq!(cache.magazines.allowance.get(), FIRST_ALLOWANCE);
-        for block in live {
-            if let Err(block) = cache.magazines.put(home, block) {
-                cache.put_slowly(block);
-            }
-        }
+        live.into_iter().for_each(|block| put(&cache, home, block));
         cache.flush();
     }
 }

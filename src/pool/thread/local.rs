@@ -19,6 +19,7 @@ use crate::memory::ref_cache::{CachedCounts, RefCache, Released};
 use crate::memory::try_box::try_box;
 use crate::pool::error::AllocError;
 use crate::pool::observe::track::Tracker;
+use crate::pool::pages::size_class::class_of;
 use crate::pool::shared::central::{Central, pool_of};
 use crate::pool::thread::cache::Cache;
 use crate::pool::thread::free::free_by;
@@ -108,11 +109,23 @@ pub(crate) fn cached_references() -> Vec<(usize, u32)> {
 /// Calls `f` with the thread's storage.
 #[inline(always)]
 fn with<R>(f: impl FnOnce(&Local) -> R) -> R {
-    // `LocalKey::with` is inlined for this small closure. With `f` itself it would be a call, with the captures in
-    // memory, for each block that is taken or put.
+    // SAFETY: `f` cannot keep the reference.
+    f(unsafe { current() })
+}
+
+/// Returns the thread's storage.
+///
+/// Functions that are inlined for each block that is taken or put call this instead of [`with`]: the compiler makes a
+/// call of a large closure, with the captures in memory.
+///
+/// # Safety
+///
+/// The caller does not keep the reference after it returns. No other thread can get it: `Local` is not `Sync`.
+#[inline(always)]
+unsafe fn current<'a>() -> &'a Local {
     let local = LOCAL.with(core::ptr::from_ref);
-    // SAFETY: L1: it exists as long as its thread runs, and `f` cannot keep the reference or pass it to another thread.
-    f(unsafe { &*local })
+    // SAFETY: L1: it exists as long as its thread runs.
+    unsafe { &*local }
 }
 
 /// The owner of this thread's caches.
@@ -243,11 +256,11 @@ impl Local {
 
     /// As [`take`], after the first of the recent caches gave no block.
     #[inline(never)]
-    fn take_from_other(&self, home: *const (), class: u8) -> Option<HeaderRef> {
+    fn take_from_other(&self, home: *const (), size: usize) -> Option<HeaderRef> {
         if self.recent[0].get().is_of(home) {
             return None;
         }
-        self.of_other(home)?.magazines.take(home, class)
+        self.of_other(home)?.magazines.take(home, size)
     }
 
     /// As [`of`](Self::of), for a pool whose cache is not among the recent ones. Makes it the first of them.
@@ -311,19 +324,24 @@ impl Local {
     }
 }
 
-/// Takes a free block of a pool from this thread's cache, if it has one.
+/// Takes a free block of a pool for `size` bytes from this thread's cache, if it has one, and sets its requested
+/// length.
 #[inline(always)]
-pub(crate) fn take(central: &Arc<Central>, class: u8) -> Option<HeaderRef> {
+pub(crate) fn take(central: &Arc<Central>, size: usize) -> Option<HeaderRef> {
     let home = Arc::as_ptr(central).cast();
-    with(|local| match local.first()?.magazines.take(home, class) {
+    // SAFETY: not kept.
+    let local = unsafe { current() };
+    match local.first()?.magazines.take(home, size) {
         Some(block) => Some(block),
-        None => local.take_from_other(home, class),
-    })
+        None => local.take_from_other(home, size),
+    }
 }
 
-/// Takes a free block of a pool, after `take` found none in this thread's cache.
+/// Takes a free block of a pool for `size` bytes, after `take` found none in this thread's cache. The caller sets the
+/// requested length.
 #[cold]
-pub(crate) fn take_slowly(central: &Arc<Central>, class: u8) -> Result<HeaderRef, AllocError> {
+pub(crate) fn take_slowly(central: &Arc<Central>, size: usize) -> Result<HeaderRef, AllocError> {
+    let class = class_of(size);
     let home = Arc::as_ptr(central).cast();
     with(|local| {
         let Some(cache) = local.of(home).or_else(|| local.get_or_create(central)) else {
@@ -331,28 +349,27 @@ pub(crate) fn take_slowly(central: &Arc<Central>, class: u8) -> Result<HeaderRef
             central.count_allocation();
             return Ok(block);
         };
-        if let Some(block) = cache.magazines.take(home, class) {
+        if let Some(block) = cache.magazines.take(home, size) {
             return Ok(block);
         }
         // First frees the blocks that only this thread's cached references keep in use (B2).
         local.refs.flush(free);
-        cache.magazines.take(home, class).map_or_else(|| cache.refill(class), Ok)
+        cache.magazines.take(home, size).map_or_else(|| cache.refill(class), Ok)
     })
 }
 
 /// Returns a slab's block that has no extension to this thread's cache, or to its slab.
 #[inline(always)]
 pub(crate) fn put(block: HeaderRef) {
-    with(|local| {
-        let home = block.plain_home();
-        let rest = match local.first() {
-            Some(cache) => cache.magazines.put(home, block),
-            None => Err(block),
-        };
-        if let Err(rest) = rest {
-            put_slowly(local, rest);
-        }
-    });
+    // SAFETY: not kept.
+    let local = unsafe { current() };
+    let rest = match local.first() {
+        Some(cache) => cache.magazines.put(block.plain_home(), block),
+        None => Err(block),
+    };
+    if let Err(rest) = rest {
+        put_slowly(local, rest);
+    }
 }
 
 #[inline(never)]

@@ -169,24 +169,34 @@ impl Magazines {
         Some(&group[class as usize % GROUP])
     }
 
-    /// Takes a free block of a class, if there is one.
+    /// Takes a free block for `size` bytes, if there is one, and sets its requested length.
     #[inline(always)]
-    pub(crate) fn take(&self, pool: *const (), class: u8) -> Option<HeaderRef> {
+    pub(crate) fn take(&self, pool: *const (), size: usize) -> Option<HeaderRef> {
         let _entered = self.enter(pool)?;
-        match self.last.get() {
+        let last = self.last.get();
+        // For the length that it had before, which is not zero, the block needs no change and no class.
+        if let Some(block) = last.filter(|block| block.slab_requested() == size) {
+            self.last.set(None);
+            self.hits.add(1);
+            return Some(block);
+        }
+        let class = size_class::look_up(size)?;
+        let block = match last {
             Some(block) if block.class == class => {
                 self.last.set(None);
                 self.hits.add(1);
-                Some(block)
+                block
             }
             _ => {
                 let magazine = self.magazine(class)?;
                 // SAFETY: M1: this thread has entered, and no other borrow of the array exists.
                 let block = unsafe { &mut *magazine.blocks.get() }.pop()?;
                 magazine.takes.add(1);
-                Some(block)
+                block
             }
-        }
+        };
+        block.set_slab_requested(size);
+        Some(block)
     }
 
     /// Puts a free block. If there is no space, returns a block that does not fit: this one, or the one freed before
