@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "the first byte lies inside the block (W1)")]
 
 use super::ByteBuf;
-use super::made_with::MadeWith;
+use super::fields::{Front, MadeWith, MaxCapacity};
 use crate::pool::{Block, Pool};
 use core::ptr::NonNull;
 
@@ -26,14 +26,14 @@ impl ByteBuf {
         let base = NonNull::dangling();
         Self {
             base,
+            end: 0,
+            block: None,
             reader: 0,
             writer: 0,
-            end: 0,
             initialised: 0,
-            max: usize::MAX,
-            block: None,
+            max: MaxCapacity::NONE,
             made_with: MadeWith::BLOCK,
-            owns_front: true,
+            front: Front::Own,
         }
     }
 
@@ -127,14 +127,14 @@ impl ByteBuf {
         let base = unsafe { block.data().add(front) };
         Self {
             base,
+            end: capacity,
+            block: Some(block),
             reader: 0,
             writer: 0,
-            end: capacity,
             initialised: 0,
-            max: usize::MAX,
-            block: Some(block),
+            max: MaxCapacity::NONE,
             made_with: MadeWith::BLOCK,
-            owns_front: true,
+            front: Front::Own,
         }
     }
 

@@ -12,7 +12,7 @@
 
 use super::ByteBuf;
 use super::alloc::{allocate, source_of};
-use super::made_with::MadeWith;
+use super::fields::{Front, MadeWith};
 use super::reserve_error::{TryReserveError, TryReserveErrorKind};
 use crate::pool::{AllocError, Block};
 
@@ -110,7 +110,7 @@ impl ByteBuf {
     /// If there is no spare capacity, and none can be made.
     #[track_caller]
     pub(crate) fn reserve_up_to(&mut self, n: usize) -> Result<usize, TryReserveError> {
-        let mut wanted = n.min(self.max - self.len()).max(1);
+        let mut wanted = n.min(self.max.get() - self.len()).max(1);
         loop {
             let spare = self.capacity() - self.len();
             if wanted <= spare {
@@ -135,9 +135,9 @@ impl ByteBuf {
     /// Returns the length after `additional` more bytes, if memory and the maximum allow it.
     fn needed(&self, additional: usize) -> Result<usize, TryReserveError> {
         match self.len().checked_add(additional) {
-            Some(sum) if sum <= self.max.min(isize::MAX as usize) => Ok(sum),
+            Some(sum) if sum <= self.max.get().min(isize::MAX as usize) => Ok(sum),
             Some(sum) if sum <= isize::MAX as usize => {
-                Err(self.cannot_add(additional, TryReserveErrorKind::OverMaximum(self.max)))
+                Err(self.cannot_add(additional, TryReserveErrorKind::OverMaximum(self.max.get())))
             }
             _ => Err(self.cannot_add(additional, TryReserveErrorKind::CapacityOverflow)),
         }
@@ -160,7 +160,7 @@ impl ByteBuf {
             _ => self.capacity(),
         };
         let wanted = held.saturating_mul(2).max(self.made_with()).max(MIN_BLOCK);
-        let wanted = wanted.min(self.max).max(needed);
+        let wanted = wanted.min(self.max.get()).max(needed);
         let grown = self.moved(self.front_len(), wanted).or_else(|_| self.moved(0, needed));
         *self = grown
             .map_err(|error| self.cannot_add(additional, TryReserveErrorKind::Alloc(error)))?;
@@ -196,7 +196,7 @@ impl ByteBuf {
         let len = self.len();
         let Some(needed) = len.checked_add(additional) else { return false };
         let start = self.base.addr().get() - data.addr().get();
-        let end = (requested - start).min(self.max);
+        let end = (requested - start).min(self.max.get());
         if end.saturating_sub(self.writer) >= additional && self.claim() {
             // No other handle exists, so the rest of the block belongs to this one (W1).
             self.end = end;
@@ -206,12 +206,12 @@ impl ByteBuf {
             self.discard_read();
             return true;
         }
-        let (gained, end) = (start + self.reader, requested.min(self.max));
+        let (gained, end) = (start + self.reader, requested.min(self.max.get()));
         if gained >= len && needed <= end && self.claim() {
             let from = self.at(self.reader);
             // SAFETY: no other handle exists, so both ranges belong to this one (W1); they may overlap.
             unsafe { data.copy_from(from, len) };
-            (self.base, self.owns_front, self.reader) = (data, true, 0);
+            (self.base, self.front, self.reader) = (data, Front::Own, 0);
             (self.writer, self.initialised, self.end) = (len, len, end);
             return true;
         }

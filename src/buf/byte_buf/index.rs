@@ -1,6 +1,7 @@
 //! Reader index, writer index and headroom of a `ByteBuf`, as in Netty.
 #![allow(unsafe_code, reason = "copies within the handle's own range (W1)")]
 
+use super::fields::{Front, MaxCapacity};
 use super::{ByteBuf, TryReserveError, bytes_ptr};
 use crate::buf::range;
 use core::fmt;
@@ -170,7 +171,9 @@ impl ByteBuf {
     #[inline]
     pub(super) fn front_len(&self) -> usize {
         match &self.block {
-            Some(block) if self.owns_front => self.base.addr().get() - block.data().addr().get(),
+            Some(block) if self.front == Front::Own => {
+                self.base.addr().get() - block.data().addr().get()
+            }
             _ => 0,
         }
     }
@@ -231,7 +234,7 @@ impl ByteBuf {
     pub fn try_prepend(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
         let n = bytes.len();
         if n > self.reader {
-            if n > self.headroom() || n > self.max - self.len() {
+            if n > self.headroom() || n > self.max.get() - self.len() {
                 self.make_headroom(n)?;
             }
             // The region starts earlier, by what the consumed bytes do not cover.
@@ -251,7 +254,7 @@ impl ByteBuf {
         self.base = unsafe { self.base.sub(more) };
         self.reader += more;
         self.writer += more;
-        self.end = (self.end + more).min(self.max);
+        self.end = (self.end + more).min(self.max.get());
         self.initialised = (self.initialised + more).min(self.end);
     }
 
@@ -267,7 +270,7 @@ impl ByteBuf {
     #[must_use]
     #[doc(alias = "maxCapacity")]
     pub const fn max_capacity(&self) -> usize {
-        self.max
+        self.max.get()
     }
 
     /// Sets the maximum number of bytes that the region may hold; releases spare capacity above it.
@@ -295,7 +298,7 @@ impl ByteBuf {
     #[doc(alias = "maxCapacity")]
     pub fn set_max_capacity(&mut self, max: usize) -> Result<(), IndexError> {
         check(max, self.writer, usize::MAX)?;
-        self.max = max;
+        self.max = MaxCapacity::new(max);
         self.end = self.end.min(max);
         self.initialised = self.initialised.min(self.end);
         Ok(())

@@ -3,7 +3,7 @@
 
 use super::ByteBuf;
 use super::alloc::or_panic;
-use super::made_with::MadeWith;
+use super::fields::{Front, MadeWith};
 use crate::buf::{ByteView, drop_after, range};
 use crate::pool::{AllocError, Block};
 
@@ -70,7 +70,7 @@ impl ByteBuf {
             max: self.max,
             block: self.block.clone(),
             made_with: self.made_with,
-            owns_front: false,
+            front: Front::OfOthers,
         };
         self.end = index;
         self.initialised = self.initialised.min(index);
@@ -141,13 +141,13 @@ impl ByteBuf {
             max: self.max,
             block: self.block.clone(),
             made_with: self.made_with,
-            owns_front: self.owns_front,
+            front: self.front,
         };
         self.initialised = self.initialised.saturating_sub(index);
         self.base = rest;
         self.end -= index;
         self.writer -= index;
-        (self.reader, self.owns_front) = (0, false);
+        (self.reader, self.front) = (0, Front::OfOthers);
         front
     }
 
@@ -173,7 +173,7 @@ impl ByteBuf {
     /// ```
     #[track_caller]
     pub fn unsplit(&mut self, mut other: Self) {
-        let max = self.max;
+        let max = self.max.get();
         // An empty buffer takes the memory of `other`, unless its bytes exceed the maximum.
         if self.is_empty() && self.headroom() == 0 && other.set_max_capacity(max).is_ok() {
             *self = other;
@@ -208,7 +208,7 @@ impl ByteBuf {
             _ => false,
         };
         let adjoins = self.at(self.writer) == other.at(other.reader);
-        let fits = self.end == self.writer && other.capacity() <= self.max - self.end;
+        let fits = self.end == self.writer && other.capacity() <= self.max.get() - self.end;
         if !(same && adjoins && fits) {
             return Err(other);
         }

@@ -90,7 +90,9 @@ impl ByteBuf {
         if self.try_reclaim(additional) {
             return Ok(());
         }
-        if let Some(whole) = (length <= self.max).then(|| self.moved(0, length).ok()).flatten() {
+        if let Some(whole) =
+            (length <= self.max.get()).then(|| self.moved(0, length).ok()).flatten()
+        {
             *self = whole;
             return Ok(());
         }
@@ -100,7 +102,8 @@ impl ByteBuf {
     /// Returns an empty buffer with headroom for the bytes that this one holds, and capacity for `size` more
     /// bytes or as many again; none if the maximum leaves no space for `size`.
     fn successor(&self, size: usize) -> Result<Option<Self>, AllocError> {
-        let Some(allowed) = self.max.checked_sub(self.len()).filter(|&most| most >= size) else {
+        let Some(allowed) = self.max.get().checked_sub(self.len()).filter(|&most| most >= size)
+        else {
             return Ok(None);
         };
         let capacity = size.max(self.len()).min(allowed);

@@ -1,4 +1,32 @@
-//! What a buffer remembers of the capacity that it was made with.
+//! The fields of a buffer that are seldom used. All are zero in a new buffer, so a few stores write them.
+
+/// The maximum capacity.
+#[derive(Clone, Copy)]
+pub(super) struct MaxCapacity {
+    /// The difference to `usize::MAX`.
+    below: usize,
+}
+
+impl MaxCapacity {
+    /// No maximum: `usize::MAX`.
+    pub(super) const NONE: Self = Self::new(usize::MAX);
+
+    pub(super) const fn new(max: usize) -> Self {
+        Self { below: usize::MAX - max }
+    }
+
+    pub(super) const fn get(self) -> usize {
+        usize::MAX - self.below
+    }
+}
+
+/// Which handle owns the range from the start of the block to `base` (W1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Front {
+    Own = 0,
+    OfOthers,
+}
 
 /// The capacity that a buffer was made with, which its new blocks have too. So while parts that were split off are
 /// held, each new block serves as many reads as the first one.
