@@ -30,6 +30,13 @@ const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
 const CHECKED_FROM: usize = 21;
 
+/// The bits of the attributes that say how the records are compressed, and the last such number: zstd.
+const CODEC: i16 = 0x7;
+const LAST_CODEC: i16 = 4;
+
+/// The bytes of the shortest record.
+const SHORTEST_RECORD: usize = 7;
+
 /// Attributes of batches that only a broker with transactions understands: transactional, control.
 const TRANSACTIONAL: i16 = 0x10 | 0x20;
 
@@ -133,8 +140,16 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Batch, BatchError> {
     if records <= 0 || last_delta != records - 1 {
         return Err(invalid("a batch whose count and last offset differ"));
     }
-    if i16::from_be_bytes(array(batch, 21)) & TRANSACTIONAL != 0 {
+    let attributes = i16::from_be_bytes(array(batch, 21));
+    if attributes & TRANSACTIONAL != 0 {
         return Err(invalid("a batch of a transaction"));
+    }
+    match attributes & CODEC {
+        0 if (length - HEAD) / SHORTEST_RECORD < records as usize => {
+            return Err(invalid("a batch that is shorter than its records"));
+        }
+        0..=LAST_CODEC => {}
+        _ => return Err(invalid("a batch of an unknown compression")),
     }
     let id = i64::from_be_bytes(array(batch, 43));
     let (epoch, first) =
@@ -187,17 +202,17 @@ mod tests {
 
     #[test]
     fn a_batch_stays_valid_when_it_is_placed() {
-        let mut bytes = batch(3, b"records");
+        let mut bytes = batch(3, b"three of the shortest");
         place(&mut bytes, 77, 5);
         let parsed = parse(&bytes).unwrap();
         assert_eq!((parsed.base_offset, parsed.records, parsed.producer), (77, 3, None));
-        assert_eq!(parsed.length, HEAD + 7);
+        assert_eq!(parsed.length, HEAD + 21);
         assert_eq!(bytes.peek_i32(EPOCH_AT), Some(5));
     }
 
     #[test]
     fn every_damaged_byte_behind_the_epoch_is_seen() {
-        let good = batch(2, b"some records");
+        let good = batch(2, b"two short records");
         for at in 8..good.len() {
             let mut bytes = good.clone();
             bytes[at] ^= 0x40;
@@ -212,16 +227,22 @@ mod tests {
 
     #[test]
     fn counts_that_contradict_each_other_are_invalid() {
-        for (count, last) in [(0, -1), (2, 2), (-1, -2), (i32::MIN, i32::MAX)] {
-            let mut bytes = batch(1, b"");
+        for (count, last) in [(0, -1), (2, 2), (-1, -2), (i32::MIN, i32::MAX), (3, 2)] {
+            let mut bytes = batch(1, b"two short records");
             bytes.set_i32(23, last).unwrap();
             bytes.set_i32(57, count).unwrap();
             seal(&mut bytes);
             assert!(matches!(parse(&bytes), Err(BatchError::Invalid(_))), "{count} {last}");
         }
-        let mut control = batch(1, b"");
-        control.set_i16(21, 0x20).unwrap();
-        seal(&mut control);
-        assert!(matches!(parse(&control), Err(BatchError::Invalid(_))));
+    }
+
+    #[test]
+    fn batches_that_no_consumer_here_can_read_are_invalid() {
+        for (attributes, valid) in [(0, true), (4, true), (5, false), (7, false), (0x20, false)] {
+            let mut bytes = batch(1, b"records");
+            bytes.set_i16(21, attributes).unwrap();
+            seal(&mut bytes);
+            assert_eq!(parse(&bytes).is_ok(), valid, "{attributes:#x}");
+        }
     }
 }

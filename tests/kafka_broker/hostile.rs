@@ -30,7 +30,7 @@ fn batches_that_are_wrong_are_refused_by_the_code_that_helps() {
     bad_crc[17] ^= 1;
     let mut magic = good.clone();
     magic[16] = 1;
-    let cases: [(&str, i16, Vec<u8>); 9] = [
+    let cases: [(&str, i16, Vec<u8>); 10] = [
         ("a bad checksum", 2, bad_crc),
         ("truncated", 87, good[..good.len() - 1].to_vec()),
         ("nothing", 87, Vec::new()),
@@ -38,6 +38,7 @@ fn batches_that_are_wrong_are_refused_by_the_code_that_helps() {
         ("an older format", 43, magic),
         ("2^31 records", 87, with(57, i32::MAX)),
         ("a negative count", 87, with(57, -1)),
+        ("an unknown compression", 87, with(21, 5 << 16)),
         ("a length that is negative", 87, with(8, i32::MIN)),
         ("2 MiB", 10, batch(&[&vec![0; 2 << 20]], None)),
     ];

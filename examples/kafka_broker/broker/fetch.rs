@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytebuf::{ByteBuf, FileRegion, Payload};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::memory::Reserved;
 use super::{Broker, KEPT, Path};
@@ -55,6 +56,10 @@ impl<T> Found<T> {
 fn bytes(n: i32) -> u64 {
     u64::try_from(n).unwrap_or(0)
 }
+
+/// The least time between two looks, for each partition, so that waiting fetches of many partitions take a small part
+/// of the processor however often a partition changes.
+const LOOK: Duration = Duration::from_micros(100);
 
 /// Bytes for each partition: in the head of the response, in the waiting request and in the queue of the connection.
 const HELD: usize = 256;
@@ -196,21 +201,28 @@ impl Wanted {
             // Subscribes before it reads, so that no change is missed.
             let mut watched: Vec<_> =
                 self.partitions().filter_map(|p| p.log.as_ref().ok()).map(|p| p.watch()).collect();
-            let found = self.look();
+            let again = Instant::now() + LOOK * watched.len() as u32;
+            let found = self.look().await;
             let failed = self.code != Code::NONE || found.iter().any(|f| f.head.code != Code::NONE);
             let bytes: u64 = found.iter().map(|found| u64::from(found.head.bytes)).sum();
             if failed || bytes >= self.min_bytes || Instant::now() >= self.deadline {
                 return found;
             }
             drop(found);
+            let changed = async {
+                any_changed(&mut watched).await;
+                if Instant::now() < again {
+                    sleep_until(again).await;
+                }
+            };
             // An error means that the time is over: one last look follows.
-            let _ = timeout_at(self.deadline, any_changed(&mut watched)).await;
+            let _ = timeout_at(self.deadline, changed).await;
         }
     }
 
     /// Returns the available batches within the limits. The first batch is returned whole, because a consumer with smaller
     /// limits would never get it otherwise.
-    fn look(&self) -> Vec<Found<FileRegion>> {
+    async fn look(&self) -> Vec<Found<FileRegion>> {
         let mut left = self.max_bytes;
         let mut is_first = true;
         let mut look = |wanted: &WantedPartition| {
@@ -235,9 +247,12 @@ impl Wanted {
             head: PartitionHead::failed(wanted.index, code),
             batches: None,
         };
-        self.partitions()
-            .map(|wanted| look(wanted).unwrap_or_else(|code| failed(wanted, code)))
-            .collect()
+        let mut found = Vec::new();
+        for wanted in self.partitions() {
+            consume_budget().await;
+            found.push(look(wanted).unwrap_or_else(|code| failed(wanted, code)));
+        }
+        found
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytebuf::{ByteBuf, Payload};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::coop::consume_budget;
 
 use crate::api::code::Code;
 use crate::api::{Header, Request, coordinator, group, list_offsets, metadata, offsets, versions};
@@ -331,6 +332,7 @@ impl Broker {
         for (topic, partitions) in &request.topics {
             let mut codes = Vec::with_capacity(partitions.len());
             for &committed in partitions {
+                consume_budget().await;
                 let done = allowed
                     .and_then(|()| self.topics.partition(topic, committed.partition).map(drop))
                     .and_then(|()| self.committed.commit(who.group, topic, committed, client));
@@ -372,6 +374,8 @@ async fn offset_at(log: &Partition, timestamp: i64) -> Result<(i64, i64), Code> 
         list_offsets::EARLIEST => log.visible().map(|_| (-1, 0)),
         timestamp => {
             let found = log.at_time(timestamp).await?;
+            // A request may ask for many, and each reads a batch; other connections are served in between.
+            tokio::task::yield_now().await;
             Ok(found.map_or((-1, -1), |(offset, timestamp)| (timestamp, offset)))
         }
     }

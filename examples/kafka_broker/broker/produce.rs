@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytebuf::ByteBuf;
+use tokio::task::coop::consume_budget;
 
 use super::{Broker, KEPT, complete};
 use crate::api::Header;
@@ -34,6 +35,8 @@ impl Broker {
         for topic in request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for (partition, range) in topic.partitions {
+                // A request may have thousands; other connections are served in between.
+                consume_budget().await;
                 let appended = match (request.transactional, request.acks) {
                     (true, _) => Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
                     (false, -1..=1) => {

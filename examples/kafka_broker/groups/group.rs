@@ -6,7 +6,7 @@
 //!    place of the member of its instance.
 //! 4. A member that sends no request within its session, and has none waiting, is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ const MAX_MEMBERS: usize = 1_000;
 
 /// Maximum bytes that all members of a group may have sent: the leader gets all of them.
 const MAX_BYTES: usize = 1 << 20;
+
+/// Maximum number of protocols of a member; clients name one to four. The search for a common one visits those of all members.
+const MAX_PROTOCOLS: usize = 10;
 
 /// Memory of an assigned id.
 const PENDING: usize = 128;
@@ -202,7 +205,9 @@ impl Group {
             return Err(Code::GROUP_MAX_SIZE_REACHED);
         }
         let common = |name: &str| others().all(|(_, member)| member.speaks(name));
-        let consistent = !join.protocols.is_empty()
+        let names: BTreeSet<_> = join.protocols.iter().map(|(name, _)| name).collect();
+        let consistent = (1..=MAX_PROTOCOLS).contains(&join.protocols.len())
+            && names.len() == join.protocols.len()
             && !join.protocol_type.is_empty()
             && (others().next().is_none()
                 || self.protocol_type == join.protocol_type
@@ -282,11 +287,14 @@ impl Group {
 
     /// Returns the protocol that all members support and most prefer.
     fn choose_protocol(&self) -> String {
-        let spoken_by_all = |name: &str| self.members.values().all(|member| member.speaks(name));
-        let mut votes = BTreeMap::<&str, usize>::new();
+        let (mut speakers, mut votes) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
+        for (name, _) in self.members.values().flat_map(|member| &member.protocols) {
+            *speakers.entry(name).or_default() += 1;
+        }
         for member in self.members.values() {
-            let preferred = member.protocols.iter().find(|(name, _)| spoken_by_all(name));
-            *votes.entry(preferred.map_or("", |(name, _)| name)).or_default() += 1;
+            let mut protocols = member.protocols.iter();
+            let preferred = protocols.find(|(name, _)| speakers[&name[..]] == self.members.len());
+            *votes.entry(preferred.map_or("", |(name, _)| name)).or_insert(0) += 1;
         }
         votes.into_iter().max_by_key(|(_, votes)| *votes).map_or("", |(name, _)| name).to_owned()
     }

@@ -287,3 +287,15 @@ fn bytes_that_a_waiting_response_has_are_counted_after_they_were_replaced() {
     assert_eq!(third.members[0].metadata, large[2]);
     drop(second);
 }
+
+#[test]
+fn the_protocols_of_a_member_are_few_and_different() {
+    let names: Vec<_> = (0..11).map(|n| format!("protocol {n}")).collect();
+    let names: Vec<_> = names.iter().map(|name| &name[..]).collect();
+    let ask =
+        |protocols: &[&str]| Scene::new().ask(&request("", protocols)).try_recv().unwrap().code;
+    assert_eq!(ask(&names[..10]), Code::MEMBER_ID_REQUIRED);
+    assert_eq!(ask(&names), Code::INCONSISTENT_GROUP_PROTOCOL);
+    assert_eq!(ask(&["range", "range"]), Code::INCONSISTENT_GROUP_PROTOCOL);
+    assert_eq!(ask(&[]), Code::INCONSISTENT_GROUP_PROTOCOL);
+}

@@ -181,7 +181,7 @@ impl Log {
             let batch = &mut batches[at..at + found.length];
             batch::place(batch, next, crate::api::metadata::LEADER_EPOCH);
             parsed.push((at as u64, Batch { base_offset: next, ..found }));
-            next += i64::from(found.records);
+            next = next.checked_add(found.records.into()).ok_or(Code::INVALID_RECORD)?;
             at += found.length;
         }
         if parsed.is_empty() || parsed.len() > 1 && parsed.iter().any(|(_, b)| b.producer.is_some())
