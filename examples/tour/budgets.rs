@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytebuf::Pool;
 
+use crate::say;
+
 pub(crate) fn show() {
     println!("4. Budgets refuse and wait");
     let server = Pool::global().budget("server", 1 << 20);
@@ -20,33 +22,30 @@ pub(crate) fn show() {
             Err(error) => break error,
         }
     };
-    println!("   the greedy tenant holds {} buffers and is refused: {refused}", held.len());
-    println!(
-        "   the modest tenant is served: {}",
-        if modest.try_alloc(30_000).is_ok() { "yes" } else { "no" }
-    );
+    say(format!("the greedy tenant holds {} buffers and is refused: {refused}", held.len()));
+    let served = if modest.try_alloc(30_000).is_ok() { "yes" } else { "no" };
+    say(format!("the modest tenant is served: {served}"));
 
     let mut wait = pin!(greedy.alloc_wait(30_000));
     let waker = Waker::from(Arc::new(Announce));
     let mut context = Context::from_waker(&waker);
-    println!(
-        "   the greedy tenant waits: {}",
-        if wait.as_mut().poll(&mut context).is_pending() { "pending" } else { "ready" }
-    );
+    let state = if wait.as_mut().poll(&mut context).is_pending() { "pending" } else { "ready" };
+    say(format!("the greedy tenant waits: {state}"));
     drop(held.pop());
     match wait.poll(&mut context) {
         Poll::Ready(Ok(buffer)) => {
-            println!("   and gets {} bytes once one of its buffers is dropped", buffer.capacity());
+            say(format!("and gets {} bytes", buffer.capacity()));
         }
-        other => println!("   it still waits: {other:?}"),
+        other => say(format!("it still waits: {other:?}")),
     }
-    println!("   {}\n", greedy.budget_stats().expect("it is a budget"));
+    say(greedy.budget_stats().expect("it is a budget"));
+    println!();
 }
 
 struct Announce;
 
 impl Wake for Announce {
     fn wake(self: Arc<Self>) {
-        println!("   a buffer is dropped: the waiter is woken");
+        say("one of its buffers is dropped: the waiter is woken");
     }
 }

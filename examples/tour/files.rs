@@ -10,6 +10,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use crate::cost::{Cost, Meter, discard};
 use crate::methods::METHODS;
+use crate::say;
 
 const MIB: u64 = 128;
 const ROUNDS: usize = 5;
@@ -22,8 +23,10 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn show() -> io::Result<Vec<Measured>> {
+    println!("5. A file of {MIB} MiB over loopback, by each method: medians of {ROUNDS} rounds");
     println!(
-        "5. A file of {MIB} MiB to a socket over loopback, by each method; median of {ROUNDS} rounds"
+        "   {:<24}{:>8}{:>14}{:>20}{:>9}",
+        "method", "GiB/s", "CPU s per GiB", "system calls / GiB", "copies"
     );
     let file = Arc::new(make_file()?);
     let mut measured = Vec::new();
@@ -44,7 +47,7 @@ pub(crate) fn show() -> io::Result<Vec<Measured>> {
         });
         let cost = Cost::median(costs.collect::<io::Result<_>>()?);
         println!(
-            "   {:<24} {:6.2} GiB/s  {:.3} CPU s/GiB  {:6.0} system calls/GiB  copies: {}",
+            "   {:<24}{:>8.2}{:>14.3}{:>20.0}{:>9}",
             method.title(),
             cost.gib_per_second(),
             cost.cpu_seconds_per_gib(),
@@ -52,10 +55,9 @@ pub(crate) fn show() -> io::Result<Vec<Measured>> {
             method.copies(),
         );
         if zero_copy > 0 {
-            println!(
-                "   {:<24} the kernel copied at least {copied} of {zero_copy} zero-copy sends, as it does over loopback",
-                ""
-            );
+            say(format!(
+                "(the kernel copied at least {copied} of {zero_copy} zero-copy sends, as it does over loopback)"
+            ));
         }
         measured.push(Measured { title: method.title(), cost });
     }

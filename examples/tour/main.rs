@@ -55,10 +55,25 @@ fn main() -> std::io::Result<()> {
     }
     std::fs::write(&options.picture, picture::draw(&samples, &methods))?;
     println!(
-        "\nA picture of the memory of the pool and of the cost of each method: {}",
+        "\nA picture of the pool's memory and of the cost of each method:\n   {}",
         options.picture.display()
     );
     Ok(())
+}
+
+/// Prints a paragraph: indented lines of at most 79 characters.
+#[cfg(target_os = "linux")]
+fn say(text: impl std::fmt::Display) {
+    let mut line = String::from("  ");
+    for word in text.to_string().split_whitespace() {
+        if line.len() + 1 + word.len() > 79 {
+            println!("{line}");
+            line = String::from("    ");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    println!("{line}");
 }
 
 #[cfg(not(target_os = "linux"))]

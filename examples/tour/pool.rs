@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytebuf::{ByteBuf, Pool, PoolStats};
 
+use crate::say;
+
 /// Maximum number of buffers that each thread holds.
 const HELD: usize = 4000;
 
@@ -22,9 +24,9 @@ pub(crate) struct Sample {
 /// Runs two threads that replace buffers at random and pass some to each other, then drops all buffers.
 pub(crate) fn show(load: Duration) -> Vec<Sample> {
     println!("1. A pool under load");
-    println!(
-        "   Two threads replace {HELD} buffers each, of 32 bytes to 256 KiB, and pass every eighth to the other."
-    );
+    say(format!(
+        "Two threads replace {HELD} buffers each, of 32 bytes to 256 KiB, and pass every eighth to the other."
+    ));
     let pool = Pool::builder().build();
     let stop = AtomicBool::new(false);
     let (to_second, from_first) = mpsc::sync_channel(256);
@@ -36,18 +38,19 @@ pub(crate) fn show(load: Duration) -> Vec<Sample> {
         scope.spawn(move || replace(pool, 1, stop, &to_second, &from_second));
         scope.spawn(move || replace(pool, 2, stop, &to_first, &from_first));
         watch(pool, begun, load, &mut samples, "under load");
-        println!("   {}", pool.stats());
+        say(pool.stats());
         stop.store(true, Ordering::Relaxed);
     });
-    println!("   All buffers are dropped. The purger returns idle memory to the system.");
+    say("All buffers are dropped. The purger returns idle memory to the system.");
     watch(&pool, begun, Duration::from_millis(1500), &mut samples, "idle");
     let rest = pool.stats();
-    println!("   After 1.5 s, `trim` returns another {} KiB.", pool.trim() >> 10);
-    println!(
-        "   {} allocations, {:.1} % of them from the thread's own cache.\n",
+    say(format!("After 1.5 s, `trim` returns another {} KiB.", pool.trim() >> 10));
+    say(format!(
+        "{} allocations, {:.1} % of them from the thread's own cache.",
         rest.allocations,
         rest.hit_rate() * 100.0
-    );
+    ));
+    println!();
     samples
 }
 
@@ -112,17 +115,16 @@ fn watch(pool: &Pool, begun: Instant, time: Duration, samples: &mut Vec<Sample>,
         };
         samples.push(sample);
         if stderr().is_terminal() {
-            let bar =
-                "#".repeat((sample.live_mib / 4.0) as usize).chars().take(40).collect::<String>();
+            let bar = "#".repeat((sample.live_mib / 4.0).min(20.0) as usize);
             eprint!(
-                "\r   {label:<10} {:5.1} s  live {:6.1} MiB  held {:6.1} MiB  {:>10} allocations  {bar:<40}",
-                sample.seconds, sample.live_mib, sample.held_mib, stats.allocations
+                "\r   {label:<10} {:5.1} s   live {:5.1} MiB   held {:5.1} MiB   {bar:<20}",
+                sample.seconds, sample.live_mib, sample.held_mib
             );
             let _ = stderr().flush();
         }
     }
     if stderr().is_terminal() {
-        eprint!("\r{:120}\r", "");
+        eprint!("\r{:79}\r", "");
     }
 }
 
