@@ -40,8 +40,13 @@ pub(super) const MIXED_WINDOWS_TO_SHRINK: i32 = 64;
 /// The bytes that a magazine may hold at first, or one block if that is larger.
 pub(super) const FIRST_MAGAZINE: usize = 2048;
 
-/// The maximum number of blocks in a magazine.
-pub(super) const MAX_MAGAZINE: usize = 256;
+/// The maximum number of blocks in a magazine of a thread that holds more than [`USUAL_MAGAZINE`] blocks of the class. A
+/// batch of 1024 blocks of 2 KiB takes 7 to 8 ns for each with this, and 12 to 13 with 256.
+pub(super) const MAX_MAGAZINE: usize = 1024;
+
+/// The maximum number of blocks in any other magazine. Blocks that flow from one thread to another lie in the receiving
+/// thread's magazine meanwhile: with 1024, those of 1 KiB took 2 ns more, as they had left the nearer caches.
+pub(super) const USUAL_MAGAZINE: usize = 256;
 
 /// The maximum bytes of a magazine, or two blocks if those are larger.
 pub(super) const MAX_MAGAZINE_BYTES: usize = 4 << 20;

@@ -22,7 +22,7 @@ use crate::pool::shared::stores::magazines::{Magazines, Open, most_of};
 use crate::pool::tuning::{
     BLOCKS_BEFORE_DEPOT, FIRST_ALLOWANCE, FIRST_MAGAZINE, GROWTH_INTERVAL, MAX_ROUND,
     MIN_WINDOW_BLOCKS, MIXED_WINDOWS_PER_SWING, MIXED_WINDOWS_TO_SHRINK, PURGE_STEP,
-    REFUSALS_BEFORE_DISPLACING, SMALL_SHARE, SWINGS_TO_GROW, WINDOWS_PER_ALLOWANCE,
+    REFUSALS_BEFORE_DISPLACING, SMALL_SHARE, SWINGS_TO_GROW, USUAL_MAGAZINE, WINDOWS_PER_ALLOWANCE,
 };
 use core::cell::Cell;
 use std::sync::Arc;
@@ -275,9 +275,12 @@ impl Cache {
         let counters = magazine.counters();
         let takes = counters.takes.get() as u32;
         let since = takes.wrapping_sub(counters.takes_at_miss.replace(takes));
-        let most = most_of(size);
+        // The blocks of this thread's allocations, in use or in the magazine; negative for those of other threads.
+        let held = counters.received.get().wrapping_sub(counters.given.get()) as i64;
+        let holds_many = held > USUAL_MAGAZINE as i64;
+        let most = if holds_many { most_of(size) } else { most_of(size).min(USUAL_MAGAZINE) };
         // A magazine with limit 0, new or emptied by another thread, always grows.
-        if limit == most || (limit > 0 && u64::from(since) > GROWTH_INTERVAL * limit as u64) {
+        if limit >= most || (limit > 0 && u64::from(since) > GROWTH_INTERVAL * limit as u64) {
             return limit;
         }
         let next = (limit * 2).max(FIRST_MAGAZINE / size).clamp(1, most);
@@ -385,6 +388,29 @@ mod tests {
         let sum = cache.magazines.assigned() + cache.magazines.unassigned.get();
         assert_eq!(sum, allowance(), "J1");
         cache.flush();
+    }
+
+    /// A batch of more blocks than magazines usually hold stays in the magazine of the thread that allocates and frees
+    /// it; blocks of another thread do not.
+    #[test]
+    #[cfg(not(miri))]
+    fn a_magazine_holds_a_large_batch_of_its_own_thread_only() {
+        let pool = Pool::builder().build();
+        let new = || Cache::new(Arc::clone(pool.central()));
+        let (own, other) = (new(), new());
+        let home = Arc::as_ptr(pool.central()).cast();
+        swing(&own, home, 2048, 1000, 20);
+        let before = own.magazines.refills.get();
+        swing(&own, home, 2048, 1000, 20);
+        assert_eq!(own.magazines.refills.get(), before);
+        for _ in 0..20 {
+            let held: Vec<_> = (0..1000).map(|_| take(&own, home, 2048)).collect();
+            held.into_iter().for_each(|block| put(&other, home, block));
+        }
+        let limit = other.magazines.with(class_of(2048), |magazine| magazine.limit()).unwrap();
+        assert_eq!(limit, USUAL_MAGAZINE);
+        own.flush();
+        other.flush();
     }
 
     /// The allocating thread has assigned its allowance to another class.
