@@ -112,14 +112,13 @@ impl fmt::Display for HexDump<'_> {
         if self.bytes.len() == 0 {
             return Ok(());
         }
-        let (hex, ascii) = ("-".repeat(3 * ROW + 1), "-".repeat(ROW));
-        writeln!(f, "         +{hex}+")?;
+        writeln!(f, "         +{:-<1$}+", "", 3 * ROW + 1)?;
         writeln!(f, "         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |")?;
-        writeln!(f, "+--------+{hex}+{ascii}+")?;
-        let mut bytes = self.bytes.clone();
+        writeln!(f, "+--------+{0:-<1$}+{0:-<2$}+", "", 3 * ROW + 1, ROW)?;
+        let (mut bytes, mut text) = (self.bytes.clone(), String::with_capacity(ROW));
         for offset in (0..self.bytes.len()).step_by(ROW) {
             write!(f, "|{offset:08x}|")?;
-            let mut text = String::with_capacity(ROW);
+            text.clear();
             for byte in bytes.by_ref().take(ROW) {
                 write!(f, " {byte:02x}")?;
                 text.push(if matches!(byte, b' '..=b'~') { char::from(byte) } else { '.' });
@@ -127,7 +126,7 @@ impl fmt::Display for HexDump<'_> {
             let missing = ROW - text.len();
             writeln!(f, "{:1$} |{text:ROW$}|", "", 3 * missing)?;
         }
-        write!(f, "+--------+{hex}+{ascii}+")
+        write!(f, "+--------+{0:-<1$}+{0:-<2$}+", "", 3 * ROW + 1, ROW)
     }
 }
 
@@ -157,10 +156,11 @@ pub fn decode_hex(digits: impl AsRef<[u8]>) -> Result<Vec<u8>, HexError> {
         Some(value) => Ok(value as u8),
         None => Err(HexError::NotADigit { offset, byte }),
     };
-    let decode = |(index, &[high, low]): (usize, &[u8; 2])| {
-        Ok(value(2 * index, high)? << 4 | value(2 * index + 1, low)?)
-    };
-    pairs.iter().enumerate().map(decode).collect()
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for (index, &[high, low]) in pairs.iter().enumerate() {
+        bytes.push(value(2 * index, high)? << 4 | value(2 * index + 1, low)?);
+    }
+    Ok(bytes)
 }
 
 /// Text that is not hexadecimal.

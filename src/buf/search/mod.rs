@@ -20,7 +20,8 @@ pub use self::stream::{Finder, Found, MultiFinder, NeedleError};
 /// Search for bytes, sets of bytes, needles and conditions.
 ///
 /// For `[u8]` and [`CompositeByteBuf`]. Results are offsets from the first readable byte. Copies nothing. O(n)
-/// for any needle.
+/// for any needle. A composite of several components allocates a table for a needle of more than 16 bytes: 16 bytes
+/// for each of its bytes.
 ///
 /// # Examples
 ///
@@ -38,11 +39,11 @@ pub trait Search {
 
 impl Search for [u8] {
     fn find(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
-        memmem::find(self, needle.as_ref())
+        memmem::find(self, fitting(needle.as_ref(), self.len())?)
     }
 
     fn rfind(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
-        memmem::rfind(self, needle.as_ref())
+        memmem::rfind(self, fitting(needle.as_ref(), self.len())?)
     }
 
     fn find_byte(&self, byte: u8) -> Option<usize> {
@@ -72,9 +73,12 @@ impl Search for [u8] {
 
 impl Search for CompositeByteBuf {
     fn find(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
-        let needle = needle.as_ref();
+        let needle = fitting(needle.as_ref(), self.len())?;
         if needle.is_empty() {
             return Some(0);
+        }
+        if self.component(1).is_none() {
+            return self.component(0)?.find(needle);
         }
         let whole = memmem::Finder::new(needle);
         let mut partial = Partial::new(needle.iter());
@@ -84,9 +88,12 @@ impl Search for CompositeByteBuf {
     }
 
     fn rfind(&self, needle: impl AsRef<[u8]>) -> Option<usize> {
-        let needle = needle.as_ref();
+        let needle = fitting(needle.as_ref(), self.len())?;
         if needle.is_empty() {
             return Some(self.len());
+        }
+        if self.component(1).is_none() {
+            return self.component(0)?.rfind(needle);
         }
         let whole = memmem::FinderRev::new(needle);
         let mut partial = Partial::new(needle.iter().rev());
@@ -134,6 +141,11 @@ impl Search for CompositeByteBuf {
     }
 }
 
+/// Returns the needle, unless it is longer than the content: preparing a search for it takes time and memory.
+fn fitting(needle: &[u8], len: usize) -> Option<&[u8]> {
+    (needle.len() <= len).then_some(needle)
+}
+
 /// Searches the components from the front, until `find` finds a match.
 fn first(
     composite: &CompositeByteBuf,
@@ -160,9 +172,10 @@ fn last(
 }
 
 /// A set of bytes to find. `memchr` takes up to three; for more, a table is indexed by each byte.
+#[allow(clippy::large_enum_variant, reason = "a search allocates nothing for its set")]
 enum ByteSet {
     Few(u8, u8, u8),
-    Many(Box<[bool; 256]>),
+    Many([bool; 256]),
     None,
 }
 
@@ -174,7 +187,7 @@ impl ByteSet {
             [a, b] => Self::Few(a, b, b),
             [a, b, c] => Self::Few(a, b, c),
             _ => {
-                let mut table = Box::new([false; 256]);
+                let mut table = [false; 256];
                 set.iter().for_each(|&byte| table[usize::from(byte)] = true);
                 Self::Many(table)
             }

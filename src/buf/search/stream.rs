@@ -38,7 +38,7 @@ pub struct Finder<'n> {
 }
 
 impl<'n> Finder<'n> {
-    /// Prepares the search. O(needle), allocates if the needle is longer than 16 bytes.
+    /// Prepares the search. O(needle); a needle longer than 16 bytes allocates 16 bytes for each of its bytes.
     ///
     /// # Errors
     ///
@@ -167,8 +167,8 @@ pub struct Found {
 
 /// Searches for many needles at once in a stream that arrives in chunks.
 ///
-/// Works like [`Finder`], for any number of needles at one step per byte. A clone shares the tables: prepare a
-/// search once and clone it for each stream.
+/// Works like [`Finder`], for any number of needles at one step per byte, and one for each needle that ends at a
+/// match. A clone shares the tables: prepare a search once and clone it for each stream.
 ///
 /// # Examples
 ///
@@ -191,7 +191,8 @@ pub struct MultiFinder {
 }
 
 impl MultiFinder {
-    /// Prepares the search. O(sum of the needles).
+    /// Prepares the search. O(sum of the needles), and a table entry for each byte of a needle and each needle
+    /// that ends there.
     ///
     /// # Errors
     ///
@@ -316,8 +317,8 @@ pub(super) struct Partial {
 
 impl Partial {
     /// Creates the automaton for a needle of at least one byte.
-    pub(super) fn new<'n>(needle: impl Iterator<Item = &'n u8>) -> Self {
-        let mut steps: SmallVec<[(u8, usize); 16]> = SmallVec::new();
+    pub(super) fn new<'n>(needle: impl ExactSizeIterator<Item = &'n u8>) -> Self {
+        let mut steps: SmallVec<[(u8, usize); 16]> = SmallVec::with_capacity(needle.len());
         let mut again = 0;
         for &byte in needle {
             steps.push((byte, again));

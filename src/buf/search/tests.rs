@@ -19,6 +19,15 @@ fn no_chunking_makes_a_search_quadratic() {
 }
 
 #[test]
+fn a_needle_longer_than_the_content_is_not_read() {
+    // A table for it would take gigabytes and minutes.
+    let needle = vec![0_u8; if cfg!(miri) { 1 << 12 } else { 1 << 28 }];
+    let parts = CompositeByteBuf::from_iter(["ab", "c"]);
+    assert_eq!((parts.find(&needle), parts.rfind(&needle)), (None, None));
+    assert_eq!((b"abc".find(&needle), b"abc".rfind(&needle)), (None, None));
+}
+
+#[test]
 fn clones_of_a_search_are_independent() {
     let mut first = MultiFinder::new(["ab"]).unwrap();
     assert_eq!(first.feed(b"a"), None);
