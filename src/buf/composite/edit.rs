@@ -3,9 +3,12 @@
 use std::mem;
 
 use super::{CompositeByteBuf, MERGE_AFTER, MERGE_BELOW, MERGE_BLOCK};
-use crate::buf::{
-    ByteView,
-    byte_buf::{allocate, source_among},
+use crate::{
+    buf::{
+        ByteView,
+        byte_buf::{allocate, source_among},
+    },
+    pool::Block,
 };
 
 impl CompositeByteBuf {
@@ -149,41 +152,44 @@ impl CompositeByteBuf {
 
     /// Appends a small component to a long list. It is copied after the last one's bytes, if no other handle holds
     /// that block and the block has spare capacity; otherwise into a new block, together with the last
-    /// component if that is small too.
+    /// component if that is small too. Bytes of two pools or budgets are not copied together.
     ///
     /// A new block is small, so that a held slice of it pins little: it is larger only after a block that
     /// small components filled while no other handle held it. At most [`MERGE_BELOW`] bytes are copied
     /// again for each component.
     fn merge_back(&mut self, part: ByteView) {
         let last = self.rest.pop_back().unwrap_or_default();
+        let may_join =
+            last.block().is_none_or(Block::is_adopted) || last.may_be_followed_by(part.block());
         let (last, is_alone) = match last.try_into_mut() {
-            Ok(mut block) if block.capacity() - block.len() >= part.len() => {
+            Ok(mut block)
+                if block.capacity() - block.len() >= part.len()
+                    && block.may_take_from(part.block()) =>
+            {
                 block.extend_from_slice(&part);
                 return self.rest.push_back(block.freeze());
             }
             Ok(block) => (block.freeze(), true),
             Err(last) => (last, false),
         };
-        let filled = last.pinned();
-        let size = if last.len() < MERGE_BELOW {
-            2 * (last.len() + part.len())
-        } else if is_alone && filled <= MERGE_BLOCK {
-            (4 * filled).min(MERGE_BLOCK)
+        let (len, filled) = (last.len(), last.pinned());
+        let size = if !may_join {
+            None
+        } else if len < MERGE_BELOW {
+            Some(2 * (len + part.len()))
         } else {
-            self.rest.push_back(last);
-            return self.rest.push_back(part);
+            (is_alone && filled <= MERGE_BLOCK).then(|| (4 * filled).min(MERGE_BLOCK))
         };
+        let source = size.map(|size| (source_among([&last, &part].into_iter()), size));
+        // Before the allocation: it may call a function of the budget, which may panic.
+        self.rest.push_back(last);
         // Without memory for a block, the components stay separate.
-        let Ok(mut block) = allocate(&source_among([&last, &part].into_iter()), 0, size) else {
-            self.rest.push_back(last);
+        let Some(mut block) = source.and_then(|(source, size)| allocate(&source, 0, size).ok())
+        else {
             return self.rest.push_back(part);
         };
-        if last.len() < MERGE_BELOW {
-            block.extend_from_slice(&last);
-        } else {
-            self.rest.push_back(last.clone());
-        }
-        block.extend_from_slice(&part);
+        let small = if len < MERGE_BELOW { self.rest.pop_back() } else { None };
+        small.iter().chain([&part]).for_each(|bytes| block.extend_from_slice(bytes));
         self.rest.push_back(block.freeze());
     }
 

@@ -42,7 +42,8 @@ const MERGE_BLOCK: usize = 4096;
 ///
 /// Empty components are dropped. [`push_back`](Self::push_back) (and so `extend` and `collect`)
 /// copies a component of less than 64 bytes into the spare capacity after the last one, once there
-/// are 16 components and the last one is as small or has such capacity. So a peer that sends single bytes
+/// are 16 components and the last one is as small or has such capacity, unless it is of another pool or
+/// budget. So a peer that sends single bytes
 /// can't make the list long or the work quadratic. All other components keep their boundaries, and only
 /// [`consolidate`](Self::consolidate) joins them. If the boundaries of tiny components matter, use
 /// [`insert`](Self::insert), which keeps them.

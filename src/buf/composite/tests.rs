@@ -121,6 +121,52 @@ fn copies_are_charged_and_zeroed_where_the_bytes_were() {
 }
 
 #[test]
+fn a_small_part_is_merged_only_into_memory_of_its_own_pool_and_budget() {
+    let plain = crate::Pool::builder().build();
+    let tenant = plain.budget("tenant", 1 << 20);
+    let secrets = crate::Pool::builder().zero_on_release(true).build();
+    let behind = |last: ByteView, part: ByteView| {
+        let mut parts: CompositeByteBuf = std::iter::repeat_n("x", MERGE_AFTER).collect();
+        parts.insert(MERGE_AFTER, last);
+        parts.push_back(part);
+        parts
+    };
+    let with_spare_capacity = |pool: &crate::Pool| {
+        let mut buf = pool.alloc(40);
+        buf.extend_from_slice(b"a");
+        buf.freeze()
+    };
+    let pools = [&plain, &tenant, &secrets];
+    for last in pools {
+        for pool in pools {
+            let parts = behind(with_spare_capacity(last), pool.copy_from_slice(b"b"));
+            let is_merged = parts.components().len() == MERGE_AFTER + 1;
+            assert_eq!(is_merged, std::ptr::eq(last, pool));
+        }
+    }
+    // Behind the end of a part of a vector is the rest of the vector.
+    for len in [1, MERGE_BELOW] {
+        let parts =
+            behind(ByteView::from(vec![7; 100]).slice(..len), secrets.copy_from_slice(b"b"));
+        let last = parts.components().next_back().unwrap();
+        assert!(last.ends_with(b"b") && last.block().unwrap().is_zeroed_on_release());
+    }
+}
+
+#[test]
+fn a_part_is_not_lost_when_a_merge_panics() {
+    let tenant = crate::Pool::builder()
+        .build()
+        .budget_shedding("tenant", 64, |_| panic!("no memory is given up"));
+    let mut parts: CompositeByteBuf = std::iter::repeat_n("x", MERGE_AFTER).collect();
+    parts.insert(MERGE_AFTER, tenant.copy_from_slice(b"last"));
+    let before = parts.to_vec();
+    let push = std::panic::AssertUnwindSafe(|| parts.push_back("next"));
+    assert!(std::panic::catch_unwind(push).is_err());
+    assert_eq!(parts, before);
+}
+
+#[test]
 fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
     let tenant = crate::Pool::builder().build().budget("tenant", 1024);
     let part = tenant.copy_from_slice(&[7; 300]);
