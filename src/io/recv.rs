@@ -105,10 +105,9 @@ impl RecvSizer {
     /// bytes that is less than a quarter full is replaced by a smaller one. Bytes that were read from `into`
     /// before can't be read again then.
     ///
-    /// A buffer that has memory grows in the pool and budget of that memory; one that has none grows in the
-    /// global pool. To charge a budget, use [`receive_vectored`](Self::receive_vectored). If the pool has no
-    /// memory for the size that fits the connection, a smaller size is allocated; existing spare capacity is
-    /// always enough.
+    /// The buffer grows in the pool and budget that it was allocated from, also while it holds no memory. If the
+    /// pool has no memory for the size that fits the connection, a smaller size is allocated; existing spare
+    /// capacity is always enough.
     ///
     /// # Errors
     ///

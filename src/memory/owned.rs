@@ -11,6 +11,7 @@
 #![allow(unsafe_code, reason = "type erasure of the owner behind a header")]
 
 use super::header::{Header, HeaderRef, Kind, LongHeader, Origin};
+use super::try_box::try_box;
 use core::any::TypeId;
 use core::ptr::NonNull;
 
@@ -51,13 +52,30 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
     flags: u8,
     expose: impl FnOnce(&mut T) -> OwnedBytes,
 ) -> HeaderRef {
-    let origin = Origin { kind: Kind::Owned, flags, ..Origin::NOWHERE };
-    let header = LongHeader::new(NonNull::dangling(), NonNull::dangling(), 0, origin);
-    let owned = Box::leak(Box::new(Owned {
-        erased: Erased { header, type_id: TypeId::of::<T>(), free: free::<T> },
-        value,
-    }));
-    let guard = Unfinished(NonNull::from(owned));
+    // SAFETY: as the caller guarantees.
+    unsafe { finish(Box::new(Owned::unfinished(value)), flags, expose) }
+}
+
+/// Returns a block of no bytes that keeps `value`; `None` if there is no memory for it.
+pub(crate) fn keep<T: Send + 'static>(value: T) -> Option<HeaderRef> {
+    let owned = try_box(Owned::unfinished(value))?;
+    let expose =
+        |value: &mut T| OwnedBytes { data: NonNull::from(value).cast(), len: 0, allocated: 0 };
+    // SAFETY: no byte is exposed.
+    Some(unsafe { finish(owned, 0, expose) })
+}
+
+/// Completes a block of [`adopt`].
+///
+/// # Safety
+///
+/// That of [`adopt`].
+unsafe fn finish<T: Send + 'static>(
+    owned: Box<Owned<T>>,
+    flags: u8,
+    expose: impl FnOnce(&mut T) -> OwnedBytes,
+) -> HeaderRef {
+    let guard = Unfinished(NonNull::from(Box::leak(owned)));
     // `expose` sees the value at its final address (O2).
     // SAFETY: the allocation was just leaked, and no other pointer to it exists.
     let OwnedBytes { data, len, allocated } = expose(unsafe { &mut (*guard.0.as_ptr()).value });
@@ -65,12 +83,23 @@ pub(crate) unsafe fn adopt<T: Send + 'static>(
     core::mem::forget(guard);
     // SAFETY: as above.
     let header = unsafe { &raw mut (*owned.as_ptr()).erased.header };
+    let origin = Origin { kind: Kind::Owned, flags, ..Origin::NOWHERE };
     // SAFETY: as above; the overwritten header has nothing to drop.
     unsafe { header.write(LongHeader::new(owned.cast(), data, allocated, origin)) };
     // SAFETY: the header is the first field of a leaked box (`repr(C)`), which `free` and `take` end.
     let header = unsafe { HeaderRef::new(owned.cast()) };
     header.set_requested(len);
     header
+}
+
+impl<T: Send + 'static> Owned<T> {
+    /// Returns a value whose header is still to be written.
+    fn unfinished(value: T) -> Self {
+        let origin = Origin { kind: Kind::Owned, ..Origin::NOWHERE };
+        let header = LongHeader::new(NonNull::dangling(), NonNull::dangling(), 0, origin);
+        let erased = Erased { header, type_id: TypeId::of::<T>(), free: free::<T> };
+        Self { erased, value }
+    }
 }
 
 /// Frees the value if `expose` panics.

@@ -1,6 +1,7 @@
 //! [`Source`]: the pool and the budget that a buffer's memory comes from.
 
 use crate::memory::header::{ExtHead, HeaderRef, Kind};
+use crate::memory::owned;
 use crate::pool::block::Block;
 use crate::pool::block_ext::{self, BlockExt};
 use crate::pool::budget::{Budget, Charge};
@@ -97,6 +98,23 @@ impl Source {
         Ok(block)
     }
 
+    /// Returns a block of no bytes, for a buffer without memory that is to grow in this pool and budget. It is
+    /// charged to no budget, and no limit counts it.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no memory for it.
+    pub(crate) fn block_of_no_bytes(&self) -> Result<Block, AllocError> {
+        let block = owned::keep(self.clone()).ok_or_else(|| self.central.refuse(0))?;
+        Ok(Block::adopted(block))
+    }
+
+    /// Returns whether both are the same pool and budget.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let budget = |source: &Self| source.budget.as_ref().map(Arc::as_ptr);
+        Arc::ptr_eq(&self.central, &other.central) && budget(self) == budget(other)
+    }
+
     /// Returns the same pool without the budget, for memory that is freed before the call ends.
     pub(crate) fn without_budget(self) -> Self {
         Self::new(self.central, None)
@@ -114,7 +132,8 @@ impl Block {
     pub(crate) fn source(&self) -> Option<Source> {
         let block = self.header();
         if block.home().is_null() {
-            return None;
+            // That of a block of no bytes.
+            return self.owner::<Source>().cloned();
         }
         Some(Source::new(pool_of(block), block_ext::budget(block)))
     }

@@ -23,7 +23,8 @@ impl Pool {
     /// # Cost
     ///
     /// A few nanoseconds for any size up to 1 MiB, no atomic read-modify-write, while the thread's
-    /// cache has a block.
+    /// cache has a block. For no bytes none is taken: the buffer grows in this pool when it is written to. A small
+    /// heap allocation remembers the pool, unless it is the global one.
     #[inline(always)]
     #[must_use]
     #[track_caller]
@@ -107,7 +108,7 @@ impl Pool {
         async move {
             match block {
                 Some(block) => Ok(ByteBuf::over(block.await?, 0, n)),
-                None => Ok(ByteBuf::new()),
+                None => self.try_alloc(0),
             }
         }
     }
@@ -319,12 +320,17 @@ fn allocate_or_panic(source: &Source, front: usize, n: usize) -> ByteBuf {
     ByteBuf::with_block(block, front, n)
 }
 
-/// Allocates a block of at least `size` bytes; returns `None` if `size` is 0.
+/// Allocates a block of at least `size` bytes. If `size` is 0, a block of no bytes keeps the pool and budget, in which
+/// the buffer grows; `None` is that of the global pool.
 #[cold]
 #[track_caller]
 fn allocate_slowly(source: &Source, size: usize) -> Result<Option<Block>, AllocError> {
     // Not a closure: tracking would record it as the caller of the allocation.
-    if size == 0 { Ok(None) } else { Ok(Some(source.allocate(size)?)) }
+    match size {
+        0 if source.is_same(Pool::global().source()) => Ok(None),
+        0 => source.block_of_no_bytes().map(Some),
+        _ => source.allocate(size).map(Some),
+    }
 }
 
 #[cold]

@@ -30,9 +30,11 @@ impl ByteBuf {
     #[doc(alias = "asReadOnly")]
     pub fn freeze(self) -> ByteView {
         let (ptr, len) = (self.at(self.reader), self.len());
+        // Without capacity, the block only makes the buffer grow in its pool.
+        let block = self.block.filter(|_| self.end > 0);
         // SAFETY: initialised bytes of this handle's own range (W1, W3); the handle ends here, so that
         // nothing writes them while the view holds its reference.
-        unsafe { ByteView::from_parts(ptr, len, self.block) }
+        unsafe { ByteView::from_parts(ptr, len, block) }
     }
 
     /// Splits the buffer at `at`, counted from the first readable byte: keeps the bytes before it, returns the
@@ -61,7 +63,7 @@ impl ByteBuf {
     pub fn split_off(&mut self, at: usize) -> Self {
         range::check_split("split_off", at, self.capacity());
         let index = self.reader + at;
-        let mut rest = Self {
+        let rest = Self {
             base: self.at(index),
             reader: 0,
             writer: self.writer.saturating_sub(index),
@@ -75,9 +77,6 @@ impl ByteBuf {
         self.end = index;
         self.initialised = self.initialised.min(index);
         self.writer = self.writer.min(index);
-        if rest.end == 0 {
-            rest.block = None;
-        }
         rest
     }
 

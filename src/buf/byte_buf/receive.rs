@@ -2,6 +2,7 @@
 //! while it waits for the next one.
 
 use super::alloc::{allocate, source_of};
+use super::fields::MadeWith;
 use super::{ByteBuf, TryReserveError};
 use crate::pool::AllocError;
 
@@ -118,7 +119,12 @@ impl ByteBuf {
     pub(crate) fn release_excess(&mut self) {
         let Some(block) = &self.block else { return };
         if self.is_empty() {
-            *self = Self { max: self.max, ..Self::new() };
+            // Keeps the pool and budget, unless the system has no memory for that.
+            if block.capacity() > 0
+                && let Ok(empty) = self.moved(0, 0)
+            {
+                *self = Self { made_with: MadeWith::BLOCK, ..empty };
+            }
         } else if block.capacity() > SMALL_BLOCK
             && block.capacity() / LEAST_FILLED > self.len()
             && !block.is_adopted()

@@ -268,6 +268,51 @@ fn a_copy_is_charged_where_its_original_is() {
     assert_eq!(used(), 0);
 }
 
+#[test]
+fn a_buffer_without_memory_grows_in_its_own_pool_and_budget() {
+    let pool = Pool::builder().zero_on_release(true).build();
+    let tenant = pool.budget("tenant", 1 << 20);
+    let used = || tenant.budget_stats().unwrap().used;
+    type Make = fn(&Pool) -> ByteBuf;
+    let makers: [(&str, Make); 7] = [
+        ("allocated", |pool| pool.alloc(0)),
+        ("with a maximum", |pool| {
+            let mut buf = pool.alloc(0);
+            buf.set_max_capacity(500).unwrap();
+            buf
+        }),
+        ("cloned", |pool| pool.alloc(100).clone()),
+        ("split off behind the capacity", |pool| pool.alloc(100).split_off(100)),
+        ("split off behind all bytes", |pool| {
+            let mut buf = pool.alloc(100);
+            buf.put_bytes(7, 100);
+            buf.split_off(100)
+        }),
+        ("copied", |pool| pool.alloc(100).freeze().try_copy().unwrap()),
+        ("after a wait without bytes", |pool| {
+            let mut buf = pool.alloc(100);
+            buf.release_excess();
+            buf
+        }),
+    ];
+    for (which, make) in makers {
+        let mut buf = make(&tenant);
+        assert_eq!(buf.capacity(), 0, "{which}");
+        for _ in 0..2 {
+            buf.put_bytes(7, 300);
+            assert!((300..=1024).contains(&used()), "{which}: {}", used());
+            assert!(pool.stats().live >= 300, "{which}");
+            buf.clear();
+            buf.release_excess();
+            assert_eq!((buf.capacity(), used()), (0, 0), "{which}");
+        }
+        buf.prepend(b"front");
+        assert!(used() > 0, "{which}");
+        drop(buf);
+        assert_eq!(used(), 0, "{which}");
+    }
+}
+
 /// A held frame of a connection must not make each read take a block of its own.
 #[test]
 fn growth_remembers_the_capacity_that_a_buffer_was_made_with() {

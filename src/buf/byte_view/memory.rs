@@ -36,8 +36,9 @@ impl ByteView {
         self.block.as_ref().is_some_and(|block| block.is_writable() && block.is_unique())
     }
 
-    /// Returns the number of bytes that this view keeps allocated: the size of its whole block.
-    /// Zero for static and empty views. A foreign owner, such as a `Bytes`, counts as the bytes that it
+    /// Returns the number of bytes that this view keeps allocated: the size of its whole block. Zero for static
+    /// views and for empty parts of others; a view that [`advance`](bytes::Buf::advance) has emptied keeps its
+    /// block. A foreign owner, such as a `Bytes`, counts as the bytes that it
     /// exposes, because its real size is not known.
     ///
     /// # Examples

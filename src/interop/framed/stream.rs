@@ -53,8 +53,8 @@ macro_rules! receives_frames {
                 &self.incoming.buffer
             }
 
-            /// Returns the received bytes that are not decoded, mutably. While the buffer holds bytes, the next
-            /// blocks come from its pool.
+            /// Returns the received bytes that are not decoded, mutably. The next blocks come from the pool of
+            /// the buffer.
             pub fn read_buffer_mut(&mut self) -> &mut ByteBuf {
                 &mut self.incoming.buffer
             }

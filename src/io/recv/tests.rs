@@ -231,9 +231,22 @@ fn a_buffer_keeps_its_maximum_and_allocates_from_its_own_pool() {
     assert_eq!((input.len(), input.max_capacity()), (1000, 1000));
 
     let tenant = Pool::builder().build().budget("tenant", 8192);
-    let mut input = tenant.alloc(100);
-    assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 1600);
-    assert!(tenant.budget_stats().unwrap().used >= 4096);
+    let used = || tenant.budget_stats().unwrap().used;
+    for capacity in [100, 0] {
+        let mut input = tenant.alloc(capacity);
+        peer.write_all(&[7; 1600]).unwrap();
+        assert!(sizer.receive(&socket, &mut input).unwrap() > 0);
+        assert!(used() >= 4096);
+        input.clear();
+        while sizer.receive(&socket, &mut input).is_ok() {
+            input.clear();
+        }
+        // Nothing is held while it waits, and the next bytes are charged again.
+        assert_eq!((input.capacity(), used()), (0, 0));
+        peer.write_all(&[7; 10]).unwrap();
+        assert_eq!(sizer.receive(&socket, &mut input).unwrap(), 10);
+        assert!(used() > 0);
+    }
 }
 
 #[test]
