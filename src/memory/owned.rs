@@ -8,12 +8,21 @@
 //! * **O1** Headers of the kind `Owned` are created only here: `type_id` and `free` follow them for each `T`, and
 //!   both are those of `T`.
 //! * **O2** The value does not move while the block exists, and only `free` and `take` move or drop it.
+//!
+//! An owner may hold a view of another owner's bytes, and so on. Dropping such a chain must not overflow the stack. So a
+//! thread drops at most [`MAX_NESTED`] owners inside each other. Those inside the last one are dropped after it, in a
+//! loop.
 #![allow(unsafe_code, reason = "type erasure of the owner behind a header")]
 
 use super::header::{Header, HeaderRef, Kind, LongHeader, Origin};
 use super::try_box::try_box;
+use crate::sync::thread_local;
 use core::any::TypeId;
+use core::cell::Cell;
 use core::ptr::NonNull;
+
+/// The maximum number of owners that a thread drops inside each other.
+const MAX_NESTED: u32 = 32;
 
 #[repr(C)]
 struct Owned<T> {
@@ -27,6 +36,8 @@ struct Erased {
     header: LongHeader,
     type_id: TypeId,
     free: unsafe fn(NonNull<Header>),
+    /// The next block of a list of [`Drops`].
+    next: Cell<Option<HeaderRef>>,
 }
 
 /// The bytes that an adopted value exposes.
@@ -97,7 +108,8 @@ impl<T: Send + 'static> Owned<T> {
     fn unfinished(value: T) -> Self {
         let origin = Origin { kind: Kind::Owned, ..Origin::NOWHERE };
         let header = LongHeader::new(NonNull::dangling(), NonNull::dangling(), 0, origin);
-        let erased = Erased { header, type_id: TypeId::of::<T>(), free: free::<T> };
+        let (type_id, next) = (TypeId::of::<T>(), Cell::new(None));
+        let erased = Erased { header, type_id, free: free::<T>, next };
         Self { erased, value }
     }
 }
@@ -137,20 +149,83 @@ fn find<T: 'static>(header: HeaderRef) -> Option<NonNull<Owned<T>>> {
     if header.kind != Kind::Owned {
         return None;
     }
-    // SAFETY: O1, and H1.
-    let erased = unsafe { header.as_ptr().cast::<Erased>().as_ref() };
-    (erased.type_id == TypeId::of::<T>()).then_some(header.as_ptr().cast())
+    (erased(&header).type_id == TypeId::of::<T>()).then_some(header.as_ptr().cast())
 }
 
-/// Drops the value and frees the block.
+thread_local! {
+    static DROPS: Drops = const { Drops { nested: Cell::new(0), rest: Cell::new(None) } };
+}
+
+/// The owners that a thread is dropping.
+struct Drops {
+    /// The number of owners whose drops have begun and not ended.
+    nested: Cell<u32>,
+    /// The blocks to be freed when the drop of the innermost owner has ended.
+    rest: Cell<Option<HeaderRef>>,
+}
+
+/// The drop of an owner. Dropping this ends it.
+struct Nested<'a>(&'a Drops);
+
+impl Drops {
+    /// Frees a block, or puts it into the list if the thread is dropping [`MAX_NESTED`] owners. The caller owns the block
+    /// exclusively.
+    fn free(&self, block: HeaderRef) {
+        let nested = self.nested.get();
+        if nested == MAX_NESTED {
+            erased(&block).next.set(self.rest.replace(Some(block)));
+            return;
+        }
+        self.nested.set(nested + 1);
+        let _nested = Nested(self);
+        free_now(block);
+        if nested + 1 == MAX_NESTED {
+            self.free_rest();
+        }
+    }
+
+    /// Frees the blocks of the list.
+    fn free_rest(&self) {
+        while let Some(block) = self.rest.get() {
+            self.rest.set(erased(&block).next.get());
+            free_now(block);
+        }
+    }
+}
+
+impl Drop for Nested<'_> {
+    fn drop(&mut self) {
+        let nested = self.0.nested.get();
+        if nested == MAX_NESTED {
+            // The list has blocks only after a panic of an owner. As with the fields of a struct, the others are
+            // dropped, and a second panic ends the process.
+            self.0.free_rest();
+        }
+        self.0.nested.set(nested - 1);
+    }
+}
+
+fn erased(header: &HeaderRef) -> &Erased {
+    debug_assert!(header.kind == Kind::Owned);
+    // SAFETY: O1, and H1.
+    unsafe { header.as_ptr().cast::<Erased>().as_ref() }
+}
+
+/// Drops the value and frees the block; in a chain of many owners, when the drop of the owner around it has ended.
 ///
 /// # Safety
 ///
 /// The block is of the kind `Owned`, and the caller owns it exclusively.
 pub(crate) unsafe fn release(header: HeaderRef) {
-    // SAFETY: O1, and H1.
-    let free = unsafe { header.as_ptr().cast::<Erased>().as_ref() }.free;
-    // SAFETY: the `free` for the `T` of this header (O1), and the caller owns the block exclusively.
+    if DROPS.try_with(|drops| drops.free(header)).is_err() {
+        free_now(header);
+    }
+}
+
+/// Drops the value and frees the block.
+fn free_now(header: HeaderRef) {
+    let free = erased(&header).free;
+    // SAFETY: the `free` for the `T` of this header (O1), and the caller of `release` owns the block exclusively.
     unsafe { free(header.as_ptr()) }
 }
 

@@ -5,7 +5,9 @@ use super::resource_baseline::ResourceBaseline;
 use bytebuf::testing::{LeakGuard, each_failing_allocation};
 use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 use bytes::{Buf, BufMut, Bytes};
+use std::cell::RefCell;
 use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
@@ -149,6 +151,67 @@ fn budgets_may_be_nested_to_any_depth() {
     assert!(deep.try_alloc(5000).is_err());
     drop(deep);
     drop(buf);
+}
+
+/// Owners that hold a view of another owner's bytes: the first is the innermost one. Each adds its number to the list when
+/// its drop begins and when it ends.
+struct Link {
+    inner: Option<ByteView>,
+    number: usize,
+    drops: Arc<Mutex<Vec<usize>>>,
+}
+
+impl AsRef<[u8]> for Link {
+    fn as_ref(&self) -> &[u8] {
+        self.inner.as_deref().unwrap_or(b"innermost")
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.drops.lock().unwrap().push(self.number);
+        self.inner = None;
+        self.drops.lock().unwrap().push(self.number);
+    }
+}
+
+fn chain_of_owners(length: usize, drops: &Arc<Mutex<Vec<usize>>>) -> ByteView {
+    let link = |inner, number| {
+        Some(ByteView::from_owner(Link { inner, number, drops: Arc::clone(drops) }))
+    };
+    (0..length).fold(None, link).unwrap()
+}
+
+#[test]
+fn owners_of_views_of_owners_may_be_nested_to_any_depth() {
+    let _baseline = ResourceBaseline::take();
+    let length = if cfg!(miri) { 100 } else { 100_000 };
+    let drops = Arc::default();
+    let last: [fn(ByteView); 3] = [
+        drop,
+        |view| drop(Bytes::from(view)),
+        |view| {
+            // On a thread whose storage has the view.
+            thread_local!(static KEPT: RefCell<Option<ByteView>> = const { RefCell::new(None) });
+            thread::spawn(|| KEPT.with(|kept| *kept.borrow_mut() = Some(view))).join().unwrap();
+        },
+    ];
+    for last in last {
+        let view = chain_of_owners(length, &drops);
+        assert_eq!(view, "innermost");
+        last(view);
+        let mut drops = std::mem::take(&mut *drops.lock().unwrap());
+        drops.sort_unstable();
+        assert!(drops.into_iter().eq((0..length).flat_map(|number| [number; 2])));
+    }
+}
+
+#[test]
+fn an_owner_in_a_short_chain_is_dropped_within_the_owner_around_it() {
+    let drops = Arc::default();
+    drop(chain_of_owners(20, &drops));
+    let inward = (0..20).rev();
+    assert!(drops.lock().unwrap().iter().copied().eq(inward.chain(0..20)));
 }
 
 /// All orders of so many things.

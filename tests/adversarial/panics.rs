@@ -94,6 +94,36 @@ fn a_panic_of_an_owner_reaches_the_last_drop() {
     }
 }
 
+/// One of many owners, each of which holds views of two others, panics.
+#[test]
+fn an_owner_that_panics_in_a_long_chain_keeps_no_other_owner() {
+    let _baseline = ResourceBaseline::take();
+    const LENGTH: usize = 100;
+    struct Pair(Owner, #[expect(dead_code, reason = "held to be dropped")] [ByteView; 2]);
+
+    impl AsRef<[u8]> for Pair {
+        fn as_ref(&self) -> &[u8] {
+            &self.0.bytes
+        }
+    }
+
+    for panics in (0..LENGTH).step_by(if cfg!(miri) { 33 } else { 1 }) {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let owner = |panics| Owner { bytes: vec![1], drops: Arc::clone(&drops), panics };
+        let mut chain = ByteView::from_owner(owner(false));
+        for number in 0..LENGTH {
+            let inner = [ByteView::from_owner(owner(false)), chain];
+            chain = ByteView::from_owner(Pair(owner(number == panics), inner));
+        }
+        let text = outcome(|| drop(chain)).unwrap_err();
+        assert!(text.contains("does not want to go"), "{text}");
+        assert_eq!(drops.load(Ordering::SeqCst), 2 * LENGTH + 1);
+        // The next chain is dropped as if there had been no panic.
+        drop(ByteView::from_owner(owner(false)));
+        assert_eq!(drops.load(Ordering::SeqCst), 2 * LENGTH + 2);
+    }
+}
+
 #[test]
 fn the_drop_of_an_owner_may_use_the_pool() {
     let _baseline = ResourceBaseline::take();

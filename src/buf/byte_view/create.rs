@@ -50,6 +50,9 @@ impl ByteView {
     /// assert_eq!(view.len(), 32);
     /// ```
     ///
+    /// The owner may hold views of other owners' bytes, to any depth: dropping it does not overflow the stack. A thread
+    /// drops up to 32 owners inside each other; those inside the last of these are dropped after it.
+    ///
     /// # Cost
     ///
     /// One allocation for the owner and its count.
