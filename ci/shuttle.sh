@@ -36,6 +36,8 @@ weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(free_
 weaker pool/shared/coordination/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_is_returned_while_the_pool_is_used
 weaker pool/shared/central/purge.rs '/fn close/,/^    }/s/self.trim\(\);//' a_pool_closes_while_blocks_return
+weaker pool/shared/stores/registry.rs 's/self.emptied && entry.activations == self.activations/self.emptied/' \
+    a_limit_counts_nothing_that_idle_threads_cache
 weaker pool/budget/charge.rs '/impl Drop for Charge/,/^}/s/work::serve\(&self.budget\);//' tenants_wait_for_their_bytes
 weaker memory/count.rs 's/self.0.fetch_sub\(references, Ordering::Release\)/{ let c = self.references(); self.0.store(c - references, Ordering::Release); c }/' \
     one_thread_allocates_and_others_free

@@ -88,7 +88,8 @@ impl PoolBuilder {
     ///
     /// The limit counts the full size of two kinds of blocks: those of buffers and views, and the free blocks in thread
     /// caches, the depot and the cache of large blocks. When the limit is reached, these free blocks are reclaimed. A
-    /// refused request takes a few microseconds at any limit, and does not block others.
+    /// refused request takes a few microseconds at any limit and with any number of idle threads, and does not block
+    /// others. It visits only threads that used the pool since the last refused request, each for about a microsecond.
     ///
     /// The limit does not count the headers of blocks (32 bytes each), nor free memory that is not yet returned to
     /// the system. That memory is bounded too: if a block would raise the bytes that may be resident above the limit

@@ -123,6 +123,37 @@ fn memory_is_returned_while_the_pool_is_used() {
     });
 }
 
+/// Two threads use a pool and then do nothing, while two others ask for its whole limit. Afterwards no buffer is alive, so the
+/// limit is free, whatever the threads have cached.
+#[test]
+fn a_limit_counts_nothing_that_idle_threads_cache() {
+    check(|| {
+        let whole = 2 * WIDE;
+        let pool = Pool::builder().chunk_size(1 << 20).thread_cache(WIDE).max_memory(whole).build();
+        let live = |sizes: [usize; 2]| {
+            let pool = pool.clone();
+            let (done, is_done) = mpsc::channel::<()>();
+            let (end, is_over) = mpsc::channel::<()>();
+            let thread = thread::spawn(move || {
+                sizes.into_iter().for_each(|size| drop(pool.try_alloc(size)));
+                drop(pool);
+                done.send(()).unwrap();
+                let _ = is_over.recv();
+            });
+            (is_done, end, thread)
+        };
+        let threads: Vec<_> = [[SMALL; 2], [SMALL; 2], [whole, SMALL]].map(live).into();
+        drop(pool.try_alloc(whole));
+        threads.iter().for_each(|(is_done, ..)| is_done.recv().unwrap());
+        verify(&stamp(pool.try_alloc(whole).unwrap(), 1), 1);
+        for (_, end, thread) in threads {
+            drop(end);
+            thread.join().unwrap();
+        }
+        assert_all_home(&pool);
+    });
+}
+
 /// The last handle of a pool is dropped while three threads free its blocks: no memory is left mapped.
 #[test]
 fn a_pool_closes_while_blocks_return() {

@@ -93,7 +93,7 @@ impl Cache {
             return true;
         }
         if !self.central.is_closed()
-            && self.magazines.activate()
+            && self.central.activate(&self.magazines)
             && !self.central.is_closed_by_now()
         {
             return true;

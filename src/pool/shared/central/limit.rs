@@ -52,20 +52,25 @@ impl Central {
     ///
     /// # Cost
     ///
-    /// O(threads) if the free blocks do not suffice. Otherwise also linear in their number, as they are moved to their
-    /// slabs.
+    /// O(threads that used the pool since the last call) if the free blocks do not suffice, whatever the number of other
+    /// threads. Otherwise also linear in the number of free blocks, as they are moved to their slabs.
     #[cold]
     pub(super) fn reclaim_for(self: &Arc<Self>, bytes: usize) -> bool {
         let Some(limit) = self.config.max_memory else { return false };
+        if bytes > limit {
+            return false;
+        }
+        let free = self.cached.load(Relaxed).saturating_add(self.in_thread_caches());
+        // After the sum: blocks that another thread has returned meanwhile are in one of the two.
         let short = self.in_use.load(Relaxed).saturating_add(bytes).saturating_sub(limit);
-        if bytes > limit || self.cached.load(Relaxed) + self.in_thread_caches() < short {
+        if free < short {
             return false;
         }
         self.purge_large(usize::MAX);
         for class in self.classes().map(|(class, _)| class) {
             while self.unload_round(class) {}
         }
-        self.take_back_caches(false);
+        self.take_back_caches();
         true
     }
 
@@ -92,13 +97,12 @@ impl Central {
         }
     }
 
-    /// Returns an upper bound of the bytes in thread caches.
+    /// Returns an upper bound of the bytes in thread caches. It has no bound while another thread empties one of them.
     fn in_thread_caches(&self) -> usize {
-        let mut sum = 0;
-        self.caches.read_each(|magazines| {
-            if !magazines.is_dormant() {
-                sum += magazines.assigned() + size_class::MAX;
-            }
+        let mut sum = 0_usize;
+        self.caches.read_each(|magazines, is_visited| {
+            let most = magazines.assigned() + size_class::MAX;
+            sum = sum.saturating_add(if is_visited { usize::MAX } else { most });
         });
         sum
     }

@@ -220,6 +220,11 @@ impl Central {
         unsafe { self.caches.register(magazines) }
     }
 
+    /// Lets the owner of magazines use them again, as [`Registry::activate`].
+    pub(crate) fn activate(&self, magazines: &Magazines) -> bool {
+        self.caches.activate(magazines)
+    }
+
     /// Removes magazines that have been emptied, and adds their counters to those of the threads that have exited.
     pub(crate) fn unregister(&self, magazines: &Magazines) {
         self.caches.unregister(magazines, || {

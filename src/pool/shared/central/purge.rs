@@ -12,14 +12,14 @@ impl Central {
     /// when they are freed.
     pub(crate) fn close(self: &Arc<Self>) {
         self.closed.set();
-        self.take_back_caches(true);
+        self.retire_caches();
         self.trim();
     }
 
     /// Releases all idle memory to the system, and the blocks of threads that are not using their caches at this
     /// moment. Returns the number of bytes.
     pub(crate) fn trim(self: &Arc<Self>) -> usize {
-        self.take_back_caches(false);
+        self.take_back_caches();
         let bytes = self.purge(usize::MAX);
         self.purge_headers();
         for (_, class) in self.classes() {

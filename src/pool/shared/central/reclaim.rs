@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 impl Central {
     /// Moves the blocks of all thread caches to their slabs, except those of a thread that uses its cache at this
-    /// moment. With `for_good` no thread can use its cache again; a skipped thread moves its blocks at its next
-    /// operation.
-    pub(super) fn take_back_caches(self: &Arc<Self>, for_good: bool) {
+    /// moment.
+    pub(super) fn take_back_caches(self: &Arc<Self>) {
+        self.caches.empty_each(|magazines| self.take_back(magazines).is_some());
+    }
+
+    /// As [`take_back_caches`](Self::take_back_caches). No thread can use its cache again; a skipped thread moves its
+    /// blocks at its next operation.
+    pub(super) fn retire_caches(self: &Arc<Self>) {
         self.caches.for_each(|magazines| {
-            if for_good {
-                magazines.retire();
-            } else if magazines.is_dormant() {
-                return;
-            }
+            magazines.retire();
             self.take_back(magazines);
         });
     }
@@ -26,16 +27,13 @@ impl Central {
     /// whether other threads may have blocks in their caches.
     pub(super) fn take_back_idle_caches(self: &Arc<Self>) -> (usize, bool) {
         let (mut bytes, mut any_active) = (0, false);
-        self.caches.for_each(|magazines| {
-            if magazines.is_dormant() {
-                return;
-            }
+        self.caches.empty_each(|magazines| {
             let activity = magazines.activity();
             let is_idle = magazines.seen.swap(activity, Relaxed) == activity;
-            match if is_idle { self.take_back(magazines) } else { None } {
-                Some(of_this) => bytes += of_this,
-                None => any_active = true,
-            }
+            let taken = if is_idle { self.take_back(magazines) } else { None };
+            bytes += taken.unwrap_or(0);
+            any_active |= taken.is_none();
+            taken.is_some()
         });
         (bytes, any_active)
     }

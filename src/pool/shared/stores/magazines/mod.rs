@@ -100,6 +100,8 @@ pub(crate) struct Magazines {
     pub(crate) allowance: Cell<usize>,
     /// The value of [`activity`](Self::activity) when the purger last read it.
     pub(crate) seen: AtomicU64,
+    /// The number of these magazines in the registry of their pool; 0 before they are registered.
+    pub(crate) number: AtomicU64,
     pool: *mut (),
     /// The maximum of `allowance`.
     pub(crate) max_allowance: usize,
@@ -134,6 +136,7 @@ impl Magazines {
             unassigned: Cell::new(max_allowance.min(FIRST_ALLOWANCE)),
             allowance: Cell::new(max_allowance.min(FIRST_ALLOWANCE)),
             seen: AtomicU64::new(0),
+            number: AtomicU64::new(0),
             pool: pool.cast_mut(),
             max_allowance,
         }
@@ -150,7 +153,7 @@ impl Magazines {
     }
 
     /// Lets the owner use the cells again, if no other thread uses them. Returns whether it may. Only the owner may
-    /// call this.
+    /// call this, under the lock of the registry (F3).
     pub(crate) fn activate(&self) -> bool {
         self.exclusion.activate(self.pool)
     }
