@@ -96,11 +96,12 @@ impl WriteQueue {
     ///
     /// # Cost
     ///
-    /// One system call for up to 1024 buffers and the small files among them, one per large file. Files of up
-    /// to 16 KiB are read into memory (a system call and a copy each), as are files that the kernel can't send
-    /// to this descriptor, 64 KiB at a time. Reading or sending a file that is not in memory blocks on the
-    /// disk; see [`FileRegion::prefetch`](crate::FileRegion::prefetch). The kernel copies buffers, except as
-    /// [`with_zero_copy`](Self::with_zero_copy) describes.
+    /// One system call for up to 1024 buffers and the small files among them, one per large file. Each call
+    /// takes time for the parts that it offers, at most 1024 and one behind them, however long the queue is.
+    /// Files of up to 16 KiB are read into memory (a system call and a copy each), as are files that the kernel
+    /// can't send to this descriptor, 64 KiB at a time. Reading or sending a file that is not in memory blocks
+    /// on the disk; see [`FileRegion::prefetch`](crate::FileRegion::prefetch). The kernel copies buffers, except
+    /// as [`with_zero_copy`](Self::with_zero_copy) describes.
     ///
     /// # Examples
     ///
@@ -130,7 +131,7 @@ impl WriteQueue {
     pub fn flush(&mut self, dst: impl AsFd) -> io::Result<Flush> {
         let target = Target::new(dst.as_fd());
         let Some(zero_copy) = &mut self.zero_copy else { return self.flush_copying(target) };
-        zero_copy.begin(target.fd(), &self.parts, &mut self.stats);
+        zero_copy.begin(target.fd(), &mut self.stats);
         self.drain(&mut ZeroCopyTarget(target))
     }
 
@@ -229,13 +230,20 @@ impl WriteQueue {
     #[inline]
     fn step<S: Sink>(&mut self, sink: &mut S, parts: usize, left: u64) -> io::Result<()> {
         #[cfg(unix)]
-        let zero_copy = if S::SENDS_ZERO_COPY { self.zero_copy.as_deref() } else { None };
-        let kind = |part: &Part| match part.kind() {
+        let zero_copy = sink.zero_copy_fd().and(self.zero_copy.as_deref());
+        #[cfg(unix)]
+        let mut is_socket_unknown = false;
+        #[cfg(unix)]
+        let mut takes = |part: &Part| {
+            let takes = zero_copy.map_or(Some(false), |zero_copy| zero_copy.takes(part));
+            is_socket_unknown |= takes.is_none();
+            takes == Some(true)
+        };
+        #[cfg_attr(not(unix), allow(unused_mut, reason = "only zero-copy changes a variable"))]
+        let mut kind = |part: &Part| match part.kind() {
             PartKind::File(len) if !S::SENDS_FILES => PartKind::Read(len),
             #[cfg(unix)]
-            PartKind::Copied(len) if zero_copy.is_some_and(|zero_copy| zero_copy.takes(part)) => {
-                PartKind::ZeroCopy(len)
-            }
+            PartKind::Copied(len) if takes(part) => PartKind::ZeroCopy(len),
             kind => kind,
         };
         const { assert!(S::MAX_CALL <= crate::sys::MAX_BYTES, "a gathered sum can't wrap") };
@@ -252,6 +260,14 @@ impl WriteQueue {
                 };
                 bufs.push(IoSlice::new(&bytes[..taken]));
             }
+        }
+        #[cfg(unix)]
+        if is_socket_unknown {
+            drop(bufs);
+            if let (Some(fd), Some(zero_copy)) = (sink.zero_copy_fd(), &mut self.zero_copy) {
+                zero_copy.check_socket(fd, &mut self.stats);
+            }
+            return self.step(sink, parts, left);
         }
         match gather.finish(parts) {
             #[cfg(unix)]

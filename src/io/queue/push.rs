@@ -166,6 +166,10 @@ impl WriteQueue {
     ///
     /// If the global pool has no memory. The pending bytes do not change.
     ///
+    /// # Panics
+    ///
+    /// If the queue holds 2^63 bytes, which takes files of made-up length.
+    ///
     /// # Cost
     ///
     /// At most one block.

@@ -1,6 +1,8 @@
 //! The destinations of a queue: a descriptor, a socket with zero-copy sends, or any writer.
 
 use std::io::{self, IoSlice, Write};
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 
 use crate::io::file::region::FileRegion;
 use crate::sys::More;
@@ -15,10 +17,6 @@ pub(crate) const MAX_WRITER_CALL: usize = 64 * 1024;
 pub(super) trait Sink {
     /// Whether the sink supports [`send_file`](Self::send_file).
     const SENDS_FILES: bool;
-
-    /// Whether the sink supports [`send_zero_copy`](Self::send_zero_copy).
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only sockets use it"))]
-    const SENDS_ZERO_COPY: bool = false;
 
     /// The maximum number of bytes that one call is offered.
     const MAX_CALL: usize;
@@ -39,6 +37,12 @@ pub(super) trait Sink {
     /// of system calls that controlled this.
     fn release(&mut self) -> u64 {
         0
+    }
+
+    /// Returns the descriptor, if the sink supports [`send_zero_copy`](Self::send_zero_copy).
+    #[cfg(unix)]
+    fn zero_copy_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     /// Writes as [`write`](Self::write) does, without a copy: the kernel may read the memory until it
@@ -85,11 +89,14 @@ pub(super) struct ZeroCopyTarget<'fd>(pub(super) Target<'fd>);
 #[cfg(unix)]
 impl Sink for ZeroCopyTarget<'_> {
     const SENDS_FILES: bool = true;
-    const SENDS_ZERO_COPY: bool = true;
     const MAX_CALL: usize = MAX_BYTES;
 
     fn write(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {
         self.0.write(bufs, more)
+    }
+
+    fn zero_copy_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.fd())
     }
 
     fn send_zero_copy(&mut self, bufs: &[IoSlice<'_>], more: More) -> io::Result<usize> {

@@ -7,7 +7,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::WriteQueue;
-use super::parts::Parts;
 use super::payload::Part;
 use super::stats::QueueStats;
 use crate::buf::ByteView;
@@ -197,20 +196,17 @@ impl WriteQueue {
 }
 
 impl ZeroCopy {
-    /// Begins a flush to `fd`: reads completions and, if a part qualifies for zero-copy, checks whether `fd` is the
-    /// socket that gets zero-copy sends.
-    pub(super) fn begin(&mut self, fd: BorrowedFd<'_>, parts: &Parts, stats: &mut QueueStats) {
+    /// Begins a flush to `fd`: reads completions.
+    pub(super) fn begin(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) {
         self.is_ours = None;
         // Ignoring the error is safe: the memory stays in flight, and the next flush reads again.
         let _ = self.reap(fd, stats);
-        if parts.iter().any(|part| self.would_take(part)) {
-            self.check_socket(fd, stats);
-        }
     }
 
-    /// Returns whether the current flush sends the part by zero-copy.
-    pub(super) fn takes(&self, part: &Part) -> bool {
-        self.is_ours == Some(true) && self.would_take(part)
+    /// Returns whether the current flush sends the part by zero-copy; `None` if that depends on the socket, which
+    /// [`check_socket`](Self::check_socket) has not checked yet.
+    pub(super) fn takes(&self, part: &Part) -> Option<bool> {
+        if self.would_take(part) { self.is_ours } else { Some(false) }
     }
 
     /// Returns whether the part qualifies for zero-copy on a socket that supports it.
@@ -221,7 +217,7 @@ impl ZeroCopy {
 
     /// Returns whether `fd` is the socket that gets zero-copy sends. The first socket becomes it if it supports
     /// them; otherwise zero-copy is turned off.
-    fn check_socket(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> bool {
+    pub(super) fn check_socket(&mut self, fd: BorrowedFd<'_>, stats: &mut QueueStats) -> bool {
         if self.is_ours.is_none() {
             stats.zero_copy_controls += 1;
             let id = sys::socket_id(fd);

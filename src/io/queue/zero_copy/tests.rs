@@ -186,6 +186,24 @@ fn other_descriptors_than_tcp_sockets_are_asked_once_and_copied_to() {
     }
 }
 
+#[test]
+fn a_socket_is_identified_when_a_flush_reaches_a_part_for_zero_copy() {
+    let (out, peer) = connection();
+    let reader = std::thread::spawn(|| read_to_end(peer));
+    let mut queue = WriteQueue::new().with_budget(10_000).with_zero_copy(PART / 2);
+    for _ in 0..10 {
+        queue.push(vec![b'x'; 2000]);
+    }
+    queue.push(part(Pool::global(), 1));
+    assert_eq!(queue.flush(&out).unwrap(), Flush::BudgetSpent(10_000));
+    assert_eq!(queue.stats().zero_copy_controls, 0, "the part is behind the budget");
+    flush_all(&mut queue, &out);
+    assert!(queue.stats().zero_copy_sends > 0);
+    reap_all(&mut queue, &out);
+    drop(out);
+    assert!(reader.join().unwrap() == [vec![b'x'; 20_000], contents(1)].concat());
+}
+
 /// The numbers of its sends are not known to a second queue, and those of another socket not to the first.
 #[test]
 fn zero_copy_joins_one_queue_to_one_socket() {
