@@ -138,12 +138,15 @@ impl Block {
         Some(Source::new(pool_of(block), block_ext::budget(block)))
     }
 
-    /// Returns whether this block's bytes may be copied into `other`, which is a block of a pool: both are from the
-    /// same pool and budget, or this one is from no pool.
+    /// Returns whether this block's bytes may be copied into `other`, which is a block of a pool or none: both are
+    /// from the same pool and budget, or one of them is from no pool.
     #[inline]
-    pub(crate) fn may_be_copied_into(&self, other: &Self) -> bool {
-        let (from, to) = (self.header(), other.header());
-        from.kind == Kind::Owned || from.plain_home() == to.plain_home() || shares_source(from, to)
+    pub(crate) fn may_be_copied_into(&self, other: Option<&Self>) -> bool {
+        let from = self.header();
+        from.kind == Kind::Owned
+            || other
+                .map(Self::header)
+                .is_none_or(|to| from.plain_home() == to.plain_home() || shares_source(from, to))
     }
 
     /// Returns whether the block's pool overwrites it with zeros when the last handle is dropped.

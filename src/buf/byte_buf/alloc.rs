@@ -242,10 +242,7 @@ impl ByteBuf {
     /// budget, or `from` is of none. Always if this buffer has no block.
     #[inline]
     pub(crate) fn may_take_from(&self, from: Option<&Block>) -> bool {
-        match (from, &self.block) {
-            (Some(from), Some(block)) => from.may_be_copied_into(block),
-            _ => true,
-        }
+        from.is_none_or(|from| from.may_be_copied_into(self.block.as_ref()))
     }
 }
 

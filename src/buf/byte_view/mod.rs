@@ -73,10 +73,7 @@ impl ByteView {
     /// Returns whether bytes of `block` may be copied after this view's bytes, into its block or into one of the
     /// same pool and budget: they are from there, or from no pool.
     pub(crate) fn may_be_followed_by(&self, block: Option<&Block>) -> bool {
-        match (block, &self.block) {
-            (Some(block), Some(own)) => block.may_be_copied_into(own),
-            _ => true,
-        }
+        block.is_none_or(|block| block.may_be_copied_into(self.block.as_ref()))
     }
 
     /// Returns the number of bytes.
