@@ -83,7 +83,7 @@ class Production:
 
     def __init__(self, lib, address, idempotent=True):
         config = {"bootstrap.servers": address, "enable.idempotence": idempotent, "acks": "all"}
-        config |= {"linger.ms": 2, "delivery.timeout.ms": 60_000, "retry.backoff.ms": 50}
+        config |= {"linger.ms": 2, "delivery.timeout.ms": 240_000, "retry.backoff.ms": 50}
         config |= {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
         config |= {"retry.backoff.max.ms": 200, "batch.num.messages": 200}
         # Otherwise the client logs every cut.
@@ -112,7 +112,7 @@ class Production:
     def stop(self):
         self.done.set()
         self.thread.join()
-        self.producer.flush(60)
+        self.producer.flush(240)
 
 
 def read_back(address):
