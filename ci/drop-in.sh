@@ -12,7 +12,7 @@ bytes=1.12.2
 # package, version, tests that pass, `short` if it is part of the short mode, arguments of `cargo test`.
 # docs/from-bytes.md explains the tests that fail.
 suites=$(sed 's/ *#.*//' <<'TABLE'
-bytes             1.12.2   1281  short  --features serde
+bytes             1.12.2   1324  short  --features serde
 http              1.5.0    181  full   --tests
 http-body-util    0.1.5    39  short  --all-features --lib --tests
 postgres-protocol 0.6.12   29  short  --lib --tests
@@ -35,6 +35,8 @@ prost             0.14.6   413  full  --lib
 kafka-protocol    0.18.0   17  full   --lib
 object_store      0.14.2   100  full  --lib
 opendal-core      0.59.5   235  full  --lib
+bytestring        1.5.1    25  full  --all-features --lib
+bytes-utils       0.1.4    30  full  --all-features --lib
 TABLE
 )
 
@@ -166,6 +168,9 @@ while read -r name version least mode arguments; do
         cp -r "$scratch/bytes/." "$suite/"
         cp -r "$real/tests" "$suite/"
         sed -i 's|path = "\.\./|path = "../../|' "$suite/Cargo.toml"
+        # The examples in the documentation of the two types.
+        sed -n 's|^ *//[/!] \{0,1\}||p' "$real/src/"{bytes,bytes_mut}.rs >"$suite/src/examples.md"
+        printf '#[cfg(doctest)]\n#[doc = include_str!("examples.md")]\nmod examples {}\n' >>"$suite/src/lib.rs"
         here=()
     else
         cp -r "$(source_of "$name" "$version")/." "$suite/" || { echo "$name $version: no source"; few+=("$name"); continue; }
