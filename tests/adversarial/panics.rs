@@ -94,6 +94,24 @@ fn a_panic_of_an_owner_reaches_the_last_drop() {
     }
 }
 
+#[test]
+fn an_owner_that_panics_when_asked_for_its_bytes_is_dropped_once() {
+    let _baseline = ResourceBaseline::take();
+    struct Refuses(#[expect(dead_code, reason = "held to be dropped")] Owner);
+
+    impl AsRef<[u8]> for Refuses {
+        fn as_ref(&self) -> &[u8] {
+            panic!("an owner that does not show its bytes");
+        }
+    }
+
+    let drops = Arc::new(AtomicUsize::new(0));
+    let owner = Owner { bytes: vec![1; 100], drops: Arc::clone(&drops), panics: false };
+    let text = outcome(|| ByteView::from_owner(Refuses(owner))).unwrap_err();
+    assert!(text.contains("does not show its bytes"), "{text}");
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+}
+
 /// One of many owners, each of which holds views of two others, panics.
 #[test]
 fn an_owner_that_panics_in_a_long_chain_keeps_no_other_owner() {
