@@ -37,6 +37,7 @@ object_store      0.14.2   100  full  --lib
 opendal-core      0.59.5   235  full  --lib
 bytestring        1.5.1    25  full  --all-features --lib
 bytes-utils       0.1.4    30  full  --all-features --lib
+headers           0.4.1    112  full  --lib
 TABLE
 )
 
