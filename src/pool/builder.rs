@@ -219,6 +219,10 @@ impl PoolBuilder {
 
     /// Returns the pool, which has mapped no memory yet. The first pool with [`Purge::Background`] starts the purger
     /// thread.
+    ///
+    /// Without memory for the pool itself, a few KiB, or for the thread, the process ends, as it does when an
+    /// [`Arc`] is made: build pools, and budgets, before memory can be short. Afterwards a lack of memory is an error
+    /// of `try_alloc`, also for the first allocation of a thread.
     #[must_use]
     pub fn build(self) -> Pool {
         let pool = self.make();

@@ -67,6 +67,7 @@ use budget::Shedders;
 use observe::{events, track};
 use shared::central::Central;
 pub use shared::central::Purge;
+use shared::purger;
 use std::fmt;
 use std::sync::Arc;
 use thread::local;
@@ -221,7 +222,11 @@ impl Pool {
     }
 
     /// Releases up to 4 MiB of idle memory beyond the reserve to the system, or one large block. Returns the number of
-    /// bytes, 0 if there is nothing to return. For pools with [`Purge::Manual`]: call it when the program is idle.
+    /// bytes, 0 if there is nothing to return. For pools with [`Purge::Manual`]: call it when the program is idle, or a few
+    /// times a second.
+    ///
+    /// With [`Purge::Manual`], a call that is at least 150 ms after the last such call also takes the free blocks from the
+    /// caches of threads that did not use them in between. [`trim`](Self::trim) takes all at once.
     ///
     /// # Examples
     ///
@@ -236,10 +241,11 @@ impl Pool {
     ///
     /// # Cost
     ///
-    /// System calls for at most 4 MiB, or for one large block. No lock is held during the calls.
+    /// System calls for at most 4 MiB, or for one large block. No lock is held during the calls. A call that
+    /// looks for idle threads is also linear in the threads that used the pool since, and in the blocks that it takes.
     #[allow(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn purge_step(&self) -> usize {
-        self.central().purge_step()
+        purger::step(self.central())
     }
 
     /// Releases the references that this thread caches, to blocks of all pools. An idle thread can delay freeing up

@@ -108,15 +108,26 @@ fn purge_watched() -> bool {
 /// Releases a bounded step of idle memory to the system, once per period.
 #[cold]
 fn purge_inline(pool: &Arc<Central>) {
-    static BEGUN: OnceLock<Instant> = OnceLock::new();
-    if pool.config.purge != Purge::Background || pool.idle() <= pool.reserve() {
-        return;
-    }
-    let now = BEGUN.get_or_init(Instant::now).elapsed().as_millis() as u64;
-    let last = pool.last_purge.load(Relaxed);
-    let period = PURGE_PERIOD.as_millis() as u64;
-    let due = now.wrapping_sub(last) >= period;
-    if due && pool.last_purge.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
+    let is_watched = pool.config.purge == Purge::Background && pool.idle() > pool.reserve();
+    if is_watched && begins_period(pool) {
         pool.purge_step();
     }
+}
+
+/// Releases a bounded step of idle memory to the system. If no purger does it, this first takes the free blocks of threads
+/// that have not used their caches since the last period. Returns the number of bytes released.
+pub(crate) fn step(pool: &Arc<Central>) -> usize {
+    if pool.config.purge == Purge::Manual && begins_period(pool) {
+        pool.take_back_idle_caches();
+    }
+    pool.purge_step()
+}
+
+/// Returns whether a period has passed since the last call for this pool that returned `true`.
+fn begins_period(pool: &Central) -> bool {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let now = BEGUN.get_or_init(Instant::now).elapsed().as_millis() as u64;
+    let last = pool.last_purge.load(Relaxed);
+    let is_due = now.wrapping_sub(last) >= PURGE_PERIOD.as_millis() as u64;
+    is_due && pool.last_purge.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
 }

@@ -2,6 +2,7 @@
 
 use crate::ByteBuf;
 use crate::pool::*;
+use std::sync::atomic::Ordering;
 
 /// A thread finds its cache among those of many pools, while pools are created and closed.
 #[test]
@@ -118,6 +119,25 @@ fn two_checks_of_the_purger_return_all_that_becomes_idle() {
     central.purge_unused();
     let PoolStats { cached, idle, .. } = pool.stats();
     assert!(cached == 0 && idle <= tuning::IDLE_RESERVE, "{}", pool.stats());
+}
+
+/// With `Purge::Manual` no other thread returns what this one caches.
+#[test]
+fn steps_of_the_caller_return_what_an_idle_thread_cached() {
+    let pool = Pool::builder().purge(Purge::Manual).build();
+    let (blocks, size) = if cfg!(miri) { (8, 64 << 10) } else { (32, 64 << 10) };
+    drop((0..blocks).map(|_| pool.alloc(size)).collect::<Vec<_>>());
+    let cached_a_period_later = || {
+        let last = &pool.central().last_purge;
+        last.store(last.load(Ordering::Relaxed).wrapping_sub(1000), Ordering::Relaxed);
+        pool.purge_step();
+        pool.stats().cached
+    };
+    assert!(cached_a_period_later() > 0, "the thread was active");
+    drop(pool.alloc(size));
+    assert!(cached_a_period_later() > 0, "the thread was active");
+    assert_eq!(cached_a_period_later(), 0);
+    assert!(pool.stats().idle <= tuning::IDLE_RESERVE, "{}", pool.stats());
 }
 
 /// Free blocks that share pages with live ones can't be returned: the purger stops trying.

@@ -95,7 +95,7 @@ pub(crate) struct Central {
     /// Held while the purger moves blocks and returns memory, and while a snapshot is taken. No allocation needs it.
     pub(super) purging: Mutex<()>,
     /// The time in milliseconds of the last purge without the purger thread.
-    pub(super) last_purge: AtomicU64,
+    pub(in crate::pool) last_purge: AtomicU64,
     pub(in crate::pool) tracker: Option<Tracker>,
 }
 

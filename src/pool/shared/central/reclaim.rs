@@ -25,7 +25,7 @@ impl Central {
 
     /// Moves the blocks of threads that were idle since the last call to their slabs. Returns their bytes, and
     /// whether other threads may have blocks in their caches.
-    pub(super) fn take_back_idle_caches(self: &Arc<Self>) -> (usize, bool) {
+    pub(in crate::pool::shared) fn take_back_idle_caches(self: &Arc<Self>) -> (usize, bool) {
         let (mut bytes, mut any_active) = (0, false);
         self.caches.empty_each(|magazines| {
             let activity = magazines.activity();
