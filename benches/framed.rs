@@ -1,7 +1,7 @@
 //! Frames by `bytebuf::codec` and by `tokio_util::codec`, over one loopback connection each, in turns.
 //!
 //! ```text
-//! cargo bench --features tokio --bench framed -- [--quick]
+//! cargo bench --features tokio --bench framed -- [--quick] [--only DIRECTION]
 //! cargo bench --features tokio --bench framed -- --count SYSTEM SIZE DIRECTION     # under strace -f -c
 //! ```
 //!
@@ -305,6 +305,12 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Returns whether the direction is to be measured: all are, unless one is named.
+fn is_chosen(args: &[String], direction: Direction) -> bool {
+    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
+    only.is_none_or(|only| format!("{direction:?}").eq_ignore_ascii_case(only))
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let directions = [Direction::Receive, Direction::Send, Direction::Forward];
@@ -328,7 +334,7 @@ fn main() {
         "| frames | size | CPU ns per frame | tokio_util | ratio | calls per frame | tokio_util | ratio |"
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for direction in directions {
+    for direction in directions.into_iter().filter(|direction| is_chosen(&args, *direction)) {
         for size in SIZES {
             let count = ((STREAM / size).min(FRAMES) / share).max(4);
             let mut costs = Vec::new();

@@ -5,6 +5,7 @@ mod resource_baseline;
 #[path = "../../src/test_runtime.rs"]
 mod test_runtime;
 
+mod blocks;
 mod faults;
 
 use std::io;

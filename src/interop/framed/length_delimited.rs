@@ -10,6 +10,9 @@ use super::{Decoder, Framed, FramedRead, FramedWrite, MAX_LENGTH, TooLong, impl_
 use crate::buf::ByteBuf;
 use crate::io::{Payload, WriteQueue};
 
+/// The share of a frame, without its header, that must be received before memory for all of it is reserved.
+const MIN_RECEIVED_SHARE: usize = 4;
+
 /// Settings of a [`LengthDelimitedCodec`]: how it reads and writes headers.
 ///
 /// A decoded frame starts after [`num_skip`](Self::num_skip) bytes of the header. Its length is the sum of the
@@ -371,7 +374,10 @@ impl Decoder for LengthDelimitedCodec {
             if length <= limit && end <= isize::MAX as u64 {
                 let (end, length) = (end as usize, length as usize);
                 if src.len() < end {
-                    reserve_rest(src, end);
+                    if src.len() >= length / MIN_RECEIVED_SHARE {
+                        // If the pool has no memory for all of it, the next read gets less capacity, or the error.
+                        _ = src.reserve_whole(end);
+                    }
                     return Ok(None);
                 }
                 src.advance(skip);
@@ -404,14 +410,6 @@ impl Decoder for LengthDelimitedCodec {
             },
             frame => Ok(frame),
         }
-    }
-}
-
-/// Makes spare capacity for the rest of a frame once a quarter of it is received.
-fn reserve_rest(src: &mut ByteBuf, length: usize) {
-    if src.len() >= length / 4 {
-        // If the pool has no memory for all of it, the next read gets less capacity, or the error.
-        _ = src.reserve_whole(length);
     }
 }
 

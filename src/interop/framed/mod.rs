@@ -85,6 +85,10 @@ const KEPT_READS: u8 = 16;
 /// The longest frame that gets a block of its own length: 1 MiB and a header.
 const MAX_FRAME_READ: usize = 1024 * 1024 + 1024;
 
+/// A partial frame of this length stays in its block if its rest fits there. A shorter one moves to the next block:
+/// copying it costs less than the further read.
+const MIN_HELD_TO_STAY: usize = 8 * 1024;
+
 /// Takes frames off the front of received bytes.
 ///
 /// # Examples

@@ -5,13 +5,16 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut;
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::parts::FramedParts;
 use super::stream::{over_stream, receives_frames};
-use super::{Decoder, KEPT_READS, MAX_CAPACITY, MAX_FRAME_READ, MAX_KEPT_READ, MAX_READ};
+use super::{
+    Decoder, KEPT_READS, MAX_CAPACITY, MAX_FRAME_READ, MAX_KEPT_READ, MAX_READ, MIN_HELD_TO_STAY,
+};
 use crate::buf::ByteBuf;
 use crate::io::{RecvSizer, WriteQueue};
 
@@ -25,9 +28,9 @@ pin_project_lite::pin_project! {
     /// # Cost
     ///
     /// [`RecvSizer`] determines the size of each read, up to 256 KiB. A frame keeps its whole block alive, so the
-    /// limit is 32 KiB in the first reads and while the caller keeps frames. A frame of more than half of that size
-    /// gets a block of its own length, up to 1 MiB. A wait holds no memory if no bytes are buffered, and otherwise at
-    /// most four times the length of the partial frame, or 256 bytes.
+    /// limit is 32 KiB in the first reads and while the caller keeps frames. While frames have one length, a block holds
+    /// whole frames, at least one of up to 1 MiB, so that no frame moves to another block. A wait holds no memory if no
+    /// bytes are buffered, and otherwise at most four times the length of the partial frame, or 256 bytes.
     ///
     /// # Examples
     ///
@@ -256,16 +259,25 @@ impl Incoming {
         self.kept_reads = if kept { KEPT_READS } else { self.kept_reads.saturating_sub(1) };
     }
 
-    /// Returns the capacity for the next read.
-    ///
-    /// If the last two frames are longer than half of a read, the block ends with a frame: otherwise the beginning of
-    /// the next frame would move to another block.
+    /// Returns the expected length of the next frame, with its header: the smaller of the last two. Returns `None` if it
+    /// is too long for a block of its own length.
+    fn expected_frame(&self) -> Option<usize> {
+        let frame = self.frames[0].min(self.frames[1]);
+        (1..=MAX_FRAME_READ).contains(&frame).then_some(frame)
+    }
+
+    /// Returns the capacity for the next read. A new block has space for whole frames: otherwise the beginning of the
+    /// last one would move to another block.
     fn read_size(&self) -> usize {
         let max = if self.kept_reads > 0 { self.max_kept } else { usize::MAX };
         let size = self.sizer.size().min(max);
-        let frame = self.frames[0].min(self.frames[1]);
-        let rest = frame.saturating_sub(self.buffer.len());
-        if frame > size / 2 && frame <= MAX_FRAME_READ && rest > 0 { rest } else { size }
+        let Some(frame) = self.expected_frame() else { return size };
+        let (held, capacity) = (self.buffer.len(), self.buffer.capacity());
+        if held >= MIN_HELD_TO_STAY && whole_frames(frame, held, capacity - held).is_some() {
+            return capacity;
+        }
+        let frames = if frame > size / 2 { 1 } else { size / frame };
+        (frames * frame).checked_sub(held).filter(|&rest| rest > 0).unwrap_or(size)
     }
 
     /// Reads into spare capacity, and releases it if no bytes arrive.
@@ -279,9 +291,15 @@ impl Incoming {
             // Frames that the caller keeps would keep all of a larger block alive.
             self.buffer.replace_larger(size);
         }
-        let read = self.buffer.receive_with(size, |buffer| pin!(inner.read_buf(buffer)).poll(cx));
+        let (frame, held) = (self.expected_frame(), self.buffer.len());
+        let read = self.buffer.receive_with(size, |buffer| {
+            let spare = buffer.capacity() - buffer.len();
+            let whole = frame.and_then(|frame| whole_frames(frame, held, spare));
+            let offered = whole.unwrap_or(spare);
+            (pin!(inner.read_buf(&mut buffer.limit(offered))).poll(cx), offered)
+        });
         let (read, offered) = match read {
-            Ok(read) => read,
+            Ok((read, _)) => read,
             Err(error) => return Poll::Ready(Err(error.into())),
         };
         match read {
@@ -293,6 +311,11 @@ impl Incoming {
         }
         read
     }
+}
+
+/// Returns the number of bytes up to the end of the last frame that ends within `spare` bytes behind `held` bytes.
+fn whole_frames(frame: usize, held: usize, spare: usize) -> Option<usize> {
+    ((held + spare) / frame * frame).checked_sub(held).filter(|&bytes| bytes > 0)
 }
 
 impl From<ByteBuf> for Incoming {
