@@ -1,7 +1,7 @@
 //! Frames by `bytebuf::codec` and by `tokio_util::codec`, over one loopback connection each, in turns.
 //!
 //! ```text
-//! cargo bench --features tokio --bench framed -- [--quick] [--only DIRECTION]
+//! cargo bench --features tokio --bench framed -- [--quick] [--only DIRECTION] [--awake]
 //! cargo bench --features tokio --bench framed -- --count SYSTEM SIZE DIRECTION     # under strace -f -c
 //! ```
 //!
@@ -10,7 +10,9 @@
 //! frames, each is decoded and dropped. *send*: clones of one `Bytes` are fed, and flushed at the end. *forward*: each
 //! received frame is fed to the connection again, which is flushed when no frame is ready.
 //!
-//! The calls are those that the codec makes to the socket; `--count` runs one job alone, for `strace`.
+//! The calls are those that the codec makes to the socket; `--count` runs one job alone, for `strace`. The sleeps are
+//! those of the peer: the kernel wakes it in the middle of a send, at the sender's cost. With `--awake` the peer polls
+//! and does not sleep.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
@@ -97,6 +99,8 @@ type Clock = fn() -> Duration;
 struct Cost {
     nanos: f64,
     calls: f64,
+    /// The sleeps of the peer.
+    sleeps: f64,
 }
 
 /// Frames of one codec over a socket; both codecs run the same code.
@@ -182,20 +186,23 @@ macro_rules! system {
                 size: usize,
                 count: usize,
                 clock: Clock,
+                peer: Peer,
             ) -> Cost {
-                let (socket, peer) = pair();
+                let (socket, far) = pair();
                 let runtime = runtime();
                 runtime.block_on(async {
                     let mut frames = frames(socket());
                     // One-time growth is over.
-                    let peer = std::thread::spawn(move || serve(peer, direction, size, count));
+                    let peer = std::thread::spawn(move || serve(far, direction, size, count, peer));
                     let before = clock();
                     run(&mut frames, direction, size, count).await;
                     let nanos = (clock() - before).as_nanos() as f64;
                     let calls = frames.get_ref().calls as f64;
                     drop(frames);
-                    peer.join().unwrap();
-                    Cost { nanos: nanos / count as f64, calls: calls / count as f64 }
+                    let sleeps = peer.join().unwrap() as f64;
+                    let [nanos, calls, sleeps] =
+                        [nanos, calls, sleeps].map(|all| all / count as f64);
+                    Cost { nanos, calls, sleeps }
                 })
             }
 
@@ -256,37 +263,59 @@ fn pair() -> (impl FnOnce() -> Counted, TcpStream) {
     (counted, peer)
 }
 
-/// The other end: sends the frames, reads them, or both.
-fn serve(socket: TcpStream, direction: Direction, size: usize, count: usize) {
+/// The behaviour of the peer when its socket is full or empty.
+#[derive(Clone, Copy)]
+enum Peer {
+    Sleeps,
+    Polls,
+}
+
+/// The other end: sends the frames, reads them, or both. Returns the number of its sleeps.
+fn serve(socket: TcpStream, direction: Direction, size: usize, count: usize, peer: Peer) -> u64 {
     let frame = [&(size as u32).to_be_bytes()[..], &vec![7; size]].concat();
     let length = frame.len() * count;
+    socket.set_nonblocking(matches!(peer, Peer::Polls)).unwrap();
+    let again = |call: &mut dyn FnMut() -> io::Result<usize>| loop {
+        match call() {
+            Ok(0) => panic!("the connection has ended"),
+            Ok(n) => return n,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+            Err(e) => panic!("{e}"),
+        }
+    };
     let send = |mut socket: &TcpStream| {
         let many = frame.repeat((1 << 20) / frame.len().min(1 << 20));
         let mut left = length;
         while left > 0 {
-            let now = left.min(many.len());
-            socket.write_all(&many[..now]).unwrap();
-            left -= now;
+            let mut now = &many[..left.min(many.len())];
+            left -= now.len();
+            while !now.is_empty() {
+                now = &now[again(&mut || socket.write(now))..];
+            }
         }
+        sleeps()
     };
     let receive = |mut socket: &TcpStream| {
         let (mut left, mut buffer) = (length, vec![0; 1 << 18]);
         while left > 0 {
             let most = left.min(buffer.len());
-            match socket.read(&mut buffer[..most]).unwrap() {
-                0 => panic!("{left} bytes are missing"),
-                n => left -= n,
-            }
+            left -= again(&mut || socket.read(&mut buffer[..most]));
         }
     };
     std::thread::scope(|scope| {
-        if direction != Direction::Send {
-            scope.spawn(|| send(&socket));
-        }
+        let sender = (direction != Direction::Send).then(|| scope.spawn(|| send(&socket)));
         if direction != Direction::Receive {
             receive(&socket);
         }
-    });
+        sleeps() + sender.map_or(0, |sender| sender.join().unwrap())
+    })
+}
+
+/// Returns the number of times that this thread has waited.
+fn sleeps() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("voluntary")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn processor_time() -> Duration {
@@ -325,26 +354,28 @@ fn main() {
         let count = (STREAM / size).min(FRAMES);
         let measure = if system == "ours" { ours::measure } else { theirs::measure };
         // Keeps the clock out of the counts of valgrind and strace.
-        let cost = measure(direction, size, count, || Duration::ZERO);
+        let cost = measure(direction, size, count, || Duration::ZERO, Peer::Sleeps);
         return println!("{count} frames, {:.4} calls each", cost.calls);
     }
     let (rounds, share) =
         if args.iter().any(|arg| arg == "--quick") { (1, 16) } else { (ROUNDS, 1) };
+    let peer = if args.iter().any(|arg| arg == "--awake") { Peer::Polls } else { Peer::Sleeps };
     println!(
-        "| frames | size | CPU ns per frame | tokio_util | ratio | calls per frame | tokio_util | ratio |"
+        "| frames | size | CPU ns per frame | tokio_util | ratio | calls per frame | tokio_util | ratio \
+         | sleeps of the peer | tokio_util |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for direction in directions.into_iter().filter(|direction| is_chosen(&args, *direction)) {
         for size in SIZES {
             let count = ((STREAM / size).min(FRAMES) / share).max(4);
             let mut costs = Vec::new();
             for round in 0..=rounds {
                 let pair = if round % 2 == 0 {
-                    let ours = ours::measure(direction, size, count, processor_time);
-                    (ours, theirs::measure(direction, size, count, processor_time))
+                    let ours = ours::measure(direction, size, count, processor_time, peer);
+                    (ours, theirs::measure(direction, size, count, processor_time, peer))
                 } else {
-                    let theirs = theirs::measure(direction, size, count, processor_time);
-                    (ours::measure(direction, size, count, processor_time), theirs)
+                    let theirs = theirs::measure(direction, size, count, processor_time, peer);
+                    (ours::measure(direction, size, count, processor_time, peer), theirs)
                 };
                 costs.push(pair);
             }
@@ -352,7 +383,7 @@ fn main() {
             let costs = &costs[1..];
             let of = |part: fn(&(Cost, Cost)) -> f64| median(costs.iter().map(part).collect());
             println!(
-                "| {} | {size} | {:.1} | {:.1} | {:.2} | {:.4} | {:.4} | {:.2} |",
+                "| {} | {size} | {:.1} | {:.1} | {:.2} | {:.4} | {:.4} | {:.2} | {:.4} | {:.4} |",
                 format!("{direction:?}").to_lowercase(),
                 of(|c| c.0.nanos),
                 of(|c| c.1.nanos),
@@ -360,6 +391,8 @@ fn main() {
                 of(|c| c.0.calls),
                 of(|c| c.1.calls),
                 of(|c| c.0.calls / c.1.calls),
+                of(|c| c.0.sleeps),
+                of(|c| c.1.sleeps),
             );
         }
     }
