@@ -27,6 +27,13 @@ selftest uninitialised "uninitialized" "${faulty[@]}"
 selftest leak "memory leaked" "${faulty[@]}"
 selftest race "Data race detected" "${faulty[@]}"
 
+# Operations of a queue on a made-up kernel, which reads memory by its address. The tests skipped use files, sockets, or pages that
+# can be exchanged.
+operations() {
+    miri -Zmiri-permissive-provenance --features io-uring --lib -- io::queue::begin "${system[@]/#/--skip=}"
+}
+system=(a_header_is_marked a_socket_whose each_byte_is_sent pages_of zero_copy)
+
 if short; then
     # Two parts at a time, as the interpreter uses one core. A part that does not end within the limit fails.
     limit=600
@@ -42,6 +49,7 @@ if short; then
     other() {
         # A simulated kernel finds memory by its address.
         miri -Zmiri-permissive-provenance --features io-uring --lib -- io::uring
+        operations
         miri -Zmiri-tree-borrows --lib -- "${few[@]}"
         miri "" --lib --target i686-unknown-linux-gnu -- "${few[@]}"
         miri "" --lib --target s390x-unknown-linux-gnu -- "${few[@]}"
@@ -66,6 +74,7 @@ else
         miri "$1 -Zmiri-permissive-provenance" --features io-uring "${@:2}" --lib -- io::uring
         miri "$1" "${features[@]}" "${@:2}" "${whole[@]}" -- --skip files:: --skip a_region_of_a_file
     }
+    operations
     each ""
     each -Zmiri-tree-borrows
     each "" --target i686-unknown-linux-gnu
