@@ -14,7 +14,7 @@ pub(super) fn read(message: *const c_void) -> Vec<u8> {
         return Vec::new();
     }
     // SAFETY: so many slices are in the message.
-    let slices = unsafe { slice::from_raw_parts(slices, header.msg_iovlen) };
+    let slices = unsafe { slice::from_raw_parts(slices, header.msg_iovlen as _) };
     let mut bytes = Vec::new();
     for part in slices {
         let start = with_exposed_provenance::<u8>(part.iov_base.addr());
