@@ -345,7 +345,14 @@ mod tests {
         let mut chunks = Chunks::new(16);
         let mut spans: Vec<Span> = Vec::new();
         let mut x = 1_u64;
-        for _ in 0..if cfg!(miri) { 60 } else { 20_000 } {
+        let steps = if cfg!(miri) {
+            60
+        } else if cfg!(valgrind) {
+            2_000
+        } else {
+            20_000
+        };
+        for _ in 0..steps {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (what, units) = ((x >> 60) % 16, 1 + (x >> 33) as u32 % MAX_SPAN);
             match what {

@@ -86,7 +86,13 @@ fn limits_are_errors_that_say_so() {
 fn figures_stay_possible_while_threads_allocate() {
     let pool = Pool::builder().build();
     let stop = std::sync::atomic::AtomicBool::new(false);
-    let many = if cfg!(miri) { 20 } else { 150 };
+    let (many, rounds) = if cfg!(miri) {
+        (20, 5)
+    } else if cfg!(valgrind) {
+        (150, 100)
+    } else {
+        (150, 2_000)
+    };
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let held: Vec<_> = (0..many).map(|_| pool.alloc(1000)).collect();
@@ -95,7 +101,7 @@ fn figures_stay_possible_while_threads_allocate() {
     };
     std::thread::scope(|scope| {
         let threads = [scope.spawn(work), scope.spawn(work)];
-        for _ in 0..if cfg!(miri) { 5 } else { 2_000 } {
+        for _ in 0..rounds {
             let stats = pool.stats();
             assert!(stats.live_blocks <= 1_000 && stats.cached <= 4 << 20, "{stats}");
         }
