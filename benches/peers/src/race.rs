@@ -80,6 +80,9 @@ pub struct Bench {
 const ROUND: f64 = 1.5e6;
 const ROUNDS: usize = 25;
 
+/// How often in a row the steps must fill a round: a contender may get faster while it warms up.
+const WARM: u32 = 5;
+
 impl Bench {
     /// `counted_steps` is a number of units at which each contender does some work.
     pub fn new(title: &'static str, arguments: &Arguments, counted_steps: usize) -> Self {
@@ -154,8 +157,14 @@ impl Bench {
         // The shortest of three, because a busy machine delays some.
         let mut shortest =
             |steps| (0..3).map(|_| (contender.run)(steps)).min_by(f64::total_cmp).unwrap_or(ROUND);
-        while !self.quick && shortest(steps) < ROUND {
-            steps *= 2;
+        let mut filled = 0;
+        while !self.quick && filled < WARM {
+            if shortest(steps) < ROUND {
+                steps *= 2;
+                filled = 0;
+            } else {
+                filled += 1;
+            }
         }
         steps
     }
