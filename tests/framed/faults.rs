@@ -75,6 +75,29 @@ fn an_encoder_that_fails_halfway_leaves_the_queue_as_it_was() {
 }
 
 #[test]
+fn an_encoder_that_clears_the_queue_and_fails_sends_no_part_of_its_frame() {
+    struct Clearing;
+    impl Encoder<usize> for Clearing {
+        type Error = io::Error;
+
+        fn encode(&mut self, length: usize, dst: &mut WriteQueue) -> io::Result<()> {
+            if length < 5 {
+                dst.push_copy(&vec![1; length]);
+                return Ok(());
+            }
+            dst.clear();
+            dst.push(vec![2; length]);
+            Err(io::Error::other("fails"))
+        }
+    }
+    let _baseline = ResourceBaseline::take();
+    let mut out = FramedWrite::new(tokio::io::sink(), Clearing);
+    out.push_frame(4).unwrap();
+    out.push_frame(5000).unwrap_err();
+    assert!(out.write_buffer().is_empty());
+}
+
+#[test]
 fn an_adjustment_beyond_the_length_field_is_an_error() {
     let _baseline = ResourceBaseline::take();
     let mut queue = WriteQueue::new();

@@ -26,11 +26,13 @@ impl WriteQueue {
     fn truncate(&mut self, pending: u64) {
         self.close_tail();
         while let Some(excess @ 1..) = self.parts.bytes().checked_sub(pending) {
-            match self.parts.back().map(Part::len) {
-                Some(len) if len > excess => {
-                    let last = self.parts.len() - 1;
-                    self.parts.edit(last, |part| part.truncate_block(len - excess));
+            match self.parts.back() {
+                // Bytes were appended to the block.
+                Some(Part::Block(bytes)) if bytes.len() as u64 > excess => {
+                    let (last, len) = (self.parts.len() - 1, bytes.len() as u64 - excess);
+                    self.parts.edit(last, |part| part.truncate_block(len));
                 }
+                // Larger than `excess` if `push` has removed bytes that were pending.
                 _ => self.remove_last(),
             }
         }
