@@ -11,12 +11,6 @@ use resource_baseline::ResourceBaseline;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-#[test]
-fn the_page_shows_this_program() {
-    let page = include_str!("../../docs/first-server.md");
-    assert!(page.contains(include_str!("program.rs")), "copy the program to the page");
-}
-
 /// Returns the answers to a client that sends `request` and then nothing more.
 fn answers(request: &[u8]) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();

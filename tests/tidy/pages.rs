@@ -56,6 +56,40 @@ fn every_page_is_in_the_index() {
     nothing("not in docs/README.md", lost);
 }
 
+/// Pages show whole files, which other tests compile and run.
+#[test]
+fn pages_show_files_as_they_stand() {
+    let shown = [
+        ("docs/first-server.md", "tests/first_server/program.rs"),
+        ("docs/testing.md", "examples/parser/message.rs"),
+        ("docs/testing.md", "examples/parser/tests.rs"),
+        ("docs/testing.md", "fuzz/fuzz_targets/parser.rs"),
+    ];
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
+    let differ = shown.into_iter().filter(|(page, file)| {
+        let (text, end) = (read(file), "```\n");
+        !read(page).contains(&format!("{text}{end}"))
+    });
+    nothing("copy the file to the page", differ.map(|(page, file)| format!("{file} to {page}")));
+}
+
+/// A code block reads the same on GitHub, which shows the lines that rustdoc hides.
+#[test]
+fn pages_have_no_hidden_lines() {
+    let mut hidden = Vec::new();
+    for (name, text) in files("docs", ".md") {
+        let mut rust = false;
+        for (number, line) in text.lines().enumerate() {
+            if let Some(language) = line.strip_prefix("```") {
+                rust = language.starts_with("rust");
+            } else if rust && (line == "#" || line.starts_with("# ")) {
+                hidden.push(format!("{name}:{}", number + 1));
+            }
+        }
+    }
+    nothing("hidden lines", hidden);
+}
+
 #[test]
 fn tests_that_pages_name_exist() {
     let mut lost = Vec::new();
