@@ -120,8 +120,22 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Batch, BatchError> {
     if stored == computed { Ok(batch) } else { Err(BatchError::Checksum { stored, computed }) }
 }
 
-/// The batch that `bytes` begin with, if its bytes are all there and its head is valid; its checksum
-/// is not looked at.
+/// Whether one of these batches has a wrong checksum. Bytes that are no batch of this format end the search.
+pub(crate) fn is_damaged(mut bytes: &[u8]) -> bool {
+    while bytes.get(MAGIC_AT) == Some(&2)
+        && let Some(length) = length(bytes)
+        && let Some(batch) = bytes.get(..length)
+    {
+        if u32::from_be_bytes(array(batch, CRC_AT)) != crc32c::crc32c(&batch[CHECKED_FROM..]) {
+            return true;
+        }
+        bytes = &bytes[length..];
+    }
+    false
+}
+
+/// The batch that `bytes` begin with, if its bytes are all there and its head is valid. The checksum is not verified, so an
+/// error may come from [damage](is_damaged).
 pub(crate) fn head(bytes: &[u8]) -> Result<Batch, BatchError> {
     let invalid = BatchError::Invalid;
     // It stands at the same place in all formats.

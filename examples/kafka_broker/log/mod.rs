@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use bytebuf::{CorruptRecord, FileRegion, Segment, SegmentFull, SegmentReader, SegmentSyncer};
 
 use crate::api::code::Code;
-use crate::batch::{self, Batch, BatchError};
+use crate::batch::{self, Batch};
 use crate::output::warn;
 use crate::producers::{Producers, Total, Verdict};
 use crate::shares::{Account, ShareUsedUp};
@@ -85,6 +85,14 @@ pub(crate) struct Appended {
     pub(crate) batches: u64,
     /// Whether the batch was in the log already.
     pub(crate) duplicate: bool,
+}
+
+/// Why batches are not appended.
+#[derive(Debug, Clone, Copy)]
+enum Refused {
+    /// The batch is in the log already, at this offset.
+    Duplicate(i64),
+    Invalid(Code),
 }
 
 impl Log {
@@ -164,30 +172,15 @@ impl Log {
         batches: &mut [u8],
         disk: Account<'_>,
     ) -> Result<Appended, Code> {
-        let mut parsed = Vec::new();
-        let (mut at, mut next) = (0, self.next);
-        while at < batches.len() {
-            // The segment verifies the checksum when it appends.
-            let found = batch::head(&batches[at..]).map_err(BatchError::code)?;
-            match self.producers.judge(&found) {
-                Verdict::Append => {}
-                // An idempotent producer sends one batch for each partition, so no part of a request is a duplicate.
-                _ if found.length < batches.len() => return Err(Code::INVALID_RECORD),
-                Verdict::Refuse(code) => return Err(code),
-                Verdict::Duplicate(base) => {
-                    return Ok(Appended { base, end: self.next, batches: 1, duplicate: true });
-                }
+        let parsed = match self.judge(batches) {
+            Ok(parsed) => parsed,
+            // A damaged head may look like a duplicate, or like anything that a producer must not send again.
+            Err(_) if batch::is_damaged(batches) => return Err(Code::CORRUPT_MESSAGE),
+            Err(Refused::Duplicate(base)) => {
+                return Ok(Appended { base, end: self.next, batches: 1, duplicate: true });
             }
-            let batch = &mut batches[at..at + found.length];
-            batch::place(batch, next, crate::api::metadata::LEADER_EPOCH);
-            parsed.push((at as u64, Batch { base_offset: next, ..found }));
-            next = next.checked_add(found.records.into()).ok_or(Code::INVALID_RECORD)?;
-            at += found.length;
-        }
-        if parsed.is_empty() || parsed.len() > 1 && parsed.iter().any(|(_, b)| b.producer.is_some())
-        {
-            return Err(Code::INVALID_RECORD);
-        }
+            Err(Refused::Invalid(code)) => return Err(code),
+        };
         let position = self.take(batches, disk).map_err(|error| {
             if is_a::<CorruptRecord>(&error) {
                 return Code::CORRUPT_MESSAGE;
@@ -200,14 +193,42 @@ impl Log {
         })?;
         let base = self.next;
         for (at, batch) in &parsed {
+            self.next += i64::from(batch.records);
             if let Some(active) = &mut self.active {
                 active.index.push(batch.base_offset, position + at, batch.max_timestamp);
             }
             self.producers.appended(batch, batch.base_offset);
         }
-        self.next = next;
-        self.written = End { offset: next, position: position + batches.len() as u64 };
-        Ok(Appended { base, end: next, batches: parsed.len() as u64, duplicate: false })
+        self.written = End { offset: self.next, position: position + batches.len() as u64 };
+        Ok(Appended { base, end: self.next, batches: parsed.len() as u64, duplicate: false })
+    }
+
+    /// Checks batches, except for their checksums, and writes their offsets into them. Returns the position of each among
+    /// them.
+    fn judge(&self, batches: &mut [u8]) -> Result<Vec<(u64, Batch)>, Refused> {
+        let invalid = Refused::Invalid(Code::INVALID_RECORD);
+        let mut parsed = Vec::new();
+        let (mut at, mut next) = (0, self.next);
+        while at < batches.len() {
+            let found = batch::head(&batches[at..]).map_err(|e| Refused::Invalid(e.code()))?;
+            match self.producers.judge(&found) {
+                Verdict::Append => {}
+                // An idempotent producer sends one batch for each partition, so no part of a request is a duplicate.
+                _ if found.length < batches.len() => return Err(invalid),
+                Verdict::Refuse(code) => return Err(Refused::Invalid(code)),
+                Verdict::Duplicate(base) => return Err(Refused::Duplicate(base)),
+            }
+            let batch = &mut batches[at..at + found.length];
+            batch::place(batch, next, crate::api::metadata::LEADER_EPOCH);
+            parsed.push((at as u64, Batch { base_offset: next, ..found }));
+            next = next.checked_add(found.records.into()).ok_or(invalid)?;
+            at += found.length;
+        }
+        let is_idempotent = parsed.iter().any(|(_, batch)| batch.producer.is_some());
+        if parsed.is_empty() || parsed.len() > 1 && is_idempotent {
+            return Err(invalid);
+        }
+        Ok(parsed)
     }
 
     /// Writes batches after the last batch, by one system call and without a copy; creates a segment if the last

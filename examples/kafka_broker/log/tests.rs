@@ -134,6 +134,34 @@ fn damage_is_found_when_the_segment_is_read_and_not_before() {
 }
 
 #[test]
+fn a_damaged_head_is_a_wrong_checksum_and_not_what_it_seems_to_say() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log =
+        Log::open(directory.path(), CAPACITY, SyncMode::Batch, &Total::default()).unwrap();
+    let of_sequence = |n: i32| build(&[b"one"], Some((7, 0, n)), Codec::None);
+    let add = |log: &mut Log, mut batch: Vec<u8>| {
+        let share = Share::of(u64::MAX, 100);
+        log.append(&mut batch, Account { share: &share, client: Client::Others })
+    };
+    for n in 0..2 {
+        assert!(add(&mut log, of_sequence(n)).is_ok());
+    }
+    // A producer sends again what was damaged on the way. It would give up after another error, and believe that a
+    // duplicate is in the log.
+    for (at, what) in
+        [(56, "sequence"), (50, "producer"), (52, "epoch"), (22, "codec"), (60, "count")]
+    {
+        for bit in 0..8 {
+            let mut damaged = of_sequence(2);
+            damaged[at] ^= 1 << bit;
+            let code = add(&mut log, damaged).err();
+            assert_eq!(code, Some(Code::CORRUPT_MESSAGE), "bit {bit} of the {what}");
+        }
+    }
+    assert_eq!(add(&mut log, of_sequence(2)).unwrap().base, 2);
+}
+
+#[test]
 fn a_client_that_has_used_its_share_of_the_disk_gets_no_segment_and_another_does() {
     let directory = tempfile::tempdir().unwrap();
     let mut log =
