@@ -30,15 +30,16 @@ const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
 const CHECKED_FROM: usize = 21;
 
-/// The bits of the attributes that say how the records are compressed, and the last such number: zstd.
+/// The bits of the attributes that say how the records are compressed. A producer sets no others: they say that the broker has
+/// given the records their time, that the batch belongs to a transaction or controls one, that the base timestamp has another
+/// meaning, or nothing that is known.
 const CODEC: i16 = 0x7;
+
+/// The last number of a compression: zstd.
 const LAST_CODEC: i16 = 4;
 
 /// The bytes of the shortest record.
 const SHORTEST_RECORD: usize = 7;
-
-/// Attributes of batches that only a broker with transactions understands: transactional, control.
-const TRANSACTIONAL: i16 = 0x10 | 0x20;
 
 /// What the head of a valid batch says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,10 +156,10 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Batch, BatchError> {
         return Err(invalid("a batch whose count and last offset differ"));
     }
     let attributes = i16::from_be_bytes(array(batch, 21));
-    if attributes & TRANSACTIONAL != 0 {
-        return Err(invalid("a batch of a transaction"));
+    if attributes & !CODEC != 0 {
+        return Err(invalid("a batch with attributes that producers do not set"));
     }
-    match attributes & CODEC {
+    match attributes {
         0 if (length - HEAD) / SHORTEST_RECORD < records as usize => {
             return Err(invalid("a batch that is shorter than its records"));
         }
@@ -252,7 +253,10 @@ mod tests {
 
     #[test]
     fn batches_that_no_consumer_here_can_read_are_invalid() {
-        for (attributes, valid) in [(0, true), (4, true), (5, false), (7, false), (0x20, false)] {
+        let of_transactions = [(0x10, false), (0x20, false)];
+        let of_brokers = [(0x08, false), (0x40, false), (0x80, false), (i16::MIN, false)];
+        let codecs = [(0, true), (4, true), (5, false), (7, false)];
+        for (attributes, valid) in codecs.into_iter().chain(of_transactions).chain(of_brokers) {
             let mut bytes = batch(1, b"records");
             bytes.set_i16(21, attributes).unwrap();
             seal(&mut bytes);
