@@ -37,14 +37,80 @@ fn links_of_pages_exist() {
     for (name, text) in files(".", ".md") {
         let folder = root().join(&name).parent().map(Path::to_path_buf).unwrap_or_default();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let link = link.split('#').next().unwrap_or_default();
-            let local = !link.is_empty() && !link.contains("://") && link.contains('.');
-            if local && !folder.join(link).exists() {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            if file.contains("://") || !(file.contains('.') || file.is_empty()) {
+                continue;
+            }
+            let target = if file.is_empty() { root().join(&name) } else { folder.join(file) };
+            let has_heading = |text: &str| text.lines().any(|line| anchor(line) == heading);
+            let leads = if heading.is_empty() {
+                target.exists()
+            } else {
+                fs::read_to_string(target).is_ok_and(|text| has_heading(&text))
+            };
+            if !leads {
                 dead.push(format!("{name}: {link}"));
             }
         }
     }
     nothing("dead links", dead);
+}
+
+/// Returns the anchor that GitHub gives to a heading; empty for another line.
+fn anchor(line: &str) -> String {
+    let Some((_, title)) = line.split_once("# ").filter(|_| line.starts_with('#')) else {
+        return String::new();
+    };
+    let letters = title.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    letters.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The front pages list every feature, and the README how to run every example.
+#[test]
+fn features_and_examples_are_listed() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
+    let manifest = read("Cargo.toml");
+    let section = manifest.split("\n[features]\n").nth(1).expect("features");
+    let names = section.lines().take_while(|line| !line.starts_with('['));
+    let names = names.filter_map(|line| line.split_once(" = ").filter(|_| !line.starts_with('#')));
+    let features: Vec<_> = names.map(|(name, _)| name).filter(|name| *name != "default").collect();
+    assert!(features.len() > 5, "the features were not found");
+    let mut lost = Vec::new();
+    for page in ["README.md", "src/lib.rs"] {
+        let text = read(page);
+        let lacks = features.iter().filter(|name| !text.contains(&format!("`{name}`")));
+        lost.extend(lacks.map(|name| format!("{page}: feature {name}")));
+    }
+    let readme = read("README.md");
+    let lacks = programs("examples", &[]).into_iter().filter(|name| {
+        !readme.lines().any(|line| line.starts_with("cargo run") && line.contains(name.as_str()))
+    });
+    lost.extend(lacks.map(|name| format!("README.md: example {name}")));
+    nothing("not listed", lost);
+}
+
+/// The page names the suites of `ci/drop-in.sh`, with the numbers of tests that pass there.
+#[test]
+fn suites_of_other_crates_are_listed_with_their_tests() {
+    let script = fs::read_to_string(root().join("ci/drop-in.sh")).expect("ci/drop-in.sh");
+    let page = fs::read_to_string(root().join("docs/from-bytes.md")).expect("from-bytes.md");
+    let table = script.split("<<'TABLE'\n").nth(1).and_then(|rest| rest.split("\nTABLE").next());
+    let table = table.expect("the table of suites");
+    let mut lost = Vec::new();
+    for row in table.lines() {
+        let words: Vec<_> = row.split_whitespace().collect();
+        let (name, passed) = (words[0], words[2]);
+        let listed = page.lines().any(|line| {
+            line.strip_prefix(&format!("| {name}")).is_some_and(|rest| {
+                rest.starts_with([' ', ',']) && rest.ends_with(&format!("| {passed} |"))
+            })
+        });
+        if !listed {
+            lost.push(format!("{name}: {passed}"));
+        }
+    }
+    assert!(table.lines().count() > 20, "the suites were not found");
+    nothing("not in docs/from-bytes.md", lost);
 }
 
 #[test]
