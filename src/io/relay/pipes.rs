@@ -11,8 +11,10 @@
 
 use std::io;
 use std::ops::Deref;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use crossbeam_queue::ArrayQueue;
 
 use crate::sys;
 
@@ -31,7 +33,7 @@ const MAX_PIPES: usize = 48;
 /// ordinary size.
 const MAX_IDLE_PIPES: usize = 16;
 
-static IDLE: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
+static IDLE: LazyLock<ArrayQueue<Pipe>> = LazyLock::new(|| ArrayQueue::new(MAX_IDLE_PIPES));
 static PERMITS: Permits = Permits(AtomicUsize::new(0));
 
 /// One of at most [`MAX_PIPES`] pipes.
@@ -51,8 +53,7 @@ impl Deref for Pipe {
 
 /// Returns an empty pipe, or an error if none is available now.
 pub(crate) fn acquire() -> io::Result<Pipe> {
-    let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    if let Some(pipe) = idle {
+    if let Some(pipe) = IDLE.pop() {
         return Ok(pipe);
     }
     let permit = PERMITS.acquire().ok_or(io::ErrorKind::QuotaExceeded)?;
@@ -63,18 +64,16 @@ pub(crate) fn acquire() -> io::Result<Pipe> {
     Ok(Pipe { pipe, _permit: permit })
 }
 
-/// Keeps an empty pipe for the next transfer, or closes it if enough are idle.
+/// Keeps an empty pipe for a later transfer, or closes it if enough are idle.
 pub(crate) fn release(pipe: Pipe) {
-    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    if idle.len() < MAX_IDLE_PIPES {
-        idle.push(pipe);
-    }
+    // A full queue returns the pipe, which is closed here.
+    drop(IDLE.push(pipe));
 }
 
 /// Closes the idle pipes, so that the next transfer creates one.
 #[cfg(test)]
 pub(crate) fn close_idle() {
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    while IDLE.pop().is_some() {}
 }
 
 /// The number of permits in use. `Relaxed`: the count orders nothing else.
