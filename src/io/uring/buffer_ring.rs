@@ -285,15 +285,13 @@ impl BufferRing {
     /// ```
     pub fn refill(&mut self) -> usize {
         let Memory { entries, blocks } = &mut *self.memory;
-        let mut written = 0;
+        // The pool may call a function of its budget, which may panic: the batch ends then, too.
+        let mut batch = entries.batch();
         while let Some((id, spare)) = blocks.offer(|| self.pool.try_alloc(self.block).ok()) {
             let address = spare.as_mut_ptr().expose_provenance() as u64;
-            entries.write(written, address, spare.len() as u32, id);
-            written += 1;
+            batch.write(address, spare.len() as u32, id);
         }
-        if written > 0 {
-            entries.publish(written);
-        }
+        drop(batch);
         blocks.empty()
     }
 

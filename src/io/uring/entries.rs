@@ -41,18 +41,13 @@ impl Entries {
         self.publish(0);
     }
 
-    /// Writes the entry `ahead` places behind the tail.
-    pub(super) fn write(&mut self, ahead: u16, address: u64, len: u32, id: u16) {
-        let place = self.tail.wrapping_add(ahead) % self.places;
-        let at = usize::from(place) * ENTRY;
-        self.store(at, address);
-        self.store(at + 8, len);
-        // The last 2 bytes are not written: they may be the tail.
-        self.store(at + 12, id);
+    /// Begins to write entries behind the tail.
+    pub(super) fn batch(&mut self) -> Batch<'_> {
+        Batch { entries: self, count: 0 }
     }
 
     /// Moves the tail over the next `count` entries, so that the kernel may use them.
-    pub(super) fn publish(&mut self, count: u16) {
+    fn publish(&mut self, count: u16) {
         self.tail = self.tail.wrapping_add(count);
         let tail = self.memory.at(TAIL).cast::<u16>().as_ptr();
         // SAFETY: the tail is aligned, in the mapping, and this process accesses it only here.
@@ -64,5 +59,33 @@ impl Entries {
         let field = self.memory.at(offset).cast::<T>();
         // SAFETY: the field is aligned and in the mapping, and the kernel does not read this entry now (X1).
         unsafe { field.write(value) }
+    }
+}
+
+/// Entries behind the tail. The kernel may use them when the batch is dropped, also by a panic between two entries:
+/// their blocks count as offered from the first write on.
+pub(super) struct Batch<'a> {
+    entries: &'a mut Entries,
+    count: u16,
+}
+
+impl Batch<'_> {
+    /// Writes the next entry.
+    pub(super) fn write(&mut self, address: u64, len: u32, id: u16) {
+        let place = self.entries.tail.wrapping_add(self.count) % self.entries.places;
+        let at = usize::from(place) * ENTRY;
+        self.entries.store(at, address);
+        self.entries.store(at + 8, len);
+        // The last 2 bytes are not written: they may be the tail.
+        self.entries.store(at + 12, id);
+        self.count += 1;
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.entries.publish(self.count);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! A ring of buffers on a made-up kernel.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::buf::{ByteBuf, ByteView};
+use crate::pool::BudgetStats;
 use crate::test_data::pattern;
 
 mod kernel;
@@ -22,6 +24,12 @@ fn ring(pool: &Pool, entries: u16, consume: Consume) -> (BufferRing, Kernel) {
 }
 
 fn register(ring: &mut BufferRing) -> Kernel {
+    let kernel = register_empty(ring);
+    ring.refill();
+    kernel
+}
+
+fn register_empty(ring: &mut BufferRing) -> Kernel {
     let mut kernel = None;
     let call = |registration| {
         kernel = Some(Kernel::new(registration));
@@ -29,7 +37,6 @@ fn register(ring: &mut BufferRing) -> Kernel {
     };
     // SAFETY: the made-up kernel has the registration, and ends before it does.
     unsafe { ring.register(call) }.unwrap();
-    ring.refill();
     kernel.expect("it was called")
 }
 
@@ -261,6 +268,22 @@ fn a_pool_at_its_limit_leaves_places_empty_and_the_others_in_order() {
     drop((first, rest));
     Pool::flush_thread();
     assert_eq!((ring.refill(), kernel.offered().len()), (1, 3));
+    unregister(&mut ring, kernel);
+}
+
+/// The function of a budget runs between two entries. Blocks that were offered before it panicked and that the kernel
+/// did not get would be taken for the next ones of a bundle, with bytes that the kernel never wrote.
+#[test]
+fn the_kernel_gets_every_offered_block_when_a_shedder_panics() {
+    let shed = |_: &BudgetStats| panic!("shedding fails");
+    let pool = Pool::builder().build().budget_shedding("two", 2 * BLOCK, shed);
+    let mut ring = BufferRing::new(&pool, 7, 4, BLOCK, Consume::Whole).unwrap();
+    let mut kernel = register_empty(&mut ring);
+    let refill = catch_unwind(AssertUnwindSafe(|| ring.refill()));
+    assert!(refill.is_err());
+    assert_eq!((ring.stats().offered, kernel.offered().len()), (2, 2));
+    let bytes = pattern(2 * BLOCK, 0);
+    assert!(parts(take(&mut ring, &kernel.receive(&bytes, true))).concat() == bytes);
     unregister(&mut ring, kernel);
 }
 
