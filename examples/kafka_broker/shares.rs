@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 const MAX_CLIENTS: usize = 65_536;
 
@@ -80,18 +80,18 @@ fn known(used: &HashMap<Client, u64>, client: Client) -> Client {
 }
 
 /// The share of one client.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Account<'s> {
-    pub(crate) share: &'s Share,
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) share: Arc<Share>,
     pub(crate) client: Client,
 }
 
-impl Account<'_> {
-    pub(crate) fn take(self, amount: u64) -> Result<(), ShareUsedUp> {
+impl Account {
+    pub(crate) fn take(&self, amount: u64) -> Result<(), ShareUsedUp> {
         self.share.take(self.client, amount)
     }
 
-    pub(crate) fn give_back(self, amount: u64) {
+    pub(crate) fn give_back(&self, amount: u64) {
         self.share.give_back(self.client, amount);
     }
 }

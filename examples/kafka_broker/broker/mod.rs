@@ -80,7 +80,7 @@ pub(crate) struct Broker {
     groups: Groups,
     committed: Arc<Committed>,
     /// Of the disk, as it was when the broker started.
-    disk: Share,
+    disk: Arc<Share>,
     ids: ProducerIds,
     syncer: Syncer,
 }
@@ -96,7 +96,10 @@ impl Broker {
             responses: Memory::new("responses", options.memory, options.stalled),
             copies: Memory::new("copies", options.memory, options.stalled),
             committed: Committed::open(directory, has_topics, options.topics.share)?,
-            disk: Share::of(free_bytes(directory, options.topics.share)?, options.topics.share),
+            disk: Arc::new(Share::of(
+                free_bytes(directory, options.topics.share)?,
+                options.topics.share,
+            )),
             ids: ProducerIds::open(directory, has_topics)?,
             topics,
             groups: Groups::new(),

@@ -40,7 +40,7 @@ impl Broker {
                 let appended = match (request.transactional, request.acks) {
                     (true, _) => Err(Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
                     (false, -1..=1) => {
-                        self.append(&topic.name, partition, &mut frame[range], client)
+                        self.append(&topic.name, partition, &mut frame[range], client).await
                     }
                     (false, _) => Err(Code::INVALID_REQUEST),
                 };
@@ -71,7 +71,7 @@ impl Broker {
         })))
     }
 
-    fn append(
+    async fn append(
         &self,
         topic: &str,
         partition: i32,
@@ -79,8 +79,8 @@ impl Broker {
         client: Client,
     ) -> Result<(Arc<Partition>, i64, i64), Code> {
         let log = self.topics.partition(topic, partition)?;
-        let disk = Account { share: &self.disk, client };
-        let appended = log.append(batches, &self.syncer, disk)?;
+        let disk = Account { share: self.disk.clone(), client };
+        let appended = log.append(batches, &self.syncer, &disk).await?;
         if appended.duplicate {
             count(&self.stats.duplicates, 1);
         } else {

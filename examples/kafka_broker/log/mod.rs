@@ -1,7 +1,7 @@
 //! The log of one partition: segments in a directory, each named by the offset of its first record.
 //!
-//! `files.rs` creates and finds the files, `framing.rs` makes batches the records of a segment, `index.rs` finds them, `sealed.rs`
-//! is a full segment, `snapshot.rs` stores the state of producers; `partition.rs` is shared by the connections, `topics.rs` has all
+//! `files.rs` creates and finds the files, `framing.rs` makes batches the records of a segment, `index.rs` finds them, `next.rs` is
+//! a segment that is to be created, `sealed.rs` is a full segment, `snapshot.rs` stores the state of producers; `partition.rs` is shared by the connections, `topics.rs` has all
 //! partitions; this file is the log itself, without locks.
 //!
 //! 1. Offsets have no gaps, within a segment and between segments.
@@ -11,11 +11,14 @@
 //! 4. A segment gets its name when it is complete, so every file with such a name is a segment, whenever the process was killed.
 //! 5. Opening a log reads its last segment. An earlier segment is read and checked before a consumer sees any of it; if
 //!    it is damaged, the log is out of service from then on.
-//! 6. The name of an empty file says which segment is the last, so that a log whose last segments were deleted is not opened.
+//! 6. When a batch does not fit into the last segment, no batch is appended before the next segment exists: its file may exist
+//!    already, and has the next offset in its name.
+//! 7. The name of an empty file says which segment is the last, so that a log whose last segments were deleted is not opened.
 
 mod files;
 pub(crate) mod framing;
 mod index;
+mod next;
 pub(crate) mod partition;
 mod sealed;
 mod snapshot;
@@ -26,16 +29,16 @@ pub(crate) mod topics;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytebuf::{CorruptRecord, FileRegion, Segment, SegmentFull, SegmentReader, SegmentSyncer};
+use bytebuf::{CorruptRecord, FileRegion, Segment, SegmentReader, SegmentSyncer};
 
 use crate::api::code::Code;
 use crate::batch::{self, Batch};
 use crate::output::warn;
 use crate::producers::{Producers, Total, Verdict};
-use crate::shares::{Account, ShareUsedUp};
-use files::{Found, create, find, mark_newest, path};
+use files::{Found, find, mark_newest, path};
 use framing::Batches;
 use index::Index;
+use next::{Last, Next};
 use partition::SyncMode;
 use sealed::{Content, Sealed, Unread};
 
@@ -49,8 +52,6 @@ pub(crate) struct Log {
     capacity: u64,
     mode: SyncMode,
     sealed: Vec<Sealed>,
-    /// The writer of the last sealed segment, if it has not been synced.
-    unsynced: Option<Segment<Batches>>,
     /// The last segment; `None` before the first batch.
     active: Option<Active>,
     producers: Producers,
@@ -66,6 +67,7 @@ struct Active {
     base: i64,
     segment: Segment<Batches>,
     index: Index,
+    is_full: bool,
 }
 
 /// The end of a batch: the offset behind it, and its position in the last segment.
@@ -109,7 +111,6 @@ impl Log {
             capacity,
             mode,
             sealed: Vec::new(),
-            unsynced: None,
             active: None,
             producers: Producers::new(total.clone()),
             next: 0,
@@ -161,46 +162,52 @@ impl Log {
         self.next = next;
         drop(self.seal());
         self.written = End { offset: self.next, position: segment.end() };
-        self.active = Some(Active { base, segment, index });
+        self.active = Some(Active { base, segment, index, is_full: false });
         Ok(())
     }
 
-    /// Checks the batches of a partition, writes their offsets into them, and appends all by one write, or
-    /// none.
-    pub(crate) fn append(
-        &mut self,
-        batches: &mut [u8],
-        disk: Account<'_>,
-    ) -> Result<Appended, Code> {
+    /// Checks the batches of a partition, writes their offsets into them, and appends all by one system call and without a
+    /// copy, or none. `None` if that takes a [further segment](Self::next_segment).
+    pub(crate) fn append(&mut self, batches: &mut [u8]) -> Result<Option<Appended>, Code> {
         let parsed = match self.judge(batches) {
             Ok(parsed) => parsed,
             // A damaged head may look like a duplicate, or like anything that a producer must not send again.
             Err(_) if batch::is_damaged(batches) => return Err(Code::CORRUPT_MESSAGE),
             Err(Refused::Duplicate(base)) => {
-                return Ok(Appended { base, end: self.next, batches: 1, duplicate: true });
+                let known = Appended { base, end: self.next, batches: 1, duplicate: true };
+                return Ok(Some(known));
             }
             Err(Refused::Invalid(code)) => return Err(code),
         };
-        let position = self.take(batches, disk).map_err(|error| {
+        let length = batches.len() as u64;
+        let has_space = |active: &&mut Active| {
+            !active.is_full && active.segment.capacity() - active.segment.end() >= length
+        };
+        let Some(active) = self.active.as_mut().filter(has_space) else {
+            if batch::is_damaged(batches) {
+                return Err(Code::CORRUPT_MESSAGE);
+            }
+            self.active.iter_mut().for_each(|active| active.is_full = true);
+            return Ok(None);
+        };
+        // This verifies the checksums.
+        let published = active.segment.publish_framed(batches);
+        let position = published.map_err(|error| {
             if is_a::<CorruptRecord>(&error) {
                 return Code::CORRUPT_MESSAGE;
             }
             warn(format_args!("cannot append to {}: {error}", self.directory.display()));
-            match is_a::<ShareUsedUp>(&error) {
-                true => Code::POLICY_VIOLATION,
-                false => Code::KAFKA_STORAGE_ERROR,
-            }
+            Code::KAFKA_STORAGE_ERROR
         })?;
         let base = self.next;
         for (at, batch) in &parsed {
+            active.index.push(batch.base_offset, position + at, batch.max_timestamp);
             self.next += i64::from(batch.records);
-            if let Some(active) = &mut self.active {
-                active.index.push(batch.base_offset, position + at, batch.max_timestamp);
-            }
             self.producers.appended(batch, batch.base_offset);
         }
-        self.written = End { offset: self.next, position: position + batches.len() as u64 };
-        Ok(Appended { base, end: self.next, batches: parsed.len() as u64, duplicate: false })
+        self.written = End { offset: self.next, position: position + length };
+        let batches = parsed.len() as u64;
+        Ok(Some(Appended { base, end: self.next, batches, duplicate: false }))
     }
 
     /// Checks batches, except for their checksums, and writes their offsets into them. Returns the position of each among
@@ -231,52 +238,41 @@ impl Log {
         Ok(parsed)
     }
 
-    /// Writes batches after the last batch, by one system call and without a copy; creates a segment if the last
-    /// segment is full. Returns the position of the first batch.
-    fn take(&mut self, batches: &[u8], disk: Account<'_>) -> io::Result<u64> {
-        if let Some(active) = &mut self.active {
-            match active.segment.publish_framed(batches) {
-                Err(error) if is_a::<SegmentFull>(&error) => {}
-                other => return other,
-            }
-            if self.mode == SyncMode::Batch {
-                active.segment.trim()?;
-            }
+    /// What creates a segment with space for so many bytes, if the last segment is full.
+    pub(crate) fn next_segment(&self, needed: usize) -> Option<Next> {
+        if self.active.as_ref().is_some_and(|active| !active.is_full) {
+            return None;
         }
-        let capacity = self.capacity.max(batches.len() as u64 + FRONT);
-        // A segment takes its space on the disk at once.
-        disk.take(capacity).map_err(io::Error::other)?;
-        let mut segment = self.create(capacity).inspect_err(|_| disk.give_back(capacity))?;
-        let position = segment.publish_framed(batches)?;
-        self.unsynced = self.seal().filter(|_| self.mode == SyncMode::Never);
-        if let Some(before_last) = self.sealed.len().checked_sub(2) {
-            // The last two snapshots are enough. If the removal fails, one more stays.
-            let _ = snapshot::remove(&self.directory, self.sealed[before_last].base);
-        }
-        self.active = Some(Active { base: self.next, segment, index: Index::default() });
-        self.written = End { offset: self.next, position };
-        self.visible = self.written;
-        Ok(position)
+        let last = self.active.as_ref().map(|Active { base, segment, .. }| Last {
+            base: *base,
+            syncer: (self.mode == SyncMode::Batch).then(|| segment.syncer()),
+        });
+        Some(Next {
+            directory: self.directory.clone(),
+            base: self.next,
+            capacity: self.capacity.max(needed as u64 + FRONT),
+            producers: self.producers.encode(),
+            last,
+            old_snapshot: self.sealed.last().map(|sealed| sealed.base),
+        })
     }
 
-    /// Creates the next segment.
-    fn create(&self, capacity: u64) -> io::Result<Segment<Batches>> {
-        snapshot::write(&self.directory, self.next, &self.producers)?;
-        let segment = create(&self.directory, self.next, capacity)?;
-        mark_newest(&self.directory, self.next, self.active.as_ref().map(|active| active.base))?;
-        Ok(segment)
+    /// Takes the [next segment](Self::next_segment). Returns the writer of the full one, which has been synced if requests wait
+    /// for syncs, and is to be trimmed.
+    pub(crate) fn begin(&mut self, segment: Segment<Batches>) -> Option<Segment<Batches>> {
+        let full = self.seal();
+        self.written = End { offset: self.next, position: segment.end() };
+        self.visible = self.written;
+        let index = Index::default();
+        self.active = Some(Active { base: self.next, segment, index, is_full: false });
+        full
     }
 
     fn seal(&mut self) -> Option<Segment<Batches>> {
-        let Active { base, segment, index } = self.active.take()?;
+        let Active { base, segment, index, .. } = self.active.take()?;
         let content = Some(Content { reader: segment.reader(), index });
         self.sealed.push(Sealed { base, content });
         Some(segment)
-    }
-
-    /// Takes the writer of a full segment. The caller trims it, which syncs it.
-    pub(crate) fn take_unsynced(&mut self) -> Option<Segment<Batches>> {
-        self.unsynced.take()
     }
 
     /// Returns the offset after the last record.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytebuf::{FileRegion, Segment};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::framing::Batches;
 use super::{Appended, Log};
@@ -33,6 +33,8 @@ pub(crate) struct Partition {
     mode: SyncMode,
     /// Segments are read by one caller at a time, so that none is read twice.
     reading: Arc<tokio::sync::Mutex<()>>,
+    /// Segments are created by one caller at a time.
+    adding: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl fmt::Debug for Partition {
@@ -57,27 +59,38 @@ impl Partition {
         });
         let visible = log.as_ref().map(Log::visible).map_err(|code| *code);
         let (log, visible) = (Mutex::new(log), watch::Sender::new(visible));
-        Arc::new(Self { log, visible, mode, reading: Arc::default() })
+        Arc::new(Self { log, visible, mode, reading: Arc::default(), adding: Arc::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Result<Log, Code>> {
         self.log.lock().expect("nothing panics while it has the log")
     }
 
-    /// Appends batches; they are acknowledged when [`reached`](Self::reached) says so.
-    pub(crate) fn append(
+    /// Appends batches; they are acknowledged when [`reached`](Self::reached) says so. Waits for a further segment if the last one
+    /// is full.
+    pub(crate) async fn append(
         self: &Arc<Self>,
         batches: &mut [u8],
         syncer: &Syncer,
-        disk: Account<'_>,
+        disk: &Account,
     ) -> Result<Appended, Code> {
+        loop {
+            if let Some(appended) = self.append_if_space(batches, syncer)? {
+                return Ok(appended);
+            }
+            self.add_segment(batches.len(), disk).await?;
+        }
+    }
+
+    fn append_if_space(
+        self: &Arc<Self>,
+        batches: &mut [u8],
+        syncer: &Syncer,
+    ) -> Result<Option<Appended>, Code> {
         let mut log = self.lock();
         let log = log.as_mut().map_err(|code| *code)?;
         let before = log.visible();
-        let appended = log.append(batches, disk)?;
-        if let Some(full) = log.take_unsynced() {
-            syncer.ask(Arc::new(Full(Mutex::new(full))));
-        }
+        let Some(appended) = log.append(batches)? else { return Ok(None) };
         if self.mode == SyncMode::Never {
             log.show_all();
         } else if !appended.duplicate {
@@ -86,7 +99,39 @@ impl Partition {
         if log.visible() != before {
             let _old = self.visible.send_replace(Ok(log.visible()));
         }
-        Ok(appended)
+        Ok(Some(appended))
+    }
+
+    /// Creates a segment with space for so many bytes, unless another caller has done so meanwhile.
+    async fn add_segment(self: &Arc<Self>, needed: usize, disk: &Account) -> Result<(), Code> {
+        let turn = self.adding.clone().lock_owned().await;
+        let next =
+            self.lock().as_ref().map(|log| log.next_segment(needed)).map_err(|code| *code)?;
+        let Some(next) = next else { return Ok(()) };
+        let (partition, disk) = (self.clone(), disk.clone());
+        let (report, added) = oneshot::channel();
+        // The log gets the segment even if the producer has left by then.
+        tokio::task::spawn_blocking(move || {
+            let full = next.create(&disk).and_then(|segment| partition.begin(segment));
+            drop(turn);
+            // If the connection is gone, so is the reason to report.
+            let _ = report.send(full.as_ref().map(drop).map_err(|code| *code));
+            if let Ok(Some(mut full)) = full
+                && let Err(error) = full.trim()
+            {
+                warn(format_args!("cannot sync a full segment: {error}"));
+            }
+        });
+        added.await.unwrap_or(Err(Code::KAFKA_STORAGE_ERROR))
+    }
+
+    /// Appends to a new segment from now on; returns the writer of the one before.
+    fn begin(&self, segment: Segment<Batches>) -> Result<Option<Segment<Batches>>, Code> {
+        let mut log = self.lock();
+        let log = log.as_mut().map_err(|code| *code)?;
+        let full = log.begin(segment);
+        let _old = self.visible.send_replace(Ok(log.visible()));
+        Ok(full)
     }
 
     /// Waits until consumers see the log up to `end`, which is when it has been synced.
@@ -164,18 +209,6 @@ impl Partition {
             warn(format_args!("cannot read: {error}"));
             Code::KAFKA_STORAGE_ERROR
         })
-    }
-}
-
-/// A segment that takes no more batches. What it does not use goes back to the disk.
-struct Full(Mutex<Segment<Batches>>);
-
-impl Durable for Full {
-    fn sync(&self) {
-        let mut segment = self.0.lock().expect("nothing panics while it has the segment");
-        if let Err(error) = segment.trim() {
-            warn(format_args!("cannot sync a full segment: {error}"));
-        }
     }
 }
 

@@ -12,12 +12,11 @@ fn path(directory: &Path, base: i64) -> PathBuf {
     directory.join(format!("{base:020}.producers"))
 }
 
-/// Writes the state before the offset `base`; none is left behind that is of another state.
-pub(super) fn write(directory: &Path, base: i64, producers: &Producers) -> io::Result<()> {
+/// Writes the encoded state before the offset `base`; none is left behind that is of another state.
+pub(super) fn write(directory: &Path, base: i64, producers: &[u8]) -> io::Result<()> {
     let unfinished = directory.join(format!("{base:020}.unfinished"));
-    let bytes = producers.encode();
-    let check = crc32c::crc32c(&bytes).to_be_bytes();
-    let written = fs::write(&unfinished, [&check[..], &bytes].concat())
+    let check = crc32c::crc32c(producers).to_be_bytes();
+    let written = fs::write(&unfinished, [&check[..], producers].concat())
         .and_then(|()| fs::rename(&unfinished, path(directory, base)));
     if written.is_ok() {
         return Ok(());

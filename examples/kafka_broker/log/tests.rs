@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::files::{find, path};
-use super::partition::SyncMode;
+use super::partition::{Partition, SyncMode};
 use super::{Appended, Log};
 use crate::api::code::Code;
 use crate::demo::batches::{Codec, build};
 use crate::producers::Total;
 use crate::shares::{Account, Client, Share};
+use crate::sync::Syncer;
 
 /// The least that holds a few of these batches.
 const CAPACITY: u64 = 8192;
@@ -25,12 +27,27 @@ fn batch(n: i64) -> Vec<u8> {
     build(&[&[b'x'; 900]], Some((producer, 0, earlier as i32)), Codec::None)
 }
 
-fn append_for(log: &mut Log, n: i64, share: &Share, client: Client) -> Result<Appended, Code> {
-    log.append(&mut batch(n), Account { share, client })
+/// Appends, and creates a segment if that is necessary.
+fn append_to(log: &mut Log, batch: &[u8], account: &Account) -> Result<Appended, Code> {
+    loop {
+        if let Some(appended) = log.append(&mut batch.to_vec())? {
+            return Ok(appended);
+        }
+        let next = log.next_segment(batch.len()).expect("the last one is full");
+        drop(log.begin(next.create(account)?));
+    }
+}
+
+fn account(all: u64, percent: u64) -> Account {
+    Account { share: Arc::new(Share::of(all, percent)), client: Client::Others }
+}
+
+fn add(log: &mut Log, batch: &[u8]) -> Result<Appended, Code> {
+    append_to(log, batch, &account(u64::MAX, 100))
 }
 
 fn append(log: &mut Log, n: i64) -> Result<Appended, Code> {
-    append_for(log, n, &Share::of(u64::MAX, 100), Client::Others)
+    add(log, &batch(n))
 }
 
 fn filled(mode: SyncMode) -> (TempDir, Log) {
@@ -39,7 +56,6 @@ fn filled(mode: SyncMode) -> (TempDir, Log) {
     for n in 0..BATCHES {
         let appended = append(&mut log, n).unwrap();
         assert_eq!((appended.base, appended.duplicate), (n, false));
-        drop(log.take_unsynced());
     }
     (directory, log)
 }
@@ -139,12 +155,8 @@ fn a_damaged_head_is_a_wrong_checksum_and_not_what_it_seems_to_say() {
     let mut log =
         Log::open(directory.path(), CAPACITY, SyncMode::Batch, &Total::default()).unwrap();
     let of_sequence = |n: i32| build(&[b"one"], Some((7, 0, n)), Codec::None);
-    let add = |log: &mut Log, mut batch: Vec<u8>| {
-        let share = Share::of(u64::MAX, 100);
-        log.append(&mut batch, Account { share: &share, client: Client::Others })
-    };
     for n in 0..2 {
-        assert!(add(&mut log, of_sequence(n)).is_ok());
+        assert!(add(&mut log, &of_sequence(n)).is_ok());
     }
     // A producer sends again what was damaged on the way. It would give up after another error, and believe that a
     // duplicate is in the log.
@@ -154,11 +166,11 @@ fn a_damaged_head_is_a_wrong_checksum_and_not_what_it_seems_to_say() {
         for bit in 0..8 {
             let mut damaged = of_sequence(2);
             damaged[at] ^= 1 << bit;
-            let code = add(&mut log, damaged).err();
+            let code = add(&mut log, &damaged).err();
             assert_eq!(code, Some(Code::CORRUPT_MESSAGE), "bit {bit} of the {what}");
         }
     }
-    assert_eq!(add(&mut log, of_sequence(2)).unwrap().base, 2);
+    assert_eq!(add(&mut log, &of_sequence(2)).unwrap().base, 2);
 }
 
 #[test]
@@ -166,17 +178,82 @@ fn a_client_that_has_used_its_share_of_the_disk_gets_no_segment_and_another_does
     let directory = tempfile::tempdir().unwrap();
     let mut log =
         Log::open(directory.path(), CAPACITY, SyncMode::Batch, &Total::default()).unwrap();
-    let share = Share::of(4 * CAPACITY, 50);
-    let [greedy, other] = [Client::V4(1), Client::V4(2)];
-    let refused = (0..).find_map(|n| append_for(&mut log, n, &share, greedy).err().map(|e| (n, e)));
+    let others = account(4 * CAPACITY, 50);
+    let greedy = Account { client: Client::V4(1), ..others.clone() };
+    let add = |log: &mut Log, n, account| append_to(log, &batch(n), account);
+    let refused = (0..).find_map(|n| add(&mut log, n, &greedy).err().map(|e| (n, e)));
     let (n, code) = refused.unwrap();
     assert_eq!(code, Code::POLICY_VIOLATION);
     assert_eq!(segments(directory.path()).len(), 2);
-    assert_eq!(append_for(&mut log, n, &share, greedy).err(), Some(Code::POLICY_VIOLATION));
+    assert_eq!(add(&mut log, n, &greedy).err(), Some(Code::POLICY_VIOLATION));
     assert_eq!(log.end(), n, "nothing of it is there");
-    assert_eq!(append_for(&mut log, n, &share, other).unwrap().base, n);
+    assert_eq!(add(&mut log, n, &others).unwrap().base, n);
     // A segment that is there takes no more of the disk.
-    assert!(append_for(&mut log, n + 1, &share, greedy).is_ok());
+    assert!(add(&mut log, n + 1, &greedy).is_ok());
+}
+
+#[test]
+fn a_failed_append_of_a_large_batch_leaves_a_log_that_small_batches_follow() {
+    for mode in [SyncMode::Batch, SyncMode::Never] {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Log::open(directory.path(), CAPACITY, mode, &Total::default()).unwrap();
+        let mut log = open();
+        let large = build(&[&[b'x'; 6000]], None, Codec::None);
+        let small = build(&[b"small"], None, Codec::None);
+        assert_eq!(add(&mut log, &large).unwrap().base, 0);
+        let mut damaged = large.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_eq!(add(&mut log, &damaged).err(), Some(Code::CORRUPT_MESSAGE));
+        assert_eq!(add(&mut log, &small).unwrap().base, 1);
+        assert_eq!(add(&mut log, &large).unwrap().base, 2);
+        drop(log);
+        let mut log = open();
+        assert_eq!(read_all(&mut log), [0, 1, 2]);
+        assert_eq!(add(&mut log, &small).unwrap().base, 3);
+        // The segment is there, but the attempt fails.
+        let obstacle = path(directory.path(), 4).with_extension("newest");
+        fs::create_dir(&obstacle).unwrap();
+        for batch in [&large, &small] {
+            assert_eq!(add(&mut log, batch).err(), Some(Code::KAFKA_STORAGE_ERROR));
+        }
+        fs::remove_dir(&obstacle).unwrap();
+        assert_eq!(add(&mut log, &small).unwrap().base, 4);
+        drop(log);
+        assert_eq!(read_all(&mut open()), [0, 1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn a_segment_is_created_on_a_thread_that_may_wait_for_the_disk_even_if_the_producer_leaves() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Partition::open(directory.path(), CAPACITY, SyncMode::Never, &Total::default());
+    let partition = open();
+    let append = |n| {
+        let (partition, disk) = (partition.clone(), account(u64::MAX, 100));
+        async move { partition.append(&mut batch(n), &Syncer::default(), &disk).await }
+    };
+    // The only thread that may wait is busy, as if with a slow disk.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        let busy = tokio::task::spawn_blocking(move || released.recv());
+        let (leaves, stays) = (tokio::spawn(append(0)), tokio::spawn(append(0)));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!leaves.is_finished() && !stays.is_finished());
+        leaves.abort();
+        release.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        assert_eq!(stays.await.unwrap().unwrap().base, 0);
+        for n in 1..BATCHES {
+            assert_eq!(append(n).await.unwrap().base, n);
+        }
+    });
+    drop(runtime);
+    drop(partition);
+    assert_eq!(open().visible(), Ok(BATCHES));
 }
 
 #[test]
@@ -185,14 +262,14 @@ fn a_segment_that_cannot_be_created_takes_nothing_of_a_share() {
     let home = directory.path().join("partition");
     fs::create_dir(&home).unwrap();
     let mut log = Log::open(&home, CAPACITY, SyncMode::Batch, &Total::default()).unwrap();
-    let share = Share::of(CAPACITY, 100);
+    let account = account(CAPACITY, 100);
     fs::remove_dir(&home).unwrap();
     for _ in 0..3 {
-        let failed = append_for(&mut log, 0, &share, Client::Others);
+        let failed = append_to(&mut log, &batch(0), &account);
         assert_eq!(failed.err(), Some(Code::KAFKA_STORAGE_ERROR));
     }
     fs::create_dir(&home).unwrap();
-    assert!(append_for(&mut log, 0, &share, Client::Others).is_ok());
+    assert!(append_to(&mut log, &batch(0), &account).is_ok());
 }
 
 #[test]
