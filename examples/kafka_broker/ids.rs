@@ -8,8 +8,9 @@ use std::sync::Mutex;
 use crate::api::code::Code;
 use crate::output::warn;
 
-/// Ids that one sync reserves. Reserved ids that were not assigned when the broker ends are never assigned.
-const BLOCK: i64 = 1000;
+/// Ids that one sync reserves: so many that a client which asks for ids all the time does not delay the others. Reserved ids that
+/// were not assigned when the broker ends are never assigned.
+const BLOCK: i64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct ProducerIds {

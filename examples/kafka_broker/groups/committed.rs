@@ -195,9 +195,13 @@ impl Committed {
 
 impl Durable for Committed {
     fn sync(&self) {
-        // Commits are rare, so the lock may be kept while the disk works.
-        let mut state = self.state();
-        let synced = state.log.flush().map(|_| state.commits).map_err(|error| {
+        // The lock is not held while the disk works, as commits wait for it. If a new log takes the place of this one meanwhile,
+        // it has been synced with all offsets.
+        let (syncer, commits) = {
+            let state = self.state();
+            (state.log.syncer(), state.commits)
+        };
+        let synced = syncer.sync().map(|_| commits).map_err(|error| {
             warn(format_args!("cannot sync offsets: {error}"));
             Code::KAFKA_STORAGE_ERROR
         });
