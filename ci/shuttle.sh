@@ -31,7 +31,7 @@ weaker() { # FILE 's/WHAT/WEAKER/' SCENARIO: as in weaken.sh
 weaker memory/ref_cache.rs 's/references \+ 1 == all/references + 1 >= BATCH/' blocks_move_between_threads_that_end
 weaker memory/ref_cache.rs 's/if all != slot.references_to\(block\) \+ 1/if slot.references_to(block) == 0/' \
     only_a_unique_handle_may_write
-weaker pool/thread/local.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(free_shared\);//' \
+weaker pool/thread/storage.rs '/impl Drop for Guard/,/^}/s/local.refs.flush\(free_shared\);//' \
     threads_end_with_views_in_their_storage
 weaker pool/shared/coordination/idle.rs '/fn remove/,/^    }/s/self.bytes.fetch_sub\(bytes, Relaxed\)/{ let b = self.bytes(); self.bytes.store(b - bytes, Relaxed); b }/' \
     memory_is_returned_while_the_pool_is_used

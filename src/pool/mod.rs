@@ -25,8 +25,9 @@
 //! | Which sizes do blocks have? | `pages/size_class` |
 //! | How are chunks cut, and how large is the next one? | `pages/chunk` |
 //! | Which slab gives the next block? | `shared/stores/slabs` |
-//! | How much does a thread keep, and when does it exchange blocks with the depot? | `thread/cache` |
-//! | Which thread's cache serves a request when several pools are used? | `thread/local` |
+//! | When does a thread exchange blocks with the slabs, and when with the depot? | `thread/cache` |
+//! | How much does a thread keep? | `thread/cache/sizing` |
+//! | Which thread's cache serves a request when several pools are used? | `thread/storage` |
 //! | When does a thread keep a reference instead of releasing it? | `memory/ref_cache` |
 //! | Which locks may be held, and for how long? | `shared/central` (P3, P4) |
 //! | What does a limit count? What is reclaimed at the limit? How much may be resident? | `shared/central/limit` |
@@ -70,7 +71,7 @@ pub use shared::central::Purge;
 use shared::purger;
 use std::fmt;
 use std::sync::Arc;
-use thread::local;
+use thread::{counts, local};
 
 /// A pool of buffers. A clone is cheap and refers to the same pool.
 ///
@@ -196,7 +197,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        self.central().stats(&local::cached_references())
+        self.central().stats(&counts::cached_references())
     }
 
     /// Releases all unused memory to the system, including the blocks in thread caches, except a cache that its thread

@@ -3,5 +3,6 @@
 pub(super) mod bits;
 pub(super) mod chunk;
 pub(super) mod headers;
+mod lists;
 pub(super) mod size_class;
 pub(super) mod slab;

@@ -5,12 +5,13 @@ use crate::memory::header::{HeaderRef, Kind};
 use crate::memory::{hooks, owned};
 use crate::pool::block_ext;
 use crate::pool::pages::size_class::size_of_class;
-use crate::pool::shared::central::large;
+use crate::pool::shared::central::{Central, large, pool_of};
 use crate::sys::memory;
+use std::sync::Arc;
 
 /// Returns a block that the caller owns exclusively to its origin. Calls `put` for a block of a slab.
 #[cold]
-pub(crate) fn free_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
+pub(super) fn free_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
     block.count.reset_if_needed();
     // Dropped at the end: the next waiter then finds the block in the pool.
     let _ended_last = block_ext::take(block);
@@ -27,6 +28,17 @@ pub(crate) fn free_by(block: HeaderRef, put: impl FnOnce(HeaderRef)) {
         // SAFETY: the caller owns the block exclusively.
         Kind::Owned => unsafe { owned::release(block) },
     }
+}
+
+/// As [`free_by`], without the caches of this thread.
+pub(super) fn free_shared(block: HeaderRef) {
+    free_by(block, |block| put_shared(&pool_of(block), block));
+}
+
+/// Returns a free block of a slab to its slab.
+pub(super) fn put_shared(central: &Arc<Central>, block: HeaderRef) {
+    central.count_foreign_free(block);
+    central.put_one(block);
 }
 
 /// Does the work that the flags of a slab's block require before it is free. The caller owns the block exclusively.

@@ -1,9 +1,12 @@
 //! The state of one thread: its caches of free blocks, and its cached references to shared blocks.
 //!
-//! `cache` decides how many blocks of a pool a thread keeps; `table` finds the cache of a pool; `free` returns a
-//! block to its origin; `local` is the thread-local storage of the caches and of the reference cache.
+//! `local` takes and puts blocks and references for the thread; `storage` is its thread-local storage, which finds the
+//! cache of a pool by `table`. `cache` exchanges blocks with the shared part and decides how many a thread keeps. `free`
+//! returns a block to its origin. `counts` lists the numbers of cached references of all threads.
 
-pub(super) mod cache;
-pub(super) mod free;
+mod cache;
+pub(super) mod counts;
+mod free;
 pub(super) mod local;
+mod storage;
 mod table;

@@ -9,9 +9,13 @@
 //!   dirty units. A search takes the head of a list, so its cost does not depend on the number of chunks.
 #![allow(unsafe_code, reason = "discards free units")]
 
+#[cfg(test)]
+mod tests;
+
 use crate::memory::hooks;
 use crate::pool::pages::bits::{find_run, longest_run, run_of};
 use crate::pool::pages::headers::Headers;
+use crate::pool::pages::lists::{Link, Lists};
 use crate::pool::tuning::FIRST_CHUNK;
 use crate::sys::memory::{self, Mapping};
 use core::ptr::NonNull;
@@ -24,9 +28,6 @@ pub(crate) const MAX_UNITS: usize = u64::BITS as usize;
 
 /// The maximum number of units in a span.
 pub(crate) const MAX_SPAN: u32 = 16;
-
-/// The index of the list of chunks without a unit in use, after the lists for each length of a run.
-const WHOLE: usize = MAX_SPAN as usize + 1;
 
 /// Consecutive units of one chunk.
 pub(crate) struct Span {
@@ -88,59 +89,8 @@ struct Chunk {
     by_dirty: Link,
 }
 
-/// A chunk's position in a list: the index of the list, and the chunk's neighbours there.
-#[derive(Clone, Copy)]
-struct Link {
-    list: usize,
-    before: u32,
-    after: u32,
-}
-
-const NONE: u32 = u32::MAX;
-
-impl Link {
-    const OUT: Self = Self { list: 0, before: NONE, after: NONE };
-}
-
-/// The heads of lists of chunks. Index 0 means no list.
-struct Lists([u32; WHOLE + 1]);
-
-/// A function that selects one of a chunk's links.
-type Which = fn(&mut Chunk) -> &mut Link;
-
-impl Lists {
-    const EMPTY: Self = Self([NONE; WHOLE + 1]);
-
-    /// Moves a chunk to another list.
-    fn move_to(&mut self, chunks: &mut [Option<Chunk>], index: u32, list: usize, which: Which) {
-        let mut change = |index: u32, f: &mut dyn FnMut(&mut Link)| {
-            if let Some(Some(chunk)) = chunks.get_mut(index as usize) {
-                f(which(chunk));
-            }
-        };
-        let mut own = Link::OUT;
-        change(index, &mut |link| own = *link);
-        let Link { list: old, before, after } = own;
-        if old == list {
-            return;
-        }
-        if old != 0 {
-            if before == NONE {
-                self.0[old] = after;
-            }
-            change(before, &mut |link| link.after = after);
-            change(after, &mut |link| link.before = before);
-        }
-        let head = if list == 0 { NONE } else { std::mem::replace(&mut self.0[list], index) };
-        change(head, &mut |link| link.before = index);
-        change(index, &mut |link| *link = Link { list, before: NONE, after: head });
-    }
-
-    /// Returns the first chunk of the first list, from index `least` on, that is not empty.
-    fn first_from(&self, least: usize) -> Option<u32> {
-        self.0[least..].iter().copied().find(|&head| head != NONE)
-    }
-}
+/// The index of the list of chunks without a unit in use, after the lists for each length of a run.
+const WHOLE: usize = MAX_SPAN as usize + 1;
 
 /// The memory of a pool's slabs and of their headers.
 pub(crate) struct Chunks {
@@ -149,8 +99,8 @@ pub(crate) struct Chunks {
     list: Vec<Option<Chunk>>,
     /// No index of `list` below this is vacant.
     first_vacant: usize,
-    by_free: Lists,
-    by_dirty: Lists,
+    by_free: Lists<{ WHOLE + 1 }>,
+    by_dirty: Lists<{ WHOLE + 1 }>,
     /// The maximum number of units in a chunk.
     max_units: u32,
     mapped: usize,
@@ -268,8 +218,7 @@ impl Chunks {
     /// Takes free memory out, so that the caller can return it to the system without a lock: a chunk without units in
     /// use if there is one, otherwise dirty units of at most `bytes`, but at least one unit.
     pub(crate) fn begin_purge(&mut self, bytes: usize) -> Option<Purge> {
-        let whole = self.by_free.0[WHOLE];
-        if whole != NONE {
+        if let Some(whole) = self.by_free.first(WHOLE) {
             self.by_free.move_to(&mut self.list, whole, 0, |chunk| &mut chunk.by_free);
             self.by_dirty.move_to(&mut self.list, whole, 0, |chunk| &mut chunk.by_dirty);
             let chunk = self.list[whole as usize].take()?;
@@ -282,8 +231,7 @@ impl Chunks {
             self.first_vacant = self.first_vacant.min(whole as usize).min(self.list.len());
             return Some(Purge::Unmap { chunk: chunk.mapping, dirty });
         }
-        let index =
-            (1..=MAX_SPAN as usize).rev().map(|n| self.by_dirty.0[n]).find(|&i| i != NONE)?;
+        let index = (1..WHOLE).rev().find_map(|list| self.by_dirty.first(list))?;
         let dirty = self.list[index as usize].as_ref()?.dirty;
         let first = dirty.trailing_zeros();
         let units = (dirty >> first).trailing_ones().min((bytes / UNIT).max(1) as u32);
@@ -293,117 +241,5 @@ impl Chunks {
     /// Frees a span after a purge. `discarded` is the result of [`Purge::run`].
     pub(crate) fn end_purge(&mut self, span: Span, discarded: bool) {
         self.put_back(span, !discarded);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn purge_all(chunks: &mut Chunks) -> (usize, usize) {
-        let (dirty, mapped) = (chunks.dirty(), chunks.mapped());
-        while let Some(purge) = chunks.begin_purge(usize::MAX) {
-            if let Some((span, discarded)) = purge.run() {
-                chunks.end_purge(span, discarded);
-                if !discarded {
-                    break;
-                }
-            }
-        }
-        (dirty - chunks.dirty(), mapped - chunks.mapped())
-    }
-
-    fn with_chunk(units: usize) -> Chunks {
-        let mut chunks = Chunks::new(16);
-        assert!(chunks.add(Mapping::map(units * UNIT).unwrap()).is_ok());
-        chunks
-    }
-
-    #[test]
-    fn spans_are_disjoint_and_return() {
-        let mut chunks = Chunks::new(16);
-        assert!(chunks.take(1).is_none());
-        let mut chunks = with_chunk(16);
-        let a = chunks.take(10).unwrap();
-        let b = chunks.take(6).unwrap();
-        assert!(chunks.take(1).is_none());
-        assert_eq!(b.base.addr().get() - a.base.addr().get(), 10 * UNIT);
-        assert!(a.clean && b.clean);
-        chunks.put(a);
-        assert_eq!(chunks.dirty(), 10 * UNIT);
-        let c = chunks.take(4).unwrap();
-        assert!(!c.clean);
-        chunks.put(b);
-        chunks.put(c);
-        assert_eq!(purge_all(&mut chunks), (16 * UNIT, 16 * UNIT));
-        assert_eq!((chunks.dirty(), chunks.mapped()), (0, 0));
-    }
-
-    /// Compares with a model: the ranges of the spans in use.
-    #[test]
-    fn any_sequence_of_spans_and_purges_keeps_them_apart() {
-        let mut chunks = Chunks::new(16);
-        let mut spans: Vec<Span> = Vec::new();
-        let mut x = 1_u64;
-        let steps = if cfg!(miri) {
-            60
-        } else if cfg!(valgrind) {
-            2_000
-        } else {
-            20_000
-        };
-        for _ in 0..steps {
-            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (what, units) = ((x >> 60) % 16, 1 + (x >> 33) as u32 % MAX_SPAN);
-            match what {
-                0..8 => spans.push(chunks.take(units).unwrap_or_else(|| {
-                    let size = chunks.next_chunk_size(units);
-                    assert!(chunks.add(Mapping::map(size).unwrap()).is_ok());
-                    chunks.take(units).unwrap()
-                })),
-                8..15 if !spans.is_empty() => {
-                    let span = spans.swap_remove((x >> 40) as usize % spans.len());
-                    chunks.put(span);
-                }
-                15 => {
-                    if let Some((span, done)) =
-                        chunks.begin_purge(units as usize * UNIT).and_then(Purge::run)
-                    {
-                        chunks.end_purge(span, done);
-                    }
-                }
-                _ => {}
-            }
-            let mut ranges: Vec<_> = spans.iter().map(|s| (s.base.addr().get(), s.len())).collect();
-            ranges.sort_unstable();
-            assert!(ranges.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0));
-            let used: usize = ranges.iter().map(|range| range.1).sum();
-            assert!(used + chunks.dirty() <= chunks.mapped());
-        }
-        spans.into_iter().for_each(|span| chunks.put(span));
-        purge_all(&mut chunks);
-        assert_eq!((chunks.dirty(), chunks.mapped()), (0, 0));
-    }
-
-    /// The system refuses to discard units, as in a process that locks its memory: the units stay dirty, and count as
-    /// dirty.
-    #[test]
-    #[cfg(all(target_os = "linux", not(miri), not(bytebuf_portable)))]
-    fn units_that_are_not_discarded_stay_dirty() {
-        use crate::sys::{Call, Outcome, with_plan};
-        let mut chunks = with_chunk(16);
-        let (a, b) = (chunks.take(3).unwrap(), chunks.take(1).unwrap());
-        chunks.put(a);
-        let refuse = |call, _| match call {
-            Call::AdviseMemory => Outcome::Fail(22),
-            _ => Outcome::Pass,
-        };
-        assert_eq!(with_plan(refuse, || purge_all(&mut chunks)), (0, 0));
-        assert_eq!(chunks.dirty(), 3 * UNIT);
-        let a = chunks.take(3).unwrap();
-        assert!(!a.clean, "its pages are as they were");
-        chunks.put(a);
-        chunks.put(b);
-        assert_eq!(purge_all(&mut chunks), (4 * UNIT, 16 * UNIT));
     }
 }
