@@ -1,7 +1,7 @@
 //! The outbound queue of one connection: buffers and files in order.
 //!
-//! `payload.rs` has the types that can be queued. `parts.rs` keeps them in order, with their totals. `push.rs` and
-//! `tail.rs` append parts and copy small ones together; `push_all.rs` takes back the parts of an encoder that failed.
+//! `payload.rs` has the types that can be queued. `parts.rs` keeps them in order, with their totals. `push.rs` appends
+//! parts; `merge.rs` and `tail.rs` copy small ones together. `push_all.rs` takes back the parts of an encoder that failed.
 //! `gather.rs` decides what to send next, `flush.rs` sends it, `sink.rs` has the destinations, and `stats.rs` has the
 //! counters. `zero_copy/` selects the memory that the kernel sends from without a copy, and holds that memory in
 //! flight. `begin.rs` passes the front of the queue to a completion ring as an operation (`operation.rs`) and settles
@@ -27,6 +27,7 @@ mod push;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 mod begin;
 mod gather;
+mod merge;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 mod operation;
 mod parts;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::{Flush, Payload, WriteQueue};
-use crate::io::file::region::{FileRegion, FileTruncated};
+use crate::io::{FileRegion, FileTruncated};
 use crate::sys::{Call, Outcome, with_plan};
 use crate::test_data::pattern;
 use crate::test_io::file_with;
