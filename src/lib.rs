@@ -164,7 +164,8 @@ pub use io::{
 pub use io::{
     Checksummed, CorruptRecord, FileRegion, FileTruncated, Flush, Framing, NotRegularFile, Parsed,
     Payload, Place, QueueStats, Record, Records, Recovered, RecvSizer, Repair, Segment,
-    SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer, WriteQueue,
+    SegmentDamaged, SegmentFileLost, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer,
+    WriteQueue,
 };
 pub use pool::{
     AllocError, AllocErrorKind, BudgetStats, ClassStats, Outstanding, OutstandingSite, Pool,

@@ -36,7 +36,8 @@ pub use recv::RecvSizer;
 pub use relay::{Splice, Spliced, shutdown_write};
 pub use segment::{
     Checksummed, CorruptRecord, Framing, Parsed, Place, Record, Records, Recovered, Repair,
-    Segment, SegmentDamaged, SegmentFormatError, SegmentFull, SegmentReader, SegmentSyncer,
+    Segment, SegmentDamaged, SegmentFileLost, SegmentFormatError, SegmentFull, SegmentReader,
+    SegmentSyncer,
 };
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub use uring::{BufferRing, BufferRingStats, Consume, Received, Registration, Taken};

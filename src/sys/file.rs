@@ -116,6 +116,12 @@ pub(crate) fn len_of(file: &File) -> io::Result<u64> {
     metadata(file).map(|metadata| metadata.len())
 }
 
+/// Returns the length of a file in bytes, and whether a directory has a name of it. A system that does not count
+/// names reports one.
+pub(crate) fn len_and_name(file: &File) -> io::Result<(u64, bool)> {
+    metadata(file).map(|metadata| (metadata.len(), platform::has_name(&metadata)))
+}
+
 /// Locks a file for one writer; fails if another descriptor holds the lock.
 pub(crate) fn lock_file(file: &File) -> Result<(), TryLockError> {
     retry(|| {

@@ -56,8 +56,8 @@ pub(crate) use fault::{Outcome, with_plan};
 #[cfg(unix)]
 pub(crate) use file::regular_len;
 pub(crate) use file::{
-    allocate, end_of_data, fill_range_with_zeros, len_of, lock_file, next_data, open_regular,
-    read_at, set_len, sync_data, sync_directory_of, unlink, will_need, write_at,
+    allocate, end_of_data, fill_range_with_zeros, len_and_name, len_of, lock_file, next_data,
+    open_regular, read_at, set_len, sync_data, sync_directory_of, unlink, will_need, write_at,
 };
 #[cfg(unix)]
 pub use file_mapping::Advice;

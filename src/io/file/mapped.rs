@@ -15,7 +15,8 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use crate::buf::ByteView;
-use crate::io::file::region::{FileRegion, FileTruncated};
+use crate::io::file::region::FileRegion;
+use crate::io::file::truncated::FileTruncated;
 use crate::sys::{self, Advice, FileMapping};
 
 /// A file, or a part of one, that is mapped into memory read-only.

@@ -1,14 +1,11 @@
 //! A range of a file, which is sent like a buffer.
 
-use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::buf::{ByteBuf, ByteView};
-use crate::io::scratch;
 use crate::sys;
 
 /// A range of an open file, which can be sent without reading it into memory.
@@ -257,111 +254,6 @@ impl FileRegion {
         self.end -= self.len().saturating_sub(len);
     }
 
-    /// Reads into the spare capacity of `buf`, starting `offset` bytes after the region's next byte, and
-    /// returns the number of bytes. The region does not advance.
-    ///
-    /// Reads at most to the end of the region or of the spare capacity, and may read less, as `read`
-    /// does. Returns 0 if either is reached.
-    ///
-    /// # Errors
-    ///
-    /// [`FileTruncated`] (as the source of the error) if the file ends before the region does; otherwise
-    /// those of reading a file. `buf` does not change.
-    ///
-    /// # Cost
-    ///
-    /// One system call and one copy; blocks if the pages are not in memory. For a file opened for direct
-    /// I/O, if the range or the memory is not aligned to blocks of 4 KiB: another call, at most 64 KiB at
-    /// a time, and another copy.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// use bytebuf::{ByteBuf, FileRegion};
-    /// use std::io::Write;
-    ///
-    /// let mut file = tempfile::tempfile()?;
-    /// file.write_all(b"head and body")?;
-    /// let region = FileRegion::new(file, 0..13);
-    ///
-    /// let mut buf = ByteBuf::with_capacity(64);
-    /// assert_eq!(region.read_at(9, &mut buf)?, 4);
-    /// assert_eq!(&buf[..], b"body");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn read_at(&self, offset: u64, buf: &mut ByteBuf) -> io::Result<usize> {
-        let want = (buf.capacity() - buf.len()).min(sys::MAX_BYTES);
-        let left = self.len().saturating_sub(offset);
-        let want = usize::try_from(left).map_or(want, |left| left.min(want));
-        if want == 0 {
-            return Ok(0);
-        }
-        let at = self.next + offset;
-        let read = match scratch::fill(buf, want, |spare| sys::read_at(&self.file, spare, at)) {
-            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
-                scratch::fill_from_blocks(buf, want, at, |spare, at| {
-                    sys::read_at(&self.file, spare, at)
-                })
-            }
-            other => other,
-        };
-        match read? {
-            0 => Err(self.truncated(at)),
-            read => Ok(read),
-        }
-    }
-
-    /// Reads the whole region into memory. The region does not advance.
-    ///
-    /// # Errors
-    ///
-    /// As [`read_at`](Self::read_at); [`io::ErrorKind::OutOfMemory`] if the global pool has no memory for
-    /// the region.
-    ///
-    /// # Cost
-    ///
-    /// One allocation and one copy; blocks if the pages are not in memory.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// use bytebuf::FileRegion;
-    /// use std::io::Write;
-    ///
-    /// let mut file = tempfile::tempfile()?;
-    /// file.write_all(b"head and body")?;
-    /// let body = FileRegion::new(file, 9..13);
-    /// assert_eq!(body.read_all()?, "body");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn read_all(&self) -> io::Result<ByteView> {
-        let len = usize::try_from(self.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let mut bytes = scratch::block(len)?;
-        while bytes.len() < len {
-            self.read_at(bytes.len() as u64, &mut bytes)?;
-        }
-        Ok(bytes.freeze())
-    }
-
-    /// Asks the kernel to read the region from the disk in the background, so that a later send does not
-    /// block the thread.
-    ///
-    /// # Errors
-    ///
-    /// Those of `posix_fadvise`, which fails for a pipe.
-    ///
-    /// # Cost
-    ///
-    /// One system call that returns when the reads are queued. Does nothing on systems without such a
-    /// call.
-    pub fn prefetch(&self) -> io::Result<()> {
-        sys::will_need(&self.file, self.next, self.len())
-    }
-
     /// Returns whether earlier calls found that the bytes must be spliced through a pipe, in pieces.
     #[cfg(unix)]
     pub(crate) fn is_sent_in_pieces(&self) -> bool {
@@ -372,11 +264,6 @@ impl FileRegion {
     pub(crate) fn must_copy(&self) -> bool {
         self.method == Method::Copy
     }
-
-    /// Returns the error for a file that ends at `at`, before the region ends.
-    pub(super) fn truncated(&self, at: u64) -> io::Error {
-        FileTruncated::new(self.end, at).into()
-    }
 }
 
 impl fmt::Debug for FileRegion {
@@ -385,69 +272,6 @@ impl fmt::Debug for FileRegion {
             .field("file", &self.file)
             .field("range", &(self.next..self.end))
             .finish()
-    }
-}
-
-/// A file ends before a [`FileRegion`] of it does: the file was truncated, or was always shorter than the
-/// range.
-///
-/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::UnexpectedEof`].
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> std::io::Result<()> {
-/// use bytebuf::{FileRegion, FileTruncated};
-///
-/// let empty = tempfile::tempfile()?;
-/// let mut region = FileRegion::new(empty, 0..100);
-/// let (out, _peer) = std::os::unix::net::UnixStream::pair()?;
-/// let error = region.transfer_to(&out).unwrap_err();
-///
-/// let truncated = error.get_ref().and_then(|e| e.downcast_ref::<FileTruncated>()).unwrap();
-/// assert_eq!((truncated.expected(), truncated.found()), (100, 0));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileTruncated {
-    expected: u64,
-    found: u64,
-}
-
-impl FileTruncated {
-    pub(super) fn new(expected: u64, found: u64) -> Self {
-        Self { expected, found }
-    }
-
-    /// Returns the offset at which the region ends: the length that the file must have.
-    #[must_use]
-    pub fn expected(&self) -> u64 {
-        self.expected
-    }
-
-    /// Returns the offset at which the end of the file was found. The file is at most this long.
-    #[must_use]
-    pub fn found(&self) -> u64 {
-        self.found
-    }
-}
-
-impl fmt::Display for FileTruncated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the file ends at or before offset {} but a region of it goes to {}",
-            self.found, self.expected
-        )
-    }
-}
-
-impl Error for FileTruncated {}
-
-impl From<FileTruncated> for io::Error {
-    fn from(truncated: FileTruncated) -> Self {
-        Self::new(io::ErrorKind::UnexpectedEof, truncated)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Appending records, making them durable, and releasing unused disk space.
+//! Appending records and publishing them.
 
 use std::io;
 use std::ops::{Deref, Range};
@@ -9,7 +9,6 @@ use super::durable::{clear, write_all_at};
 use super::error::{CorruptRecord, SegmentFull};
 use super::framing::{self, Checksummed, FRAME, Framing, MAX_PAYLOAD, Parsed};
 use super::read::SegmentReader;
-use super::syncer::SegmentSyncer;
 use crate::buf::ByteBuf;
 use crate::io::scratch;
 use crate::sys;
@@ -32,6 +31,11 @@ const BUFFER: usize = PIECE + 64 * 1024;
 /// After a crash, [`open`](Self::open) finds the exact end: the segment has all records that were durable, and only
 /// records that were appended. Each record has its length and a checksum that is valid only in this segment and at
 /// this position. [`create_with`](Self::create_with) creates a segment whose records the caller frames.
+///
+/// No other program may change the file of a writer. If one truncates, deletes or replaces it, the next
+/// [`flush`](Self::flush) confirms nothing and fails with [`SegmentFileLost`](crate::SegmentFileLost), as do all later
+/// appends. A file that is only renamed stays in use. Bytes that another program overwrites are noticed when they are
+/// read.
 ///
 /// Dropping a segment neither publishes nor flushes: records that are not published are lost, as in a crash. Call
 /// [`flush`](Self::flush) or [`close`](Self::close) first.
@@ -61,16 +65,16 @@ const BUFFER: usize = PIECE + 64 * 1024;
 /// ```
 #[derive(Debug)]
 pub struct Segment<F: Framing = Checksummed> {
-    reader: SegmentReader<F>,
+    pub(super) reader: SegmentReader<F>,
     /// The appended bytes that are not yet in the file. They belong at the position `written`.
     buffer: ByteBuf,
     written: u64,
     /// The position of the last append, which may be partly in the file.
     last: u64,
     /// Whether the range behind the end has been cleared and allocated.
-    is_prepared: bool,
+    pub(super) is_prepared: bool,
     /// The range that is still to be cleared.
-    stale: Option<Range<u64>>,
+    pub(super) stale: Option<Range<u64>>,
 }
 
 impl Segment<Checksummed> {
@@ -81,8 +85,10 @@ impl Segment<Checksummed> {
     /// # Errors
     ///
     /// [`SegmentFull`] (as the source of the error) if the segment has no space for the record;
-    /// [`io::ErrorKind::InvalidInput`] if it is longer than 16 MiB; those of writing to a file. After an error the
-    /// record is not appended, and earlier records are unchanged.
+    /// [`io::ErrorKind::InvalidInput`] if it is longer than 16 MiB;
+    /// [`SegmentFileLost`](crate::SegmentFileLost) (as the source) if an earlier call found this, or the first append
+    /// after opening or [`trim`](Self::trim) does; those of writing to a file. After an error the record is not
+    /// appended, and earlier records are unchanged.
     ///
     /// # Cost
     ///
@@ -122,13 +128,10 @@ impl Segment<Checksummed> {
 impl<F: Framing> Segment<F> {
     /// Creates a writer at the published end of `reader`. `stale` is the range of bytes that a crash left behind
     /// the end.
-    pub(super) fn new(
-        reader: SegmentReader<F>,
-        is_prepared: bool,
-        stale: Option<Range<u64>>,
-    ) -> io::Result<Self> {
+    pub(super) fn new(reader: SegmentReader<F>, stale: Option<Range<u64>>) -> io::Result<Self> {
+        reader.durability().extent.check(reader.file())?;
         let (buffer, end) = (scratch::block(BUFFER)?, reader.published());
-        Ok(Self { reader, buffer, written: end, last: end, is_prepared, stale })
+        Ok(Self { reader, buffer, written: end, last: end, is_prepared: false, stale })
     }
 
     /// Appends records that the caller has framed, unchanged, and returns the position of the first.
@@ -228,6 +231,7 @@ impl<F: Framing> Segment<F> {
 
     /// Prepares the file for `len` more bytes and returns the end.
     fn reserve(&mut self, len: usize) -> io::Result<u64> {
+        self.reader.durability().extent.known()?;
         let position = self.end();
         let (needed, left) = (len as u64, self.reader.capacity() - position);
         if needed > left {
@@ -243,13 +247,13 @@ impl<F: Framing> Segment<F> {
     /// become valid again behind a new record that ends where it begins.
     #[cold]
     fn prepare(&mut self) -> io::Result<()> {
-        let file = self.reader.file();
+        let (file, durability) = (self.reader.file(), self.reader.durability());
         if let Some(stale) = &mut self.stale {
             clear(file, stale)?;
-            self.reader.durability().sync_cleared(file)?;
+            durability.sync_cleared(file)?;
             self.stale = None;
         }
-        sys::allocate(file, self.reader.capacity())?;
+        durability.extent.allocate(file, self.reader.capacity())?;
         self.is_prepared = true;
         Ok(())
     }
@@ -277,6 +281,7 @@ impl<F: Framing> Segment<F> {
     /// Writes the bytes at the end, bypassing the buffer, which is empty. They are published when all are written.
     fn write_through(&mut self, position: u64, frame: &[u8], record: &[u8]) -> io::Result<u64> {
         let end = position + (frame.len() + record.len()) as u64;
+        self.check_before_writing(end)?;
         let file = self.reader.file();
         let written = write_all_at(file, frame, position)
             .and_then(|()| write_all_at(file, record, position + frame.len() as u64));
@@ -298,6 +303,7 @@ impl<F: Framing> Segment<F> {
     /// # Errors
     ///
     /// Those of writing to a file. No record is lost: the next call writes the rest.
+    /// [`SegmentFileLost`](crate::SegmentFileLost) (as the source) if an earlier call found this.
     ///
     /// # Cost
     ///
@@ -329,6 +335,7 @@ impl<F: Framing> Segment<F> {
     /// Writes the buffer up to the position `end`, which is in it, and publishes the records that are complete in
     /// the file.
     fn write_until(&mut self, end: u64) -> io::Result<()> {
+        self.check_before_writing(end)?;
         let written = self.write_front(end);
         // Also after an error, so that the buffer never grows.
         self.buffer.discard_read();
@@ -337,6 +344,17 @@ impl<F: Framing> Segment<F> {
         // cut.
         self.reader.publish(if self.buffer.is_empty() { end } else { self.last });
         Ok(())
+    }
+
+    /// Fails if the file is known to be lost. Also looks at it before a write that reaches the capacity, which gives a
+    /// truncated file its length back.
+    fn check_before_writing(&self, end: u64) -> io::Result<()> {
+        let extent = &self.reader.durability().extent;
+        if end == self.reader.capacity() {
+            extent.check(self.reader.file())
+        } else {
+            extent.known()
+        }
     }
 
     /// Writes the buffer up to the position `end`. After an error, a part of it has been written.
@@ -349,117 +367,6 @@ impl<F: Framing> Segment<F> {
             self.written += written as u64;
         }
         Ok(())
-    }
-
-    /// Publishes the appended records, syncs them to the disk, and returns the durable end: a crash of the machine
-    /// loses no record before it.
-    ///
-    /// # Errors
-    ///
-    /// Those of writing and syncing. After a failed sync, every call that has something to sync fails, because the
-    /// contents of the disk are not known. Open the segment again to find its end.
-    ///
-    /// # Cost
-    ///
-    /// That of [`publish`](Self::publish), the time of the disk to sync, and one system call that writes the
-    /// durable end to the header, which the next sync covers; nothing if all is durable.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// use bytebuf::Segment;
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("00000.log");
-    /// let mut segment = Segment::create(&path, 1 << 20)?;
-    /// segment.append(b"a payment")?;
-    /// let durable = segment.flush()?; // now it can be confirmed
-    /// drop(segment);
-    ///
-    /// let segment = Segment::open(&path)?; // after a restart
-    /// assert_eq!((segment.end(), segment.durable()), (durable, durable));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn flush(&mut self) -> io::Result<u64> {
-        let end = self.publish()?;
-        self.reader.durability().sync(self.reader.file(), end)
-    }
-
-    /// Returns a handle that syncs this segment from another thread, also during appends. Two atomic increments.
-    #[must_use]
-    pub fn syncer(&self) -> SegmentSyncer<F> {
-        SegmentSyncer::new(self.reader.clone())
-    }
-
-    /// Flushes and releases the disk space behind the end. The file then ends where its records end.
-    ///
-    /// The capacity stays the same. The next append allocates disk space for it again.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`flush`](Self::flush), and of shortening a file.
-    ///
-    /// # Cost
-    ///
-    /// That of [`flush`](Self::flush), two system calls, and the time of the disk to sync.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// use bytebuf::Segment;
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("00000.log");
-    /// let mut segment = Segment::create(&path, 16 << 20)?;
-    /// segment.append(b"record")?;
-    /// assert_eq!(std::fs::metadata(&path)?.len(), 16 << 20);
-    /// let end = segment.trim()?;
-    /// assert_eq!(std::fs::metadata(&path)?.len(), end);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn trim(&mut self) -> io::Result<u64> {
-        let end = self.flush()?;
-        let file = self.reader.file();
-        self.is_prepared = false;
-        sys::set_len(file, end)?;
-        self.reader.durability().sync_cleared(file)?;
-        self.stale = None;
-        Ok(end)
-    }
-
-    /// Flushes, releases the disk space behind the end, and returns a reader of the segment, which then has no
-    /// writer. The file stays locked until the last reader is dropped.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`trim`](Self::trim). After an error the segment is dropped; call `trim` first to be able to retry.
-    ///
-    /// # Cost
-    ///
-    /// That of [`trim`](Self::trim).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// use bytebuf::Segment;
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("00000.log");
-    /// let mut full = Segment::create(&path, 1 << 20)?;
-    /// full.append(b"record")?;
-    /// let reader = full.close()?; // the next segment takes the appends
-    /// assert_eq!(reader.records(reader.start()).count(), 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn close(mut self) -> io::Result<SegmentReader<F>> {
-        self.trim()?;
-        Ok(self.reader)
     }
 
     /// Returns the position of the next record.

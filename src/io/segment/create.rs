@@ -117,9 +117,8 @@ impl<F: Framing> Segment<F> {
         write_all_at(new.file(), &format::front(&header), 0)?;
         sys::sync_data(new.file())?;
         let file = new.publish(path)?;
-        let created = sys::sync_directory_of(path).and_then(|()| {
-            Self::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
-        });
+        let created =
+            sys::sync_directory_of(path).and_then(|()| Self::empty(file, framing, header));
         if created.is_err() {
             // If this fails too, the first error is the one to report.
             let _ = sys::unlink(path);
@@ -156,7 +155,16 @@ impl<F: Framing> Segment<F> {
         };
         write_all_at(&file, &header.encode(), header.offset())?;
         sys::sync_data(&file)?;
-        Self::new(SegmentReader::new(file, framing, header, Recovered::empty()), true, None)
+        Self::empty(file, framing, header)
+    }
+
+    /// Creates a writer of a file without records, of which all is allocated.
+    fn empty(file: File, framing: F, header: Header) -> io::Result<Self> {
+        let reader = SegmentReader::new(file, framing, header, Recovered::empty());
+        reader.durability().extent.expect(header.capacity);
+        let mut segment = Self::new(reader, None)?;
+        segment.is_prepared = true;
+        Ok(segment)
     }
 }
 

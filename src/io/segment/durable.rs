@@ -5,11 +5,13 @@
 //!   would not report it.
 //! * **SD3** Records that opening found behind the durable end are rewritten before they are synced: after a failed
 //!   sync of another process they can be only in memory, and no sync would write them.
+//! * **SD4** Each call checks the file after the sync (SE1) and reports nothing durable if it is lost.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 
+use super::extent::Extent;
 use super::format::Header;
 use super::published::Published;
 use super::scan::read_at;
@@ -19,6 +21,7 @@ use crate::sys;
 #[derive(Debug)]
 pub(super) struct Durability {
     durable: Published,
+    pub(super) extent: Extent,
     state: Mutex<State>,
 }
 
@@ -36,7 +39,7 @@ impl Durability {
     pub(super) fn new(header: Header, end: u64) -> Self {
         let again = header.durable..end;
         let state = Mutex::new(State { header, again, has_failed: false });
-        Self { durable: Published::new(header.durable), state }
+        Self { durable: Published::new(header.durable), extent: Extent::new(end), state }
     }
 
     pub(super) fn get(&self) -> u64 {
@@ -48,15 +51,19 @@ impl Durability {
         if self.durable.get() < end {
             let mut state = lock(&self.state);
             if self.durable.get() < end {
-                write_again(file, &mut state.again)?;
-                state.sync(file)?;
+                let synced = write_again(file, &mut state.again).and_then(|()| state.sync(file));
+                // Comes first: a lost file can be the reason that the sync failed.
+                self.extent.check(file)?;
+                synced?;
                 self.durable.set(end);
                 state.header.durable = end;
                 // The records are durable even if this fails, but damage to them would then be mistaken for the
                 // effect of a crash.
                 let _ = state.write_header(file);
+                return Ok(end);
             }
         }
+        self.extent.check(file)?;
         Ok(self.durable.get())
     }
 

@@ -148,6 +148,66 @@ impl From<SegmentDamaged> for io::Error {
     }
 }
 
+/// Another program has truncated, deleted or replaced the file of a segment while it was open for appending.
+///
+/// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::UnexpectedEof`] or [`io::ErrorKind::NotFound`].
+/// Records that were durable may be gone. [Open](crate::Segment::open) the segment again to see which it has.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use bytebuf::{Segment, SegmentFileLost};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("00000.log");
+/// let mut segment = Segment::create(&path, 1 << 20)?;
+/// segment.append(b"a payment")?;
+/// std::fs::OpenOptions::new().write(true).open(&path)?.set_len(1100)?; // as another program may do
+///
+/// let error = segment.flush().unwrap_err(); // the payment must not be confirmed
+/// let lost: &SegmentFileLost = error.get_ref().unwrap().downcast_ref().unwrap();
+/// assert_eq!(lost, &SegmentFileLost::Truncated { expected: 1 << 20, found: 1100 });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SegmentFileLost {
+    /// The file has become shorter than its writer made it.
+    Truncated {
+        /// The length that the writer gave the file, or a lower bound of it.
+        expected: u64,
+        /// The length that was found.
+        found: u64,
+    },
+    /// The file has no name any more: it was deleted, or another file was renamed to its name.
+    Deleted,
+}
+
+impl fmt::Display for SegmentFileLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { expected, found } => {
+                write!(f, "another program has cut the segment from {expected} to {found} bytes")
+            }
+            Self::Deleted => write!(f, "another program has deleted or replaced the segment"),
+        }
+    }
+}
+
+impl Error for SegmentFileLost {}
+
+impl From<SegmentFileLost> for io::Error {
+    fn from(lost: SegmentFileLost) -> Self {
+        let kind = match lost {
+            SegmentFileLost::Truncated { .. } => io::ErrorKind::UnexpectedEof,
+            SegmentFileLost::Deleted => io::ErrorKind::NotFound,
+        };
+        Self::new(kind, lost)
+    }
+}
+
 /// A file is not a segment of the requested format and framing.
 ///
 /// It is the source of an [`io::Error`] of the kind [`io::ErrorKind::InvalidData`]. The file has not been

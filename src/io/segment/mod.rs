@@ -1,8 +1,9 @@
 //! An append-only log file.
 //!
 //! `format.rs` has the header and `framing.rs` the records. `scan.rs` finds one record and `recover.rs` finds
-//! all. `durable.rs` syncs. `read.rs` has the reader, `append.rs` the writer, and `syncer.rs` a handle that
-//! syncs from another thread. `create.rs` and `open.rs` have the constructors. Rules:
+//! all. `extent.rs` notices that another program has truncated the file, and `durable.rs` syncs. `read.rs` has the
+//! reader, `append.rs` and `flush.rs` the writer, and `syncer.rs` a handle that syncs from another thread. `create.rs`
+//! and `open.rs` have the constructors. Rules:
 //!
 //! * **SG1** `published <= end`. The bytes before `published` are in the file and never change, so they can be
 //!   read and sent during appends. `published` is always the end of a record.
@@ -22,6 +23,8 @@ mod open;
 mod append;
 mod durable;
 mod error;
+mod extent;
+mod flush;
 mod format;
 mod framing;
 mod published;
@@ -33,7 +36,7 @@ mod syncer;
 mod tests;
 
 pub use append::Segment;
-pub use error::{CorruptRecord, SegmentDamaged, SegmentFormatError, SegmentFull};
+pub use error::{CorruptRecord, SegmentDamaged, SegmentFileLost, SegmentFormatError, SegmentFull};
 pub use framing::{Checksummed, Framing, Parsed, Place};
 pub use open::Repair;
 pub use read::{Record, Records, SegmentReader};

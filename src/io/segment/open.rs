@@ -141,7 +141,7 @@ impl<F: Framing> Segment<F> {
         let (reader, scan) = read_with(file, framing, header)?;
         match scan.recovered.damaged {
             Some(damaged) => Err(damaged.into()),
-            None => Self::new(reader, false, scan.stale),
+            None => Self::new(reader, scan.stale),
         }
     }
 
@@ -181,7 +181,7 @@ impl<F: Framing> Segment<F> {
             return Err(damaged.into());
         }
         recovered.damaged = found;
-        Self::new(SegmentReader::new(file, framing, header, recovered), false, stale)
+        Self::new(SegmentReader::new(file, framing, header, recovered), stale)
     }
 }
 

@@ -22,6 +22,8 @@ use crate::sys;
 /// All bytes before [`published`](Self::published) are in the file and do not change; positions behind it are
 /// refused. Clones share one descriptor.
 ///
+/// It does not map the file: if another program truncates it, reading the bytes that were cut off is an error.
+///
 /// A reader of a [`Segment`](crate::Segment) sees the records that this segment publishes. A reader that is
 /// [opened](Self::open) by itself, without write permission, sees the records that were in the file at that time.
 ///

@@ -1,6 +1,6 @@
 //! Files on other systems: the standard library cannot read and write at an offset.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::path::Path;
@@ -11,6 +11,10 @@ pub(in crate::sys) fn open_nonblocking(options: &OpenOptions, path: &Path) -> io
 
 pub(in crate::sys) fn set_blocking(_: &File) -> io::Result<()> {
     Ok(())
+}
+
+pub(in crate::sys) fn has_name(_: &Metadata) -> bool {
+    true
 }
 
 pub(in crate::sys) fn read_at<'a>(

@@ -1,9 +1,9 @@
 //! Files on Unix: opened without waiting, read and written at an offset.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -16,6 +16,10 @@ pub(in crate::sys) fn open_nonblocking(options: &OpenOptions, path: &Path) -> io
 
 pub(in crate::sys) fn set_blocking(file: &File) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(file, false)?)
+}
+
+pub(in crate::sys) fn has_name(metadata: &Metadata) -> bool {
+    metadata.nlink() > 0
 }
 
 pub(in crate::sys) fn read_at<'a>(

@@ -8,6 +8,8 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::*;
+use crate::buf::ByteBuf;
+use crate::io::FileTruncated;
 use crate::pool::{Pool, block_size};
 use crate::sys::{Call, Outcome, with_plan};
 use crate::test_io::{contents_of, file_with};

@@ -12,6 +12,7 @@ use super::*;
 mod append;
 mod cut;
 mod framed;
+mod lost;
 mod recover;
 
 const EIO: i32 = 5;
