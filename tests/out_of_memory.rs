@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "a global allocator")]
 
-use bytebuf::{ByteBuf, Pool};
+use bytebuf::{ByteBuf, ByteView, CompositeByteBuf, Pool};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -118,6 +118,17 @@ fn dropping_foreign_buffers_and_ending_the_thread_needs_no_heap() {
         std::thread::spawn(move || failing(k, || drop(held))).join().unwrap();
         assert_eq!(pool.stats().live_blocks, 0);
     }
+}
+
+#[test]
+fn truncating_a_composite_needs_no_heap() {
+    each_allocation(|k| {
+        let part = ByteView::from_static(&[b'x'; 3000]);
+        let mut parts: CompositeByteBuf = std::iter::repeat_n(part, 500).collect();
+        let reached = failing(k, || parts.truncate(1_000_000));
+        assert_eq!(parts.len(), 1_000_000);
+        reached
+    });
 }
 
 #[test]

@@ -117,6 +117,12 @@ impl CompositeByteBuf {
     /// assert_eq!(parts, "abcd");
     /// ```
     pub fn truncate(&mut self, len: usize) {
+        // One at a time: a list of the dropped components would need memory.
+        while let Some(last) = self.rest.views(0).last()
+            && len <= self.len() - last.len()
+        {
+            drop(self.rest.pop_back());
+        }
         if len < self.len() {
             drop(self.split_off(len));
         }
