@@ -10,6 +10,7 @@ use bytebuf::{ByteBuf, Consume, Pool, RecvSizer, WriteQueue};
 use io_uring::{IoUring, opcode, types};
 use rustix::event::epoll;
 
+use crate::output::print_line;
 use crate::server::Server;
 
 /// Bytes of the receive buffer of one connection, and of one block of the ring.
@@ -28,8 +29,13 @@ pub(crate) enum Kind {
 
 /// Runs each kind and prints a table.
 pub(crate) fn compare(connections: usize) -> io::Result<()> {
-    println!("{connections} idle connections, each of which has echoed one message");
-    println!("{:34} {:>14} {:>18} {:>14}", "", "pool, bytes", "per connection", "resident, KiB");
+    print_line(format_args!(
+        "{connections} idle connections, each of which has echoed one message"
+    ));
+    print_line(format_args!(
+        "{:34} {:>14} {:>18} {:>14}",
+        "", "pool, bytes", "per connection", "resident, KiB"
+    ));
     for kind in ["own", "ring", "epoll"] {
         let status =
             myself()?.args(["--idle", &connections.to_string(), "--measure", kind]).status()?;
@@ -54,7 +60,7 @@ pub(crate) fn connect(address: &str, connections: usize) -> io::Result<()> {
         socket.read_exact(&mut echo)?;
         sockets.push(socket);
     }
-    println!("idle");
+    print_line("idle");
     io::stdin().read_to_end(&mut Vec::new()).map(drop)
 }
 
@@ -78,7 +84,7 @@ pub(crate) fn measure(kind: Kind, connections: usize) -> io::Result<()> {
     let held = Pool::global().stats().live;
     let per_connection = held as f64 / connections as f64;
     let resident = resident()?.saturating_sub(before);
-    println!("{name:34} {held:>14} {per_connection:>18.1} {resident:>14}");
+    print_line(format_args!("{name:34} {held:>14} {per_connection:>18.1} {resident:>14}"));
     drop(peer.stdin.take());
     peer.wait().map(drop)
 }

@@ -14,6 +14,9 @@
 #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 mod idle;
 #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+#[path = "../common/output.rs"]
+mod output;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 mod server;
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
@@ -28,7 +31,7 @@ fn main() {
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 mod start {
-    use std::io::{self, Write};
+    use std::io;
     use std::net::TcpListener;
     use std::process::ExitCode;
 
@@ -36,6 +39,7 @@ mod start {
     use clap::Parser;
 
     use crate::idle::{self, Kind};
+    use crate::output::{self, context, say};
     use crate::server::Server;
 
     /// Echoes what TCP connections send.
@@ -68,13 +72,7 @@ mod start {
     }
 
     pub(crate) fn main() -> ExitCode {
-        match run(&Options::parse()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("echo_uring: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        output::exit_code(run(&Options::parse()))
     }
 
     fn run(options: &Options) -> io::Result<()> {
@@ -87,16 +85,15 @@ mod start {
     }
 
     fn serve(options: &Options) -> io::Result<()> {
-        let listener = TcpListener::bind(&options.listen)?;
-        println!("listening on {}", listener.local_addr()?);
+        let listener = TcpListener::bind(&options.listen)
+            .map_err(context(format_args!("cannot listen on {}", options.listen)))?;
+        say(format_args!("listening on {}", listener.local_addr()?));
         let consume = if options.incremental { Consume::Incremental } else { Consume::Whole };
         let mut server = Server::new(listener, Pool::global(), options.blocks, consume)?;
         loop {
             for ended in server.turn()? {
                 let held = server.held();
-                // A closed output does not stop the server.
-                let _ = writeln!(
-                    io::stdout(),
+                say(format_args!(
                     "{}: {} bytes echoed{}; the ring holds {} blocks, {} bytes, for {} connections, and was empty {} times",
                     ended.peer,
                     ended.bytes,
@@ -105,7 +102,7 @@ mod start {
                     held.bytes,
                     server.connections(),
                     held.starved,
-                );
+                ));
             }
         }
     }

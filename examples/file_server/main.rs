@@ -29,6 +29,9 @@ mod http;
 #[cfg(target_os = "linux")]
 mod listing;
 #[cfg(target_os = "linux")]
+#[path = "../common/output.rs"]
+mod output;
+#[cfg(target_os = "linux")]
 mod page;
 #[cfg(target_os = "linux")]
 mod poller;

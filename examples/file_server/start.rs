@@ -1,6 +1,6 @@
 //! The command line, the signals, and the final report.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use signal_hook::low_level::pipe;
 
 use crate::file_cache::MAX_FILES;
 use crate::files::Root;
+use crate::output::{self, context, say};
 use crate::server::{Ending, Limits, Server};
 use crate::site::{Site, Transfer};
 use crate::tls;
@@ -59,25 +60,16 @@ struct Options {
 }
 
 pub(crate) fn main() -> ExitCode {
-    match serve(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("file_server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    output::exit_code(serve(&Options::parse()))
 }
 
 fn serve(options: &Options) -> io::Result<()> {
-    let context = |what: String| {
-        move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
-    };
-    let directory = &options.directory;
-    let root = Root::new(directory)
-        .map_err(|errno| context(format!("cannot serve {}", directory.display()))(errno.into()))?;
+    let directory = options.directory.display();
+    let root = Root::new(&options.directory)
+        .map_err(|errno| context(format_args!("cannot serve {directory}"))(errno.into()))?;
     let tls = options.tls.as_deref().map(|pair| load_pair(pair, options)).transpose()?;
     let listener = TcpListener::bind(&options.listen)
-        .map_err(context(format!("cannot listen on {}", options.listen)))?;
+        .map_err(context(format_args!("cannot listen on {}", options.listen)))?;
     // Connections inherit it. The queue sets MSG_MORE when more bytes follow.
     set_tcp_nodelay(&listener, true)?;
     let address = listener.local_addr()?;
@@ -100,15 +92,13 @@ fn serve(options: &Options) -> io::Result<()> {
 
     let site = Site::new(root, options.path, options.log);
     let server = Server::new(listener, signals, site, limits, tls)?;
-    let mut out = io::stdout();
-    // A closed output does not stop the server.
     let scheme = if options.tls.is_some() { "https" } else { "http" };
-    let _ = writeln!(out, "listening on {scheme}://{address}");
+    say(format_args!("listening on {scheme}://{address}"));
     let (counters, ending) = server.run()?;
     if let Ending::CutShort(connections @ 1..) = ending {
-        let _ = writeln!(out, "ended with {connections} connections unfinished");
+        say(format_args!("ended with {connections} connections unfinished"));
     }
-    let _ = writeln!(out, "{}", counters.report());
+    say(counters.report());
     Ok(())
 }
 
@@ -120,10 +110,9 @@ fn load_pair(pair: &[PathBuf], options: &Options) -> io::Result<Arc<ServerConfig
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     if options.self_signed {
-        let names = format!("{}, {}", certificate.display(), key.display());
-        tls::make_pair(certificate, key).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot create {names}: {error}"))
-        })?;
+        let (certificate_name, key_name) = (certificate.display(), key.display());
+        tls::make_pair(certificate, key)
+            .map_err(context(format_args!("cannot create {certificate_name}, {key_name}")))?;
     }
     tls::config(certificate, key)
 }

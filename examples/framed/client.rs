@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytebuf::codec::{Framed, LengthDelimitedCodec};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::output::say;
 use crate::server;
 
 /// Length of the file that the client requests.
@@ -27,18 +28,18 @@ async fn request_each(address: std::net::SocketAddr) -> io::Result<()> {
     let mut builder = LengthDelimitedCodec::builder();
     builder.length_field_type::<u64>().max_frame_length(LENGTH);
     let mut frames: Framed<_, LengthDelimitedCodec> = builder.new_framed(socket);
-    println!(
+    say(format_args!(
         "client: connected, accepts frames of up to {} bytes",
         frames.codec().max_frame_length()
-    );
+    ));
     for request in ["hello", "LIST", "GET large", "GET ../etc/passwd"] {
-        println!("client: {request:?}");
+        say(format_args!("client: {request:?}"));
         let begin = Instant::now();
         frames.send_frame(request.as_bytes()).await?;
         let answer = frames.next_frame().await.ok_or(io::ErrorKind::UnexpectedEof)??;
         match answer.len() {
-            0..100 => println!("client: received {:?}", String::from_utf8_lossy(&answer)),
-            length => println!("client: received {length} bytes in {:?}", begin.elapsed()),
+            0..100 => say(format_args!("client: received {:?}", String::from_utf8_lossy(&answer))),
+            length => say(format_args!("client: received {length} bytes in {:?}", begin.elapsed())),
         }
     }
     Ok(())

@@ -13,6 +13,9 @@
 #[cfg(unix)]
 mod client;
 #[cfg(unix)]
+#[path = "../common/output.rs"]
+mod output;
+#[cfg(unix)]
 mod server;
 
 #[cfg(unix)]
@@ -38,13 +41,7 @@ async fn main() -> std::process::ExitCode {
         None => client::demo().await,
         Some((address, dir)) => server::listen(&address, dir).await,
     };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("framed: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    output::exit_code(result)
 }
 
 #[cfg(not(unix))]

@@ -9,6 +9,8 @@ use bytebuf::{ByteBuf, ByteStr, FileRegion, WriteQueue};
 use bytes::BufMut;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::output::{context, say};
+
 /// Maximum length of a request.
 const MAX_REQUEST: usize = 4096;
 
@@ -61,8 +63,10 @@ impl Encoder<Answer> for Protocol {
 
 /// Serves a directory until accepting a connection fails.
 pub(crate) async fn listen(address: &str, dir: PathBuf) -> io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
-    println!("listening on {}", listener.local_addr()?);
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(context(format_args!("cannot listen on {address}")))?;
+    say(format_args!("listening on {}", listener.local_addr()?));
     let dir = Rc::new(dir);
     let tasks = tokio::task::LocalSet::new();
     tasks
@@ -72,7 +76,7 @@ pub(crate) async fn listen(address: &str, dir: PathBuf) -> io::Result<()> {
                 let dir = dir.clone();
                 tokio::task::spawn_local(async move {
                     if let Err(error) = serve_connection(socket, &dir).await {
-                        println!("server: {peer}: {error}");
+                        say(format_args!("server: {peer}: {error}"));
                     }
                 });
             }
@@ -97,13 +101,13 @@ pub(crate) async fn serve_connection(socket: TcpStream, dir: &Path) -> io::Resul
         frames.push_frame(answer)?;
         // The flush of the sink would read the file into memory; this one sends it by `sendfile`.
         frames.flush_all().await?;
-        println!("server: answered {request:?}");
+        say(format_args!("server: answered {request:?}"));
     }
     let stats = frames.write_buffer().stats();
-    println!(
+    say(format_args!(
         "server: the client closed the connection; {} bytes written in {} calls, {} bytes of a file sent by the kernel in {} calls",
         stats.written_bytes, stats.writes, stats.sendfile_bytes, stats.sendfiles
-    );
+    ));
     Ok(())
 }
 

@@ -9,13 +9,21 @@
 //! `message.rs` is the parser, `tests.rs` its tests, `fuzz/fuzz_targets/parser.rs` its fuzz target.
 
 mod message;
+#[path = "../common/output.rs"]
+mod output;
 #[cfg(test)]
 mod tests;
+
+use std::fmt::Write;
+use std::io;
+use std::process::ExitCode;
 
 use bytebuf::testing::each_boundary;
 use bytebuf::{BufMutExt, ByteBuf};
 use bytes::BufMut;
 use clap::Parser;
+use message::{MAX_LEN, TooLong};
+use output::print_line;
 
 /// Cuts a stream of messages at each place and prints the pieces and what the parser returns.
 #[derive(Parser)]
@@ -26,20 +34,27 @@ struct Options {
     messages: Vec<String>,
 }
 
-fn main() -> Result<(), message::TooLong> {
+fn main() -> ExitCode {
+    output::exit_code(cut(&Options::parse().messages).map_err(|TooLong(len)| {
+        io::Error::other(format!("a message has {len} bytes; the maximum is {MAX_LEN}"))
+    }))
+}
+
+fn cut(messages: &[String]) -> Result<(), TooLong> {
     let mut stream = ByteBuf::new();
-    for text in Options::parse().messages {
-        let len = u16::try_from(text.len()).map_err(|_| message::TooLong(text.len()))?;
+    for text in messages {
+        let len = u16::try_from(text.len()).map_err(|_| TooLong(text.len()))?;
         stream.put_u16(len);
-        stream.put_str(&text);
+        stream.put_str(text);
     }
     for mut input in each_boundary(&stream) {
         let parts: Vec<_> = input.components().map(|part| part.to_hex()).collect();
-        print!("{:<60}", parts.join(" "));
+        let mut line = format!("{:<60}", parts.join(" "));
         while let Some(message) = message::next(&mut input)? {
-            print!(" {:?}", String::from_utf8_lossy(&message.to_vec()));
+            let text = message.to_vec();
+            write!(line, " {:?}", String::from_utf8_lossy(&text)).expect("a string takes it");
         }
-        println!();
+        print_line(line);
     }
     Ok(())
 }

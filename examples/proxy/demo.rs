@@ -7,23 +7,27 @@ use std::thread;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::cost::{Cost, Meter, discard};
+use crate::output::print_line;
 use crate::relay::{Method, Relay};
 
 /// Measurements of each method; the median is reported.
 const ROUNDS: usize = 5;
 
 fn print(title: &str, cost: &Cost) {
-    println!(
+    print_line(format_args!(
         "{title:<10} {:>7.2} GiB/s {:>7.3} CPU s/GiB {:>9.0} system calls/GiB",
         cost.gib_per_second(),
         cost.cpu_seconds_per_gib(),
         cost.calls_per_gib(),
-    );
+    ));
 }
 
 /// Measures both methods in turn, so that other load on the machine affects both alike.
 pub(crate) async fn run(bytes: u64) -> io::Result<()> {
-    println!("source -> proxy -> sink over loopback, {} MiB each time\n", bytes >> 20);
+    print_line(format_args!(
+        "source -> proxy -> sink over loopback, {} MiB each time\n",
+        bytes >> 20
+    ));
     let (mut copy, mut splice) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         for (method, costs) in [(Method::Copy, &mut copy), (Method::Splice, &mut splice)] {
@@ -33,11 +37,13 @@ pub(crate) async fn run(bytes: u64) -> io::Result<()> {
         }
     }
     let (copy, splice) = (Cost::median(copy), Cost::median(splice));
-    println!("\nmedians");
+    print_line("\nmedians");
     print("copy", &copy);
     print("splice", &splice);
     let ratio = splice.cpu_seconds_per_gib() / copy.cpu_seconds_per_gib();
-    println!("\nsplice takes {ratio:.2} of the processor time of read + write with 64 KiB");
+    print_line(format_args!(
+        "\nsplice takes {ratio:.2} of the processor time of read + write with 64 KiB"
+    ));
     Ok(())
 }
 

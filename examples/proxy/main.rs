@@ -18,6 +18,9 @@ mod cost;
 #[cfg(unix)]
 mod demo;
 #[cfg(unix)]
+#[path = "../common/output.rs"]
+mod output;
+#[cfg(unix)]
 mod relay;
 
 #[cfg(unix)]
@@ -32,7 +35,7 @@ fn main() {
 
 #[cfg(unix)]
 mod start {
-    use std::io::{self, Write};
+    use std::io;
     use std::process::ExitCode;
     use std::time::{Duration, Instant};
 
@@ -40,6 +43,7 @@ mod start {
     use tokio::net::{TcpListener, TcpStream};
 
     use crate::demo;
+    use crate::output::{self, context, say, warn};
     use crate::relay::{Method, Relay};
 
     /// Relays TCP connections to a server.
@@ -74,32 +78,26 @@ mod start {
             None => runtime.block_on(demo::run(options.size.saturating_mul(1 << 20))),
             Some(server) => runtime.block_on(serve(&options.listen, server, options.path)),
         });
-        match ended {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("proxy: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        output::exit_code(ended)
     }
 
     async fn serve(listen: &str, server: String, method: Method) -> io::Result<()> {
-        let listener = TcpListener::bind(listen).await?;
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(context(format_args!("cannot listen on {listen}")))?;
         let address = listener.local_addr()?;
-        println!("listening on {address}, relaying to {server} by {method:?}");
+        say(format_args!("listening on {address}, relaying to {server} by {method:?}"));
         let to: &'static str = server.leak();
         loop {
             match listener.accept().await {
                 Ok((client, peer)) => {
                     tokio::spawn(async move {
-                        let line = connection(client, to, method).await;
-                        // A closed output is not an error of the proxy.
-                        let _ = writeln!(io::stdout(), "{peer}: {line}");
+                        say(format_args!("{peer}: {}", connection(client, to, method).await));
                     });
                 }
                 // For example, no descriptor is free. The end of a connection frees one.
                 Err(error) => {
-                    eprintln!("proxy: cannot accept: {error}");
+                    warn(format_args!("cannot accept: {error}"));
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }

@@ -7,10 +7,11 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytebuf::Pool;
 
+use crate::output::print_line;
 use crate::say;
 
 pub(crate) fn show() {
-    println!("4. Budgets refuse and wait");
+    print_line("4. Budgets refuse and wait");
     let server = Pool::global().budget("server", 1 << 20);
     let greedy = server.budget("greedy tenant", 256 * 1024);
     let modest = server.budget("modest tenant", 256 * 1024);
@@ -39,7 +40,7 @@ pub(crate) fn show() {
         other => say(format!("it still waits: {other:?}")),
     }
     say(greedy.budget_stats().expect("it is a budget"));
-    println!();
+    print_line("");
 }
 
 struct Announce;

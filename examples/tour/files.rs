@@ -10,6 +10,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use crate::cost::{Cost, Meter, discard};
 use crate::methods::METHODS;
+use crate::output::print_line;
 use crate::say;
 
 const MIB: u64 = 128;
@@ -23,11 +24,13 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn show() -> io::Result<Vec<Measured>> {
-    println!("5. A file of {MIB} MiB over loopback, by each method: medians of {ROUNDS} rounds");
-    println!(
+    print_line(format_args!(
+        "5. A file of {MIB} MiB over loopback, by each method: medians of {ROUNDS} rounds"
+    ));
+    print_line(format_args!(
         "   {:<24}{:>8}{:>14}{:>20}{:>9}",
         "method", "GiB/s", "CPU s per GiB", "system calls / GiB", "copies"
-    );
+    ));
     let file = Arc::new(make_file()?);
     let mut measured = Vec::new();
     for method in METHODS {
@@ -46,14 +49,14 @@ pub(crate) fn show() -> io::Result<Vec<Measured>> {
             Ok(cost)
         });
         let cost = Cost::median(costs.collect::<io::Result<_>>()?);
-        println!(
+        print_line(format_args!(
             "   {:<24}{:>8.2}{:>14.3}{:>20.0}{:>9}",
             method.title(),
             cost.gib_per_second(),
             cost.cpu_seconds_per_gib(),
             cost.calls_per_gib(),
             method.copies(),
-        );
+        ));
         if zero_copy > 0 {
             say(format!(
                 "(the kernel copied at least {copied} of {zero_copy} zero-copy sends, as it does over loopback)"

@@ -20,15 +20,27 @@ mod handles;
 #[path = "../transfer_paths/methods.rs"]
 mod methods;
 #[cfg(target_os = "linux")]
+#[path = "../common/output.rs"]
+mod output;
+#[cfg(target_os = "linux")]
 mod picture;
 #[cfg(target_os = "linux")]
 mod pool;
 
 #[cfg(target_os = "linux")]
-fn main() -> std::io::Result<()> {
+use std::{
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
+
+#[cfg(target_os = "linux")]
+use output::print_line;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
     use clap::Parser;
     use std::path::PathBuf;
-    use std::time::Duration;
 
     /// Shows each part of the crate at work.
     #[derive(Debug, Parser)]
@@ -44,20 +56,23 @@ fn main() -> std::io::Result<()> {
     }
 
     let options = Options::parse();
-    let samples = pool::show(Duration::from_secs(options.seconds));
+    output::exit_code(guide(Duration::from_secs(options.seconds), &options.picture))
+}
+
+#[cfg(target_os = "linux")]
+fn guide(load: Duration, path: &Path) -> io::Result<()> {
+    let mut file = output::create_picture(path)?;
+    let samples = pool::show(load);
     handles::slices();
     handles::composite();
     budgets::show();
     let methods = files::show()?;
-
-    if let Some(folder) = options.picture.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(&options.picture, picture::draw(&samples, &methods))?;
-    println!(
-        "\nA picture of the pool's memory and of the cost of each method:\n   {}",
-        options.picture.display()
-    );
+    let path = path.display();
+    file.write_all(picture::draw(&samples, &methods).as_bytes())
+        .map_err(output::context(format_args!("cannot write {path}")))?;
+    print_line(format_args!(
+        "\nA picture of the pool's memory and of the cost of each method:\n   {path}"
+    ));
     Ok(())
 }
 
@@ -67,13 +82,13 @@ fn say(text: impl std::fmt::Display) {
     let mut line = String::from("  ");
     for word in text.to_string().split_whitespace() {
         if line.len() + 1 + word.len() > 79 {
-            println!("{line}");
+            print_line(&line);
             line = String::from("    ");
         }
         line.push(' ');
         line.push_str(word);
     }
-    println!("{line}");
+    print_line(&line);
 }
 
 #[cfg(not(target_os = "linux"))]

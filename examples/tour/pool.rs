@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytebuf::{ByteBuf, Pool, PoolStats};
 
+use crate::output::print_line;
 use crate::say;
 
 /// Maximum number of buffers that each thread holds.
@@ -23,7 +24,7 @@ pub(crate) struct Sample {
 
 /// Runs two threads that replace buffers at random and pass some to each other, then drops all buffers.
 pub(crate) fn show(load: Duration) -> Vec<Sample> {
-    println!("1. A pool under load");
+    print_line("1. A pool under load");
     say(format!(
         "Two threads replace {HELD} buffers each, of 32 bytes to 256 KiB, and pass every eighth to the other."
     ));
@@ -50,7 +51,7 @@ pub(crate) fn show(load: Duration) -> Vec<Sample> {
         rest.allocations,
         rest.hit_rate() * 100.0
     ));
-    println!();
+    print_line("");
     samples
 }
 
@@ -115,16 +116,19 @@ fn watch(pool: &Pool, begun: Instant, time: Duration, samples: &mut Vec<Sample>,
         };
         samples.push(sample);
         if stderr().is_terminal() {
-            let bar = "#".repeat((sample.live_mib / 4.0).min(20.0) as usize);
-            eprint!(
-                "\r   {label:<10} {:5.1} s   live {:5.1} MiB   held {:5.1} MiB   {bar:<20}",
-                sample.seconds, sample.live_mib, sample.held_mib
+            // It fits 60 columns: a longer line could not be overwritten in a narrow terminal.
+            let bar = "#".repeat((sample.live_mib / 8.0).min(10.0) as usize);
+            let _ = write!(
+                stderr(),
+                "\r   {label:<10} {:5.1} s  live {:3.0} MiB  held {:3.0} MiB  {bar:<10}",
+                sample.seconds,
+                sample.live_mib,
+                sample.held_mib
             );
-            let _ = stderr().flush();
         }
     }
     if stderr().is_terminal() {
-        eprint!("\r{:79}\r", "");
+        let _ = write!(stderr(), "\r{:59}\r", "");
     }
 }
 

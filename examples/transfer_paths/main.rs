@@ -20,6 +20,9 @@ mod cost;
 #[cfg(target_os = "linux")]
 mod methods;
 #[cfg(target_os = "linux")]
+#[path = "../common/output.rs"]
+mod output;
+#[cfg(target_os = "linux")]
 mod picture;
 #[cfg(target_os = "linux")]
 mod run;

@@ -14,6 +14,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use crate::cost::{Cost, Meter, discard};
 use crate::methods::{METHODS, Method, Sent};
+use crate::output::{self, print_line};
 use crate::picture;
 
 /// Sends a file to a socket by each method and compares the cost.
@@ -43,16 +44,11 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn main() -> ExitCode {
-    match compare(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("transfer_paths: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    output::exit_code(compare(&Options::parse()))
 }
 
 fn compare(options: &Options) -> io::Result<()> {
+    let mut picture = output::create_picture(&options.picture)?;
     let file = Arc::new(make_file(options.size)?);
     for method in METHODS {
         transfer(method, &file, Sink::Compare, "check")?;
@@ -73,31 +69,28 @@ fn compare(options: &Options) -> io::Result<()> {
         .zip(costs)
         .map(|(method, costs)| Row { method, cost: Cost::median(costs) })
         .collect();
-    println!(
+    print_line(format_args!(
         "{:<24}{:>10}{:>14}{:>20}{:>9}",
         "method", "GiB/s", "CPU s/GiB", "system calls/GiB", "copies"
-    );
+    ));
     for Row { method, cost } in &rows {
-        println!(
+        print_line(format_args!(
             "{:<24}{:>10.2}{:>14.3}{:>20.0}{:>9}",
             method.title(),
             cost.gib_per_second(),
             cost.cpu_seconds_per_gib(),
             cost.calls_per_gib(),
             method.copies(),
-        );
+        ));
     }
-    println!(
+    print_line(format_args!(
         "\nThe kernel copied at least {copied} of {zero_copy} zero-copy sends, as it does over loopback."
-    );
-    let picture = &options.picture;
-    // The current directory may have no `target`.
-    let directory = picture.parent().map_or(Ok(()), std::fs::create_dir_all);
-    let drawn = picture::draw(&rows, options.size);
-    directory.and_then(|()| std::fs::write(picture, drawn)).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot write {}: {error}", picture.display()))
-    })?;
-    println!("\nA picture of the processor time: {}", picture.display());
+    ));
+    let path = options.picture.display();
+    picture
+        .write_all(picture::draw(&rows, options.size).as_bytes())
+        .map_err(output::context(format_args!("cannot write {path}")))?;
+    print_line(format_args!("\nA picture of the processor time: {path}"));
     Ok(())
 }
 
@@ -174,14 +167,14 @@ fn compare_with(file: &File, mut stream: &TcpStream) -> io::Result<u64> {
 /// Prints the progress line to a terminal.
 fn show(label: &str, sent: u64, length: u64) {
     if io::stderr().is_terminal() {
-        let done = (sent * 20 / length) as usize;
-        let bar = format!("{}{}", "#".repeat(done), ".".repeat(20 - done));
-        eprint!("\r{label} [{bar}] {} of {} MiB ", sent >> 20, length >> 20);
+        // It fits 60 columns: a longer line could not be overwritten in a narrow terminal.
+        let (sent, length) = (sent >> 20, length >> 20);
+        let _ = write!(io::stderr(), "\r{label} {sent:>4} of {length} MiB");
     }
 }
 
 fn clear_line() {
     if io::stderr().is_terminal() {
-        eprint!("\r{:78}\r", "");
+        let _ = write!(io::stderr(), "\r{:59}\r", "");
     }
 }
