@@ -28,3 +28,4 @@ mod process;
 mod serving;
 #[cfg(target_os = "linux")]
 mod unread;
+mod vanished;

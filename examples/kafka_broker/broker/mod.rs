@@ -113,7 +113,25 @@ impl Broker {
         tokio::select! {
             error = self.syncer.run() => error,
             () = self.groups.keep_time() => unreachable!("groups have no end"),
+            error = self.check_files() => error,
             () = self.accept(listener) => unreachable!("accepting has no end"),
+        }
+    }
+
+    /// Looks every second whether the files are there, and uses at most a hundredth of a processor for it.
+    async fn check_files(self: &Arc<Self>) -> io::Error {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            tokio::time::sleep(pause).await;
+            let (broker, begun) = (self.clone(), Instant::now());
+            let checked = tokio::task::spawn_blocking(move || {
+                broker.topics.check_files();
+                broker.committed.check_file();
+            });
+            if let Err(error) = checked.await {
+                return error.into();
+            }
+            pause = Duration::from_secs(1).max(100 * begun.elapsed());
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::api::code::Code;
 use crate::api::offsets::{Committed as Commit, Fetched};
+use crate::log::presence::Expected;
 use crate::output::warn;
 use crate::shares::{Client, Share};
 use crate::sync::Durable;
@@ -46,6 +47,10 @@ struct State {
     /// The bytes of `offsets`.
     held: usize,
     commits: u64,
+    /// The least length of the file of the log.
+    reserved: u64,
+    /// Whether the log is gone, and a new one could not be written.
+    is_lost: bool,
 }
 
 /// Group, topic, partition.
@@ -76,7 +81,8 @@ impl Committed {
             io::Error::new(error.kind(), message)
         })?;
         let held = offsets.iter().map(|(key, value)| bytes(key, value)).sum();
-        let state = Mutex::new(State { log, offsets, held, commits: 0 });
+        let reserved = log.end();
+        let state = Mutex::new(State { log, offsets, held, commits: 0, reserved, is_lost: false });
         let share = Share::of(MAX_BYTES as u64, percent);
         Ok(Arc::new(Self { path, state, share, synced: watch::Sender::new(Ok(0)) }))
     }
@@ -101,6 +107,9 @@ impl Committed {
         let metadata = committed.metadata.to_owned();
         let value = Value { offset: committed.offset, metadata, owner: Some(client) };
         let mut state = self.state();
+        if state.is_lost {
+            return Err(Code::KAFKA_STORAGE_ERROR);
+        }
         let old = state.offsets.get(&key).map(|old| (bytes(&key, old), old.owner));
         let (replaced, owner) = old.unwrap_or_default();
         let added = bytes(&key, &value);
@@ -144,8 +153,36 @@ impl Committed {
             Err(error) => return Err(error),
             Ok(_) => drop(state.offsets.insert(key, value)),
         }
+        state.reserved = state.log.capacity();
         state.commits += 1;
         Ok(state.commits)
+    }
+
+    /// Writes a new log of all offsets if another program has deleted, moved or cut this one. Blocks on the disk.
+    pub(crate) fn check_file(&self) {
+        let expected = {
+            let State { log, reserved, .. } = &*self.state();
+            Expected::open(self.path.clone(), log, *reserved)
+        };
+        let checked = expected.check();
+        let mut state = self.state();
+        let Err(gone) = checked else {
+            state.is_lost = false;
+            return;
+        };
+        // Commits may have put another log in its place meanwhile, which the next check looks at.
+        match rewrite(&self.path, &state.offsets) {
+            Ok(log) => {
+                warn(format_args!("{gone}; the broker has written all offsets to a new one"));
+                (state.reserved, state.is_lost) = (log.end(), false);
+                state.log = log;
+            }
+            Err(error) if !state.is_lost => {
+                warn(format_args!("{gone}; no offsets are committed: {error}"));
+                state.is_lost = true;
+            }
+            Err(_) => {}
+        }
     }
 
     /// Waits until a commit has been synced.
@@ -320,6 +357,38 @@ mod tests {
         assert!(commit(0, &long, other).is_ok());
         assert!(commit(half + 1, &long, greedy).is_ok());
         assert_eq!(commit(half + 2, "", greedy), Err(Code::INVALID_COMMIT_OFFSET_SIZE));
+    }
+
+    #[test]
+    fn a_log_that_is_deleted_or_cut_is_written_again_with_all_offsets() {
+        let directory = tempfile::tempdir().unwrap();
+        let (home, away) = (directory.path().join("home"), directory.path().join("away"));
+        std::fs::create_dir(&home).unwrap();
+        let path = home.join("offsets.log");
+        let committed = Committed::open(&home, false, 100).unwrap();
+        let commit = |offset| {
+            let commit = Commit { partition: offset as i32, offset, metadata: "" };
+            committed.commit("group", "topic", commit, Client::Others)
+        };
+        assert!(commit(0).is_ok());
+        std::fs::remove_file(&path).unwrap();
+        assert!(commit(1).is_ok(), "it is not known yet");
+        committed.check_file();
+        assert!(commit(2).is_ok());
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
+        assert!(commit(3).is_ok(), "behind the cut");
+        committed.check_file();
+        std::fs::rename(&home, &away).unwrap();
+        committed.check_file();
+        assert_eq!(commit(4), Err(Code::KAFKA_STORAGE_ERROR), "no start would find it");
+        std::fs::rename(&away, &home).unwrap();
+        committed.check_file();
+        assert!(commit(5).is_ok());
+        drop(committed);
+        let committed = Committed::open(&home, true, 100).unwrap();
+        let found = committed.fetch("group", None);
+        let offsets: Vec<_> = found[0].1.iter().map(|fetched| fetched.offset).collect();
+        assert_eq!(offsets, [0, 1, 2, 3, 5]);
     }
 
     #[test]

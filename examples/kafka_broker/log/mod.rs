@@ -1,7 +1,8 @@
 //! The log of one partition: segments in a directory, each named by the offset of its first record.
 //!
 //! `files.rs` creates and finds the files, `framing.rs` makes batches the records of a segment, `index.rs` finds them, `next.rs` is
-//! a segment that is to be created, `sealed.rs` is a full segment, `snapshot.rs` stores the state of producers; `partition.rs` is shared by the connections, `topics.rs` has all
+//! a segment that is to be created, `presence.rs` finds files that are gone, `sealed.rs` is a full segment, `snapshot.rs` stores the
+//! state of producers; `partition.rs` is shared by the connections, `topics.rs` has all
 //! partitions; this file is the log itself, without locks.
 //!
 //! 1. Offsets have no gaps, within a segment and between segments.
@@ -20,6 +21,7 @@ pub(crate) mod framing;
 mod index;
 mod next;
 pub(crate) mod partition;
+pub(crate) mod presence;
 mod sealed;
 mod snapshot;
 #[cfg(test)]
@@ -40,6 +42,7 @@ use framing::Batches;
 use index::Index;
 use next::{Last, Next};
 use partition::SyncMode;
+use presence::Expected;
 use sealed::{Content, Sealed, Unread};
 
 /// More than the bytes of a segment before its records.
@@ -68,6 +71,8 @@ struct Active {
     segment: Segment<Batches>,
     index: Index,
     is_full: bool,
+    /// The least length of the file.
+    reserved: u64,
 }
 
 /// The end of a batch: the offset behind it, and its position in the last segment.
@@ -162,7 +167,8 @@ impl Log {
         self.next = next;
         drop(self.seal());
         self.written = End { offset: self.next, position: segment.end() };
-        self.active = Some(Active { base, segment, index, is_full: false });
+        let reserved = segment.end();
+        self.active = Some(Active { base, segment, index, is_full: false, reserved });
         Ok(())
     }
 
@@ -199,6 +205,7 @@ impl Log {
             warn(format_args!("cannot append to {}: {error}", self.directory.display()));
             Code::KAFKA_STORAGE_ERROR
         })?;
+        active.reserved = active.segment.capacity();
         let base = self.next;
         for (at, batch) in &parsed {
             active.index.push(batch.base_offset, position + at, batch.max_timestamp);
@@ -263,8 +270,8 @@ impl Log {
         let full = self.seal();
         self.written = End { offset: self.next, position: segment.end() };
         self.visible = self.written;
-        let index = Index::default();
-        self.active = Some(Active { base: self.next, segment, index, is_full: false });
+        let (index, reserved) = (Index::default(), segment.end());
+        self.active = Some(Active { base: self.next, segment, index, is_full: false, reserved });
         full
     }
 
@@ -273,6 +280,21 @@ impl Log {
         let content = Some(Content { reader: segment.reader(), index });
         self.sealed.push(Sealed { base, content });
         Some(segment)
+    }
+
+    /// The files of all segments.
+    pub(crate) fn files(&self) -> Vec<Expected> {
+        let sealed = self.sealed.iter().map(|Sealed { base, content }| {
+            let path = path(&self.directory, *base);
+            match content {
+                Some(Content { reader, .. }) => Expected::open(path, reader, reader.published()),
+                None => Expected::closed(path),
+            }
+        });
+        let active = self.active.iter().map(|Active { base, segment, reserved, .. }| {
+            Expected::open(path(&self.directory, *base), segment, *reserved)
+        });
+        sealed.chain(active).collect()
     }
 
     /// Returns the offset after the last record.

@@ -190,16 +190,30 @@ impl Partition {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                warn(format_args!("out of service: {error}"));
-                *log = Err(Code::KAFKA_STORAGE_ERROR);
-                let _old = self.visible.send_replace(Err(Code::KAFKA_STORAGE_ERROR));
-                Err(Code::KAFKA_STORAGE_ERROR)
+                Err(self.end_service(&mut log, &error))
             }
             Err(error) => {
                 warn(format_args!("cannot read: {error}"));
                 Err(Code::KAFKA_STORAGE_ERROR)
             }
         }
+    }
+
+    /// Takes the partition out of service if a file of it is gone. Blocks on the disk.
+    pub(crate) fn check_files(&self) {
+        let Ok(files) = self.lock().as_ref().map(Log::files) else { return };
+        if let Some(error) = files.iter().find_map(|file| file.check().err()) {
+            self.end_service(&mut self.lock(), &error);
+        }
+    }
+
+    /// Until the log is opened again, producers and consumers get the error that this returns.
+    fn end_service(&self, log: &mut Result<Log, Code>, why: &io::Error) -> Code {
+        let code = Code::KAFKA_STORAGE_ERROR;
+        warn(format_args!("out of service: {why}"));
+        *log = Err(code);
+        let _old = self.visible.send_replace(Err(code));
+        code
     }
 
     fn read<T>(&self, read: impl FnOnce(&Log) -> io::Result<T>) -> Result<T, Code> {
@@ -217,15 +231,14 @@ impl Durable for Partition {
         let Some((syncer, end)) = self.lock().as_ref().ok().and_then(Log::to_sync) else { return };
         let synced = syncer.sync();
         let mut log = self.lock();
-        if let Err(error) = synced {
-            warn(format_args!("out of service: cannot sync: {error}"));
+        match (&synced, &mut *log) {
             // The content of the disk is unknown until the log is opened again.
-            *log = Err(Code::KAFKA_STORAGE_ERROR);
+            (Err(error), _) => drop(self.end_service(&mut log, error)),
+            (Ok(_), Ok(log)) => {
+                log.synced(end);
+                let _old = self.visible.send_replace(Ok(log.visible()));
+            }
+            (Ok(_), Err(_)) => {}
         }
-        let visible = log.as_mut().map_err(|code| *code).map(|log| {
-            log.synced(end);
-            log.visible()
-        });
-        let _old = self.visible.send_replace(visible);
     }
 }

@@ -304,3 +304,48 @@ fn a_log_whose_last_segments_were_deleted_is_not_opened() {
         assert!(error.contains("missing") && error.contains(last.to_str().unwrap()), "{error}");
     }
 }
+
+#[test]
+fn a_partition_whose_files_are_gone_is_out_of_service() {
+    type Harm = fn(&Path);
+    let replace: Harm = |file| {
+        let copy = fs::read(file).unwrap();
+        fs::remove_file(file).unwrap();
+        fs::write(file, copy).unwrap();
+    };
+    let harms: [Harm; 5] = [
+        |file| fs::remove_file(file).unwrap(),
+        |file| fs::rename(file, file.with_extension("elsewhere")).unwrap(),
+        |file| fs::remove_dir_all(file.parent().unwrap()).unwrap(),
+        |file| fs::File::options().write(true).open(file).unwrap().set_len(200).unwrap(),
+        replace,
+    ];
+    for (harm, what) in harms.iter().zip(0..) {
+        let (directory, log) = filled(SyncMode::Batch);
+        let home = directory.path().to_owned();
+        drop(log);
+        let partition = Partition::open(&home, CAPACITY, SyncMode::Batch, &Total::default());
+        let segments = segments(&home);
+        partition.check_files();
+        assert_eq!(partition.visible(), Ok(BATCHES));
+        harm(segments.last().unwrap());
+        partition.check_files();
+        assert_eq!(partition.visible(), Err(Code::KAFKA_STORAGE_ERROR), "harm {what}");
+    }
+    // A batch behind the cut makes the file longer, but not whole.
+    let (directory, log) = filled(SyncMode::Never);
+    drop(log);
+    let mut log = reopen(directory.path());
+    let last = segments(directory.path()).pop().unwrap();
+    assert!(append(&mut log, BATCHES).is_ok());
+    fs::File::options().write(true).open(last).unwrap().set_len(200).unwrap();
+    assert!(append(&mut log, BATCHES + 1).is_ok());
+    assert!(log.files().iter().any(|file| file.check().is_err()));
+    // The first segment has not been read, and then it is deleted.
+    let (directory, log) = filled(SyncMode::Batch);
+    drop(log);
+    let partition = Partition::open(directory.path(), CAPACITY, SyncMode::Batch, &Total::default());
+    fs::remove_file(&segments(directory.path())[0]).unwrap();
+    partition.check_files();
+    assert_eq!(partition.visible(), Err(Code::KAFKA_STORAGE_ERROR));
+}

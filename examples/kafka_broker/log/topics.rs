@@ -90,6 +90,12 @@ impl Topics {
         self.read().iter().map(count).collect()
     }
 
+    /// Takes partitions out of service whose files are gone. Blocks on the disk.
+    pub(crate) fn check_files(&self) {
+        let all: Vec<Topic> = self.read().values().cloned().collect();
+        all.iter().flat_map(|topic| topic.iter()).for_each(|partition| partition.check_files());
+    }
+
     /// The number of partitions of a topic.
     pub(crate) fn describe(&self, name: &str) -> Result<u32, Code> {
         match self.get(name) {
