@@ -1,7 +1,6 @@
 //! Writing the held bytes of a transfer to its target.
 
 use std::io::{self, IoSlice};
-use std::mem;
 use std::os::fd::AsFd;
 
 use bytes::Buf;
@@ -18,8 +17,8 @@ impl Splice {
     pub(crate) fn drain_to(&mut self, to: impl AsFd) -> io::Result<()> {
         let drained = self.write_held(Target::new(to.as_fd()));
         if drained.is_err() {
-            // Release spare capacity (SP6).
-            self.bytes = mem::take(&mut self.bytes).compact();
+            // Release spare capacity (SP6). If the allocation panics, the bytes are still held.
+            self.bytes = self.bytes.clone().compact();
         }
         drained
     }
