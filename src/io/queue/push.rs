@@ -41,7 +41,11 @@ impl WriteQueue {
     pub fn push(&mut self, part: impl Into<Payload>) -> u64 {
         match part.into() {
             Payload::Bytes(bytes) => self.push_view(bytes),
-            Payload::Composite(bytes) => bytes.into_iter().for_each(|part| self.push_view(part)),
+            Payload::Composite(bytes) => {
+                let end = self.pending_bytes().checked_add(bytes.len() as u64);
+                assert!(end.is_some(), "2^64 bytes in one queue");
+                bytes.into_iter().for_each(|part| self.push_view(part));
+            }
             Payload::File(region) => self.push_region(region),
         }
         self.end_position()

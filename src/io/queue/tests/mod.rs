@@ -17,6 +17,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::{Flush, Payload, WriteQueue};
+use crate::buf::CompositeByteBuf;
 use crate::io::{FileRegion, FileTruncated};
 use crate::sys::{Call, Outcome, with_plan};
 use crate::test_data::pattern;
@@ -299,7 +300,8 @@ fn more_bytes_than_there_are_numbers_are_refused_before_anything_changes() {
     let mut queue = WriteQueue::new();
     queue.push("head");
     queue.push(region.slice(10..u64::MAX));
-    for part in [Payload::from(region), Payload::from("seven..")] {
+    let parts = CompositeByteBuf::from_iter(["four", "more"]);
+    for part in [region.into(), "seven..".into(), Payload::from(parts)] {
         let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| queue.push(part)));
         assert!(pushed.is_err());
         assert_eq!(queue.pending_bytes(), u64::MAX - 6);
