@@ -55,7 +55,8 @@ impl CompositeByteBuf {
     #[track_caller]
     pub fn try_make_writable(&mut self, range: impl RangeBounds<usize>) -> Result<(), AllocError> {
         let Range { start, end } = range::of(range, self.len());
-        let Some((mut index, mut at, _)) = self.locate(start) else { return Ok(()) };
+        let first = if start < end { self.locate(start) } else { None };
+        let Some((mut index, mut at, _)) = first else { return Ok(()) };
         while at < end {
             let slot = self.slot(index);
             let buf = writable(slot)?;

@@ -1,11 +1,12 @@
 //! Reading a composite from its front: `Buf`, `Read`, `BufRead`.
 
+use std::cmp::Ordering;
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes, TryGetError};
 
 use super::CompositeByteBuf;
-use crate::buf::{ByteView, range};
+use crate::buf::range;
 
 impl CompositeByteBuf {
     /// Fills `dst` with the first components, and returns their number.
@@ -104,13 +105,20 @@ impl Buf for CompositeByteBuf {
         }
     }
 
-    /// Shares the bytes if they lie in one component, otherwise copies them once.
+    /// Shares the bytes if they lie in one component, otherwise copies them once. Without memory for the copy, it panics
+    /// and removes nothing.
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         range::check_split("copy_to_bytes", len, self.len());
-        if len < self.front.len() {
-            return self.front.split_to(len).into();
+        match len.cmp(&self.front.len()) {
+            Ordering::Less => self.front.split_to(len),
+            Ordering::Equal => self.remove(0).unwrap_or_default(),
+            Ordering::Greater => {
+                let bytes = self.slice(..len).to_byte_view();
+                self.advance(len);
+                bytes
+            }
         }
-        ByteView::from(self.split_to(len)).into()
+        .into()
     }
 
     typed_reads! {

@@ -188,6 +188,27 @@ fn without_memory_a_try_call_is_an_error_and_changes_nothing() {
 }
 
 #[test]
+fn a_copy_that_has_no_memory_removes_nothing() {
+    let tenant = crate::Pool::builder().build().budget("tenant", 1024);
+    let part = tenant.copy_from_slice(&[7; 300]);
+    let mut parts: CompositeByteBuf = [part.clone(), part].into_iter().collect();
+    let _rest = tenant.alloc(640);
+    let copy = std::panic::AssertUnwindSafe(|| parts.copy_to_bytes(500));
+    assert!(std::panic::catch_unwind(copy).is_err());
+    assert_eq!(parts, [7; 600][..]);
+}
+
+#[test]
+fn an_empty_range_is_writable_without_a_copy() {
+    let shared = ByteView::from(vec![7; 100]);
+    let mut parts = CompositeByteBuf::from(shared.clone());
+    for empty in [0..0, 50..50, 100..100] {
+        parts.try_make_writable(empty).unwrap();
+    }
+    assert_eq!(parts.component(0).unwrap().as_ptr(), shared.as_ptr());
+}
+
+#[test]
 fn single_bytes_do_not_make_the_list_long() {
     let many = if cfg!(miri) { 1_000 } else { 100_000_u32 };
     let bytes: Vec<u8> = (0..many).map(|i| i as u8).collect();
