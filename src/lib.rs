@@ -81,6 +81,8 @@
 //! | your own code to test | the module `testing` (feature `testing`) |
 //!
 //! [`netty`](mod@netty) lists what replaces each method of Netty. Netty's names also work in the search of this page.
+//! The [repository](https://github.com/bytebuf/bytebuf/tree/main/docs) has longer pages, among them a first server, sending
+//! files, coming from `bytes`, budgets for tenants, and what is guaranteed and which tests attack it.
 //!
 //! # When not to use it
 //!

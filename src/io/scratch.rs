@@ -53,7 +53,7 @@ pub(crate) fn fill_from_blocks(
     let spare = most.min(buf.capacity() - buf.len()).min(SCRATCH);
     let span = (before + spare).next_multiple_of(DIRECT_BLOCK).min(SCRATCH);
     // From the pool and budget of `buf`, which may have memory for only one block.
-    let blocks = |len| buf.try_aligned_beside(len, DIRECT_BLOCK);
+    let blocks = |len| buf.try_aligned_in_own_pool(len, DIRECT_BLOCK);
     let mut blocks = blocks(span).or_else(|_| blocks(DIRECT_BLOCK)).map_err(out_of_memory)?;
     let span = blocks.capacity();
     fill(&mut blocks, span, |spare| read_at(spare, at - before as u64))?;

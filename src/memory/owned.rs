@@ -52,7 +52,7 @@ pub(crate) struct OwnedBytes {
 ///
 /// # Panics
 ///
-/// Panics if `expose` does; the value is dropped.
+/// If `expose` does; the value is dropped.
 ///
 /// # Safety
 ///

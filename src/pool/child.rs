@@ -42,10 +42,10 @@ impl Pool {
         self.child(budget, self.shedders.clone())
     }
 
-    /// As [`budget`](Self::budget), with a function `shed` that frees some of the budget's buffers, for example those
-    /// of a cache, and returns whether it did.
+    /// Returns a child as [`budget`](Self::budget) does, with a function that frees some of the budget's buffers, for
+    /// example those of a cache.
     ///
-    /// `shed` is called when a request of this budget, or of one below it, lacks bytes of this budget or of one
+    /// `shed` returns whether it freed something. It is called when a request of this budget, or of one below it, lacks bytes of this budget or of one
     /// below: by allocations, and by [`alloc_wait`](Self::alloc_wait) before it waits. While it returns `true`,
     /// the request is tried again, up to four times.
     ///

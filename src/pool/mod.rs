@@ -160,12 +160,16 @@ impl Pool {
             .map_or_else(Outstanding::default, track::Tracker::outstanding)
     }
 
-    /// Panics if a buffer of the pool is alive, for tests. If the pool is tracked, the message lists the lines that
-    /// allocated the live buffers.
+    /// Checks that no buffer of the pool is alive, for tests.
     ///
     /// # Panics
     ///
-    /// Panics if a buffer, or a view of one, has not been dropped.
+    /// If a buffer, or a view of one, has not been dropped. If the pool is tracked, the message lists the lines that
+    /// allocated the live buffers.
+    ///
+    /// # Cost
+    ///
+    /// That of [`stats`](Self::stats), and [`flush_thread`](Self::flush_thread).
     #[track_caller]
     #[doc(alias = "ResourceLeakDetector")]
     pub fn assert_no_leaks(&self) {

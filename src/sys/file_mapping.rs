@@ -3,8 +3,8 @@
 //! Unsafe because the memory of a mapping becomes a slice. Rules:
 //!
 //! * **FM1** `ptr` is the start of a mapping of `len` bytes. This value made it, and only its drop unmaps it;
-//!   `page_offset < len`, and `len` fits an `isize`. The bytes before `page_offset` only share a page with the requested range, and
-//!   no slice contains them.
+//!   `page_offset < len`, and `len` fits an `isize`. The bytes before `page_offset` only share a page with the
+//!   requested range, and no slice contains them.
 //! * **FM2** A [`FileMapping`] is read and never written, so threads may share it. A [`FileMappingMut`] has one
 //!   owner, which alone reads and writes. After it becomes a [`FileMapping`], no code writes to it.
 //! * **FM3** The caller that makes a mapping promises that nothing else changes the file and that the file does not

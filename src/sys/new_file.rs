@@ -20,7 +20,7 @@ pub(crate) struct NewFile {
 
 impl NewFile {
     /// Creates a readable and writable file in the directory of `path`.
-    pub(crate) fn beside(path: &Path) -> io::Result<Self> {
+    pub(crate) fn in_directory_of(path: &Path) -> io::Result<Self> {
         let directory = directory_of(path);
         let unnamed = retry(|| {
             fault::inject(Call::Open, 0)?;

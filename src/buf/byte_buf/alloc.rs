@@ -225,7 +225,7 @@ impl ByteBuf {
     /// Creates a buffer with capacity for `n` bytes from the pool and the budget of `block`; from the global pool
     /// if there is no block, or it is from no pool.
     #[track_caller]
-    pub(crate) fn try_beside(block: Option<&Block>, n: usize) -> Result<Self, AllocError> {
+    pub(crate) fn try_in_pool_of(block: Option<&Block>, n: usize) -> Result<Self, AllocError> {
         match block.and_then(Block::source) {
             Some(source) => allocate(&source, 0, n),
             None => allocate(Pool::global().source(), 0, n),
@@ -234,7 +234,11 @@ impl ByteBuf {
 
     /// Creates a buffer like [`Pool::alloc_aligned`], in the pool and the budget of this buffer.
     #[track_caller]
-    pub(crate) fn try_aligned_beside(&self, n: usize, align: usize) -> Result<Self, AllocError> {
+    pub(crate) fn try_aligned_in_own_pool(
+        &self,
+        n: usize,
+        align: usize,
+    ) -> Result<Self, AllocError> {
         allocate_aligned(&source_of(self.block.as_ref()), n, align)
     }
 

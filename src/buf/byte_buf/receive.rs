@@ -9,11 +9,12 @@ use crate::pool::AllocError;
 /// Blocks up to this size are kept while the buffer holds a single byte.
 const SMALL_BLOCK: usize = 256;
 
-/// The part of a block that its bytes must fill while the buffer waits.
-const LEAST_FILLED: usize = 4;
+/// The bytes of a waiting buffer move to a smaller block if they fill less than one part in this number of their block.
+const MIN_FILLED_SHARE: usize = 4;
 
-/// Spare capacity, or held bytes, of one part in so many of the preferred size are reason enough to use no new block.
-const WORTH_FILLING: usize = 4;
+/// A read takes no new block if the spare capacity, or the bytes that are held, are at least the preferred size divided
+/// by this.
+const ENOUGH_SHARE: usize = 4;
 
 impl ByteBuf {
     /// Runs `read`, which appends to the buffer that it gets, with spare capacity for about `size` bytes or
@@ -57,7 +58,7 @@ impl ByteBuf {
         if (has_spare && self.capacity() >= size) || self.try_reclaim(size) {
             return true;
         }
-        let enough = size / WORTH_FILLING;
+        let enough = size / ENOUGH_SHARE;
         has_spare && (self.capacity() - self.len() >= enough || self.len() >= enough)
     }
 
@@ -126,7 +127,7 @@ impl ByteBuf {
                 *self = Self { made_with: MadeWith::BLOCK, ..empty };
             }
         } else if block.capacity() > SMALL_BLOCK
-            && block.capacity() / LEAST_FILLED > self.len()
+            && block.capacity() / MIN_FILLED_SHARE > self.len()
             && !block.is_adopted()
             && let Ok(fitting) = self.moved(0, self.len())
         {

@@ -10,8 +10,7 @@ use crate::buf::{ByteBuf, ByteView, OutOfRange, Peek, Poke, byte_buf::or_panic, 
 use crate::pool::AllocError;
 
 impl CompositeByteBuf {
-    /// `peek_array` of bytes that begin with `head`, the end of component `index`, and go on after
-    /// it.
+    /// Reads `N` bytes that begin with `head`, the end of component `index`, and continue in the next components.
     #[cold]
     fn peek_across<const N: usize>(&self, index: usize, head: &[u8]) -> Option<[u8; N]> {
         let mut bytes = [0; N];

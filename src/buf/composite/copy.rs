@@ -89,7 +89,8 @@ impl CompositeByteBuf {
         or_panic(self.try_consolidate(..));
     }
 
-    /// Copies the components whose indexes are in `range` into one, if they are several: O(their bytes) and O(n). The copy is allocated from the pool that [`to_byte_view`](Self::to_byte_view) names.
+    /// Copies the components whose indexes are in `range` into one, if they are several: O(their bytes) and O(n).
+    /// The copy is allocated from the pool that [`to_byte_view`](Self::to_byte_view) names.
     ///
     /// # Panics
     ///

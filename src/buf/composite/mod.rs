@@ -40,11 +40,10 @@ const MERGE_BLOCK: usize = 4096;
 ///
 /// # Boundaries
 ///
-/// Empty components are dropped. [`push_back`](Self::push_back) (and so `extend` and `collect`)
-/// copies a component of less than 64 bytes into the spare capacity after the last one, once there
-/// are 16 components and the last one is as small or has such capacity, unless it is of another pool or
-/// budget. So a peer that sends single bytes
-/// can't make the list long or the work quadratic. All other components keep their boundaries, and only
+/// Empty components are dropped. In a list of 16 or more, [`push_back`](Self::push_back) (and so `extend` and
+/// `collect`) copies a component of less than 64 bytes to the end of the last one, if that has spare capacity or
+/// is as small, and if both are of the same pool and budget. So a peer that sends single bytes can't make the
+/// list long or the work quadratic. All other components keep their boundaries, and only
 /// [`consolidate`](Self::consolidate) joins them. If the boundaries of tiny components matter, use
 /// [`insert`](Self::insert), which keeps them.
 ///

@@ -8,8 +8,8 @@
 //!   all.
 //! * **CP3** `views[..head]` is a gap of empty views (and `ends[..head]` of numbers without meaning) that
 //!   `pop_front` leaves and `push_front` fills. `push_front` opens it as large as what is in use, and every
-//!   call that takes views out closes it once it is three quarters of the list, so that a push or a removal
-//!   pays for every element that is moved.
+//!   call that takes views out closes it once it is three quarters of the list. So moving elements costs
+//!   amortised O(1) for each push or removal.
 //! * **CP4** A dropped view may be the last handle of an owner whose `drop` panics. So views are dropped only when
 //!   the list is consistent again.
 

@@ -9,7 +9,7 @@ use super::CompositeByteBuf;
 use crate::buf::range;
 
 impl CompositeByteBuf {
-    /// Fills `dst` with the first components, and returns their number.
+    /// Fills `dst` with the first components, and returns their number. O(`dst.len()`).
     ///
     /// The length of `dst` is the maximum: make it no longer than the system call accepts.
     ///

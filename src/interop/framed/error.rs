@@ -39,8 +39,10 @@ impl error::Error for FrameTooLong {}
 /// [`FrameTooLong`], with the name of `tokio_util`.
 pub type LengthDelimitedCodecError = FrameTooLong;
 
-/// A length field, with the adjustment, means a negative length or a frame that ends within its header; or a
-/// frame needs a value that the length field can't hold.
+/// The length of a frame is impossible.
+///
+/// Of a received frame: the length field and the adjustment give a negative length, or a frame that ends within its
+/// header. Of a frame to send: it needs a value that the length field can't hold.
 ///
 /// # Examples
 ///

@@ -10,7 +10,7 @@ use super::{Decoder, Framed, FramedRead, FramedWrite, MAX_LENGTH, TooLong, impl_
 use crate::buf::ByteBuf;
 use crate::io::{Payload, WriteQueue};
 
-/// The share of a frame, without its header, that must be received before memory for all of it is reserved.
+/// Memory for a whole frame is reserved when one part in this number of it, without its header, was received.
 const MIN_RECEIVED_SHARE: usize = 4;
 
 /// Settings of a [`LengthDelimitedCodec`]: how it reads and writes headers.

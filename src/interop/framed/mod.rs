@@ -73,11 +73,12 @@ const MAX_LENGTH: usize = 8 * 1024 * 1024;
 /// The most bytes that a read is offered, unless a larger capacity is set.
 const MAX_READ: usize = 256 * 1024;
 
+/// The most bytes that a read is offered while the caller keeps the frames of recent blocks: a frame keeps its whole
+/// block alive.
+const MAX_KEPT_READ: usize = 32 * 1024;
+
 /// The largest capacity that can be set: sockets hold no more by default, so a larger block makes no fewer reads.
 const MAX_CAPACITY: usize = 16 * 1024 * 1024;
-
-/// The same while the caller keeps the frames of recent blocks: a frame keeps its whole block alive.
-const MAX_KEPT_READ: usize = 32 * 1024;
 
 /// The number of reads that are limited to [`MAX_KEPT_READ`]: at first, and after a block whose frames were kept.
 const KEPT_READS: u8 = 16;

@@ -59,7 +59,7 @@ pub struct MappedFile {
 
 /// Returns whether the range has bytes to map. Fails if the file ends before the range does or is not a
 /// regular file.
-pub(super) fn is_there(file: &File, range: &Range<u64>) -> io::Result<bool> {
+pub(super) fn has_bytes(file: &File, range: &Range<u64>) -> io::Result<bool> {
     assert!(range.start <= range.end, "file range {}..{}", range.start, range.end);
     let file_len = sys::regular_len(file)?;
     if range.is_empty() {
@@ -187,7 +187,7 @@ impl MappedFile {
     /// ```
     #[doc(alias = "mmap")]
     pub unsafe fn map(file: &File, range: Range<u64>) -> io::Result<Self> {
-        if !is_there(file, &range)? {
+        if !has_bytes(file, &range)? {
             return Ok(Self::default());
         }
         // SAFETY: the caller keeps the contract of this function.

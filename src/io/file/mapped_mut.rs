@@ -18,7 +18,7 @@ use std::ops::{Deref, DerefMut, Range, RangeBounds};
 use std::path::Path;
 
 use crate::buf::range;
-use crate::io::file::mapped::{MappedFile, is_there};
+use crate::io::file::mapped::{MappedFile, has_bytes};
 use crate::io::file::truncated::FileTruncated;
 use crate::sys::{self, Advice, FileMappingMut};
 
@@ -153,7 +153,7 @@ impl MappedFileMut {
     /// As [`map`](Self::map).
     unsafe fn over(file: File, range: Range<u64>) -> io::Result<Self> {
         let end = range.end;
-        let mapping = match is_there(&file, &range)? {
+        let mapping = match has_bytes(&file, &range)? {
             // SAFETY: the caller keeps the contract of `map`.
             true => Some(unsafe { FileMappingMut::new(&file, range)? }),
             false => None,

@@ -367,7 +367,7 @@ impl WriteQueue {
         }
         if let Some(few) = self.parts.get(before).and_then(Part::memory)
             && few.len() <= SMALL
-            && let Ok(mut block) = ByteBuf::try_beside(few.block(), few.len() + len)
+            && let Ok(mut block) = ByteBuf::try_in_pool_of(few.block(), few.len() + len)
         {
             block.put_slice(few);
             self.stats.merged_bytes += few.len() as u64;

@@ -53,7 +53,7 @@ impl WriteQueue {
             return self.tail.try_append(bytes);
         }
         let size = self.next_block(self.parts.len(), bytes.len(), bytes.block());
-        let Ok(mut block) = ByteBuf::try_beside(bytes.block(), size) else { return false };
+        let Ok(mut block) = ByteBuf::try_in_pool_of(bytes.block(), size) else { return false };
         block.extend_from_slice(bytes);
         self.stats.merged_bytes += bytes.len() as u64;
         self.tail = Tail::open(block);
@@ -104,7 +104,7 @@ impl WriteQueue {
         };
         let before = self.parts.len() - usize::from(!joined.is_empty());
         let size = self.next_block(before, joined.len() + bytes.len(), source);
-        let Ok(block) = ByteBuf::try_beside(source, size) else { return false };
+        let Ok(block) = ByteBuf::try_in_pool_of(source, size) else { return false };
         self.tail = Tail::open(block);
         self.tail.try_append(joined);
         self.tail.try_append(bytes);

@@ -103,7 +103,7 @@ impl<F: Framing> Segment<F> {
             return Err(SegmentFull { needed: START, left: capacity }.into());
         }
         let path = path.as_ref();
-        let new = sys::NewFile::beside(path)?;
+        let new = sys::NewFile::in_directory_of(path)?;
         lock(new.file())?;
         sys::allocate(new.file(), capacity)?;
         let header = Header {

@@ -155,7 +155,7 @@ impl<T> WaitQueue<T> {
         self.fewest.resize(2 * more, VACANT);
         self.fewest.copy_within(places..2 * places, more);
         self.fewest[more + places..].fill(VACANT);
-        self.sum_up();
+        self.recompute();
         Ok(())
     }
 
@@ -173,11 +173,11 @@ impl<T> WaitQueue<T> {
                 self.next += 1;
             }
         }
-        self.sum_up();
+        self.recompute();
     }
 
     /// Computes all inner nodes.
-    fn sum_up(&mut self) {
+    fn recompute(&mut self) {
         for node in (1..self.at.len()).rev() {
             self.fewest[node] = self.fewest[2 * node].min(self.fewest[2 * node + 1]);
         }

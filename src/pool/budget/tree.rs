@@ -90,7 +90,7 @@ pub struct BudgetStats {
     pub name: Arc<str>,
     /// The maximum number of bytes in use.
     pub limit: usize,
-    /// The bytes of blocks that its buffers, and views of them, hold: live and pinned.
+    /// The full size of the blocks that its buffers, and views of them, hold.
     pub used: usize,
     /// The maximum of `used` so far.
     pub peak: usize,

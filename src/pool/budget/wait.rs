@@ -64,11 +64,11 @@ impl Wait {
         if turn.released {
             work::serve(&turn.budget);
         }
-        if turn.waker.is_some() { self.look(id, cx) } else { Poll::Pending }
+        if turn.waker.is_some() { self.poll_queued(id, cx) } else { Poll::Pending }
     }
 
     /// Checks the state of the request, and registers the waker for its next change.
-    fn look(&mut self, id: usize, cx: &Context<'_>) -> Poll<Result<Charge, AllocError>> {
+    fn poll_queued(&mut self, id: usize, cx: &Context<'_>) -> Poll<Result<Charge, AllocError>> {
         let waker = cx.waker().clone();
         let mut queues = lock(&self.budget.queues);
         if let Some(Waiter::Queued(current)) = queues.waiters.get_mut(id) {
@@ -93,7 +93,7 @@ impl Future for Wait {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = match self.state {
             State::New => self.join(cx),
-            State::Queued(id) => self.look(id, cx),
+            State::Queued(id) => self.poll_queued(id, cx),
             State::Done => panic!("polled after it was ready"),
         };
         if outcome.is_ready() {

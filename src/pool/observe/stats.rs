@@ -44,9 +44,10 @@ pub struct PoolStats {
     pub allocations: u64,
     /// Blocks taken back since the pool was made.
     pub releases: u64,
-    /// How often a thread's cache had no block and was refilled from the shared part.
+    /// The number of times that a thread's cache had no block and was refilled from the shared part.
     pub refills: u64,
-    /// Blocks that were freed by other threads than took them: net, summed over threads and classes.
+    /// Blocks that were freed by another thread than the one that allocated them. For each thread and class only the
+    /// excess counts: a thread that frees as many blocks as it allocates adds nothing.
     pub migrated: u64,
     /// The size classes that have been used, the smallest first. Blocks above 1 MiB belong to none.
     pub classes: Vec<ClassStats>,
@@ -79,7 +80,7 @@ pub struct ClassStats {
     pub cached_blocks: usize,
     /// Free blocks in slabs of this class.
     pub free_blocks: usize,
-    /// Blocks that were freed by other threads than took them, as above.
+    /// The part of [`PoolStats::migrated`] that is of this class.
     pub migrated: u64,
 }
 

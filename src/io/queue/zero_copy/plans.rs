@@ -141,7 +141,7 @@ impl Kernel {
         let most = 1 + self.random.below(4);
         let run = self.sends[first..].iter().take(most).take_while(|send| send.is_some()).count();
         for number in first..first + run {
-            self.look_at(number);
+            self.check_memory(number);
             self.sends[number] = None;
         }
         let copied = self.random.below(3) > 0;
@@ -159,7 +159,7 @@ impl Kernel {
     }
 
     /// Reads the memory of a send as a kernel does: by its address, even if it has been reused.
-    fn look_at(&self, number: usize) {
+    fn check_memory(&self, number: usize) {
         for (address, sent) in self.sends[number].iter().flatten() {
             let mut now = vec![0; sent.len()];
             self.memory.read_exact_at(&mut now, *address as u64).unwrap();
@@ -244,7 +244,7 @@ fn run(pool: &Pool, seed: u64) -> (usize, usize) {
         }
     });
     let kernel = kernel.borrow();
-    (0..kernel.sends.len()).for_each(|number| kernel.look_at(number));
+    (0..kernel.sends.len()).for_each(|number| kernel.check_memory(number));
     assert!(kept.iter().all(|(view, bytes)| view == &bytes[..]), "plan {seed}");
     (kernel.sends.len(), kernel.sends.len() - kernel.open())
 }

@@ -27,7 +27,7 @@ impl Central {
         let _purging = lock(&self.purging);
         let mut cached = [Cached::default(); size_class::COUNT];
         let mut stats = PoolStats::default();
-        self.look_into_caches(&mut cached, &mut stats);
+        self.read_caches(&mut cached, &mut stats);
         for (index, class) in self.classes() {
             let class = self.class_stats(index, class, cached[index as usize], references);
             stats.live += class.live;
@@ -63,12 +63,12 @@ impl Central {
         f()
     }
 
-    fn look_into_caches(&self, cached: &mut [Cached], stats: &mut PoolStats) {
+    fn read_caches(&self, cached: &mut [Cached], stats: &mut PoolStats) {
         self.caches.for_each(|magazines| {
             stats.allocations += magazines.allocations();
             stats.refills += magazines.refills.get();
             let mut here = [0; size_class::COUNT];
-            magazines.look(|class, blocks, requested| {
+            magazines.read_contents(|class, blocks, requested| {
                 let sum = &mut cached[class as usize];
                 sum.blocks += blocks;
                 sum.requested += requested;

@@ -273,7 +273,7 @@ impl Magazines {
 
     /// Calls `f` with the number of blocks of each class and the sum of their last requested lengths. Does nothing if
     /// the owner uses the magazines at this moment.
-    pub(crate) fn look(&self, mut f: impl FnMut(u8, usize, usize)) {
+    pub(crate) fn read_contents(&self, mut f: impl FnMut(u8, usize, usize)) {
         let Some(stopped) = self.exclusion.stop(SPINS_FOR_CACHE) else { return };
         for (class, magazine) in self.all() {
             // SAFETY: M1: the owner is stopped.
