@@ -223,6 +223,39 @@ fn every_check_is_described() {
     nothing("not in the table of checks", lost.collect::<Vec<_>>());
 }
 
+/// A check that does more in full is run in full every night, and the page says what its short form leaves out.
+#[test]
+fn short_forms_are_described() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
+    let (page, workflow) = (read("docs/verification.md"), read(".github/workflows/ci.yml"));
+    let nightly: Vec<_> = workflow
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("check: [")?.strip_suffix(']'))
+        .flat_map(|names| names.split(", "))
+        .collect();
+    let mut lost = Vec::new();
+    for (file, text) in files("ci", ".sh") {
+        let name = file.trim_start_matches("ci/").trim_end_matches(".sh");
+        // `lib.sh` defines `short`; without it other scripts only install their tool.
+        let mut code = text.lines().filter(|line| !line.starts_with('#') && !line.contains("skip"));
+        let is_word = |line: &str| line.split(|c: char| !c.is_alphanumeric()).any(|w| w == "short");
+        if name == "lib" || name.contains('/') || !code.any(is_word) {
+            continue;
+        }
+        let mut rows = page.lines().filter(|line| line.starts_with("| `"));
+        if !rows.any(|row| {
+            row.split('|').nth(1).is_some_and(|cell| cell.contains(&format!("`{name}`")))
+        }) {
+            lost.push(format!("{name}: no row in docs/verification.md"));
+        }
+        if !nightly.contains(&name) {
+            lost.push(format!("{name}: not in the nightly part of ci.yml"));
+        }
+    }
+    assert!(nightly.len() > 10, "the nightly checks were not found");
+    nothing("short forms", lost);
+}
+
 /// CONTRIBUTING.md lists each file that states rules, with exactly those rules.
 #[test]
 fn contributing_lists_the_invariants() {
