@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Returns the answers to a client that sends `request` and then nothing more.
 fn answers(request: &[u8]) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -1,6 +1,7 @@
 use bytebuf::{ByteBuf, ByteView, FileRegion, Pool, RecvSizer, WriteQueue};
 use bytes::Buf;
 use std::io;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Maximum length of a line, which limits the memory of a request.
@@ -54,10 +55,18 @@ async fn serve(stream: TcpStream, pool: Pool) -> io::Result<()> {
     Ok(())
 }
 
-pub async fn run(listener: TcpListener) -> io::Result<()> {
+pub async fn run(listener: TcpListener) {
     let server = Pool::global().budget("server", 64 << 20);
     loop {
-        let (stream, peer) = listener.accept().await?;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // For example, no descriptor is free. The end of a connection frees one.
+            Err(error) => {
+                eprintln!("cannot accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
         let connection = server.budget("connection", 1 << 20);
         tokio::spawn(async move {
             if let Err(error) = serve(stream, connection).await {
@@ -69,5 +78,6 @@ pub async fn run(listener: TcpListener) -> io::Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    run(TcpListener::bind("127.0.0.1:7000").await?).await
+    run(TcpListener::bind("127.0.0.1:7000").await?).await;
+    Ok(())
 }
