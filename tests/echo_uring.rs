@@ -86,6 +86,37 @@ fn echo(address: &str, len: usize) -> bool {
     true
 }
 
+/// Most shells allow 1024 descriptors at first, and more on request.
+#[test]
+fn more_connections_than_the_soft_limit_of_descriptors_are_opened() {
+    let _baseline = ResourceBaseline::take();
+    let limited = |limits: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limits}; exec \"$0\" --idle 100")]);
+        let output = shell.arg(example::build("echo_uring")).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (is_done, said) = limited("ulimit -Sn 64");
+    assert!(is_done || is_refused(&said), "{said}");
+    let (is_done, said) = limited("ulimit -n 64");
+    assert!(!is_done && said.contains("the hard limit is 64"), "{said}");
+}
+
+#[test]
+fn wrong_options_are_refused_before_anything_starts() {
+    let _baseline = ResourceBaseline::take();
+    let binary = example::build("echo_uring");
+    for (options, reason) in [
+        (["--blocks", "0"], "power of two"),
+        (["--blocks", "65535"], "power of two"),
+        (["--idle", "0"], "--idle"),
+    ] {
+        let output = Command::new(&binary).args(options).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(reason), "{options:?}: {said}");
+    }
+}
+
 #[test]
 fn idle_connections_of_a_ring_hold_the_ring_alone() {
     let _baseline = ResourceBaseline::take();

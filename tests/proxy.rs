@@ -176,3 +176,36 @@ fn a_missing_server_is_reported() {
     assert!(proxy.line().contains("cannot reach"));
     assert!(rest(&client).is_empty());
 }
+
+#[test]
+fn wrong_options_are_refused_before_anything_starts() {
+    let _baseline = ResourceBaseline::take();
+    let binary = example::build("proxy");
+    for (options, reason) in [
+        (&["--to", "127.0.0.1"][..], "no port"),
+        (&["--to", ":80"], "no host"),
+        (&["--to", "localhost:70000"], "port"),
+        (&["--demo", "--size", "0"], "--size"),
+    ] {
+        let output = Command::new(&binary).args(options).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(reason), "{options:?}: {said}");
+    }
+}
+
+#[test]
+fn a_demonstration_ends_quietly_when_its_reader_has_gone() {
+    let _baseline = ResourceBaseline::take();
+    let mut demo = Command::new(example::build("proxy"))
+        .args(["--demo", "--size", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(demo.stdout.take());
+    let output = demo.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), String::from_utf8(output.stderr).unwrap()),
+        (Some(1), "".into())
+    );
+}

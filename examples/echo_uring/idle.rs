@@ -17,6 +17,9 @@ use crate::server::Server;
 const BUFFER: usize = 4096;
 const BLOCKS: u16 = 64;
 
+/// Descriptors of a process that are not connections.
+const OWN_DESCRIPTORS: u64 = 16;
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Kind {
     /// `io_uring`, with a buffer and a posted receive for each connection.
@@ -27,8 +30,14 @@ pub(crate) enum Kind {
     Epoll,
 }
 
-/// Runs each kind and prints a table.
-pub(crate) fn compare(connections: usize) -> io::Result<()> {
+/// Runs each kind and prints a table. `descriptors` is the limit of each process.
+pub(crate) fn compare(connections: u32, descriptors: u64) -> io::Result<()> {
+    let needed = u64::from(connections) + OWN_DESCRIPTORS;
+    if descriptors < needed {
+        return Err(io::Error::other(format!(
+            "{connections} connections need {needed} descriptors, and the hard limit is {descriptors} (`ulimit -Hn`)"
+        )));
+    }
     print_line(format_args!(
         "{connections} idle connections, each of which has echoed one message"
     ));
@@ -37,11 +46,13 @@ pub(crate) fn compare(connections: usize) -> io::Result<()> {
         "", "pool, bytes", "per connection", "resident, KiB"
     ));
     for kind in ["own", "ring", "epoll"] {
-        let status =
-            myself()?.args(["--idle", &connections.to_string(), "--measure", kind]).status()?;
-        if !status.success() {
-            return Err(io::Error::other(format!("{kind}: {status}")));
+        let mut command = myself()?;
+        command.args(["--idle", &connections.to_string(), "--measure", kind]);
+        let output = command.stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(format!("{kind}: {}", output.status)));
         }
+        print_line(String::from_utf8_lossy(&output.stdout).trim_end());
     }
     Ok(())
 }
@@ -51,7 +62,7 @@ fn myself() -> io::Result<Command> {
 }
 
 /// Runs the peer: sends a message on each connection, reads the echo, prints `idle`, and keeps the connections until its input ends.
-pub(crate) fn connect(address: &str, connections: usize) -> io::Result<()> {
+pub(crate) fn connect(address: &str, connections: u32) -> io::Result<()> {
     let mut sockets = Vec::new();
     for _ in 0..connections {
         let mut socket = TcpStream::connect(address)?;
@@ -65,7 +76,7 @@ pub(crate) fn connect(address: &str, connections: usize) -> io::Result<()> {
 }
 
 /// Serves until all connections are idle, then prints the memory that is held.
-pub(crate) fn measure(kind: Kind, connections: usize) -> io::Result<()> {
+pub(crate) fn measure(kind: Kind, connections: u32) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let peer = listener.local_addr()?.to_string();
     let before = resident()?;
@@ -82,14 +93,14 @@ pub(crate) fn measure(kind: Kind, connections: usize) -> io::Result<()> {
         return Err(io::Error::other("the peer failed"));
     }
     let held = Pool::global().stats().live;
-    let per_connection = held as f64 / connections as f64;
+    let per_connection = held as f64 / f64::from(connections);
     let resident = resident()?.saturating_sub(before);
     print_line(format_args!("{name:34} {held:>14} {per_connection:>18.1} {resident:>14}"));
     drop(peer.stdin.take());
     peer.wait().map(drop)
 }
 
-fn start_peer(address: &str, connections: usize) -> io::Result<Child> {
+fn start_peer(address: &str, connections: u32) -> io::Result<Child> {
     myself()?
         .args(["--idle", &connections.to_string(), "--connect", address])
         .stdin(Stdio::piped())
@@ -110,12 +121,12 @@ type Held = (Box<dyn std::any::Any>, Child);
 /// Serves from a `BufferRing` until each connection has echoed.
 fn ring(
     listener: TcpListener,
-    connections: usize,
+    connections: u32,
     peer: impl Fn() -> io::Result<Child>,
 ) -> io::Result<Held> {
     let mut server = Server::new(listener, Pool::global(), BLOCKS, Consume::Whole)?;
     let peer = peer()?;
-    while server.echoed() < 4 * connections as u64 {
+    while server.echoed() < 4 * u64::from(connections) {
         server.turn()?;
     }
     Ok((Box::new(server), peer))
@@ -124,7 +135,7 @@ fn ring(
 /// Serves with a buffer for each connection, which must exist before the bytes arrive, until each connection has echoed.
 fn own(
     listener: TcpListener,
-    connections: usize,
+    connections: u32,
     peer: impl Fn() -> io::Result<Child>,
 ) -> io::Result<Held> {
     let mut ring: IoUring = IoUring::new(64)?;
@@ -158,7 +169,7 @@ fn post(ring: &mut IoUring, socket: &TcpStream, inbox: &mut ByteBuf) -> io::Resu
 /// Serves with `epoll` and a `RecvSizer` for each connection until each connection has echoed.
 fn with_epoll(
     listener: TcpListener,
-    connections: usize,
+    connections: u32,
     peer: impl Fn() -> io::Result<Child>,
 ) -> io::Result<Held> {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;

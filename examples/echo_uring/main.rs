@@ -12,6 +12,9 @@
 //! `server` is the server, `idle` the comparison.
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+#[path = "../common/descriptors.rs"]
+mod descriptors;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 mod idle;
 #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 #[path = "../common/output.rs"]
@@ -38,6 +41,7 @@ mod start {
     use bytebuf::{Consume, Pool};
     use clap::Parser;
 
+    use crate::descriptors;
     use crate::idle::{self, Kind};
     use crate::output::{self, context, say};
     use crate::server::Server;
@@ -50,8 +54,8 @@ mod start {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7777")]
         listen: String,
 
-        /// The number of blocks that all connections receive into.
-        #[arg(long, value_name = "BLOCKS", default_value_t = 64)]
+        /// The number of blocks that all connections receive into: a power of two up to 32768.
+        #[arg(long, value_name = "BLOCKS", default_value_t = 64, value_parser = blocks)]
         blocks: u16,
 
         /// Fill blocks in parts (from Linux 6.12 on).
@@ -59,8 +63,9 @@ mod start {
         incremental: bool,
 
         /// Compare the memory that this many idle connections hold.
-        #[arg(long, value_name = "CONNECTIONS")]
-        idle: Option<usize>,
+        #[arg(long, value_name = "CONNECTIONS",
+              value_parser = clap::value_parser!(u32).range(1..))]
+        idle: Option<u32>,
 
         /// One part of the comparison.
         #[arg(long, hide = true)]
@@ -75,11 +80,17 @@ mod start {
         output::exit_code(run(&Options::parse()))
     }
 
+    fn blocks(text: &str) -> Result<u16, String> {
+        let blocks = text.parse::<u16>().ok().filter(|&n| n.is_power_of_two());
+        blocks.ok_or_else(|| "it is not a power of two up to 32768".into())
+    }
+
     fn run(options: &Options) -> io::Result<()> {
+        let descriptors = descriptors::raise_limit();
         match (options.idle, options.measure, &options.connect) {
             (Some(connections), _, Some(address)) => idle::connect(address, connections),
             (Some(connections), Some(kind), None) => idle::measure(kind, connections),
-            (Some(connections), None, None) => idle::compare(connections),
+            (Some(connections), None, None) => idle::compare(connections, descriptors),
             (None, ..) => serve(options),
         }
     }

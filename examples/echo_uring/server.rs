@@ -10,6 +10,7 @@ use bytebuf::{
     BufferRing, BufferRingStats, Consume, Pool, Received, Registration, SendOperation, WriteQueue,
 };
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use rustix::io::Errno;
 use slab::Slab;
 
 const GROUP: u16 = 1;
@@ -31,6 +32,8 @@ pub(crate) struct Server {
     connections: Slab<Connection>,
     /// Requests that wait for space in the ring.
     requests: VecDeque<squeue::Entry>,
+    /// False while no descriptor is free for another connection.
+    is_accepting: bool,
     /// Connections whose receive is armed as soon as there are blocks.
     to_arm: Vec<usize>,
 }
@@ -75,7 +78,9 @@ impl Server {
         buffers.refill();
         let (requests, to_arm) = (VecDeque::new(), Vec::new());
         let connections = Slab::new();
-        let mut server = Self { ring, buffers, listener, connections, requests, to_arm };
+        let is_accepting = false;
+        let mut server =
+            Self { ring, buffers, listener, connections, requests, is_accepting, to_arm };
         server.accept();
         Ok(server)
     }
@@ -111,6 +116,9 @@ impl Server {
             }
             ended.extend(self.proceed(at));
         }
+        if !self.is_accepting && !ended.is_empty() {
+            self.accept();
+        }
         self.arm();
         Ok(ended)
     }
@@ -142,22 +150,31 @@ impl Server {
     }
 
     fn accept(&mut self) {
+        self.is_accepting = true;
         let listener = types::Fd(self.listener.as_raw_fd());
         self.request(opcode::AcceptMulti::new(listener).build(), ACCEPT);
     }
 
     fn accepted(&mut self, entry: &cqueue::Entry) -> io::Result<()> {
+        let error = (entry.result() < 0).then(|| Errno::from_raw_os_error(-entry.result()));
+        if let Some(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) = error {
+            // Another attempt would fail at once: the next one follows the end of a connection.
+            self.is_accepting = false;
+            return if self.connections.is_empty() { Err(error.into()) } else { Ok(()) };
+        }
         if !cqueue::more(entry.flags()) {
             self.accept();
         }
-        // An error concerns one connection, or no descriptor is free now.
-        if entry.result() < 0 {
+        // Any other error concerns one connection.
+        if error.is_some() {
             return Ok(());
         }
         // SAFETY: the completion passes the ownership of a new descriptor.
         let socket = unsafe { TcpStream::from_raw_fd(entry.result()) };
-        socket.set_nodelay(true)?;
-        let Ok(peer) = socket.peer_addr() else { return Ok(()) };
+        // Fails if the peer has gone.
+        let Ok(peer) = socket.set_nodelay(true).and_then(|()| socket.peer_addr()) else {
+            return Ok(());
+        };
         let at = self.connections.insert(Connection {
             socket,
             peer,

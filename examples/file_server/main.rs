@@ -21,6 +21,9 @@ mod channel;
 #[cfg(target_os = "linux")]
 mod conn;
 #[cfg(target_os = "linux")]
+#[path = "../common/descriptors.rs"]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod file_cache;
 #[cfg(target_os = "linux")]
 mod files;

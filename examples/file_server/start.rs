@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use rustix::net::sockopt::{set_tcp_congestion, set_tcp_nodelay};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ServerConfig;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
+use crate::descriptors;
 use crate::file_cache::MAX_FILES;
 use crate::files::Root;
 use crate::output::{self, context, say};
@@ -81,7 +81,7 @@ fn serve(options: &Options) -> io::Result<()> {
     // A longer backlog than the standard library's, for many clients that connect at once.
     rustix::net::listen(&listener, 4096)?;
     let limits = Limits {
-        connections: connections_within(raise_descriptor_limit()),
+        connections: connections_within(descriptors::raise_limit()),
         timeout: options.timeout,
         grace: options.grace,
     };
@@ -110,19 +110,9 @@ fn load_pair(pair: &[PathBuf], options: &Options) -> io::Result<Arc<ServerConfig
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     if options.self_signed {
-        let (certificate_name, key_name) = (certificate.display(), key.display());
-        tls::make_pair(certificate, key)
-            .map_err(context(format_args!("cannot create {certificate_name}, {key_name}")))?;
+        tls::make_pair(certificate, key)?;
     }
     tls::config(certificate, key)
-}
-
-/// Raises the limit on descriptors to the hard limit, and returns the limit.
-fn raise_descriptor_limit() -> u64 {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // If the kernel refuses, the soft limit stays.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Returns the number of connections that leave a quarter of the descriptors to files.

@@ -28,31 +28,45 @@ const TURN: u64 = 256 * 1024;
 
 /// Reads a certificate chain and its key, both in PEM.
 pub(crate) fn config(certificate: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
-    let named = |path: &Path, error: &dyn std::error::Error| {
-        io::Error::new(ErrorKind::InvalidData, format!("{}: {error}", path.display()))
+    let unusable = |what: &str, path: &Path, error: &dyn std::error::Error| {
+        let message = format!("no usable {what} in {}: {error}", path.display());
+        io::Error::new(ErrorKind::InvalidData, message)
     };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| named(certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, &error))?;
+        .map_err(|error| unusable("certificate", certificate, &error))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("key", key, &error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|error| named(certificate, &error))?;
+        .map_err(|error| unusable("certificate", certificate, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// Creates a self-signed certificate for this machine, and its key, in new files.
+/// Creates a self-signed certificate for this machine, and its key, in new files: both or none.
 pub(crate) fn make_pair(certificate: &Path, key: &Path) -> io::Result<()> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let pair = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
-    let write = |path: &Path, mode: u32, text: String| {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true).mode(mode).open(path)?.write_all(text.as_bytes())
-    };
-    write(key, 0o600, pair.signing_key.serialize_pem())?;
-    write(certificate, 0o644, pair.cert.pem())
+    create(key, 0o600, &pair.signing_key.serialize_pem())?;
+    create(certificate, 0o644, &pair.cert.pem()).inspect_err(|_| drop(fs::remove_file(key)))
+}
+
+/// Creates a file with this text; leaves no file if that fails.
+fn create(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let created = file.and_then(|mut file| {
+        file.write_all(text.as_bytes()).inspect_err(|_| drop(fs::remove_file(path)))
+    });
+    created.map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::AlreadyExists => "; without --self-signed the server uses the file",
+            _ => "",
+        };
+        let message = format!("cannot create {}: {error}{advice}", path.display());
+        io::Error::new(error.kind(), message)
+    })
 }
 
 #[derive(Debug)]

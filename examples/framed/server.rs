@@ -3,13 +3,14 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytebuf::codec::{Decoder, Encoder, Framed, LengthDelimitedCodec};
 use bytebuf::{ByteBuf, ByteStr, FileRegion, WriteQueue};
 use bytes::BufMut;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::output::{context, say};
+use crate::output::{context, say, warn};
 
 /// Maximum length of a request.
 const MAX_REQUEST: usize = 4096;
@@ -61,8 +62,9 @@ impl Encoder<Answer> for Protocol {
     }
 }
 
-/// Serves a directory until accepting a connection fails.
+/// Serves a directory until the process ends.
 pub(crate) async fn listen(address: &str, dir: PathBuf) -> io::Result<()> {
+    names(&dir).map_err(context(format_args!("cannot serve {}", dir.display())))?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(context(format_args!("cannot listen on {address}")))?;
@@ -72,7 +74,15 @@ pub(crate) async fn listen(address: &str, dir: PathBuf) -> io::Result<()> {
     tasks
         .run_until(async {
             loop {
-                let (socket, peer) = listener.accept().await?;
+                let (socket, peer) = match listener.accept().await {
+                    Ok(accepted) => accepted,
+                    // For example, no descriptor is free. The end of a connection frees one.
+                    Err(error) => {
+                        warn(format_args!("cannot accept: {error}"));
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                };
                 let dir = dir.clone();
                 tokio::task::spawn_local(async move {
                     if let Err(error) = serve_connection(socket, &dir).await {

@@ -43,8 +43,8 @@ fn main() -> ExitCode {
 fn cut(messages: &[String]) -> Result<(), TooLong> {
     let mut stream = ByteBuf::new();
     for text in messages {
-        let len = u16::try_from(text.len()).map_err(|_| TooLong(text.len()))?;
-        stream.put_u16(len);
+        let len = u16::try_from(text.len()).ok().filter(|&len| usize::from(len) <= MAX_LEN);
+        stream.put_u16(len.ok_or(TooLong(text.len()))?);
         stream.put_str(text);
     }
     for mut input in each_boundary(&stream) {

@@ -51,7 +51,8 @@ mod start {
     #[command(name = "proxy")]
     struct Options {
         /// The server to relay to.
-        #[arg(long, value_name = "ADDR", required_unless_present = "demo")]
+        #[arg(long, value_name = "HOST:PORT", required_unless_present = "demo",
+              value_parser = host_and_port)]
         to: Option<String>,
 
         /// Address and port to listen on; port 0 picks a free one.
@@ -67,15 +68,23 @@ mod start {
         demo: bool,
 
         /// MiB that each measurement of the demonstration sends.
-        #[arg(long, value_name = "MIB", default_value_t = 1024)]
+        #[arg(long, value_name = "MIB", default_value_t = 1024,
+              value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
         size: u64,
+    }
+
+    /// Checks the form. The name is resolved for each connection, because its addresses may change.
+    fn host_and_port(text: &str) -> Result<String, String> {
+        let (host, port) = text.rsplit_once(':').ok_or("it has no port")?;
+        port.parse::<u16>().map_err(|error| format!("port {port:?}: {error}"))?;
+        if host.is_empty() { Err("it has no host".into()) } else { Ok(text.into()) }
     }
 
     pub(crate) fn main() -> ExitCode {
         let options = Options::parse();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let ended = runtime.and_then(|runtime| match options.to {
-            None => runtime.block_on(demo::run(options.size.saturating_mul(1 << 20))),
+            None => runtime.block_on(demo::run(options.size << 20)),
             Some(server) => runtime.block_on(serve(&options.listen, server, options.path)),
         });
         output::exit_code(ended)

@@ -62,7 +62,7 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_os = "linux")]
 fn guide(load: Duration, path: &Path) -> io::Result<()> {
     let mut file = output::create_picture(path)?;
-    let samples = pool::show(load);
+    let samples = pool::show(load)?;
     handles::slices();
     handles::composite();
     budgets::show();

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytebuf::{ByteBuf, Pool, PoolStats};
+use bytebuf::{AllocError, ByteBuf, Pool, PoolStats};
 
 use crate::output::print_line;
 use crate::say;
@@ -23,7 +23,7 @@ pub(crate) struct Sample {
 }
 
 /// Runs two threads that replace buffers at random and pass some to each other, then drops all buffers.
-pub(crate) fn show(load: Duration) -> Vec<Sample> {
+pub(crate) fn show(load: Duration) -> Result<Vec<Sample>, AllocError> {
     print_line("1. A pool under load");
     say(format!(
         "Two threads replace {HELD} buffers each, of 32 bytes to 256 KiB, and pass every eighth to the other."
@@ -36,12 +36,13 @@ pub(crate) fn show(load: Duration) -> Vec<Sample> {
     let mut samples = Vec::new();
     thread::scope(|scope| {
         let (pool, stop) = (&pool, &stop);
-        scope.spawn(move || replace(pool, 1, stop, &to_second, &from_second));
-        scope.spawn(move || replace(pool, 2, stop, &to_first, &from_first));
+        let first = scope.spawn(move || replace(pool, 1, stop, &to_second, &from_second));
+        let second = scope.spawn(move || replace(pool, 2, stop, &to_first, &from_first));
         watch(pool, begun, load, &mut samples, "under load");
         say(pool.stats());
         stop.store(true, Ordering::Relaxed);
-    });
+        [first, second].into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
+    })?;
     say("All buffers are dropped. The purger returns idle memory to the system.");
     watch(&pool, begun, Duration::from_millis(1500), &mut samples, "idle");
     let rest = pool.stats();
@@ -52,7 +53,7 @@ pub(crate) fn show(load: Duration) -> Vec<Sample> {
         rest.hit_rate() * 100.0
     ));
     print_line("");
-    samples
+    Ok(samples)
 }
 
 fn replace(
@@ -61,7 +62,7 @@ fn replace(
     stop: &AtomicBool,
     out: &mpsc::SyncSender<ByteBuf>,
     from: &mpsc::Receiver<ByteBuf>,
-) {
+) -> Result<(), AllocError> {
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut next = move || {
         random ^= random << 13;
@@ -71,7 +72,7 @@ fn replace(
     };
     let mut held: Vec<ByteBuf> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let mut buffer = pool.alloc(size(next()));
+        let mut buffer = pool.try_alloc(size(next()))?;
         buffer.extend_from_slice(b"the first bytes of a message");
         if next() % 8 == 0 {
             // A full channel returns the buffer, which is dropped here.
@@ -84,6 +85,7 @@ fn replace(
             held[place] = buffer;
         }
     }
+    Ok(())
 }
 
 /// Returns a size as network servers see them: many are small, few are large.

@@ -226,6 +226,7 @@ fn a_pair_that_cannot_be_used_is_said_clearly() {
     // A file that is there is never replaced.
     assert!(run(&["--tls", certificate, key, "--self-signed"]).contains("cert.pem"));
     assert_eq!(std::fs::read_to_string(certificate).unwrap(), "no certificate");
+    assert!(!Path::new(key).exists(), "a key without a certificate stays");
     assert!(run(&["--tls", certificate, key, "--path", "splice"]).contains("--path splice"));
     assert!(run(&["--tls", certificate]).contains("--tls"));
     assert!(run(&["--self-signed"]).contains("--tls"));

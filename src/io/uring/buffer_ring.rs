@@ -187,7 +187,10 @@ impl BufferRing {
     ) -> io::Result<Self> {
         let are_valid = entries.is_power_of_two() && entries <= MAX_ENTRIES;
         if !are_valid || block == 0 || i32::try_from(block).is_err() {
-            return Err(io::ErrorKind::InvalidInput.into());
+            let message = format!(
+                "{entries} blocks of {block} bytes: a ring has a power of two of blocks up to {MAX_ENTRIES}, of 1 byte to 2 GiB"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let memory = Memory { entries: Entries::new(entries)?, blocks: Blocks::new(entries) };
         Ok(Self {
