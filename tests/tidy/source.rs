@@ -35,7 +35,10 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn tests_wait_for_events() {
     let asleep = ["thread::sl", "tokio::time::sl"].map(|start| format!("{start}eep("));
-    nothing("sleeps", lines_with(&files("tests", ".rs"), &asleep));
+    let mut tests = files("tests", ".rs");
+    // The program of a tutorial waits before it accepts again, as a server does.
+    tests.retain(|(name, _)| name != "tests/first_server/program.rs");
+    nothing("sleeps", lines_with(&tests, &asleep));
 }
 
 #[test]
