@@ -1,7 +1,7 @@
 //! The outbound queue of one connection: buffers and files in order.
 //!
 //! `payload.rs` has the types that can be queued. `parts.rs` keeps them in order, with their totals. `push.rs` appends
-//! parts; `merge.rs` and `tail.rs` copy small ones together. `push_all.rs` takes back the parts of an encoder that failed.
+//! parts; `merge.rs` and `tail.rs` copy small ones together. `push_all.rs` takes back the parts of a push or an encoder that failed.
 //! `gather.rs` decides what to send next, `flush.rs` sends it, `sink.rs` has the destinations, and `stats.rs` has the
 //! counters. `zero_copy/` selects the memory that the kernel sends from without a copy, and holds that memory in
 //! flight. `begin.rs` passes the front of the queue to a completion ring as an operation (`operation.rs`) and settles
@@ -34,7 +34,6 @@ mod parts;
 mod payload;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod poll;
-#[cfg(feature = "tokio")]
 mod push_all;
 mod sink;
 mod stats;

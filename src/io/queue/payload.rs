@@ -268,7 +268,6 @@ impl Part {
     }
 
     /// Drops the bytes of a block behind the first `len`, which were copied there.
-    #[cfg(feature = "tokio")]
     pub(super) fn truncate_block(&mut self, len: u64) {
         let Self::Block(bytes) = self else { unreachable!("only a block is appended to") };
         // The cast is lossless: the length fits a `usize`.

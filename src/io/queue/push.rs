@@ -41,11 +41,7 @@ impl WriteQueue {
     pub fn push(&mut self, part: impl Into<Payload>) -> u64 {
         match part.into() {
             Payload::Bytes(bytes) => self.push_view(bytes),
-            Payload::Composite(bytes) => {
-                let end = self.pending_bytes().checked_add(bytes.len() as u64);
-                assert!(end.is_some(), "2^64 bytes in one queue");
-                bytes.into_iter().for_each(|part| self.push_view(part));
-            }
+            Payload::Composite(bytes) => self.push_composite(bytes),
             Payload::File(region) => self.push_region(region),
         }
         self.end_position()
@@ -219,7 +215,7 @@ impl WriteQueue {
     // stalls the processor. A view stays in registers if no call gets its address, so the calls below take it by
     // value.
     #[inline]
-    fn push_view(&mut self, bytes: ByteView) {
+    pub(super) fn push_view(&mut self, bytes: ByteView) {
         if bytes.len() > SMALL {
             self.append_view(bytes);
         } else if !self.tail.try_append_view(&bytes) {

@@ -1,7 +1,10 @@
-//! Pushes all parts of a frame or none.
+//! Pushes all parts of a composite or a frame, or none.
+
+use std::convert::Infallible;
 
 use super::WriteQueue;
 use super::payload::Part;
+use crate::buf::CompositeByteBuf;
 
 impl WriteQueue {
     /// Runs `push`. If it returns an error or panics, drops the bytes that it appended and that are not sent.
@@ -20,6 +23,16 @@ impl WriteQueue {
             std::mem::forget(undo);
         }
         result
+    }
+
+    /// Appends all components. If one can't be appended, because its copy panics or the queue would hold too many bytes,
+    /// none of them is in the queue.
+    pub(super) fn push_composite(&mut self, bytes: CompositeByteBuf) {
+        let pushed = self.push_all_or_none(|queue| {
+            bytes.into_iter().for_each(|part| queue.push_view(part));
+            Ok::<_, Infallible>(())
+        });
+        let Ok(()) = pushed;
     }
 
     /// Drops all but the first `pending` bytes.

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::{Flush, Payload, WriteQueue};
-use crate::buf::CompositeByteBuf;
+use crate::buf::{ByteView, CompositeByteBuf};
 use crate::io::{FileRegion, FileTruncated};
+use crate::pool::{BudgetStats, Pool};
 use crate::sys::{Call, Outcome, with_plan};
 use crate::test_data::pattern;
 use crate::test_io::file_with;
@@ -308,6 +309,25 @@ fn more_bytes_than_there_are_numbers_are_refused_before_anything_changes() {
     }
     let unsent: Vec<u64> = queue.take_unsent().iter().map(Payload::len).collect();
     assert_eq!(unsent, [4, u64::MAX - 10]);
+}
+
+#[test]
+fn a_composite_is_in_the_queue_whole_or_not_at_all() {
+    let shed = |_: &BudgetStats| panic!("no memory is given up");
+    let tenant = Pool::builder().build().budget_shedding("tenant", 64 * 1024 + 128, shed);
+    let _rest = tenant.alloc(64 * 1024);
+    // The last two are small: they are copied into one block, which the tenant has no memory for.
+    let small = ["first", "second"].map(|part| tenant.copy_from_slice(part.as_bytes()));
+    let parts = [ByteView::from(vec![7; 2000])].into_iter().chain(small);
+    let parts = CompositeByteBuf::from_iter(parts);
+    let mut queue = WriteQueue::new();
+    queue.push("before ");
+    let push = std::panic::AssertUnwindSafe(|| queue.push(parts));
+    assert!(std::panic::catch_unwind(push).is_err());
+    queue.push("after");
+    let mut sent = Vec::new();
+    assert!(queue.flush_into(&mut sent).unwrap().is_done());
+    assert_eq!(sent, b"before after");
 }
 
 /// Through every way of writing, with a part that is not copied and a file between them.
