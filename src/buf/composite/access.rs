@@ -85,8 +85,13 @@ impl CompositeByteBuf {
 
     /// Changes the `len` bytes from `offset` on, which must exist, component by component;
     /// `change` gets the number of bytes before its slice.
+    #[track_caller]
     fn change_range(&mut self, offset: usize, len: usize, change: impl Fn(usize, &mut [u8])) {
-        let (mut index, mut at) = self.locate(offset).map_or((0, 0), |(i, start, _)| (i, start));
+        let Some((mut index, mut at, first)) = self.locate(offset) else { return };
+        if len > first.len() - (offset - at) {
+            // All copies are made before the first change, because one that finds no memory panics.
+            or_panic(self.try_make_writable(offset..offset + len));
+        }
         let mut done = 0;
         while done < len {
             let from = offset + done - at;
@@ -142,7 +147,7 @@ impl Poke for CompositeByteBuf {
     ///
     /// # Panics
     ///
-    /// If these have no memory for the copy:
+    /// If these have no memory for the copy; nothing is written then.
     /// [`try_make_writable`](CompositeByteBuf::try_make_writable) ensures that none is needed.
     fn set_slice(&mut self, offset: usize, src: &[u8]) -> Result<(), OutOfRange> {
         OutOfRange::check(offset, src.len(), self.len())?;

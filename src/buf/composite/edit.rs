@@ -181,15 +181,17 @@ impl CompositeByteBuf {
             (is_alone && filled <= MERGE_BLOCK).then(|| (4 * filled).min(MERGE_BLOCK))
         };
         let source = size.map(|size| (source_among([&last, &part].into_iter()), size));
-        // Before the allocation: it may call a function of the budget, which may panic.
+        // Both before the allocation: it may call a function of the budget, which may panic.
         self.rest.push_back(last);
+        self.rest.push_back(part);
         // Without memory for a block, the components stay separate.
         let Some(mut block) = source.and_then(|(source, size)| allocate(&source, 0, size).ok())
         else {
-            return self.rest.push_back(part);
+            return;
         };
+        let part = self.rest.pop_back();
         let small = if len < MERGE_BELOW { self.rest.pop_back() } else { None };
-        small.iter().chain([&part]).for_each(|bytes| block.extend_from_slice(bytes));
+        small.iter().chain(&part).for_each(|bytes| block.extend_from_slice(bytes));
         self.rest.push_back(block.freeze());
     }
 

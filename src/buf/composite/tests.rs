@@ -154,16 +154,34 @@ fn a_small_part_is_merged_only_into_memory_of_its_own_pool_and_budget() {
 }
 
 #[test]
-fn a_part_is_not_lost_when_a_merge_panics() {
+fn no_part_is_lost_when_a_merge_panics() {
     let tenant = crate::Pool::builder()
         .build()
         .budget_shedding("tenant", 64, |_| panic!("no memory is given up"));
     let mut parts: CompositeByteBuf = std::iter::repeat_n("x", MERGE_AFTER).collect();
     parts.insert(MERGE_AFTER, tenant.copy_from_slice(b"last"));
-    let before = parts.to_vec();
+    let all = [&parts.to_vec()[..], b"next"].concat();
     let push = std::panic::AssertUnwindSafe(|| parts.push_back("next"));
     assert!(std::panic::catch_unwind(push).is_err());
-    assert_eq!(parts, before);
+    assert_eq!(parts, all);
+}
+
+#[test]
+fn a_write_that_has_no_memory_changes_no_component() {
+    let tenant = crate::Pool::builder().build().budget("tenant", 1024);
+    let part = tenant.copy_from_slice(&[7; 300]);
+    let mut parts: CompositeByteBuf = [part.clone(), part.clone()].into_iter().collect();
+    // Memory for one copy, and not for two.
+    let _rest = tenant.alloc(320);
+    let writes: [fn(&mut CompositeByteBuf); 2] = [
+        |parts| parts.set_slice(298, b"four").unwrap(),
+        |parts| parts.set_bytes(298, 9, 4).unwrap(),
+    ];
+    for write in writes {
+        let write = std::panic::AssertUnwindSafe(|| write(&mut parts));
+        assert!(std::panic::catch_unwind(write).is_err());
+        assert_eq!(parts, [7; 600][..]);
+    }
 }
 
 #[test]

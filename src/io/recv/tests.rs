@@ -254,3 +254,21 @@ fn a_buffer_keeps_its_maximum_and_allocates_from_its_own_pool() {
 fn a_least_size_of_zero_is_refused() {
     let _ = RecvSizer::with_range(0, 10);
 }
+
+#[test]
+fn what_was_received_is_kept_when_a_shedder_panics() {
+    let (mut peer, socket) = UnixStream::pair().unwrap();
+    peer.write_all(b"!").unwrap();
+    let shed = |_: &crate::BudgetStats| panic!("no memory is given up");
+    let tenant = Pool::builder().build().budget_shedding("tenant", 64 + 2048, shed);
+    // A small component that is shared: the byte is copied behind it, into a new block.
+    let held = tenant.copy_from_slice(b"held");
+    let mut input = CompositeByteBuf::from_iter(["x"; 16]);
+    input.insert(16, held.clone());
+    let mut sizer = RecvSizer::new();
+    let receive = std::panic::AssertUnwindSafe(|| {
+        sizer.receive_vectored(&socket, &tenant, &mut input).map(drop)
+    });
+    assert!(std::panic::catch_unwind(receive).is_err());
+    assert_eq!(input, "xxxxxxxxxxxxxxxxheld!");
+}
