@@ -486,6 +486,30 @@ fn a_peer_that_stops_within_a_frame_holds_memory_in_proportion_to_what_it_sent()
 }
 
 #[test]
+fn single_bytes_of_a_long_frame_move_it_seldom() {
+    let _baseline = ResourceBaseline::take();
+    let mut cx = Context::from_waker(Waker::noop());
+    for length in [33_000, 40_000, 300_000_u32] {
+        let pool = Pool::builder().build();
+        let frame = [&length.to_be_bytes()[..], &vec![8; length as usize]].concat();
+        let (begun, end) = (frame.len() / 5, frame.len() * 2 / 5);
+        // A wait after each piece.
+        let bytes = frame[begun..end].iter().map(|byte| vec![*byte]).collect::<Vec<_>>();
+        let pieces = [frame[..begun].to_vec()].into_iter().chain(bytes);
+        let pieces = pieces.flat_map(|piece| [Some(piece), None]);
+        let reader = Pauses { pieces, rest: Vec::new() };
+        let mut frames = FramedRead::new(reader, LengthDelimitedCodec::new());
+        *frames.read_buffer_mut() = pool.alloc(0);
+        for _ in begun..=end {
+            assert!(std::pin::pin!(frames.next_frame()).poll(&mut cx).is_pending());
+        }
+        assert!(frames.read_buffer()[..] == frame[..end]);
+        let allocations = pool.stats().allocations;
+        assert!(allocations < 50, "{allocations} blocks for {} single bytes", end - begun);
+    }
+}
+
+#[test]
 fn it_reads_no_more_often_than_tokio_util() {
     let _baseline = ResourceBaseline::take();
     let frame = [&100_u32.to_be_bytes()[..], &[1; 100]].concat();

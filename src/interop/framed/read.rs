@@ -31,6 +31,8 @@ pin_project_lite::pin_project! {
     /// limit is 32 KiB in the first reads and while the caller keeps frames. While frames have one length, a block holds
     /// whole frames, at least one of up to 1 MiB, so that no frame moves to another block. A wait holds no memory if no
     /// bytes are buffered, and otherwise at most four times the length of the partial frame, or 256 bytes.
+    /// A decoder that reserves memory for a whole frame should do so when a third of the frame is there: before that, each
+    /// wait releases the memory, which moves the partial frame.
     ///
     /// # Examples
     ///
