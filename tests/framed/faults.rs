@@ -75,26 +75,52 @@ fn an_encoder_that_fails_halfway_leaves_the_queue_as_it_was() {
 }
 
 #[test]
-fn an_encoder_that_clears_the_queue_and_fails_sends_no_part_of_its_frame() {
+fn an_encoder_that_clears_or_replaces_the_queue_and_fails_sends_no_part_of_its_frame() {
+    enum Frame {
+        Bytes(usize),
+        FailsAfterClearing(usize),
+        FailsAfterReplacing(usize),
+    }
     struct Clearing;
-    impl Encoder<usize> for Clearing {
+    impl Encoder<Frame> for Clearing {
         type Error = io::Error;
 
-        fn encode(&mut self, length: usize, dst: &mut WriteQueue) -> io::Result<()> {
-            if length < 5 {
-                dst.push_copy(&vec![1; length]);
-                return Ok(());
-            }
-            dst.clear();
-            dst.push(vec![2; length]);
+        fn encode(&mut self, frame: Frame, dst: &mut WriteQueue) -> io::Result<()> {
+            let length = match frame {
+                Frame::Bytes(length) => {
+                    dst.push(vec![1; length]);
+                    return Ok(());
+                }
+                Frame::FailsAfterClearing(length) => {
+                    dst.push_copy(b"cleared too");
+                    dst.clear();
+                    length
+                }
+                Frame::FailsAfterReplacing(length) => {
+                    *dst = WriteQueue::new();
+                    length
+                }
+            };
+            // A short one shares a block with the bytes in front.
+            dst.push_copy(&vec![2; length]);
+            dst.push(vec![3; length]);
             Err(io::Error::other("fails"))
         }
     }
     let _baseline = ResourceBaseline::take();
-    let mut out = FramedWrite::new(tokio::io::sink(), Clearing);
-    out.push_frame(4).unwrap();
-    out.push_frame(5000).unwrap_err();
-    assert!(out.write_buffer().is_empty());
+    for pending in [0, 4, 600, 5000] {
+        for length in [1, 4, 5000] {
+            for fails in [Frame::FailsAfterClearing, Frame::FailsAfterReplacing] {
+                let mut out = FramedWrite::new(Vec::new(), Clearing);
+                run(out.send_frame(Frame::Bytes(10_000))).unwrap();
+                out.push_frame(Frame::Bytes(pending)).unwrap();
+                out.push_frame(fails(length)).unwrap_err();
+                assert_eq!(out.write_buffer().pending_bytes(), 0, "{pending} {length}");
+                run(out.send_frame(Frame::Bytes(7))).unwrap();
+                assert_eq!(out.into_inner(), [1; 10_007]);
+            }
+        }
+    }
 }
 
 #[test]

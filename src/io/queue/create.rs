@@ -30,6 +30,7 @@ impl WriteQueue {
             parts: Parts::new(),
             tail: Tail::CLOSED,
             flushed: 0,
+            unsent: 0,
             first_block: BLOCK.0,
             merged_before: 0,
             budget: BUDGET,

@@ -139,6 +139,8 @@ pub struct WriteQueue {
     parts: Parts,
     tail: Tail,
     flushed: u64,
+    /// The number of bytes that were dropped or taken back before they were sent; it wraps.
+    unsent: u64,
     /// The size of the first block for small parts.
     first_block: usize,
     /// The value of `stats.merged_bytes` when the queue was last empty.
@@ -227,6 +229,7 @@ impl WriteQueue {
     /// };
     /// assert!(queue.take_unsent().iter().map(pinned).sum::<usize>() < 512 * 1024);
     /// ```
+    #[inline]
     #[must_use]
     pub fn is_writable(&self) -> bool {
         !self.above_high && self.weight(self.entries()) <= self.high
@@ -261,6 +264,12 @@ impl WriteQueue {
         dropped
     }
 
+    /// Returns the number of bytes that have left the queue: sent, dropped or taken back. It wraps.
+    #[inline]
+    fn removed_bytes(&self) -> u64 {
+        self.flushed.wrapping_add(self.unsent)
+    }
+
     /// Empties the queue and returns the parts that have not been sent, in order. They continue the stream at
     /// [`flushed_bytes`](Self::flushed_bytes).
     ///
@@ -281,10 +290,12 @@ impl WriteQueue {
     /// ```
     pub fn take_unsent(&mut self) -> Vec<Payload> {
         self.close_tail();
+        let before = self.parts.bytes();
         #[cfg(all(target_os = "linux", feature = "io-uring"))]
         let parts = self.parts.take_behind(self.operations.bytes());
         #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
         let parts = self.parts.take();
+        self.unsent = self.unsent.wrapping_add(before - self.parts.bytes());
         self.first_block = BLOCK.0;
         self.merged_before = self.stats.merged_bytes;
         self.above_high = false;

@@ -17,7 +17,8 @@ impl WriteQueue {
         &mut self,
         push: impl FnOnce(&mut Self) -> Result<R, E>,
     ) -> Result<R, E> {
-        let undo = Undo { flushed: self.flushed, pending: self.pending_bytes(), queue: self };
+        let undo =
+            Undo { removed: self.removed_bytes(), pending: self.pending_bytes(), queue: self };
         let result = push(undo.queue);
         if result.is_ok() {
             std::mem::forget(undo);
@@ -45,7 +46,6 @@ impl WriteQueue {
                     let (last, len) = (self.parts.len() - 1, bytes.len() as u64 - excess);
                     self.parts.edit(last, |part| part.truncate_block(len));
                 }
-                // Larger than `excess` if `push` has removed bytes that were pending.
                 _ => self.remove_last(),
             }
         }
@@ -55,14 +55,15 @@ impl WriteQueue {
 /// Truncates the queue when it is dropped.
 struct Undo<'q> {
     queue: &'q mut WriteQueue,
-    /// The number of sent and of pending bytes before.
-    flushed: u64,
+    /// The number of removed and of pending bytes before.
+    removed: u64,
     pending: u64,
 }
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
-        let sent = self.queue.flushed - self.flushed;
-        self.queue.truncate(self.pending.saturating_sub(sent));
+        // A queue that `push` has put in place of this one may have removed less: then the difference is huge.
+        let removed = self.queue.removed_bytes().wrapping_sub(self.removed);
+        self.queue.truncate(self.pending.saturating_sub(removed));
     }
 }
