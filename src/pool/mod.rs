@@ -170,6 +170,16 @@ impl Pool {
     /// # Cost
     ///
     /// That of [`stats`](Self::stats), and [`flush_thread`](Self::flush_thread).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytebuf::{Pool, Track};
+    ///
+    /// let pool = Pool::builder().track(Track::All).build();
+    /// drop(pool.alloc(100));
+    /// pool.assert_no_leaks();
+    /// ```
     #[track_caller]
     #[doc(alias = "ResourceLeakDetector")]
     pub fn assert_no_leaks(&self) {

@@ -21,6 +21,36 @@ impl WriteQueue {
     /// # Cost
     ///
     /// That of the flush; waiting allocates nothing and does not duplicate the descriptor.
+    ///
+    /// # Examples
+    ///
+    /// One task sends and receives; neither waits for the other:
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
+    /// use bytebuf::{ByteBuf, RecvSizer, WriteQueue};
+    /// use std::{future::poll_fn, task::Poll};
+    /// use tokio::{io::AsyncWriteExt, net::UnixStream};
+    ///
+    /// let (stream, mut peer) = UnixStream::pair()?;
+    /// peer.write_all(b"question").await?;
+    ///
+    /// let (mut queue, mut sizer, mut input) = (WriteQueue::new(), RecvSizer::new(), ByteBuf::new());
+    /// queue.push("the answer to an earlier question");
+    /// let received = poll_fn(|cx| {
+    ///     if let Poll::Ready(Err(error)) = queue.poll_flush(cx, &stream) {
+    ///         return Poll::Ready(Err(error));
+    ///     }
+    ///     sizer.poll_receive(cx, &stream, &mut input)
+    /// })
+    /// .await?;
+    /// assert_eq!(received, 8);
+    /// assert!(queue.is_empty());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,

@@ -21,7 +21,8 @@ impl RecvSizer {
     ///
     /// # Cost
     ///
-    /// That of the receive; waiting allocates nothing.
+    /// That of the receive; waiting allocates nothing. [`WriteQueue::poll_flush`](crate::WriteQueue::poll_flush) has an
+    /// example.
     pub fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -67,12 +68,16 @@ impl RecvSizer {
         poll_fn(|cx| self.poll_receive(cx, from, into)).await
     }
 
-    /// Waits until the source is readable, then receives into several blocks of `pool`:
-    /// [`receive_vectored`](Self::receive_vectored), which waits.
+    /// Waits until the source is readable, then receives into several blocks of `pool`, as
+    /// [`receive_vectored`](Self::receive_vectored) does.
     ///
     /// # Errors
     ///
     /// As [`poll_receive`](Self::poll_receive).
+    ///
+    /// # Cost
+    ///
+    /// That of the receive; waiting allocates nothing and holds no memory.
     pub fn poll_receive_vectored(
         &mut self,
         cx: &mut Context<'_>,
