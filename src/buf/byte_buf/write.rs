@@ -158,7 +158,32 @@ impl ByteBuf {
         }
     }
 
-    /// Makes the buffer empty. The capacity stays, and both indexes stay where the reader was.
+    /// Makes the buffer empty. The capacity stays, and both indexes stay where the reader was, as with
+    /// [`BytesMut`](bytes::BytesMut). [`discard_read`](Self::discard_read) then moves them to 0, so that a loop that
+    /// reuses the buffer without [`reserve`](Self::reserve) can write to the space of the bytes that were read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use bytebuf::ByteBuf;
+    /// use bytes::Buf;
+    /// use std::net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0")?;
+    /// let peer = UdpSocket::bind("127.0.0.1:0")?;
+    /// let mut datagram = ByteBuf::with_capacity(1500);
+    /// for number in 0..3 {
+    ///     peer.send_to(&[0, number], socket.local_addr()?)?;
+    ///     datagram.clear();
+    ///     datagram.discard_read();
+    ///     let (length, _) = socket.recv_from(datagram.writable())?;
+    ///     datagram.commit(length);
+    ///     assert_eq!(datagram.get_u16(), u16::from(number));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn clear(&mut self) {
         self.truncate(0);

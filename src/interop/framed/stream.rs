@@ -54,7 +54,7 @@ macro_rules! receives_frames {
             }
 
             /// Returns the received bytes that are not decoded, mutably. The next blocks come from the pool of
-            /// the buffer.
+            /// the buffer: `*framed.read_buffer_mut() = tenant.alloc(0)` receives into the budget of a tenant.
             pub fn read_buffer_mut(&mut self) -> &mut ByteBuf {
                 &mut self.incoming.buffer
             }
