@@ -5,6 +5,7 @@
 //! every exit of the loop.
 
 use std::io::{self, IoSlice, Write};
+use std::mem;
 #[cfg(unix)]
 use std::os::fd::AsFd;
 
@@ -336,7 +337,8 @@ impl WriteQueue {
         let read = region.read_at(0, &mut block);
         let block = Part::Block(block.freeze());
         if continues {
-            self.parts.edit(at - 1, |before| *before = block);
+            let joined = self.parts.edit(at - 1, |before| mem::replace(before, block));
+            self.pin_before(at - 1, &joined);
             let read = read? as u64;
             self.stats.read_bytes += read;
             if read == len {

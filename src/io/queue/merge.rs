@@ -114,17 +114,21 @@ impl WriteQueue {
         true
     }
 
-    /// Removes the last part. If it pinned the block of the part before it, that part pins the block now.
+    /// Removes the last part.
     #[inline]
     pub(super) fn remove_last(&mut self) {
-        if let Some(Part::Pinning(removed)) = self.parts.pop_back()
-            && self
-                .parts
-                .back()
-                .and_then(Part::view)
-                .is_some_and(|view| view.shares_block(&removed))
-        {
-            self.parts.edit(self.parts.len() - 1, Part::pin);
+        if let Some(removed) = self.parts.pop_back() {
+            self.pin_before(self.parts.len(), &removed);
+        }
+    }
+
+    /// Makes the part before index `at` pin its block, if `removed`, which was at `at`, pinned it for both.
+    pub(super) fn pin_before(&mut self, at: usize, removed: &Part) {
+        let Part::Pinning(removed) = removed else { return };
+        let Some(before) = at.checked_sub(1) else { return };
+        let view = self.parts.get(before).and_then(Part::view);
+        if view.is_some_and(|view| view.shares_block(removed)) {
+            self.parts.edit(before, Part::pin);
         }
     }
 

@@ -179,6 +179,10 @@ impl Parts {
             }
             behind.push(part);
         }
+        // A part that was taken may have pinned the block of the last one for both.
+        if let Some(last) = self.len().checked_sub(1) {
+            self.edit(last, Part::pin);
+        }
         behind
     }
 

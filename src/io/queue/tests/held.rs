@@ -243,6 +243,35 @@ fn frames_cut_from_one_block_in_order_are_not_copied_and_count_it_once() {
     assert_eq!(queue.parts.held().pinned, 0);
 }
 
+/// The last frame counts the block for both, and is joined with the file while the first one still holds the block.
+#[test]
+fn frames_of_large_blocks_in_front_of_files_that_are_read_hold_little() {
+    let file = Arc::new(crate::test_io::file_with(&[7; 100]));
+    let (_, pending, held) = fill(|queue| {
+        let mut block = view(256 * 1024, 0);
+        queue.push(block.split_to(2000));
+        queue.push(block.split_to(100));
+        queue.push(FileRegion::new(file.clone(), 0..100));
+        assert_eq!(queue.flush_into(&mut Takes(0)).unwrap(), Flush::WouldBlock(0));
+    });
+    assert!(pending > 30_000, "writable up to the bytes that are pending: {pending}");
+    assert!(held <= MAX_MEMORY, "{held}");
+}
+
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+#[test]
+fn a_frame_in_flight_counts_its_block_when_the_frames_behind_it_are_taken_back() {
+    let mut queue = WriteQueue::new();
+    let mut block = view(256 * 1024, 0);
+    queue.push(block.split_to(2000));
+    queue.push(block.split_to(2000));
+    let operation = queue.begin(2000).unwrap().unwrap();
+    assert_eq!(queue.take_unsent().len(), 1);
+    assert_eq!(queue.parts.held().pinned, 256 * 1024);
+    assert_eq!(queue.settle(operation, 2000, 0).sent.unwrap(), 2000);
+    assert_eq!(queue.parts.held().pinned, 0);
+}
+
 #[test]
 fn one_large_buffer_shared_by_many_queues_is_not_copied() {
     let shared = view(60_000, 0);
