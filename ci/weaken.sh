@@ -110,6 +110,7 @@ weaker pool/shared/coordination/exclusion.rs 's/self.busy.load\(Ordering::Acquir
 weaker pool/shared/coordination/exclusion.rs 's/self.key.load\(Ordering::Acquire\)/self.key.load(Ordering::Relaxed)/' owner_continues_after_an_inspection
 weaker pool/shared/coordination/exclusion.rs '/fn undo/,/^    }/s/Release/Relaxed/' owner_continues_after_an_inspection
 weaker pool/shared/coordination/exclusion.rs 's/let Ok\(_remote\) = self.remote.try_lock\(\) else \{ return false \};//' owner_returns_vs_stop
+weaker pool/shared/coordination/exclusion.rs '/fn stop_own/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' owner_stops_itself_vs_stop
 weaker pool/shared/coordination/exclusion.rs '/fn retire/,/^    }/s/self.key.store.*;//; /fn stop/,/^    }/s/self.key.swap\(core::ptr::null_mut\(\), Ordering::Relaxed\)/self.key.load(Ordering::Relaxed)/' retired_owner_stays_out
 
 # Closing a pool.

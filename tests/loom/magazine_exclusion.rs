@@ -128,6 +128,29 @@ fn retired_owner_stays_out() {
     });
 }
 
+/// The owner takes the content away itself, as a thread does that ends. Catches: a `stop_own` that lets the owner in.
+#[test]
+fn owner_stops_itself_vs_stop() {
+    loom::model(|| {
+        let cells = Cells::new();
+        assert!(cells.exclusion.activate(cells.key()));
+        let takes = spawn({
+            let cells = Arc::clone(&cells);
+            move || {
+                if let Some(_stopped) = cells.exclusion.stop(1) {
+                    cells.take();
+                }
+            }
+        });
+        let _ = cells.use_once();
+        let stopped = cells.exclusion.stop_own();
+        cells.take();
+        drop(stopped);
+        takes.join().unwrap();
+        assert!(!cells.use_once());
+    });
+}
+
 /// As `owner_uses_cells_vs_stop`, with the barrier that Linux has: none on the owner's side, and an interrupt of its
 /// processor at any place from the other. Catches: a stop without the system call, or that does not wait for it; the
 /// fence before the call missing.

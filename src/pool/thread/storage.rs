@@ -22,6 +22,7 @@ use crate::pool::thread::counts;
 use crate::pool::thread::free::free_shared;
 use crate::pool::thread::table::{self, CacheEntry, Table};
 use crate::sync::thread_local;
+use crate::sys::barrier;
 use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -145,10 +146,7 @@ impl Drop for Guard {
 fn end(cache: NonNull<Cache>) {
     // SAFETY: L2: a leaked box to which only the caller has a pointer.
     let of = unsafe { cache.as_ref() };
-    // Another thread may be taking the blocks or reading them; it does so for a moment.
-    while !of.flush() {
-        crate::sync::thread::yield_now();
-    }
+    of.flush();
     of.central().unregister(&of.magazines);
     // SAFETY: as above; the magazines are unregistered from the pool.
     drop(unsafe { Box::from_raw(cache.as_ptr()) });
@@ -262,7 +260,8 @@ impl Local {
         if let Some(cache) = self.of(home) {
             return Some(cache);
         }
-        if central.is_closed() || !self.is_open() {
+        // Without the barrier no other thread could count or take back the blocks of a cache.
+        if central.is_closed() || !barrier::is_available() || !self.is_open() {
             return None;
         }
         let cache = NonNull::from(Box::leak(try_box(Cache::new(Arc::clone(central)))?));

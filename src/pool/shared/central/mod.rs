@@ -44,7 +44,6 @@ use crate::pool::shared::stores::registry::Registry;
 use crate::pool::shared::stores::slabs::Slabs;
 use crate::pool::tuning::LIMIT_PER_CACHED_BLOCK;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering, Ordering::Relaxed};
-use crate::sys::barrier;
 use crate::sys::memory::Mapping;
 use core::sync::atomic::AtomicU64;
 use std::sync::Arc;
@@ -124,12 +123,8 @@ pub(super) struct Class {
 }
 
 impl Central {
-    pub(crate) fn new(mut config: Config) -> Arc<Self> {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
         let units = (config.chunk_size.div_ceil(UNIT)).clamp(size_class::MAX / UNIT, MAX_UNITS);
-        if config.max_memory.is_some() && !barrier::is_available() {
-            // Without the barrier, blocks in thread caches cannot be reclaimed when the limit is reached.
-            config.thread_cache = 0;
-        }
         Arc::new(Self {
             classes: [const { AtomicPtr::new(core::ptr::null_mut()) }; size_class::COUNT],
             chunks: Mutex::new(Chunks::new(units as u32)),

@@ -40,12 +40,17 @@ impl Central {
 
     /// Moves the blocks of one thread to their slabs. Returns their bytes; `None` if the thread uses its cache at this
     /// moment.
-    pub(crate) fn take_back(self: &Arc<Self>, magazines: &Magazines) -> Option<usize> {
+    fn take_back(self: &Arc<Self>, magazines: &Magazines) -> Option<usize> {
         let mut bytes = 0;
         let all = magazines.take_all(|class, blocks| {
             let size = size_class::size_of_class(class);
             self.put_all(class, &mut blocks.inspect(|_| bytes += size));
         });
         all.then_some(bytes)
+    }
+
+    /// Moves the blocks of the calling thread to their slabs.
+    pub(crate) fn take_back_own(self: &Arc<Self>, magazines: &Magazines) {
+        magazines.take_own(|class, blocks| self.put_all(class, blocks));
     }
 }

@@ -6,7 +6,7 @@
 //! Rules:
 //!
 //! * **K1** The cells are used only by the owner between [`enter`](Exclusion::enter) and [`leave`](Exclusion::leave),
-//!   or by a thread that has a [`Stopped`]. The owner sets `busy` and then reads `key`; the other thread clears `key`
+//!   or by a thread that has a [`Stopped`], which may be the owner itself. The owner sets `busy` and then reads `key`; the other thread clears `key`
 //!   and then reads `busy`. Each has a full barrier in between (see `sys::barrier`), so at least one of them sees the
 //!   other's write and does not use the cells.
 //! * **K2** `key` is set only by a thread that holds `remote`: by the owner ([`activate`](Exclusion::activate)), or
@@ -94,6 +94,15 @@ impl Exclusion {
         }
         stopped.undo();
         None
+    }
+
+    /// Stops the owner from entering, after waiting for another thread that has stopped it. The caller is the owner and
+    /// does not use the cells, so this needs no barrier.
+    pub(crate) fn stop_own(&self) -> Stopped<'_> {
+        let remote = lock(&self.remote);
+        // Relaxed: the lock orders the accesses of other threads before and after those of this one (K3).
+        let before = self.key.swap(core::ptr::null_mut(), Ordering::Relaxed);
+        Stopped { exclusion: self, before, _remote: remote }
     }
 
     /// Prevents the owner from entering again, without waiting for a use that has begun: its next use fails.

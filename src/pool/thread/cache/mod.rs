@@ -77,8 +77,8 @@ impl Cache {
         }
         if self.central.is_closed() && !self.is_over.get() {
             // `close` skips magazines that their thread is using, so this thread returns the blocks.
-            self.magazines.retire();
-            self.is_over.set(self.flush());
+            self.flush();
+            self.is_over.set(true);
         }
         false
     }
@@ -197,9 +197,8 @@ impl Cache {
         self.sizing.count_given(&self.central, magazine, given as u64);
     }
 
-    /// Puts all blocks back into their slabs. Returns `false`, without a change, if another thread uses the magazines.
-    /// Only the cache's thread may call this.
-    pub(crate) fn flush(&self) -> bool {
-        self.central.take_back(&self.magazines).is_some()
+    /// Puts all blocks back into their slabs. Only the cache's thread may call this.
+    pub(crate) fn flush(&self) {
+        self.central.take_back_own(&self.magazines);
     }
 }

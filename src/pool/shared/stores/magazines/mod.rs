@@ -15,7 +15,7 @@ pub(crate) use open::Open;
 
 use crate::memory::header::HeaderRef;
 use crate::pool::pages::size_class::{self, size_of_class};
-use crate::pool::shared::coordination::exclusion::Exclusion;
+use crate::pool::shared::coordination::exclusion::{Exclusion, Stopped};
 use crate::pool::tuning::{FIRST_ALLOWANCE, MAX_MAGAZINE, MAX_MAGAZINE_BYTES, SPINS_FOR_CACHE};
 use crate::sync::{AtomicPtr, Ordering};
 use core::cell::{Cell, UnsafeCell};
@@ -163,6 +163,11 @@ impl Magazines {
         self.exclusion.is_dormant()
     }
 
+    /// As [`take_all`](Self::take_all), for the owner. Waits for another thread that uses the cells at this moment.
+    pub(crate) fn take_own(&self, put: impl FnMut(u8, &mut dyn Iterator<Item = HeaderRef>)) {
+        self.take_out(&self.exclusion.stop_own(), put);
+    }
+
     #[inline(always)]
     fn magazine(&self, class: u8) -> Option<&Magazine> {
         // Acquire: pairs with the store in `add_group`, for threads that read the counters.
@@ -222,9 +227,18 @@ impl Magazines {
     /// uses the cells at this moment. The owner must [`activate`](Self::activate) the magazines to use them again.
     pub(crate) fn take_all(
         &self,
-        mut put: impl FnMut(u8, &mut dyn Iterator<Item = HeaderRef>),
+        put: impl FnMut(u8, &mut dyn Iterator<Item = HeaderRef>),
     ) -> bool {
-        let Some(_stopped) = self.exclusion.stop(SPINS_FOR_CACHE) else { return false };
+        let Some(stopped) = self.exclusion.stop(SPINS_FOR_CACHE) else { return false };
+        self.take_out(&stopped, put);
+        true
+    }
+
+    fn take_out(
+        &self,
+        _stopped: &Stopped<'_>,
+        mut put: impl FnMut(u8, &mut dyn Iterator<Item = HeaderRef>),
+    ) {
         for (class, magazine) in self.all() {
             // SAFETY: M1: the owner is stopped.
             let blocks = core::mem::take(unsafe { &mut *magazine.blocks.get() });
@@ -241,7 +255,6 @@ impl Magazines {
             put(last.class, &mut core::iter::once(last));
         }
         self.unassigned.set(self.allowance.get());
-        true
     }
 
     /// Prevents the owner from using the magazines again, without waiting for a use that has begun.
