@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks that the crate compiles for macOS, FreeBSD and Windows without a warning of the compiler or of clippy, with no feature
 # and with all, if their standard library can be installed. In full, also that its unit tests do, that its other tests compile,
-# and the crate for more Linux targets.
+# and the crate for more Linux targets; with musl, the unit tests run.
 source "$(dirname "$0")/lib.sh"
 need_component clippy
 own_target
@@ -26,4 +26,10 @@ for triple in "${others[@]}" "${linux[@]}"; do
     fi
 done
 ((checked > 0)) || skip "no other target's standard library can be installed"
-ran "$checked" "targets${missing:+, not installable: ${missing[*]}}"
+musl=$(uname -m)-unknown-linux-musl tests=
+if ! short && rustup target list --installed | grep -qx "$musl"; then
+    crate_package
+    (cd "$copy" && logged cargo test --lib --features testing,io-uring --target "$musl")
+    tests=", $(passed) unit tests with musl"
+fi
+ran "$checked" "targets${missing:+, not installable: ${missing[*]}}$tests"

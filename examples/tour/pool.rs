@@ -122,7 +122,7 @@ fn watch(pool: &Pool, begun: Instant, time: Duration, samples: &mut Vec<Sample>,
             let bar = "#".repeat((sample.live_mib / 8.0).min(10.0) as usize);
             let _ = write!(
                 stderr(),
-                "\r   {label:<10} {:5.1} s  live {:3.0} MiB  held {:3.0} MiB  {bar:<10}",
+                "\r   {label:<10} {:4.1} s  live {:3.0} MiB  held {:3.0} MiB {bar:<10}",
                 sample.seconds,
                 sample.live_mib,
                 sample.held_mib
