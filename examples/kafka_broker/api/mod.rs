@@ -62,8 +62,8 @@ impl Api {
         Self::ALL.into_iter().find(|api| api.key() == key)
     }
 
-    /// The first and the last version that is spoken. Old ones are among them although no client
-    /// here settles on them: librdkafka derives features from their presence.
+    /// Returns the first and the last supported version. No tested client selects some of the old ones, but librdkafka
+    /// derives features from their presence.
     pub(crate) fn versions(self) -> (i16, i16) {
         match self {
             Self::Produce => (0, 7),
@@ -77,18 +77,18 @@ impl Api {
         }
     }
 
-    fn speaks(self, version: i16) -> bool {
+    fn supports(self, version: i16) -> bool {
         let (first, last) = self.versions();
         (first..=last).contains(&version)
     }
 }
 
-/// What stands in front of every request.
+/// The header of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) api: Api,
     pub(crate) version: i16,
-    /// Comes back with the response.
+    /// A number that the response repeats.
     pub(crate) correlation: i32,
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn parse(frame: &[u8]) -> Result<(Header, Request<'_>), Refused> {
     let (key, version, correlation) = (reader.i16()?, reader.i16()?, reader.i32()?);
     let api = Api::of(key).ok_or(Refused::UnknownApi { key })?;
     let header = Header { api, version, correlation };
-    if !api.speaks(version) {
+    if !api.supports(version) {
         // Whatever follows has a form that only the client knows.
         return match api {
             Api::ApiVersions => Ok((header, Request::ApiVersionsUnknown)),
@@ -180,4 +180,19 @@ pub(crate) fn parse(frame: &[u8]) -> Result<(Header, Request<'_>), Refused> {
     };
     reader.end()?;
     Ok((header, request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Api;
+
+    #[test]
+    fn the_page_lists_the_supported_versions() {
+        let page = include_str!("../../../docs/kafka.md");
+        for api in Api::ALL {
+            let (first, last) = api.versions();
+            let cells = format!("| {api:?} | {first}-{last} |");
+            assert!(page.contains(&cells), "not in docs/kafka.md: {cells}");
+        }
+    }
 }
