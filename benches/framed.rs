@@ -1,7 +1,7 @@
 //! Frames by `bytebuf::codec` and by `tokio_util::codec`, over one loopback connection each, in turns.
 //!
 //! ```text
-//! cargo bench --features tokio --bench framed -- [--quick] [--only DIRECTION] [--awake]
+//! cargo bench --features tokio --bench framed -- [--quick] [--only DIRECTION] [--sizes SIZE,..] [--sleep] [--congestion NAME]
 //! cargo bench --features tokio --bench framed -- --count SYSTEM SIZE DIRECTION     # under strace -f -c
 //! ```
 //!
@@ -10,9 +10,12 @@
 //! frames, each is decoded and dropped. *send*: clones of one `Bytes` are fed, and flushed at the end. *forward*: each
 //! received frame is fed to the connection again, which is flushed when no frame is ready.
 //!
-//! The calls are those that the codec makes to the socket; `--count` runs one job alone, for `strace`. The sleeps are
-//! those of the peer: the kernel wakes it in the middle of a send, at the sender's cost. With `--awake` the peer polls
-//! and does not sleep.
+//! The calls are those that the codec makes to the socket; `--count` runs one job alone, for `strace`.
+//!
+//! Two kinds of work of the kernel swing by more than the codecs differ, so they are left out unless they are asked for. With
+//! `--sleep` the peer sleeps while it can neither send nor receive (it polls otherwise): the kernel wakes it in the middle of a
+//! send, at the sender's cost. With `--congestion bbr` (otherwise reno) timers pace the sender, also at the cost of the thread
+//! that they interrupt. The table has the sleeps of the peer.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
@@ -24,6 +27,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
+use rustix::event::{PollFd, PollFlags};
+use rustix::net::sockopt::set_tcp_congestion;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -32,7 +37,9 @@ const STREAM: usize = 32 << 20;
 /// The maximum number of frames of a stream.
 const FRAMES: usize = 100_000;
 const SIZES: [usize; 6] = [16, 128, 1024, 8 * 1024, 64 * 1024, 1 << 20];
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 21;
+/// The most bytes that the peer sends with one call, unless a frame is longer.
+const PIECE: usize = 1 << 20;
 const LIMIT: usize = 64 << 20;
 
 /// A socket that counts its calls.
@@ -102,6 +109,16 @@ struct Cost {
     /// The sleeps of the peer.
     sleeps: f64,
 }
+
+/// What the kernel does at the cost of the measured thread, beside its calls.
+#[derive(Clone, Copy)]
+struct Conditions<'a> {
+    congestion: &'a str,
+    peer_sleeps: bool,
+}
+
+/// A congestion control without timers.
+const RENO: &str = "reno";
 
 /// Frames of one codec over a socket; both codecs run the same code.
 macro_rules! system {
@@ -186,14 +203,16 @@ macro_rules! system {
                 size: usize,
                 count: usize,
                 clock: Clock,
-                peer: Peer,
+                conditions: Conditions<'_>,
             ) -> Cost {
-                let (socket, far) = pair();
+                let (socket, far) = pair(conditions.congestion);
+                let peer_sleeps = conditions.peer_sleeps;
                 let runtime = runtime();
                 runtime.block_on(async {
                     let mut frames = frames(socket());
                     // One-time growth is over.
-                    let peer = std::thread::spawn(move || serve(far, direction, size, count, peer));
+                    let peer =
+                        std::thread::spawn(move || serve(far, direction, size, count, peer_sleeps));
                     let before = clock();
                     run(&mut frames, direction, size, count).await;
                     let nanos = (clock() - before).as_nanos() as f64;
@@ -209,7 +228,7 @@ macro_rules! system {
             /// Returns the resident KiB before and after one frame of 64 MiB is received and sent back, while the
             /// connection waits for the next one.
             pub(super) fn burst() -> (u64, u64) {
-                let (socket, mut peer) = pair();
+                let (socket, mut peer) = pair(RENO);
                 runtime().block_on(async {
                     let mut frames = frames(socket());
                     peer.write_all(b"\0\0\0\x01x").unwrap();
@@ -254,61 +273,69 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn pair() -> (impl FnOnce() -> Counted, TcpStream) {
+fn pair(congestion: &str) -> (impl FnOnce() -> Counted + use<>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (socket, _) = listener.accept().unwrap();
+    for end in [&socket, &peer] {
+        // Keeps the default where it is refused.
+        let _ = set_tcp_congestion(end, congestion);
+    }
     socket.set_nonblocking(true).unwrap();
     let counted = || Counted { socket: tokio::net::TcpStream::from_std(socket).unwrap(), calls: 0 };
     (counted, peer)
 }
 
-/// The behaviour of the peer when its socket is full or empty.
-#[derive(Clone, Copy)]
-enum Peer {
-    Sleeps,
-    Polls,
-}
-
-/// The other end: sends the frames, reads them, or both. Returns the number of its sleeps.
-fn serve(socket: TcpStream, direction: Direction, size: usize, count: usize, peer: Peer) -> u64 {
+/// The other end, on one thread: sends the frames, reads them, or both. Returns the number of its sleeps.
+fn serve(
+    mut socket: TcpStream,
+    direction: Direction,
+    size: usize,
+    count: usize,
+    sleeps_if_idle: bool,
+) -> u64 {
     let frame = [&(size as u32).to_be_bytes()[..], &vec![7; size]].concat();
     let length = frame.len() * count;
-    socket.set_nonblocking(matches!(peer, Peer::Polls)).unwrap();
-    let again = |call: &mut dyn FnMut() -> io::Result<usize>| loop {
-        match call() {
-            Ok(0) => panic!("the connection has ended"),
-            Ok(n) => return n,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
-            Err(e) => panic!("{e}"),
-        }
+    let many = frame.repeat((PIECE / frame.len()).max(1));
+    let mut buffer = vec![0; 1 << 18];
+    let (mut sent, mut received) = match direction {
+        Direction::Receive => (0, length),
+        Direction::Send => (length, 0),
+        Direction::Forward => (0, 0),
     };
-    let send = |mut socket: &TcpStream| {
-        let many = frame.repeat((1 << 20) / frame.len().min(1 << 20));
-        let mut left = length;
-        while left > 0 {
-            let mut now = &many[..left.min(many.len())];
-            left -= now.len();
-            while !now.is_empty() {
-                now = &now[again(&mut || socket.write(now))..];
-            }
+    socket.set_nonblocking(true).unwrap();
+    while sent < length || received < length {
+        let mut moved = 0;
+        if sent < length {
+            let from = sent % many.len();
+            let to = many.len().min(from + length - sent);
+            let written = if_ready(socket.write(&many[from..to]));
+            (sent, moved) = (sent + written, moved + written);
         }
-        sleeps()
-    };
-    let receive = |mut socket: &TcpStream| {
-        let (mut left, mut buffer) = (length, vec![0; 1 << 18]);
-        while left > 0 {
-            let most = left.min(buffer.len());
-            left -= again(&mut || socket.read(&mut buffer[..most]));
+        if received < length {
+            let most = buffer.len().min(length - received);
+            let read = if_ready(socket.read(&mut buffer[..most]));
+            (received, moved) = (received + read, moved + read);
         }
-    };
-    std::thread::scope(|scope| {
-        let sender = (direction != Direction::Send).then(|| scope.spawn(|| send(&socket)));
-        if direction != Direction::Receive {
-            receive(&socket);
+        if moved == 0 && sleeps_if_idle {
+            let mut events = PollFlags::empty();
+            events.set(PollFlags::OUT, sent < length);
+            events.set(PollFlags::IN, received < length);
+            rustix::event::poll(&mut [PollFd::new(&socket, events)], None).unwrap();
+        } else if moved == 0 {
+            std::thread::yield_now();
         }
-        sleeps() + sender.map_or(0, |sender| sender.join().unwrap())
-    })
+    }
+    sleeps()
+}
+
+/// Returns the number of bytes, 0 if the socket is full or empty.
+fn if_ready(call: io::Result<usize>) -> usize {
+    match call {
+        Ok(0) => panic!("the connection has ended"),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+        call => call.unwrap(),
+    }
 }
 
 /// Returns the number of times that this thread has waited.
@@ -336,13 +363,21 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Returns whether the direction is to be measured: all are, unless one is named.
 fn is_chosen(args: &[String], direction: Direction) -> bool {
-    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
-    only.is_none_or(|only| format!("{direction:?}").eq_ignore_ascii_case(only))
+    value(args, "--only").is_none_or(|only| format!("{direction:?}").eq_ignore_ascii_case(only))
+}
+
+/// Returns the argument behind the option.
+fn value<'a>(args: &'a [String], option: &str) -> Option<&'a String> {
+    args.iter().position(|arg| arg == option).and_then(|at| args.get(at + 1))
 }
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let directions = [Direction::Receive, Direction::Send, Direction::Forward];
+    let conditions = Conditions {
+        congestion: value(&args, "--congestion").map_or(RENO, String::as_str),
+        peer_sleeps: args.iter().any(|arg| arg == "--sleep"),
+    };
     if let [flag, system, size, direction] = &args[..]
         && flag == "--count"
     {
@@ -354,28 +389,31 @@ fn main() {
         let count = (STREAM / size).min(FRAMES);
         let measure = if system == "ours" { ours::measure } else { theirs::measure };
         // Keeps the clock out of the counts of valgrind and strace.
-        let cost = measure(direction, size, count, || Duration::ZERO, Peer::Sleeps);
+        let cost = measure(direction, size, count, || Duration::ZERO, conditions);
         return println!("{count} frames, {:.4} calls each", cost.calls);
     }
     let (rounds, share) =
         if args.iter().any(|arg| arg == "--quick") { (1, 16) } else { (ROUNDS, 1) };
-    let peer = if args.iter().any(|arg| arg == "--awake") { Peer::Polls } else { Peer::Sleeps };
+    let sizes = value(&args, "--sizes").map_or(SIZES.to_vec(), |sizes| {
+        sizes.split(',').map(|size| size.parse().expect("a size in bytes")).collect()
+    });
     println!(
         "| frames | size | CPU ns per frame | tokio_util | ratio | calls per frame | tokio_util | ratio \
          | sleeps of the peer | tokio_util |"
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for direction in directions.into_iter().filter(|direction| is_chosen(&args, *direction)) {
-        for size in SIZES {
+        for &size in &sizes {
             let count = ((STREAM / size).min(FRAMES) / share).max(4);
             let mut costs = Vec::new();
             for round in 0..=rounds {
                 let pair = if round % 2 == 0 {
-                    let ours = ours::measure(direction, size, count, processor_time, peer);
-                    (ours, theirs::measure(direction, size, count, processor_time, peer))
+                    let ours = ours::measure(direction, size, count, processor_time, conditions);
+                    (ours, theirs::measure(direction, size, count, processor_time, conditions))
                 } else {
-                    let theirs = theirs::measure(direction, size, count, processor_time, peer);
-                    (ours::measure(direction, size, count, processor_time, peer), theirs)
+                    let theirs =
+                        theirs::measure(direction, size, count, processor_time, conditions);
+                    (ours::measure(direction, size, count, processor_time, conditions), theirs)
                 };
                 costs.push(pair);
             }
