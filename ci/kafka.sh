@@ -30,5 +30,6 @@ run matrix "${scale[@]}"
 run consumers
 run faults "${scale[@]}"
 run crowd "${scale[@]}"
+run members "${scale[@]}"
 cells=$(awk '/^CELLS / { n += $2 } END { print n + 0 }' "$log")
 ran "$cells" "cells; $(grep -c '^SKIPPED' "$log" || true) clients skipped"

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// The maximum length of a request with batches; Kafka clients send 1 MiB by default.
 pub(crate) const MAX_PRODUCE: usize = 16 << 20;
 
-/// The maximum length of all other requests.
-pub(crate) const MAX_REQUEST: usize = 1 << 20;
+/// The maximum length of all other requests: enough for the assignments of the largest group.
+pub(crate) const MAX_REQUEST: usize = 4 << 20;
 
 /// The maximum bytes of batches in one response; clients ask for 50 MiB by default.
 pub(crate) const MAX_FETCH: u64 = 64 << 20;

@@ -68,7 +68,7 @@ fn frames_that_are_no_requests_end_their_connection_and_no_other() {
         ("a length of 2 GiB", [&i32::MAX.to_be_bytes()[..], &[0; 8]].concat()),
         (
             "a length of 1 MiB and more",
-            [&(1 << 20 | 1_i32).to_be_bytes()[..], &[0, 3, 0, 4]].concat(),
+            [&(4 << 20 | 1_i32).to_be_bytes()[..], &[0, 3, 0, 4]].concat(),
         ),
         ("a length of 0", vec![0; 12]),
         ("an unknown API", frame(99, 0, 1, &[])),

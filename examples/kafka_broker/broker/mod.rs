@@ -113,6 +113,7 @@ impl Broker {
         tokio::select! {
             error = self.syncer.run() => error,
             () = self.groups.keep_time() => unreachable!("groups have no end"),
+            () = self.groups.deliver() => unreachable!("groups have no end"),
             error = self.check_files() => error,
             () = self.accept(listener) => unreachable!("accepting has no end"),
         }

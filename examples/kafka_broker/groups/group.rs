@@ -6,21 +6,21 @@
 //!    place of the member of its instance.
 //! 4. A member that sends no request within its session, and has none waiting, is removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use bytebuf::{AllocError, ByteView, Pool};
 use tokio::sync::oneshot::Sender;
 
-use super::member::{self, Member};
+use super::member::{self, Member, Members};
 use crate::api::code::Code;
 use crate::api::group::{Identity, Join, Joined, Member as Listed, Sync};
 
-const MAX_MEMBERS: usize = 1_000;
+const MAX_MEMBERS: usize = 10_000;
 
-/// Maximum bytes that all members of a group may have sent: the leader gets all of them.
-const MAX_BYTES: usize = 1 << 20;
+/// Maximum bytes that the members of a group may take: the leader gets what they have sent.
+const MAX_BYTES: usize = 16 << 20;
 
 /// Maximum number of protocols of a member; clients name one to four. The search for a common one visits those of all members.
 const MAX_PROTOCOLS: usize = 10;
@@ -37,9 +37,11 @@ pub(super) struct Group {
     protocol_type: String,
     protocol: String,
     leader: String,
-    members: BTreeMap<String, Member>,
+    members: Members,
+    /// Answers to deliver. There may be one for each member.
+    pub(super) answers: VecDeque<Answer>,
     /// Assigned ids that have not joined yet, and their deadlines.
-    pending: BTreeMap<String, Instant>,
+    pending: HashMap<String, Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +54,31 @@ enum State {
     Stable,
 }
 
-/// Sends a response, unless its connection is closed.
-fn answer<T>(waiting: Option<Sender<T>>, with: T) {
-    if let Some(waiting) = waiting {
-        let _ = waiting.send(with);
+/// The answer to a request that has waited.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Joined(Sender<Joined>, Joined),
+    Synced(Sender<Result<ByteView, Code>>, Result<ByteView, Code>),
+}
+
+impl Answer {
+    fn joined(waiting: Option<Sender<Joined>>, joined: Joined) -> Option<Self> {
+        waiting.map(|waiting| Self::Joined(waiting, joined))
+    }
+
+    fn synced(
+        waiting: Option<Sender<Result<ByteView, Code>>>,
+        synced: Result<ByteView, Code>,
+    ) -> Option<Self> {
+        waiting.map(|waiting| Self::Synced(waiting, synced))
+    }
+
+    /// Delivers the answer, unless the connection is closed.
+    pub(super) fn send(self) {
+        match self {
+            Self::Joined(waiting, joined) => drop(waiting.send(joined)),
+            Self::Synced(waiting, synced) => drop(waiting.send(synced)),
+        }
     }
 }
 
@@ -68,8 +91,9 @@ impl Group {
             protocol_type: String::new(),
             protocol: String::new(),
             leader: String::new(),
-            members: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            members: Members::default(),
+            answers: VecDeque::new(),
+            pending: HashMap::new(),
         }
     }
 
@@ -79,29 +103,31 @@ impl Group {
 
     /// The bytes that the group takes in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let members = self.members.values().map(|member| member.bytes() + member.assignment.len());
-        members.sum::<usize>() + self.pending.len() * PENDING
+        let assigned = self.members.values().map(|member| member.assignment.len());
+        self.members.bytes() + assigned.sum::<usize>() + self.pending.len() * PENDING
     }
 
     pub(super) fn join(&mut self, join: &Join<'_>, reply: Sender<Joined>, now: Instant) {
         let refuse = |code| Joined::refused(code, join.member);
         let session = Duration::from_millis(join.session_timeout_ms.unsigned_abs().into());
         if let Err(code) = self.admits(join) {
-            return answer(Some(reply), refuse(code));
+            return self.answers.extend(Answer::joined(Some(reply), refuse(code)));
         }
         let Ok(protocols) = self.keep(&join.protocols) else {
-            return answer(Some(reply), refuse(Code::GROUP_MAX_SIZE_REACHED));
+            let refused = refuse(Code::GROUP_MAX_SIZE_REACHED);
+            return self.answers.extend(Answer::joined(Some(reply), refused));
         };
         if join.member.is_empty() && join.id_first && join.instance.is_none() {
             let id = new_id();
             self.pending.insert(id.clone(), now + session);
-            return answer(Some(reply), Joined::refused(Code::MEMBER_ID_REQUIRED, &id));
+            let refused = Joined::refused(Code::MEMBER_ID_REQUIRED, &id);
+            return self.answers.extend(Answer::joined(Some(reply), refused));
         }
         let id = if join.member.is_empty() { new_id() } else { join.member.to_owned() };
         self.pending.remove(&id);
         let old_leader = self.leader.clone();
         if join.member.is_empty()
-            && let Some(predecessor) = self.of_instance(join.instance).cloned()
+            && let Some(predecessor) = self.members.of_instance(join.instance).cloned()
         {
             self.replace(&predecessor, &id);
         }
@@ -121,9 +147,10 @@ impl Group {
             joining: Some(reply),
             syncing: None,
         };
-        let replaced = self.members.insert(id.clone(), member);
+        let replaced = self.members.insert(&id, member);
         // The member sent a second request; the first one ends.
-        answer(replaced.and_then(|old| old.joining), refuse(Code::UNKNOWN_MEMBER_ID));
+        let earlier = replaced.and_then(|old| old.joining);
+        self.answers.extend(Answer::joined(earlier, refuse(Code::UNKNOWN_MEMBER_ID)));
         if self.protocol_type.is_empty() {
             self.protocol_type = join.protocol_type.to_owned();
         }
@@ -153,19 +180,13 @@ impl Group {
         named.iter().map(keep).collect()
     }
 
-    /// The id of the member of an instance.
-    fn of_instance(&self, instance: Option<&str>) -> Option<&String> {
-        let instance = instance?;
-        let mut members = self.members.iter();
-        members.find(|(_, m)| m.instance.as_deref() == Some(instance)).map(|(id, _)| id)
-    }
-
     /// Gives a member another id, with all that it has.
     fn replace(&mut self, old: &str, new: &str) {
         let Some(mut member) = self.members.remove(old) else { return };
-        answer(member.joining.take(), Joined::refused(Code::FENCED_INSTANCE_ID, old));
-        answer(member.syncing.take(), Err(Code::FENCED_INSTANCE_ID));
-        self.members.insert(new.to_owned(), member);
+        let fenced = Joined::refused(Code::FENCED_INSTANCE_ID, old);
+        self.answers.extend(Answer::joined(member.joining.take(), fenced));
+        self.answers.extend(Answer::synced(member.syncing.take(), Err(Code::FENCED_INSTANCE_ID)));
+        self.members.insert(new, member);
         if self.leader == old {
             new.clone_into(&mut self.leader);
         }
@@ -173,7 +194,7 @@ impl Group {
 
     /// Checks that an instance, if one is named, is that of the member.
     fn is_not_fenced(&self, instance: Option<&str>, member: &str) -> Result<(), Code> {
-        match (instance, self.of_instance(instance)) {
+        match (instance, self.members.of_instance(instance)) {
             (Some(_), None) => Err(Code::UNKNOWN_MEMBER_ID),
             (Some(_), Some(id)) if id != member => Err(Code::FENCED_INSTANCE_ID),
             _ => Ok(()),
@@ -186,30 +207,28 @@ impl Group {
         }
         // The member that it replaces does not count.
         let predecessor = match join.member.is_empty() {
-            true => self.of_instance(join.instance).map_or("", String::as_str),
+            true => self.members.of_instance(join.instance).map_or("", String::as_str),
             false => join.member,
         };
-        let known =
-            self.members.contains_key(join.member) || self.pending.contains_key(join.member);
+        let has = |id: &str| self.members.get(id).is_some();
+        let known = has(join.member) || self.pending.contains_key(join.member);
         if !join.member.is_empty() && !known {
             return Err(Code::UNKNOWN_MEMBER_ID);
         }
-        let replaces = self.members.contains_key(predecessor);
+        let replaces = has(predecessor);
         if self.members.len() + self.pending.len() >= MAX_MEMBERS && !known && !replaces {
             return Err(Code::GROUP_MAX_SIZE_REACHED);
         }
-        let others = || self.members.iter().filter(|(id, _)| *id != predecessor);
-        if others().map(|(_, member)| member.bytes()).sum::<usize>() + member::bytes_of(join)
-            > MAX_BYTES
-        {
+        if self.members.bytes_without(predecessor) + member::bytes_of(join) > MAX_BYTES {
             return Err(Code::GROUP_MAX_SIZE_REACHED);
         }
-        let common = |name: &str| others().all(|(_, member)| member.speaks(name));
+        let is_alone = self.members.len() == usize::from(replaces);
+        let common = |name: &str| self.members.all_speak(name, predecessor);
         let names: BTreeSet<_> = join.protocols.iter().map(|(name, _)| name).collect();
         let consistent = (1..=MAX_PROTOCOLS).contains(&join.protocols.len())
             && names.len() == join.protocols.len()
             && !join.protocol_type.is_empty()
-            && (others().next().is_none()
+            && (is_alone
                 || self.protocol_type == join.protocol_type
                     && join.protocols.iter().any(|(name, _)| common(name)));
         if consistent { Ok(()) } else { Err(Code::INCONSISTENT_GROUP_PROTOCOL) }
@@ -234,7 +253,7 @@ impl Group {
             member: id.to_owned(),
             members,
         };
-        answer(self.members.get_mut(id).and_then(|member| member.joining.take()), joined);
+        self.answers.extend(Answer::joined(self.members.take_joining(id), joined));
     }
 
     /// Asks the members to join again.
@@ -243,15 +262,15 @@ impl Group {
             return;
         }
         for member in self.members.values_mut() {
-            answer(member.syncing.take(), Err(Code::REBALANCE_IN_PROGRESS));
+            let again = Err(Code::REBALANCE_IN_PROGRESS);
+            self.answers.extend(Answer::synced(member.syncing.take(), again));
         }
         let longest = self.members.values().map(|member| member.rebalance).max();
         self.state = State::Preparing(now + longest.unwrap_or_default());
     }
 
     fn begin_if_complete(&mut self, now: Instant) {
-        let complete =
-            self.pending.is_empty() && self.members.values().all(|m| m.joining.is_some());
+        let complete = self.pending.is_empty() && self.members.all_join();
         if matches!(self.state, State::Preparing(_)) && complete {
             self.begin(now);
         }
@@ -259,23 +278,27 @@ impl Group {
 
     /// Begins a generation of the members that have asked to join.
     fn begin(&mut self, now: Instant) {
-        self.members.retain(|_, member| member.joining.is_some());
-        let Some(first) = self.members.keys().next() else {
+        let absent = self.members.iter().filter(|(_, member)| member.joining.is_none());
+        for id in absent.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.members.remove(&id);
+        }
+        let Some((first, _)) = self.members.iter().next() else {
             *self = Self {
                 pending: std::mem::take(&mut self.pending),
+                answers: std::mem::take(&mut self.answers),
                 generation: self.generation,
                 ..Self::new(self.memory.clone())
             };
             return;
         };
-        if !self.members.contains_key(&self.leader) {
+        if self.members.get(&self.leader).is_none() {
             self.leader = first.clone();
         }
         self.generation = self.generation.wrapping_add(1).max(1);
         self.protocol = self.choose_protocol();
         let longest = self.members.values().map(|member| member.rebalance).max();
         self.state = State::Assigning(now + longest.unwrap_or_default());
-        let ids: Vec<_> = self.members.keys().cloned().collect();
+        let ids: Vec<_> = self.members.iter().map(|(id, _)| id.clone()).collect();
         for id in ids {
             self.tell(&id);
         }
@@ -287,13 +310,10 @@ impl Group {
 
     /// Returns the protocol that all members support and most prefer.
     fn choose_protocol(&self) -> String {
-        let (mut speakers, mut votes) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
-        for (name, _) in self.members.values().flat_map(|member| &member.protocols) {
-            *speakers.entry(name).or_default() += 1;
-        }
+        let mut votes = BTreeMap::new();
         for member in self.members.values() {
             let mut protocols = member.protocols.iter();
-            let preferred = protocols.find(|(name, _)| speakers[&name[..]] == self.members.len());
+            let preferred = protocols.find(|(name, _)| self.members.all_speak(name, ""));
             *votes.entry(preferred.map_or("", |(name, _)| name)).or_insert(0) += 1;
         }
         votes.into_iter().max_by_key(|(_, votes)| *votes).map_or("", |(name, _)| name).to_owned()
@@ -318,25 +338,21 @@ impl Group {
         now: Instant,
     ) {
         let state = self.state;
-        let Ok(assignments) = self.keep(&sync.assignments) else {
-            return answer(Some(reply), Err(Code::COORDINATOR_NOT_AVAILABLE));
-        };
-        let member = match self.member(sync.who, now) {
-            Ok(member) => member,
-            Err(code) => return answer(Some(reply), Err(code)),
-        };
-        match state {
-            State::Stable => answer(Some(reply), Ok(member.assignment.clone())),
-            State::Assigning(_) => {
+        let kept = self.keep(&sync.assignments).map_err(|_| Code::COORDINATOR_NOT_AVAILABLE);
+        let checked = kept.and_then(|kept| Ok((kept, self.member(sync.who, now)?)));
+        let done = match (checked, state) {
+            (Err(code), _) => Err(code),
+            (Ok((_, member)), State::Stable) => Ok(member.assignment.clone()),
+            (Ok((assignments, member)), State::Assigning(_)) => {
                 member.syncing = Some(reply);
                 if self.leader == sync.who.member {
                     self.assign(assignments, now);
                 }
+                return;
             }
-            State::Empty | State::Preparing(_) => {
-                answer(Some(reply), Err(Code::REBALANCE_IN_PROGRESS));
-            }
-        }
+            (Ok(_), State::Empty | State::Preparing(_)) => Err(Code::REBALANCE_IN_PROGRESS),
+        };
+        self.answers.extend(Answer::synced(Some(reply), done));
     }
 
     fn assign(&mut self, assignments: Vec<(String, ByteView)>, now: Instant) {
@@ -349,7 +365,8 @@ impl Group {
         for member in self.members.values_mut() {
             if let Some(waiting) = member.syncing.take() {
                 member.heard(now);
-                answer(Some(waiting), Ok(member.assignment.clone()));
+                let assigned = Ok(member.assignment.clone());
+                self.answers.extend(Answer::synced(Some(waiting), assigned));
             }
         }
     }
@@ -378,8 +395,9 @@ impl Group {
 
     fn remove(&mut self, id: &str) -> bool {
         let Some(member) = self.members.remove(id) else { return false };
-        answer(member.joining, Joined::refused(Code::UNKNOWN_MEMBER_ID, id));
-        answer(member.syncing, Err(Code::UNKNOWN_MEMBER_ID));
+        let unknown = Joined::refused(Code::UNKNOWN_MEMBER_ID, id);
+        self.answers.extend(Answer::joined(member.joining, unknown));
+        self.answers.extend(Answer::synced(member.syncing, Err(Code::UNKNOWN_MEMBER_ID)));
         true
     }
 

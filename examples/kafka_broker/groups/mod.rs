@@ -1,7 +1,7 @@
 //! Consumer groups: the classic protocol, in which the broker keeps the members and one of them, the
 //! leader, assigns the partitions.
 //!
-//! `group.rs` is the state of one group, as functions of the time, and `member.rs` that of a member; this file holds all groups and
+//! `group.rs` is the state of one group, as functions of the time, and `member.rs` that of its members; this file holds all groups and
 //! wakes waiting requests; `committed.rs` keeps the committed offsets.
 //!
 //! A generation begins when all members have asked to join again, or when the time for that has passed and the remaining members
@@ -15,7 +15,7 @@ mod member;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::api::code::Code;
 use crate::api::group::{Heartbeat, Identity, Join, Joined, Leave, Sync};
-use group::Group;
+use group::{Answer, Group};
 
 pub(crate) use committed::Committed;
 
@@ -37,6 +37,12 @@ const MAX_BYTES: usize = 64 << 20;
 /// Minimum time between two checks of the deadlines, as each check visits all groups.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Checks of the deadlines use at most one part in so many of the time.
+const CHECKS: u32 = 20;
+
+/// Answers that are delivered before other tasks run: their responses take some 2 ms.
+const TOGETHER: usize = 64;
+
 /// The allowed session timeouts.
 const SESSION_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
 
@@ -47,6 +53,8 @@ pub(crate) struct Groups {
     state: Mutex<State>,
     /// A deadline may have become earlier.
     changed: Notify,
+    /// There are answers to deliver.
+    answered: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -54,12 +62,37 @@ struct State {
     groups: HashMap<String, Group>,
     /// The bytes of all groups at the last check, and of what was added since.
     bytes: usize,
+    answers: VecDeque<Answer>,
 }
 
 impl Groups {
     pub(crate) fn new() -> Self {
         let memory = Pool::global().budget("groups", 2 * MAX_BYTES);
-        Self { memory, state: Mutex::default(), changed: Notify::new() }
+        Self { memory, state: Mutex::default(), changed: Notify::new(), answered: Notify::new() }
+    }
+
+    fn notify(&self) {
+        self.changed.notify_one();
+        self.answered.notify_one();
+    }
+
+    /// Delivers answers, for as long as it is polled. A generation answers all members of a group; a few at a time, so that
+    /// a large group does not stop other connections meanwhile.
+    pub(crate) async fn deliver(&self) {
+        loop {
+            self.answered.notified().await;
+            loop {
+                let few: Vec<_> = {
+                    let answers = &mut self.lock().answers;
+                    answers.drain(..TOGETHER.min(answers.len())).collect()
+                };
+                if few.is_empty() {
+                    break;
+                }
+                few.into_iter().for_each(Answer::send);
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -71,7 +104,7 @@ impl Groups {
         let (answer, receiver) = oneshot::channel();
         let mut state = self.lock();
         let takes = join.group.len() + member::bytes_of(join);
-        let State { groups, bytes } = &mut *state;
+        let State { groups, bytes, answers } = &mut *state;
         let refused = if join.group.is_empty() {
             Some(Code::INVALID_GROUP_ID)
         } else if !SESSION_MS.contains(&join.session_timeout_ms) {
@@ -89,10 +122,12 @@ impl Groups {
             return receiver;
         }
         let new = || Group::new(self.memory.clone());
-        groups.entry(join.group.to_owned()).or_insert_with(new).join(join, answer, now);
+        let group = groups.entry(join.group.to_owned()).or_insert_with(new);
+        group.join(join, answer, now);
+        answers.append(&mut group.answers);
         *bytes += takes;
         drop(state);
-        self.changed.notify_one();
+        self.notify();
         receiver
     }
 
@@ -103,7 +138,7 @@ impl Groups {
         now: Instant,
     ) -> oneshot::Receiver<Result<ByteView, Code>> {
         let (answer, receiver) = oneshot::channel();
-        let State { groups, bytes } = &mut *self.lock();
+        let State { groups, bytes, answers } = &mut *self.lock();
         let takes = sync.assignments.iter().map(|(_, assignment)| assignment.len()).sum::<usize>();
         // If the connection is gone, so is the reason to answer.
         match groups.get_mut(sync.who.group) {
@@ -113,10 +148,11 @@ impl Groups {
             }
             Some(group) => {
                 group.sync(sync, answer, now);
+                answers.append(&mut group.answers);
                 *bytes += takes;
             }
         }
-        self.changed.notify_one();
+        self.notify();
         receiver
     }
 
@@ -127,11 +163,11 @@ impl Groups {
     }
 
     pub(crate) fn leave(&self, leave: &Leave<'_>, now: Instant) -> Code {
-        let mut state = self.lock();
-        let group = state.groups.get_mut(leave.group);
-        let code = group.map_or(Code::UNKNOWN_MEMBER_ID, |group| group.leave(leave.member, now));
-        drop(state);
-        self.changed.notify_one();
+        let State { groups, answers, .. } = &mut *self.lock();
+        let Some(group) = groups.get_mut(leave.group) else { return Code::UNKNOWN_MEMBER_ID };
+        let code = group.leave(leave.member, now);
+        answers.append(&mut group.answers);
+        self.notify();
         code
     }
 
@@ -147,8 +183,9 @@ impl Groups {
     /// Ends what has taken too long, for as long as it is polled.
     pub(crate) async fn keep_time(&self) {
         loop {
-            let next = self.expire(Instant::now());
-            tokio::time::sleep(TICK).await;
+            let begun = Instant::now();
+            let next = self.expire(begun);
+            tokio::time::sleep(TICK.max(CHECKS * begun.elapsed())).await;
             let changed = self.changed.notified();
             match next {
                 Some(next) => drop(tokio::time::timeout_at(next.into(), changed).await),
@@ -159,11 +196,15 @@ impl Groups {
 
     /// Removes members that are gone and groups that are empty; returns when to look again.
     fn expire(&self, now: Instant) -> Option<Instant> {
-        let State { groups, bytes } = &mut *self.lock();
+        let State { groups, bytes, answers } = &mut *self.lock();
         groups.retain(|_, group| {
             group.expire(now);
+            answers.append(&mut group.answers);
             !group.is_empty()
         });
+        if !answers.is_empty() {
+            self.answered.notify_one();
+        }
         *bytes = groups.iter().map(|(name, group)| name.len() + group.bytes()).sum();
         groups.values().filter_map(Group::next_deadline).min()
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytebuf::{ByteView, Pool};
 use tokio::sync::oneshot::{self, Receiver};
 
-use super::group::Group;
+use super::group::{Answer, Group};
 use crate::api::code::Code;
 use crate::api::group::{Identity, Join, Joined, Sync};
 
@@ -43,6 +43,7 @@ impl Scene {
     fn ask(&mut self, join: &Join<'_>) -> Receiver<Joined> {
         let (answer, receiver) = oneshot::channel();
         self.group.join(join, answer, self.now);
+        self.deliver();
         receiver
     }
 
@@ -68,7 +69,18 @@ impl Scene {
         let (answer, receiver) = oneshot::channel();
         let who = identity(member, generation);
         self.group.sync(&Sync { who, assignments }, answer, self.now);
+        self.deliver();
         receiver
+    }
+
+    fn leave(&mut self, member: &str) -> Code {
+        let code = self.group.leave(member, self.now);
+        self.deliver();
+        code
+    }
+
+    fn deliver(&mut self) {
+        self.group.answers.drain(..).for_each(Answer::send);
     }
 
     fn heartbeat(&mut self, member: &str, generation: i32) -> Code {
@@ -78,6 +90,7 @@ impl Scene {
     fn pass(&mut self, time: Duration) {
         self.now += time;
         self.group.expire(self.now);
+        self.deliver();
     }
 
     /// Two members in one stable generation, the second of which leads or not.
@@ -130,12 +143,12 @@ fn a_member_that_is_silent_is_gone_after_its_session() {
 #[test]
 fn a_member_that_leaves_makes_the_others_join_again() {
     let (mut scene, first, second, generation) = Scene::pair();
-    assert_eq!(scene.group.leave(&first, scene.now), Code::NONE);
+    assert_eq!(scene.leave(&first), Code::NONE);
     assert_eq!(scene.heartbeat(&second, generation), Code::REBALANCE_IN_PROGRESS);
     assert_eq!(scene.rejoin(&second).try_recv().unwrap().leader, second);
-    assert_eq!(scene.group.leave(&second, scene.now), Code::NONE);
+    assert_eq!(scene.leave(&second), Code::NONE);
     assert!(scene.group.is_empty());
-    assert_eq!(scene.group.leave(&second, scene.now), Code::UNKNOWN_MEMBER_ID);
+    assert_eq!(scene.leave(&second), Code::UNKNOWN_MEMBER_ID);
 }
 
 #[test]
@@ -254,7 +267,7 @@ fn a_static_member_that_comes_back_with_other_topics_makes_the_others_join_again
 #[test]
 fn what_the_members_of_a_group_send_is_bounded() {
     let mut scene = Scene::new();
-    let large = vec![0; 400 << 10];
+    let large = vec![0; 6 << 20];
     let mut codes = Vec::new();
     for instance in ["one", "two", "three"] {
         let protocols = vec![("range", &large[..])];
@@ -264,6 +277,34 @@ fn what_the_members_of_a_group_send_is_bounded() {
     assert_eq!(codes[0], Ok(Code::NONE));
     assert!(codes[1].is_err(), "it waits for the first to join again");
     assert_eq!(codes[2], Ok(Code::GROUP_MAX_SIZE_REACHED));
+}
+
+#[test]
+fn a_group_of_ten_thousand_members_joins_and_leaves_and_takes_no_more() {
+    const MEMBERS: usize = 10_000;
+    let mut scene = Scene::new();
+    let ask = |scene: &mut Scene| scene.ask(&request("", &["range"])).try_recv().unwrap();
+    let ids: Vec<_> = (0..MEMBERS).map(|_| ask(&mut scene).member).collect();
+    assert_eq!(ask(&mut scene).code, Code::GROUP_MAX_SIZE_REACHED);
+    for generation in 1..=2 {
+        let waiting: Vec<_> = ids.iter().map(|id| scene.rejoin(id)).collect();
+        let joined: Vec<_> = waiting.into_iter().map(|mut one| one.try_recv().unwrap()).collect();
+        assert!(joined.iter().all(|one| one.generation == generation));
+        let leaders: Vec<_> = joined.iter().filter(|one| !one.members.is_empty()).collect();
+        assert_eq!((leaders.len(), leaders[0].members.len()), (1, MEMBERS));
+        let assigned: Vec<_> = ids.iter().map(|id| (&id[..], id.as_bytes())).collect();
+        let leader = leaders[0].member.clone();
+        let mut leading = scene.sync(&leader, generation, assigned);
+        assert_eq!(leading.try_recv().unwrap().unwrap(), leader);
+        assert!(ids.iter().all(|id| scene.heartbeat(id, generation) == Code::NONE));
+        // Only the leader makes the others join again.
+        if generation == 1 {
+            scene.group.join(&request(&leader, &["range"]), oneshot::channel().0, scene.now);
+        }
+    }
+    assert!(ids.iter().all(|id| scene.leave(id) == Code::NONE));
+    assert!(scene.group.is_empty());
+    assert_eq!(scene.group.bytes(), 0);
 }
 
 #[test]
