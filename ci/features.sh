@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that the library compiles with each combination of features, in short with each feature alone, and with the oldest
-# versions of its direct dependencies that Cargo.toml allows.
+# versions of its direct dependencies that Cargo.toml allows; in full, that the tests compile with each feature alone.
 source "$(dirname "$0")/lib.sh"
 own_target
 
@@ -10,6 +10,8 @@ command -v cargo-hack >/dev/null || cargo install --quiet --locked cargo-hack ||
 features=--feature-powerset
 ! short || features=--each-feature
 RUSTFLAGS="-D warnings" cargo hack check --quiet --lib $features
+# The tests too, with each feature alone: a test of a feature names it.
+short || RUSTFLAGS="-D warnings" cargo hack check --quiet --lib --tests --each-feature
 builds=$(cargo hack check --quiet --lib $features --print-command-list | wc -l)
 
 need_nightly
