@@ -4,8 +4,8 @@
 //!    is bounded by the bytes of the log, and each batch at the end of the log, which most consumers read, has an entry.
 //! 2. Every entry is the start of a batch, so a range between two entries holds whole batches.
 
-/// The least distance between two entries that stay.
-const SPAN: u64 = 4096;
+/// The least distance between two entries that stay. All batches up to the next entry start within it.
+pub(super) const SPAN: u64 = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -50,8 +50,15 @@ impl Index {
         self.spans[spans..].iter().chain(&self.recent[recent..])
     }
 
-    /// The range of whole batches from the one that holds `offset` on, of at most `max` bytes or one
-    /// entry, and before `end`, which is the end of a batch.
+    /// Returns whether [`range`](Self::range) may begin with batches before the one that holds `offset`. A consumer that
+    /// continues behind the last range asks for the offset of an entry.
+    pub(crate) fn is_within_a_span(&self, offset: i64) -> bool {
+        let next = self.spans.partition_point(|entry| entry.offset <= offset);
+        next > 0 && next < self.spans.len() && self.spans[next - 1].offset < offset
+    }
+
+    /// The range of whole batches from the entry of `offset` on, of at most `max` bytes or one entry, and before
+    /// `end`, which is the end of a batch.
     pub(crate) fn range(&self, offset: i64, max: u64, end: u64) -> std::ops::Range<u64> {
         let Some(start) = self.from(offset).next().map(|entry| entry.position) else {
             return end..end;

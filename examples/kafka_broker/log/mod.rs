@@ -29,17 +29,18 @@ mod tests;
 pub(crate) mod topics;
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bytebuf::{CorruptRecord, FileRegion, Segment, SegmentReader, SegmentSyncer};
+use bytebuf::{CorruptRecord, FileRegion, Peek, Segment, SegmentReader, SegmentSyncer};
 
 use crate::api::code::Code;
-use crate::batch::{self, Batch};
+use crate::batch::{self, Batch, HEAD};
 use crate::output::warn;
 use crate::producers::{Producers, Total, Verdict};
 use files::{Found, find, mark_newest, path};
 use framing::Batches;
-use index::Index;
+use index::{Index, SPAN};
 use next::{Last, Next};
 use partition::SyncMode;
 use presence::Expected;
@@ -341,16 +342,15 @@ impl Log {
     }
 
     /// The visible batches from the one that holds `offset` on, of one segment: of at most `max`
-    /// bytes, or the first of them. None at the end.
+    /// bytes, or the first of them. None at the end. Reads 4 KiB of the file for an offset between two entries of the index.
     pub(crate) fn fetch(&self, offset: i64, max: u64) -> io::Result<Option<FileRegion>> {
         if offset >= self.visible.offset {
             return Ok(None);
         }
         let after = self.sealed.partition_point(|sealed| sealed.base <= offset);
-        let (range, reader) = match &self.active {
+        let (index, end, reader) = match &self.active {
             Some(active) if offset >= active.base => {
-                let range = active.index.range(offset, max, self.visible.position);
-                (range, &*active.segment)
+                (&active.index, self.visible.position, &*active.segment)
             }
             _ => {
                 let Some(sealed) = after.checked_sub(1).map(|n| &self.sealed[n]) else {
@@ -359,9 +359,13 @@ impl Log {
                 let Some(Content { reader, index }) = &sealed.content else {
                     return Err(io::Error::other("a segment that could not be read"));
                 };
-                (index.range(offset, max, reader.published()), reader)
+                (index, reader.published(), reader)
             }
         };
+        let mut range = index.range(offset, max, end);
+        if index.is_within_a_span(offset) {
+            range.start = start_of_batch(reader, range.clone(), offset)?;
+        }
         reader.region(range).map(Some)
     }
 
@@ -398,6 +402,25 @@ impl Log {
         }
         Ok(None)
     }
+}
+
+/// Returns the position of the batch that holds `offset`, by the heads of the batches that start within a span. aiokafka takes
+/// records in front of `offset` for new ones if a batch in front of it is whole.
+fn start_of_batch(
+    reader: &SegmentReader<Batches>,
+    Range { start, end }: Range<u64>,
+    offset: i64,
+) -> io::Result<u64> {
+    let heads = reader.region(start..end.min(start + SPAN + HEAD as u64))?.read_all()?;
+    let (mut found, mut next) = (0, 0);
+    while let Some(head) = heads.get(next..)
+        && head.peek_i64(0).is_some_and(|base| base <= offset)
+        && let Some(length) = batch::length(head)
+    {
+        found = next;
+        next += length;
+    }
+    Ok(start + found as u64)
 }
 
 fn damaged(message: String) -> io::Error {

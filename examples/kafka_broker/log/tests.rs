@@ -80,9 +80,7 @@ fn read_all(log: &mut Log) -> Vec<i64> {
         let mut bytes = &region.read_all().unwrap()[..];
         while !bytes.is_empty() {
             let found = crate::batch::parse(bytes).unwrap();
-            if found.base_offset >= offset {
-                offsets.push(found.base_offset);
-            }
+            offsets.push(found.base_offset);
             bytes = &bytes[found.length..];
         }
     }
@@ -128,6 +126,33 @@ fn segments_are_read_when_a_consumer_asks_for_them_also_such_as_were_not_synced(
         assert!(read_all(&mut log).into_iter().eq(0..BATCHES));
         assert!(log.unread(0).is_none());
     }
+}
+
+#[test]
+fn a_fetch_begins_with_the_batch_that_holds_the_offset() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = Log::open(directory.path(), 1 << 20, SyncMode::Never, &Total::default()).unwrap();
+    // The first offsets of batches of one to four records, small and large.
+    let mut bases = Vec::new();
+    for n in 0..60 {
+        let record = vec![b'x'; if n % 7 == 3 { 5000 } else { 10 * n }];
+        let records = vec![&record[..]; 1 + n % 4];
+        bases.push(add(&mut log, &build(&records, None, Codec::None)).unwrap().base);
+    }
+    let check = |log: &Log| {
+        for offset in 0..log.end() {
+            let base = bases[bases.partition_point(|&base| base <= offset) - 1];
+            for max in [1, 1000, 1 << 20] {
+                let bytes = log.fetch(offset, max).unwrap().unwrap().read_all().unwrap();
+                let first = crate::batch::parse(&bytes).unwrap();
+                assert_eq!(first.base_offset, base, "{offset}, {max} bytes");
+            }
+        }
+    };
+    log.show_all();
+    check(&log);
+    drop(log);
+    check(&reopen(directory.path()));
 }
 
 #[test]
