@@ -4,7 +4,7 @@ use crate::exclusion::Exclusion;
 use crate::sys::{Processor, interrupt, use_processor};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::thread::spawn;
+use loom::thread::{JoinHandle, spawn};
 
 struct Cells {
     exclusion: Exclusion,
@@ -44,6 +44,16 @@ impl Cells {
     }
 }
 
+/// Starts a thread that takes the content away if it can stop the owner.
+fn spawn_take(cells: &Arc<Cells>) -> JoinHandle<()> {
+    let cells = Arc::clone(cells);
+    spawn(move || {
+        if let Some(_stopped) = cells.exclusion.stop(1) {
+            cells.take();
+        }
+    })
+}
+
 /// The owner uses the cells twice while another thread takes their content away. Catches: either barrier missing;
 /// `leave` not `Release`; the load of `busy` not `Acquire`.
 #[test]
@@ -51,14 +61,7 @@ fn owner_uses_cells_vs_stop() {
     loom::model(|| {
         let cells = Cells::new();
         assert!(cells.exclusion.activate(cells.key()));
-        let takes = spawn({
-            let cells = Arc::clone(&cells);
-            move || {
-                if let Some(_stopped) = cells.exclusion.stop(1) {
-                    cells.take();
-                }
-            }
-        });
+        let takes = spawn_take(&cells);
         let _ = cells.use_once();
         let _ = cells.use_once();
         takes.join().unwrap();
@@ -70,14 +73,7 @@ fn owner_uses_cells_vs_stop() {
 fn owner_returns_vs_stop() {
     loom::model(|| {
         let cells = Cells::new();
-        let takes = spawn({
-            let cells = Arc::clone(&cells);
-            move || {
-                if let Some(_stopped) = cells.exclusion.stop(1) {
-                    cells.take();
-                }
-            }
-        });
+        let takes = spawn_take(&cells);
         if cells.exclusion.activate(cells.key()) {
             let _ = cells.use_once();
         }
@@ -134,14 +130,7 @@ fn owner_stops_itself_vs_stop() {
     loom::model(|| {
         let cells = Cells::new();
         assert!(cells.exclusion.activate(cells.key()));
-        let takes = spawn({
-            let cells = Arc::clone(&cells);
-            move || {
-                if let Some(_stopped) = cells.exclusion.stop(1) {
-                    cells.take();
-                }
-            }
-        });
+        let takes = spawn_take(&cells);
         let _ = cells.use_once();
         let stopped = cells.exclusion.stop_own();
         cells.take();

@@ -160,17 +160,17 @@ impl Committed {
 
     /// Writes a new log of all offsets if another program has deleted, moved or cut this one. Blocks on the disk.
     pub(crate) fn check_file(&self) {
-        let expected = {
-            let State { log, reserved, .. } = &*self.state();
-            Expected::open(self.path.clone(), log, *reserved)
-        };
-        let checked = expected.check();
+        let expected =
+            |state: &State| Expected::open(self.path.clone(), &state.log, state.reserved);
+        let seen = expected(&self.state());
+        let is_there = seen.check().is_ok();
         let mut state = self.state();
-        let Err(gone) = checked else {
+        // Again with the lock, because a commit may have put a new log in the place of a full one meanwhile.
+        let gone = if is_there { None } else { expected(&state).check().err() };
+        let Some(gone) = gone else {
             state.is_lost = false;
             return;
         };
-        // Commits may have put another log in its place meanwhile, which the next check looks at.
         match rewrite(&self.path, &state.offsets) {
             Ok(log) => {
                 warn(format_args!("{gone}; the broker has written all offsets to a new one"));

@@ -49,18 +49,23 @@ impl Extent {
 
     /// Makes the file at least `len` bytes long and allocates disk space for them.
     pub(super) fn allocate(&self, file: &File, len: u64) -> io::Result<()> {
-        let mut expected = lock(&self.expected);
-        self.check_locked(&mut expected, file)?;
-        sys::allocate(file, len)?;
-        expected.len = len;
-        Ok(())
+        self.resize(file, len, sys::allocate)
     }
 
     /// Shortens the file to `len` bytes.
     pub(super) fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
+        self.resize(file, len, sys::set_len)
+    }
+
+    fn resize(
+        &self,
+        file: &File,
+        len: u64,
+        call: fn(&File, u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut expected = lock(&self.expected);
         self.check_locked(&mut expected, file)?;
-        sys::set_len(file, len)?;
+        call(file, len)?;
         expected.len = len;
         Ok(())
     }
