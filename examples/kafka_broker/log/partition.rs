@@ -9,6 +9,7 @@ use bytebuf::{FileRegion, Segment};
 use tokio::sync::{oneshot, watch};
 
 use super::framing::Batches;
+use super::presence::Expected;
 use super::{Appended, Log};
 use crate::api::code::Code;
 use crate::output::warn;
@@ -201,9 +202,16 @@ impl Partition {
 
     /// Takes the partition out of service if a file of it is gone. Blocks on the disk.
     pub(crate) fn check_files(&self) {
+        let find_missing = |files: Vec<Expected>| files.iter().find_map(|file| file.check().err());
         let Ok(files) = self.lock().as_ref().map(Log::files) else { return };
-        if let Some(error) = files.iter().find_map(|file| file.check().err()) {
-            self.end_service(&mut self.lock(), &error);
+        if find_missing(files).is_none() {
+            return;
+        }
+        // Again with the lock, because a full segment may have been shortened to its end meanwhile.
+        let mut log = self.lock();
+        let Ok(files) = log.as_ref().map(Log::files) else { return };
+        if let Some(error) = find_missing(files) {
+            self.end_service(&mut log, &error);
         }
     }
 
